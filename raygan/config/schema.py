@@ -1,0 +1,282 @@
+"""The configuration: frozen, typed, every field documented, unknown keys refused.
+
+The names are a contract (README, "Configuration"). Conflicts between keys are refused at construction,
+so that whatever holds a `Config` may rely on it.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from raygan.config.devices import DeviceProfile, catalogue
+
+SOURCES = ("name", "npz", "images", "wav", "medmnist", "loader")
+
+
+class Section(BaseModel):
+    """Base of all parts of the configuration."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+def _not_bool(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError("a number is needed, not true or false")
+    return value
+
+
+Count = Annotated[int, BeforeValidator(_not_bool), Field(ge=1)]
+Positive = Annotated[float, BeforeValidator(_not_bool), Field(gt=0, allow_inf_nan=False)]
+
+
+class DomainConfig(Section):
+    """One kind of data and how many clients hold it; exactly one source."""
+
+    name: str | None = None
+    """The embedded sample `demo_mnist` or `demo_fashion_mnist`, or a torchvision set (`mnist`, `cifar10`, ...)."""
+    npz: str | None = None
+    """Path of an `.npz` file with `train_images`, `train_labels`, `test_images`, `test_labels` (README, "Data")."""
+    images: str | None = None
+    """Folder with one folder of images a class, or `train/` and `test/` with such folders in each."""
+    wav: str | None = None
+    """Folder of labelled `.wav` recordings, turned into log-mel pictures."""
+    medmnist: str | None = None
+    """Name of a 2D MedMNIST set, such as `bloodmnist` (needs the extra `medmnist`)."""
+    loader: str | None = None
+    """Import path `package.module:function` of a loader of your own."""
+    clients: Count = 3
+    """Clients that hold this domain."""
+    limit: Count | None = None
+    """Use at most this many training images, drawn evenly over the file; None: all."""
+
+    @model_validator(mode="after")
+    def _one_source(self) -> DomainConfig:
+        given = [source for source in SOURCES if getattr(self, source) is not None]
+        if len(given) != 1:
+            raise ValueError(f"{len(given)} sources {given or ''}; give exactly one of {', '.join(SOURCES)}")
+        return self
+
+    @property
+    def source(self) -> tuple[str, str]:
+        """The kind of source and its value, such as `("npz", "faces.npz")`."""
+        return next((kind, getattr(self, kind)) for kind in SOURCES if getattr(self, kind) is not None)
+
+
+class DirichletPartition(Section):
+    """Class shares of each client drawn from Dirichlet(alpha)."""
+
+    dirichlet: Positive
+    """alpha; the smaller, the more unequal."""
+
+
+class NaturalPartition(Section):
+    """Clients are the groups of an array in the data, such as the speaker."""
+
+    natural: str
+    """Name of the array: `speakers` reads `train_speakers`."""
+
+
+Partition = Literal["iid", "non_iid", "highly_non_iid"] | DirichletPartition | NaturalPartition
+
+
+class DataConfig(Section):
+    """What the clients hold."""
+
+    domains: tuple[DomainConfig, ...] = Field(
+        default=(DomainConfig(name="demo_mnist"), DomainConfig(name="demo_fashion_mnist")), min_length=1
+    )
+    """The domains, in order; clients are numbered through them."""
+    partition: Partition = "iid"
+    """How a domain's training images are dealt to its clients."""
+    root: str = "~/.cache/raygan/data"
+    """Where torchvision and MedMNIST sets are kept."""
+    download: bool = True
+    """Whether sets that are not in `root` may be downloaded."""
+
+
+class ModelConfig(Section):
+    """The two networks."""
+
+    width: Positive = 0.25
+    """Scales the paper's channel counts."""
+    image_size: Annotated[int, Field(ge=8, multiple_of=4)] = 28
+    """Height and width that every domain is brought to, pixels."""
+    channels: Literal[1, 3] | None = None
+    """Image channels; None: 3 if any domain is in colour, else 1."""
+    latent_size: Count = 100
+    """Entries of z."""
+    label_embedding_size: Count = 10
+    """Entries of the generator's learned label embedding."""
+    blocks: str | None = None
+    """Import path `package.module:function` of networks of your own; None: the paper's."""
+
+
+class TrainingConfig(Section):
+    """The loop."""
+
+    rounds: Count = 6
+    """Rounds; a round is `local_epochs` of steps, then clustering, weighting and aggregation."""
+    local_epochs: Count = 1
+    """Passes over a client's images in a round (E)."""
+    batch_size: Annotated[int, Field(ge=2)] = 32
+    """Images of one client in one step."""
+    lr: Positive = 2e-4
+    """Adam's learning rate."""
+    betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = (0.5, 0.999)
+    """Adam's decay rates."""
+
+
+class ClusterConfig(Section):
+    """Clustering and weighting at the end of a round."""
+
+    count: Literal["auto"] | Count = "auto"
+    """Clusters for k-means; `auto`: the count with the best silhouette."""
+    beta: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1.0
+    """Sharpness of the KLD weights; 0 weighs by sample count alone."""
+    warmup_rounds: Annotated[int, Field(ge=0)] = 2
+    """First rounds with one cluster and weights proportional to sample counts."""
+    feature_batches: Count = 4
+    """Last real minibatches of a round over which the anchor features are averaged."""
+
+
+class ServerConfig(Section):
+    """The machine of the shared body in the latency model."""
+
+    flops_per_s: Positive = 672e9
+    """Sustained floating-point operations a second (c_s)."""
+    bytes_per_s: Positive = 1e9
+    """Down-link, bytes a second (r_s)."""
+
+
+class DevicesConfig(Section):
+    """The hardware of the clients."""
+
+    fleet: tuple[str, ...] = Field(default=("raspberry_pi_4", "jetson_nano", "workstation"), min_length=1)
+    """Profile names, dealt to the clients in turn."""
+    profiles: dict[str, DeviceProfile] = {}
+    """Profiles of your own, by name; they add to the catalogue or override it."""
+    server: ServerConfig = ServerConfig()
+    """The server's speed and link."""
+    emulate: bool = False
+    """Make clients and body take as long as their profiles say."""
+
+    @model_validator(mode="after")
+    def _known(self) -> DevicesConfig:
+        known = {**catalogue(), **self.profiles}
+        unknown = [name for name in self.fleet if name not in known]
+        if unknown:
+            raise ValueError(f"unknown profile {unknown[0]!r} in fleet; known: {', '.join(sorted(known))}")
+        return self
+
+    def profile(self, name: str) -> DeviceProfile:
+        """The profile of that name: the user's own if there is one, else the catalogue's."""
+        return self.profiles.get(name) or catalogue()[name]
+
+
+Cut = tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=0)]]
+
+
+class ProfileCut(Section):
+    """The cuts (h, t) of one profile: extra blocks kept at the front and at the back."""
+
+    generator: Cut = (0, 0)
+    """(h, t) of the generator."""
+    discriminator: Cut = (0, 0)
+    """(h, t) of the discriminator."""
+
+
+class GeneticConfig(Section):
+    """The published genetic algorithm's settings."""
+
+    population: Annotated[int, Field(ge=2)] = 1000
+    """Individuals in a generation."""
+    generations: Count = 1000
+    """At most this many generations."""
+    tournament: Count = 5
+    """Individuals in a selection tournament."""
+    crossover: Annotated[float, Field(ge=0, le=1)] = 0.7
+    """Probability of crossover of a pair."""
+    mutation: Annotated[float, Field(ge=0, le=1)] = 0.01
+    """Probability of mutation of a gene."""
+    stall: Count = 50
+    """Stop after this many generations without improvement."""
+
+
+class CutsConfig(Section):
+    """Where each device's networks are cut."""
+
+    solver: Literal["exact", "ga", "fixed"] = "exact"
+    """`exact` (proven optimum), `ga` (the paper's), or `fixed` (as given below)."""
+    fixed: dict[str, ProfileCut] = {}
+    """Cuts by profile name, for `solver: fixed`; a profile that is missing keeps nothing extra."""
+    time_limit_s: Positive = 60.0
+    """Longest time for the exact solver, seconds; then its best with its gap."""
+    ga: GeneticConfig = GeneticConfig()
+    """Settings of the genetic algorithm."""
+
+
+class WireConfig(Section):
+    """How activations and gradients travel."""
+
+    codec: Literal["float32"] = "float32"
+    """Number format on the wire."""
+
+
+class RayConfig(Section):
+    """The actor system."""
+
+    address: str | None = None
+    """Ray cluster to join (`auto`, `ray://...`, `host:port`); None: `RAY_ADDRESS` if set, else a local Ray is started."""
+    clients_per_actor: Literal["auto"] | Count = "auto"
+    """Clients that share a profile and its cuts hosted by one actor; `auto`: one each while they fit the cores."""
+    step_deadline_s: Positive | None = None
+    """Seconds that the body waits for a client in each pass of a step; None: until it comes or its actor dies."""
+    steps_ahead: Count = 2
+    """Steps that the driver submits before it waits for the oldest."""
+    client_threads: Count = 1
+    """Torch threads in a client's actor."""
+    body_threads: Count = 2
+    """Torch threads in the body's actor."""
+
+
+class EvaluationConfig(Section):
+    """Scores and pictures."""
+
+    every: Count = 1
+    """Score after every n-th round (and after the last)."""
+    images: Count = 5000
+    """Generated images a domain for the scores."""
+
+
+class Config(Section):
+    """A whole run."""
+
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    """Everything random follows from it."""
+    scenario: Annotated[int, Field(ge=1, le=6)] | None = None
+    """A preset of the paper for the keys that it sets."""
+    data: DataConfig = DataConfig()
+    model: ModelConfig = ModelConfig()
+    training: TrainingConfig = TrainingConfig()
+    clusters: ClusterConfig = ClusterConfig()
+    devices: DevicesConfig = DevicesConfig()
+    cuts: CutsConfig = CutsConfig()
+    wire: WireConfig = WireConfig()
+    ray: RayConfig = RayConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
+
+    @model_validator(mode="after")
+    def _clusters_fit(self) -> Config:
+        if self.clusters.count != "auto" and self.clusters.count > self.num_clients:
+            raise ValueError(
+                f"clusters.count: {self.clusters.count} clusters for {self.num_clients} clients; "
+                f"lower clusters.count or add clients"
+            )
+        return self
+
+    @property
+    def num_clients(self) -> int:
+        """Clients of all domains together."""
+        return sum(domain.clients for domain in self.data.domains)
