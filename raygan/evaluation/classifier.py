@@ -1,0 +1,201 @@
+"""The domain classifier: a small CNN trained on real images, which stands in for Inception in the scores.
+
+Shapes: B batch, C channels, H x W pixels, F features, K classes.
+
+    (B, C, H, W) -> Conv3 BN ReLU Pool2 -> (B, width, H/2, W/2) -> Conv3 BN ReLU Pool2
+    -> (B, 2 width, H/4, W/4) -> Linear BN ReLU -> (B, F) -> Linear -> (B, K)
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from raygan.errors import InputError
+from raygan.evaluation.images import BATCH_SIZE, Images, Labels, as_images, as_labels, scaled
+
+
+@dataclass(frozen=True)
+class ClassifierRecipe:
+    """A network's size and its training: Adam with decoupled weight decay, linear warm-up, cosine decay."""
+
+    epochs: int
+    """Passes over the images."""
+    min_steps: int = 300
+    """A small set gets more passes, until at least this many optimizer steps were taken."""
+    width: int = 16
+    """Channels of the first convolution; the second has twice as many."""
+    num_features: int = 64
+    """Units of the penultimate layer (F)."""
+    batch_size: int = 64
+    """Images in one step."""
+    lr: float = 2e-3
+    """Highest learning rate."""
+    weight_decay: float = 1e-2
+    """AdamW's decay rate."""
+
+
+QUICK = ClassifierRecipe(epochs=5)
+"""For generation score, label agreement and FID during training."""
+USEFULNESS = ClassifierRecipe(epochs=6, min_steps=2000, width=32, num_features=128, batch_size=128)
+"""For usefulness: the score says how good the images are, so the network must not be the limit."""
+
+
+class ClassifierNetwork(nn.Module):
+    """The CNN of the module's docstring."""
+
+    def __init__(self, image_shape: tuple[int, int, int], num_classes: int, recipe: ClassifierRecipe) -> None:
+        super().__init__()
+        channels, height, width = image_shape
+        flat = 2 * recipe.width * (height // 4) * (width // 4)
+        self.trunk = nn.Sequential(
+            *_stage(channels, recipe.width),
+            *_stage(recipe.width, 2 * recipe.width),
+            nn.Flatten(),
+            nn.Linear(flat, recipe.num_features, bias=False),
+            nn.BatchNorm1d(recipe.num_features),
+            nn.ReLU(),
+        )
+        self.head = nn.Linear(recipe.num_features, num_classes)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(B, C, H, W) float32 in [-1, 1] -> logits (B, K)."""
+        return self.head(self.trunk(x))
+
+
+def _stage(inputs: int, outputs: int) -> tuple[nn.Module, ...]:
+    conv = nn.Conv2d(inputs, outputs, 3, padding=1, bias=False)
+    return conv, nn.BatchNorm2d(outputs), nn.ReLU(), nn.MaxPool2d(2)
+
+
+class DomainClassifier:
+    """A trained classifier of one domain. Never changes after training; evaluates in batches of 500."""
+
+    def __init__(
+        self,
+        network: ClassifierNetwork,
+        image_shape: tuple[int, int, int],
+        num_classes: int,
+        recipe: ClassifierRecipe,
+    ) -> None:
+        self.network = network.eval().requires_grad_(False)
+        self.image_shape, self.num_classes, self.recipe = image_shape, num_classes, recipe
+
+    @property
+    def num_features(self) -> int:
+        """Length of one image's feature vector (F)."""
+        return self.recipe.num_features
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network lives; images are brought there batch by batch."""
+        return self.network.head.weight.device
+
+    def logits(self, images: Images) -> torch.Tensor:
+        """Logits, float32 (N, K) on the CPU, of images in either form of `as_images`."""
+        return self._apply(self.network, images)
+
+    def features(self, images: Images) -> torch.Tensor:
+        """Penultimate features, float32 (N, F) on the CPU, >= 0."""
+        return self._apply(self.network.trunk, images)
+
+    def logits_of(self, features: torch.Tensor) -> torch.Tensor:
+        """Logits (N, K) of features (N, F): with `features`, one pass gives both."""
+        with torch.inference_mode():
+            return self.network.head(features.to(self.device)).cpu()
+
+    def probabilities(self, images: Images) -> npt.NDArray[np.float64]:
+        """Class probabilities p(y|x), float64 (N, K); rows sum to 1."""
+        return self.logits(images).double().softmax(dim=1).numpy()
+
+    def accuracy(self, images: Images, labels: Labels) -> float:
+        """Share of images whose likeliest class is their label."""
+        predicted = self.logits(images).argmax(dim=1)
+        return float((predicted == as_labels(labels, len(predicted), self.num_classes)).double().mean())
+
+    def _apply(self, module: Callable[[torch.Tensor], torch.Tensor], images: Images) -> torch.Tensor:
+        tensor = as_images(images)
+        if tuple(tensor.shape[1:]) != self.image_shape:
+            found = f"images of shape {tuple(tensor.shape[1:])}"
+            raise InputError("classifier", found, f"bring them to its (C, H, W) = {self.image_shape}")
+        with torch.inference_mode():
+            return torch.cat([module(scaled(b).to(self.device)).cpu() for b in tensor.split(BATCH_SIZE)])
+
+
+def train_classifier(
+    images: Images,
+    labels: Labels,
+    num_classes: int,
+    recipe: ClassifierRecipe = QUICK,
+    seed: int = 0,
+    device: str = "cpu",
+) -> DomainClassifier:
+    """Train a classifier; the same arguments give the same classifier, and torch's global RNG is left alone.
+
+    Args:
+        images: (N, H, W), (N, H, W, C) or (N, C, H, W), uint8 or float in [-1, 1]; N >= 2, H and W at least
+            8 and divisible by 4.
+        labels: integers (N,) in 0..num_classes-1; a class may be missing.
+        num_classes: K.
+        recipe: network size and training.
+        seed: of the initial weights and the order of the images.
+        device: torch device.
+
+    Raises:
+        DataError: images or labels of another form.
+    """
+    tensor = as_images(images)
+    targets = as_labels(labels, len(tensor), num_classes)
+    if len(tensor) < 2:
+        raise InputError("classifier", f"{len(tensor)} training image", "give at least 2")
+    image_shape = (tensor.shape[1], tensor.shape[2], tensor.shape[3])
+    network = new_network(image_shape, num_classes, recipe, seed).to(device).train()
+    optimizer = torch.optim.AdamW(network.parameters(), lr=recipe.lr, weight_decay=recipe.weight_decay)
+    total = num_steps(len(tensor), recipe)
+    for step, rows in enumerate(_batches(len(tensor), recipe.batch_size, total, seed)):
+        for group in optimizer.param_groups:
+            group["lr"] = recipe.lr * _schedule(step, total)
+        logits = network(scaled(tensor[rows]).to(device))
+        loss = nn.functional.cross_entropy(logits, targets[rows].to(device))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return DomainClassifier(network, image_shape, num_classes, recipe)
+
+
+def new_network(
+    image_shape: tuple[int, int, int], num_classes: int, recipe: ClassifierRecipe, seed: int
+) -> ClassifierNetwork:
+    """An untrained network whose weights follow from the seed."""
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)  # the CPU's alone: torch.manual_seed would reseed GPUs too
+        return ClassifierNetwork(image_shape, num_classes, recipe)
+
+
+def num_steps(num_images: int, recipe: ClassifierRecipe) -> int:
+    """Optimizer steps of a recipe: whole passes, at least `epochs` and at least `min_steps` steps."""
+    per_epoch = math.ceil(num_images / recipe.batch_size)
+    return per_epoch * max(recipe.epochs, math.ceil(recipe.min_steps / per_epoch))
+
+
+def _batches(num_images: int, batch_size: int, total: int, seed: int) -> Iterator[torch.Tensor]:
+    """`total` batches of row numbers, shuffled anew in each pass; at least 2 in each, for BatchNorm."""
+    generator = torch.Generator().manual_seed(seed)
+    given = 0
+    while given < total:
+        order = torch.randperm(num_images, generator=generator)
+        for rows in order.split(batch_size)[: total - given]:
+            given += 1
+            yield rows if len(rows) > 1 else order[-2:]
+
+
+def _schedule(step: int, total: int) -> float:
+    """Share of the highest learning rate: linear over the first tenth, then half a cosine to zero."""
+    progress = (step + 1) / (total + 1)
+    return min(progress / 0.1, 0.5 * (1 + math.cos(math.pi * progress)))

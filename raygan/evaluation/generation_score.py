@@ -1,0 +1,39 @@
+"""Generation score: the inception-score formula with the domain's own classifier."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import rel_entr
+
+from raygan.evaluation.probabilities import as_probabilities
+
+
+def generation_score(probabilities: npt.ArrayLike) -> float:
+    """Generation score: clear images of many classes score high.
+
+        GS = exp( 1/N sum_i KL( p(y|x_i) || p(y) ) ),   p(y) = 1/N sum_i p(y|x_i)
+
+    The inception score's formula (Salimans et al. 2016, arXiv 1606.03498, section 4) over all images at
+    once, without splits; HuSCF-GAN (arXiv 2507.12979) computes it with a classifier trained on the domain's
+    real images and 5,000 images. It depends on N: name it with N, as `DomainScores.named` does.
+
+    Args:
+        probabilities: p(y|x), (N, K), >= 0, rows sum to 1; N >= 1 images, K >= 1 classes.
+
+    Returns:
+        A number from 1 (every image gets the same probabilities) to K (each class equally often, and
+        surely), computed in float64; 0 log 0 = 0.
+
+    Raises:
+        InputError: another shape, or rows that are not probabilities.
+
+    Example:
+        >>> generation_score([[0.5, 0.5], [0.5, 0.5]])
+        1.0
+        >>> round(generation_score([[1.0, 0.0], [0.0, 1.0]]), 12)
+        2.0
+    """
+    p = as_probabilities(probabilities)
+    divergences = rel_entr(p, p.mean(axis=0)).sum(axis=1)
+    return float(np.exp(divergences.mean()))

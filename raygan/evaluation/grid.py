@@ -1,0 +1,97 @@
+"""Sample grids: one PNG, one row a class, so that a person sees at a glance what a generator can do."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageDraw, ImageFont
+
+from raygan.evaluation.images import Images, Labels, as_images, as_labels, as_uint8, scaled
+
+CELL_PIXELS = 56
+"""Images are enlarged by a whole factor to at least this side, so that pixels stay square and sharp."""
+GAP, MARGIN = 3, 12
+BACKGROUND, INK = (255, 255, 255), (40, 40, 40)
+TEXT_SIZE, TITLE_SIZE = 15, 18
+
+
+def sample_grid(
+    images: Images,
+    labels: Labels,
+    path: str | os.PathLike[str],
+    class_names: Sequence[str] | None = None,
+    title: str | None = None,
+    columns: int = 10,
+) -> Path:
+    """Draw images as a PNG grid: a row for each label that occurs, in order, up to `columns` images each.
+
+    Args:
+        images: (N, C, H, W) float32 in [-1, 1], or any other form of `as_images`; C = 1 or 3.
+        labels: integers (N,), >= 0.
+        path: the PNG; its folder is made, and it appears whole or not at all.
+        class_names: name of label 0, 1, ...; written left of the rows. A label without one is written
+            as its number.
+        title: one line above the grid; None: none.
+        columns: images in a row at most; images of a class beyond that are left out.
+
+    Returns:
+        The path.
+
+    Raises:
+        DataError: images or labels of another form.
+    """
+    tensor = as_images(images)
+    numbers = as_labels(labels, len(tensor), num_classes=2**31).numpy()
+    pixels = as_uint8(scaled(tensor)).permute(0, 2, 3, 1).numpy()
+    classes = [int(label) for label in np.unique(numbers)]
+    rows = [pixels[numbers == label][:columns] for label in classes]
+    names = [_name(label, class_names) for label in classes]
+    return save_png(_compose(rows, names, title), Path(path))
+
+
+def save_png(picture: Image.Image, path: Path) -> Path:
+    """Write a PNG under a temporary name and rename it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    try:
+        picture.save(temporary, format="PNG")
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return path
+
+
+def _name(label: int, class_names: Sequence[str] | None) -> str:
+    if class_names is None or label >= len(class_names):
+        return str(label)
+    return str(class_names[label])
+
+
+def _compose(rows: Sequence[npt.NDArray[np.uint8]], names: Sequence[str], title: str | None) -> Image.Image:
+    """Rows (n_i, H, W, C) with their names on one picture."""
+    height, width = rows[0].shape[1:3]
+    factor = max(1, -(-CELL_PIXELS // max(height, width)))
+    cell_h, cell_w = factor * height, factor * width
+    text, heading = ImageFont.load_default(TEXT_SIZE), ImageFont.load_default(TITLE_SIZE)
+    left = 2 * MARGIN + int(max(text.getlength(name) for name in names))
+    top = MARGIN + (TITLE_SIZE + MARGIN if title else 0)
+    grid_w = max(len(row) for row in rows) * (cell_w + GAP) - GAP
+    title_w = int(heading.getlength(title)) + 2 * MARGIN if title else 0
+    size = (max(left + grid_w + MARGIN, title_w), top + len(rows) * (cell_h + GAP) - GAP + MARGIN)
+    picture = Image.new("RGB", size, BACKGROUND)
+    draw = ImageDraw.Draw(picture)
+    if title:
+        draw.text((MARGIN, MARGIN), title, fill=INK, font=heading)
+    for number, (row, name) in enumerate(zip(rows, names, strict=True)):
+        y = top + number * (cell_h + GAP)
+        draw.text((left - MARGIN, y + cell_h // 2), name, fill=INK, font=text, anchor="rm")
+        for column, image in enumerate(row):
+            cell = Image.fromarray(image.squeeze(-1) if image.shape[-1] == 1 else image)
+            cell = cell.resize((cell_w, cell_h), Image.Resampling.NEAREST)
+            picture.paste(cell, (left + column * (cell_w + GAP), y))
+    return picture
