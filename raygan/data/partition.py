@@ -1,0 +1,210 @@
+"""Who holds which images: iid, the paper's two non-IID rules, Dirichlet, and natural groups.
+
+Every rule deals *every* image of the domain to exactly one of its clients; nobody is empty. The rules of the
+paper ("non-IID" and "highly non-IID", its section on experiments) state which classes a client lacks and how
+large its share is. Here a *share* is relative: a client that "has 2/3 of an equal share" ends with 2/3 of the
+images of a client that has all of one, and the images that it forgoes go to the others, so that none is left
+out. Where lacking classes, dealing every image and the sizes cannot all hold (two clients, say, of which one
+alone has a class), they give way in the order: sizes first, lacking classes and dealing every image never.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from raygan.config.schema import DirichletPartition, NaturalPartition, Partition
+from raygan.errors import DataError
+
+MIN_IMAGES = 2  # BatchNorm cannot train on one image
+MIN_DIRICHLET_IMAGES = 10  # topped up to this many where the domain has them, as is usual for this partition
+PARTITION_STREAM = 0x9A27  # keeps these draws apart from those of other purposes
+
+
+@dataclass(frozen=True)
+class SkewRule:
+    """Odds of a non-IID rule; they need not sum to 1."""
+
+    lacking_classes: Mapping[int, float]
+    """Odds of the number of classes that a client lacks."""
+    shares: Mapping[float, float]
+    """Odds of a client's share, 1 being an equal one."""
+
+
+NON_IID = SkewRule({0: 0.25, 2: 0.3, 3: 0.1, 4: 0.1}, {1: 0.7, 2 / 3: 0.3})
+HIGHLY_NON_IID = SkewRule({2: 0.4, 3: 0.6}, {1 / 6: 0.2, 1 / 3: 0.3, 1: 0.5})
+SKEW_RULES = {"non_iid": NON_IID, "highly_non_iid": HIGHLY_NON_IID}
+
+
+def deal(
+    labels: np.ndarray,
+    num_clients: int,
+    partition: Partition,
+    seed: int,
+    domain_index: int,
+    groups: Mapping[str, np.ndarray] | None = None,
+    where: str = "data.domains",
+) -> list[np.ndarray]:
+    """The training images of each client of one domain.
+
+    Args:
+        labels: (N,) integers, the class of each training image.
+        num_clients: clients of this domain.
+        partition: `iid` (sizes equal within 1, images at random and not stratified by class), `non_iid`,
+            `highly_non_iid`, Dirichlet(alpha) (each class's images split among the clients by a draw of
+            Dirichlet(alpha)), or natural (clients are the values of a group, in sorted order; of more values
+            than clients, value i goes to client i mod num_clients).
+        seed: the run's.
+        domain_index: the domain's place in the configuration; the result follows from it and `seed` alone.
+        groups: arrays (N,) by name, for the natural partition.
+        where: how errors name the domain.
+
+    Returns:
+        A sorted int64 array of indices into `labels` for each client; together a permutation of 0 .. N - 1.
+
+    Raises:
+        DataError: a client would have fewer than 2 images, a group is not there, or has fewer values than
+            there are clients.
+    """
+    if len(labels) < MIN_IMAGES * num_clients:
+        remedy = f"give it at most {len(labels) // MIN_IMAGES} clients or more images"
+        raise DataError(where, f"{len(labels)} training images for {num_clients} clients", remedy)
+    rng = np.random.default_rng([seed, domain_index, PARTITION_STREAM])
+    if isinstance(partition, NaturalPartition):
+        owners = _natural(groups or {}, partition.natural, num_clients, where)
+    elif isinstance(partition, DirichletPartition):
+        owners = _dirichlet(labels, num_clients, partition.dirichlet, rng)
+    elif partition == "iid":
+        owners = rng.permutation(np.arange(len(labels)) % num_clients)
+    else:
+        owners = _skewed(labels, num_clients, SKEW_RULES[partition], rng)
+    dealt = [np.flatnonzero(owners == client) for client in range(num_clients)]
+    _check_sizes(dealt, where)
+    return dealt
+
+
+def _check_sizes(dealt: list[np.ndarray], where: str) -> None:
+    for client, indices in enumerate(dealt):
+        if len(indices) < MIN_IMAGES:
+            found = f"client {client} of {len(dealt)} would hold {len(indices)} images of {MIN_IMAGES} needed"
+            raise DataError(where, found, "give it fewer clients, more images or another partition")
+
+
+def _natural(groups: Mapping[str, np.ndarray], name: str, num_clients: int, where: str) -> np.ndarray:
+    if name not in groups:
+        found = f"no group {name!r} (there {'are ' + ', '.join(sorted(groups)) if groups else 'is none'})"
+        raise DataError(where, found, f"add the array train_{name} or use another data.partition")
+    values, place = np.unique(groups[name], return_inverse=True)
+    if len(values) < num_clients:
+        found = f"{len(values)} values of {name!r} for {num_clients} clients"
+        raise DataError(where, found, f"give it at most {len(values)} clients")
+    return place % num_clients
+
+
+def _dirichlet(labels: np.ndarray, num_clients: int, alpha: float, rng: np.random.Generator) -> np.ndarray:
+    owners = np.empty(len(labels), dtype=np.int64)
+    for members in _members_by_class(labels):
+        shares = _dirichlet_draw(num_clients, alpha, rng)
+        ends = np.rint(np.cumsum(shares) * len(members)).astype(np.int64)
+        ends[-1] = len(members)
+        owners[rng.permutation(members)] = np.repeat(np.arange(num_clients), np.diff(ends, prepend=0))
+    _top_up(owners, num_clients, min(MIN_DIRICHLET_IMAGES, len(labels) // num_clients), rng)
+    return owners
+
+
+def _dirichlet_draw(size: int, alpha: float, rng: np.random.Generator) -> np.ndarray:
+    """Dirichlet(alpha) of any alpha: one client gets all where the draw underflows, its limit at alpha -> 0."""
+    shares = rng.dirichlet(np.full(size, alpha))
+    return shares if np.isfinite(shares).all() and shares.sum() > 0 else np.eye(size)[rng.integers(size)]
+
+
+def _top_up(owners: np.ndarray, num_clients: int, minimum: int, rng: np.random.Generator) -> None:
+    """Give every client `minimum` images, one by one from whoever has most."""
+    sizes = np.bincount(owners, minlength=num_clients)
+    for client in np.flatnonzero(sizes < minimum):
+        while sizes[client] < minimum:
+            donor = int(sizes.argmax())
+            owners[rng.choice(np.flatnonzero(owners == donor))] = client
+            sizes[donor] -= 1
+            sizes[client] += 1
+
+
+def _skewed(labels: np.ndarray, num_clients: int, rule: SkewRule, rng: np.random.Generator) -> np.ndarray:
+    """Draw who lacks what and who has how much, then deal every class to those who have it."""
+    members = _members_by_class(labels)
+    holds = draw_held_classes(len(members), num_clients, rule, rng)
+    shares = rng.choice(list(rule.shares), size=num_clients, p=_odds(rule.shares))
+    counts = fit_counts(holds, np.array([len(m) for m in members]), shares)
+    owners = np.empty(len(labels), dtype=np.int64)
+    for label, images in enumerate(members):
+        owners[rng.permutation(images)] = np.repeat(np.arange(num_clients), counts[:, label])
+    return owners
+
+
+def draw_held_classes(
+    num_classes: int, num_clients: int, rule: SkewRule, rng: np.random.Generator
+) -> np.ndarray:
+    """bool (num_clients, num_classes): who holds which class.
+
+    A client keeps at least one class, and a class that all clients would lack is given back to one client
+    drawn from those that lack most (with few clients or classes this bends the odds, otherwise it is rare).
+    """
+    holds = np.ones((num_clients, num_classes), dtype=bool)
+    for client in range(num_clients):
+        lacking = rng.choice(list(rule.lacking_classes), p=_odds(rule.lacking_classes))
+        holds[client, rng.choice(num_classes, size=min(lacking, num_classes - 1), replace=False)] = False
+    for label in np.flatnonzero(~holds.any(axis=0)):
+        fewest = np.flatnonzero(holds.sum(axis=1) == holds.sum(axis=1).min())
+        holds[rng.choice(fewest), label] = True
+    return holds
+
+
+def fit_counts(holds: np.ndarray, class_sizes: np.ndarray, shares: np.ndarray) -> np.ndarray:
+    """Images of each class for each client: every image is dealt, to clients that hold its class, and the
+    clients' sizes are in the ratio of `shares` (within rounding) where that is possible.
+
+    Iterative proportional fitting: rows are scaled to the clients' sizes, columns to the classes' in turn,
+    columns last.
+
+    Args:
+        holds: bool (K, L), at least one True in each row and column.
+        class_sizes: (L,) images of each class.
+        shares: (K,) relative sizes.
+
+    Returns:
+        int64 (K, L), whose columns sum to `class_sizes`.
+    """
+    sizes = class_sizes.sum() * shares / shares.sum()
+    table = holds * sizes[:, None]
+    for _ in range(1000):
+        table *= (sizes / np.maximum(table.sum(axis=1), 1e-300))[:, None]
+        columns = class_sizes / np.maximum(table.sum(axis=0), 1e-300)
+        table *= columns
+        if np.abs(columns - 1).max() < 1e-6:
+            break
+    return _rounded(table, class_sizes, holds)
+
+
+def _rounded(table: np.ndarray, class_sizes: np.ndarray, holds: np.ndarray) -> np.ndarray:
+    """Whole numbers near `table` with its column sums; what a row loses in one column it is owed in the next."""
+    counts = np.floor(table + 1e-9).astype(np.int64)
+    owed = np.zeros(len(table))
+    for label, size in enumerate(class_sizes):
+        owed += table[:, label] - counts[:, label]
+        first = np.lexsort((-owed, ~holds[:, label]))  # holders of the class before others, most owed first
+        missing = size - counts[:, label].sum()
+        counts[first[:missing], label] += 1
+        owed[first[:missing]] -= 1
+    return counts
+
+
+def _members_by_class(labels: np.ndarray) -> list[np.ndarray]:
+    """Indices of the images of each class that occurs."""
+    return [np.flatnonzero(labels == label) for label in np.unique(labels)]
+
+
+def _odds(weights: Mapping[float, float] | Mapping[int, float]) -> np.ndarray:
+    values = np.array(list(weights.values()))
+    return values / values.sum()
