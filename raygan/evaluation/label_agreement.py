@@ -15,7 +15,7 @@ def label_agreement(probabilities: npt.ArrayLike, labels: npt.ArrayLike) -> floa
         LA = 1/N sum_i [ argmax_y p(y|x_i) = y_i ]
 
     It is the accuracy of a classifier trained on real images and tested on generated ones (GAN-test of
-    Shmelkov et al. 2018, arXiv 1807.09499, section 3). Real images score the classifier's own accuracy, an
+    Shmelkov et al. 2018, arXiv 1807.09499). Real images score the classifier's own accuracy, an
     unconditional generator 1/K.
 
     Args:
