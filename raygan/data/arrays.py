@@ -5,7 +5,7 @@ Legend: N images, H W space, C channels (1 or 3).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -36,6 +36,31 @@ class Outline:
     channels: int
     classes: tuple[str, ...]
     groups: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class TrainView:
+    """A domain's training images, not all of which need be in memory.
+
+    Attributes:
+        labels: (N,) int64.
+        groups: arrays (N,) of a natural partition's values, by name.
+        classes: a name for each label.
+        read: indices -> their images, uint8 (len(indices), H, W) or (len(indices), H, W, C).
+    """
+
+    labels: np.ndarray
+    groups: Mapping[str, np.ndarray]
+    classes: tuple[str, ...]
+    read: Callable[[np.ndarray], np.ndarray]
+
+    def limited(self, limit: int | None) -> TrainView:
+        """The same with at most `limit` images, drawn evenly over their order."""
+        chosen = evenly(len(self.labels), limit)
+        groups = {name: values[chosen] for name, values in self.groups.items()}
+        return TrainView(
+            self.labels[chosen], groups, self.classes, lambda indices: self.read(chosen[indices])
+        )
 
 
 @dataclass(frozen=True)
@@ -95,8 +120,16 @@ class Arrays:
             self.train_labels, len(self.test_labels), (height, width), channels, self.classes, self.groups
         )
 
+    def train_view(self) -> TrainView:
+        """The training part of the domain."""
+        return TrainView(
+            self.train_labels, self.groups, self.classes, lambda indices: self.train_images[indices]
+        )
+
     def limited(self, limit: int | None) -> Arrays:
         """The same domain with at most `limit` training images, drawn evenly over their order."""
+        if limit is None or limit >= len(self.train_labels):
+            return self
         chosen = evenly(len(self.train_labels), limit)
         groups = {name: values[chosen] for name, values in self.groups.items()}
         return Arrays(
@@ -112,11 +145,10 @@ class Arrays:
 REQUIRED = ("train_images", "train_labels", "test_images", "test_labels")
 
 
-def evenly(count: int, limit: int | None) -> np.ndarray | slice:
-    """Sorted indices of `limit` of `count` items, evenly spaced; everything when there is no more than that."""
-    if limit is None or limit >= count:
-        return slice(None)
-    return np.arange(limit, dtype=np.int64) * count // limit
+def evenly(count: int, limit: int | None) -> np.ndarray:
+    """Sorted indices of `limit` of `count` items, evenly spaced; of all when there are no more than that."""
+    size = count if limit is None else min(limit, count)
+    return np.arange(size, dtype=np.int64) * count // size
 
 
 def required(where: str, fields: Mapping[str, Any], name: str) -> Any:

@@ -16,7 +16,7 @@ from raygan.config.schema import Config, DataConfig, DomainConfig
 from raygan.data.arrays import Arrays
 from raygan.data.partition import deal
 from raygan.data.shape import CommonShape, common_shape, to_float, to_shape
-from raygan.data.source import DomainInfo, domain_label, load_domain
+from raygan.data.source import DomainInfo, domain_label, load_domain, train_view
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,8 @@ class ImageSet:
     """Images and labels in the run's shape.
 
     Attributes:
-        images: uint8 (N, C, H, W), 0 to 255: a laptop may host hundreds of clients, so they become float per batch.
+        images: uint8 (N, C, H, W), 0 to 255. A laptop may host hundreds of clients, so they become float only
+            in a batch.
         labels: int64 (N,).
         num_classes: classes that the networks know.
         classes: names of the domain's own classes, which may be fewer.
@@ -69,8 +70,8 @@ class ImageSet:
     def epoch_batches(self, rng: np.random.Generator, batch_size: int) -> list[np.ndarray]:
         """One pass in random order: index arrays of `batch_size`.
 
-        The rest that does not fill a batch sits this pass out (another rest each pass); with fewer images than
-        one batch, all of them are the one batch.
+        The rest that does not fill a batch sits this pass out (another rest each pass); with fewer images
+        than one batch, all of them are the one batch.
         """
         order = rng.permutation(len(self))
         size = min(batch_size, len(self))
@@ -121,20 +122,18 @@ def client_slices(config: Config, infos: Sequence[DomainInfo]) -> list[ClientSli
 
 
 def load_client(description: ClientSlice) -> ClientData:
-    """The client's images, read where this is called. Several clients of one domain in one process read it once.
+    """The client's images, read where this is called; clients of one domain in one process read it once.
 
     Raises:
         DataError: as `load_domain` and `deal`.
     """
     d = description
-    arrays = load_domain(d.domain, d.data, d.image_size)
+    view = train_view(d.domain, d.data, d.image_size)
     where = f"data.domains[{d.domain_index}] ({domain_label(d.domain)})"
-    dealt = deal(
-        arrays.train_labels, d.num_clients, d.data.partition, d.seed, d.domain_index, arrays.groups, where
-    )
+    dealt = deal(view.labels, d.num_clients, d.data.partition, d.seed, d.domain_index, view.groups, where)
     mine = dealt[d.client_index_in_domain]
-    images = to_shape(arrays.train_images[mine], d.image_size, d.channels)
-    return ClientData(images, arrays.train_labels[mine], d.num_classes, arrays.classes)
+    images = to_shape(view.read(mine), d.image_size, d.channels)
+    return ClientData(images, view.labels[mine], d.num_classes, view.classes)
 
 
 def train_set(domain: DomainConfig, data: DataConfig, shape: CommonShape) -> ImageSet:

@@ -115,7 +115,7 @@ def _dirichlet(labels: np.ndarray, num_clients: int, alpha: float, rng: np.rando
 
 
 def _dirichlet_draw(size: int, alpha: float, rng: np.random.Generator) -> np.ndarray:
-    """Dirichlet(alpha) of any alpha: one client gets all where the draw underflows, its limit at alpha -> 0."""
+    """Dirichlet(alpha) of any alpha: where the draw underflows, its limit: one client gets all."""
     shares = rng.dirichlet(np.full(size, alpha))
     return shares if np.isfinite(shares).all() and shares.sum() > 0 else np.eye(size)[rng.integers(size)]
 
@@ -188,7 +188,7 @@ def fit_counts(holds: np.ndarray, class_sizes: np.ndarray, shares: np.ndarray) -
 
 
 def _rounded(table: np.ndarray, class_sizes: np.ndarray, holds: np.ndarray) -> np.ndarray:
-    """Whole numbers near `table` with its column sums; what a row loses in one column it is owed in the next."""
+    """Whole numbers near `table` with its column sums; what a row loses in one column it is owed later."""
     counts = np.floor(table + 1e-9).astype(np.int64)
     owed = np.zeros(len(table))
     for label, size in enumerate(class_sizes):

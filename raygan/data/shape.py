@@ -1,10 +1,11 @@
 """The one shape of a federation: how domains of different channels, sizes and numbers of classes are brought
 together. This is the only place that does it.
 
-1. Channels. grey -> RGB: the grey plane three times. RGB -> grey: ITU-R 601 luma, 0.299 R + 0.587 G + 0.114 B,
-   rounded. (`model.channels`; by default 3 if any domain is in colour, else 1.)
+1. Channels. grey -> RGB: the grey plane three times. RGB -> grey: ITU-R 601 luma,
+   0.299 R + 0.587 G + 0.114 B, rounded. (`model.channels`; by default 3 if any domain is in colour, else 1.)
 2. Size. Images of another size than `model.image_size` x `model.image_size` are resized to it, bilinear with
    antialiasing; the ratio of the sides is not kept. Images that have the size already are untouched.
+   (Pictures of a folder are resized as they are read, before 1.)
 3. Range. 0 .. 255 becomes -1 .. 1: pixel / 127.5 - 1. Done per batch; in memory images stay uint8.
 4. Classes. The networks know as many classes as the domain with most; label c of one domain and label c of
    another share an embedding, and a domain simply never asks for labels that it has not got.
@@ -39,7 +40,7 @@ class CommonShape:
 
 
 def common_shape(model: ModelConfig, infos: Iterable[DomainInfo]) -> CommonShape:
-    """The run's shape: the configuration's size, its channels (or the domains' most), the domains' most classes."""
+    """The run's shape: the configuration's size and channels (or the domains' most), the most classes."""
     known = list(infos)
     channels = model.channels or max(info.channels for info in known)
     return CommonShape(model.image_size, channels, max(len(info.classes) for info in known))

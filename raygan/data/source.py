@@ -4,16 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
 from raygan.config.schema import DataConfig, DomainConfig
-from raygan.data.arrays import Arrays, Outline, evenly
-from raygan.data.loaders.npz import DEMO_NAMES, demo_file, load_npz, outline_npz
+from raygan.data.arrays import Arrays, Outline, TrainView, evenly
+from raygan.data.loaders.custom import load_custom
+from raygan.data.loaders.folders import FolderSource
+from raygan.data.loaders.images import open_images
+from raygan.data.loaders.medmnist_sets import load_medmnist
+from raygan.data.loaders.npz import DEMO_NAMES, NpzFile, demo_file
+from raygan.data.loaders.recordings import open_recordings
+from raygan.data.loaders.torchvision_sets import load_torchvision
 
 CACHED_DOMAINS = 4  # domains kept in a process, so that the clients it hosts read each once
+FILE_KINDS = ("npz", "images", "wav")
 
 
 @dataclass(frozen=True)
@@ -40,7 +48,7 @@ class DomainInfo:
 def domain_label(domain: DomainConfig) -> str:
     """A short name of the domain for tables: the set's name, or the file's or folder's without its path."""
     kind, value = domain.source
-    return Path(value).stem if kind in ("npz", "images", "wav") else value
+    return Path(value).stem if kind in FILE_KINDS else value
 
 
 def load_domain(domain: DomainConfig, data: DataConfig, image_size: int | None = None) -> Arrays:
@@ -49,8 +57,8 @@ def load_domain(domain: DomainConfig, data: DataConfig, image_size: int | None =
     Args:
         domain: where it is.
         data: `root` and `download`, for the sets that a library keeps.
-        image_size: side in pixels that a folder's pictures are brought to as they are read, so that photographs
-            of any size fit in memory; None: as stored, and then they must all have one size.
+        image_size: side in pixels that a folder's pictures are brought to as they are read, so that
+            photographs of any size fit in memory; None: as stored, and then they must all have one size.
 
     Raises:
         DataError: it is missing, corrupt or empty, or not in the form of its kind.
@@ -86,48 +94,92 @@ def outline_domain(domain: DomainConfig, data: DataConfig) -> Outline:
     return _outline(*_key(domain, data))
 
 
+def train_view(domain: DomainConfig, data: DataConfig, image_size: int | None = None) -> TrainView:
+    """The training images, of which a client reads its own: pictures and recordings of a folder are read one
+    by one, other sources as a whole (and kept, see `load_domain`).
+
+    Raises:
+        DataError: as `load_domain`.
+    """
+    source = _open(domain, data, image_size)
+    if isinstance(source, FolderSource):
+        return source.train_view().limited(domain.limit)
+    return load_domain(domain, data, image_size).train_view()
+
+
 def forget_domains() -> None:
     """Free the domains that this process keeps; an actor calls it once its clients have their images."""
     _load.cache_clear()
     _outline.cache_clear()
+    _open_folder.cache_clear()
 
 
-def _key(domain: DomainConfig, data: DataConfig) -> tuple[DomainConfig, DataConfig, tuple[int, int] | None]:
-    """What decides a domain's content: two clients with equal keys share one copy. A file counts with its time
+Stamp = tuple[int, int] | None
+
+
+def _key(domain: DomainConfig, data: DataConfig) -> tuple[DomainConfig, DataConfig, Stamp]:
+    """What decides a domain's content: clients with equal keys share one copy. A file counts with its time
     and size, so that one that was written anew is read anew."""
+    place = DataConfig(root=data.root, download=data.download)
+    return domain.model_copy(update={"clients": 1}), place, _stamp(domain)
+
+
+def _stamp(domain: DomainConfig) -> Stamp:
     kind, value = domain.source
-    path = Path(value).expanduser()
-    stamp = None
-    if kind in ("npz", "images", "wav") and path.exists():
-        stat = path.stat()
-        stamp = (stat.st_mtime_ns, stat.st_size)
-    return domain.model_copy(update={"clients": 1}), DataConfig(root=data.root, download=data.download), stamp
+    if kind not in FILE_KINDS or not Path(value).expanduser().exists():
+        return None
+    stat = Path(value).expanduser().stat()
+    return stat.st_mtime_ns, stat.st_size
 
 
 @lru_cache(maxsize=CACHED_DOMAINS)
-def _load(
-    domain: DomainConfig, data: DataConfig, stamp: tuple[int, int] | None, image_size: int | None
-) -> Arrays:
-    return _reader(domain, data, image_size).load().limited(domain.limit)
+def _load(domain: DomainConfig, data: DataConfig, stamp: Stamp, image_size: int | None) -> Arrays:
+    return _open(domain, data, image_size).load().limited(domain.limit)
 
 
 @lru_cache(maxsize=64)
-def _outline(domain: DomainConfig, data: DataConfig, stamp: tuple[int, int] | None) -> Outline:
-    whole = _reader(domain, data, None).outline()
+def _outline(domain: DomainConfig, data: DataConfig, stamp: Stamp) -> Outline:
+    whole = _open(domain, data, None).outline()
     chosen = evenly(len(whole.train_labels), domain.limit)
     groups = {name: values[chosen] for name, values in whole.groups.items()}
     return replace(whole, train_labels=whole.train_labels[chosen], groups=groups)
 
 
+class _Source(Protocol):
+    def load(self) -> Arrays: ...
+
+    def outline(self) -> Outline: ...
+
+
 @dataclass(frozen=True)
-class _Reader:
+class _Whole:
+    """A source that can only be read as a whole."""
+
     load: Callable[[], Arrays]
-    outline: Callable[[], Outline]
+
+    def outline(self) -> Outline:
+        return self.load().outline()
 
 
-def _reader(domain: DomainConfig, data: DataConfig, image_size: int | None) -> _Reader:
+def _open(domain: DomainConfig, data: DataConfig, image_size: int | None) -> _Source:
+    """The loader of the domain's kind; nothing but a folder's listing is read yet."""
     kind, value = domain.source
-    if kind == "npz" or value in DEMO_NAMES:
-        path = Path(value).expanduser() if kind == "npz" else demo_file(value)
-        return _Reader(lambda: load_npz(path, value), lambda: outline_npz(path, value))
-    raise NotImplementedError(kind)
+    root = Path(data.root).expanduser()
+    if kind in ("images", "wav"):
+        return _open_folder(kind, value, _stamp(domain), image_size)
+    if kind == "npz":
+        return NpzFile(Path(value).expanduser(), value)
+    if kind == "name" and value in DEMO_NAMES:
+        return NpzFile(demo_file(value), value)
+    if kind == "name":
+        return _Whole(partial(load_torchvision, value, root, data.download, value))
+    if kind == "medmnist":
+        return _Whole(partial(load_medmnist, value, root, data.download, value))
+    assert kind == "loader", kind
+    return _Whole(partial(load_custom, value, domain, value))
+
+
+@lru_cache(maxsize=CACHED_DOMAINS)
+def _open_folder(kind: str, value: str, stamp: Stamp, image_size: int | None) -> FolderSource:
+    root = Path(value).expanduser()
+    return open_images(root, value, image_size) if kind == "images" else open_recordings(root, value)

@@ -1,0 +1,129 @@
+"""Sets that torchvision keeps, in the files of their authors under `data.root`."""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from raygan.data.arrays import Arrays
+from raygan.data.loaders.npz import DEMO_NAMES
+from raygan.errors import DataError
+
+EMNIST_SPLITS = ("balanced", "byclass", "bymerge", "letters", "digits", "mnist")
+CLASSES = {"mnist": "MNIST", "fashion_mnist": "FashionMNIST", "kmnist": "KMNIST", "usps": "USPS"}
+CLASSES |= {"cifar10": "CIFAR10", "svhn": "SVHN", "emnist": "EMNIST"}
+CLASSES |= {f"emnist_{split}": "EMNIST" for split in EMNIST_SPLITS}
+ALIASES = {"fashionmnist": "fashion_mnist", "fmnist": "fashion_mnist"}
+
+
+def canonical_name(name: str, where: str) -> str:
+    """The set's name as in `CLASSES`; case and dashes do not matter, `emnist` is its split `balanced`.
+
+    Raises:
+        DataError: there is no such set.
+    """
+    plain = name.lower().replace("-", "_")
+    plain = ALIASES.get(plain, plain)
+    if plain in CLASSES:
+        return plain
+    if plain.startswith("notmnist"):
+        remedy = "make an .npz file of it and give that as {npz: notmnist.npz}"
+        raise DataError(where, "torchvision has no notMNIST", remedy)
+    known = [*DEMO_NAMES, *CLASSES]
+    near = difflib.get_close_matches(plain, known, n=1)
+    hint = f"did you mean {near[0]}? " if near else ""
+    raise DataError(where, "no such set", f"{hint}known names: {', '.join(known)}")
+
+
+def load_torchvision(name: str, root: Path, download: bool, where: str) -> Arrays:
+    """The official train and test parts of a set (of SVHN without `extra`).
+
+    EMNIST is turned upright, and its letters are numbered from 0.
+
+    Raises:
+        DataError: no such set, or its files are not in `root` (and cannot be downloaded), or are corrupt.
+    """
+    plain = canonical_name(name, where)
+    parts = {train: _open(plain, root, train, download, where) for train in (True, False)}
+    fields: dict[str, Any] = {"classes": _class_names(plain, parts[True])}
+    for part, dataset in (("train", parts[True]), ("test", parts[False])):
+        fields[f"{part}_images"] = _images(plain, dataset)
+        fields[f"{part}_labels"] = _labels(plain, dataset)
+    return Arrays.checked(where, fields)
+
+
+def _open(plain: str, root: Path, train: bool, download: bool, where: str) -> Any:
+    """The set from `root`, downloaded only if that does not work."""
+    try:
+        return _construct(plain, root, train, download=False)
+    except Exception as error:  # torchvision and its parsers raise many kinds
+        if not download:
+            remedy = "set data.download to true, or put the set's files there"
+            raise _unavailable(where, root, error, remedy) from error
+    try:
+        with one_at_a_time(root):
+            return _construct(plain, root, train, download=True)
+    except Exception as error:
+        remedy = "connect to the network once, or put the set's files there yourself"
+        raise _unavailable(where, root, error, remedy) from error
+
+
+def _construct(plain: str, root: Path, train: bool, download: bool) -> Any:
+    from torchvision import datasets
+
+    options: dict[str, Any] = {"split": "train" if train else "test"} if plain == "svhn" else {"train": train}
+    if CLASSES[plain] == "EMNIST":
+        options["split"] = emnist_split(plain)
+    with contextlib.redirect_stdout(sys.stderr):  # some print; standard output may be a JSON document
+        return getattr(datasets, CLASSES[plain])(str(root), download=download, **options)
+
+
+@contextlib.contextmanager
+def one_at_a_time(root: Path) -> Iterator[None]:
+    """Hold a lock in `root`: several actors of a machine must not download into one folder at once."""
+    root.mkdir(parents=True, exist_ok=True)
+    with open(root / ".download.lock", "w") as file:
+        with contextlib.suppress(ImportError):  # no fcntl on Windows
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def emnist_split(plain: str) -> str:
+    """The split of `emnist_SPLIT`."""
+    return plain.partition("_")[2] or "balanced"
+
+
+def _unavailable(where: str, root: Path, error: Exception, remedy: str) -> DataError:
+    reason = " ".join(str(error).split())[:160] or type(error).__name__
+    return DataError(where, f"not readable in {root} ({reason})", remedy)
+
+
+def _images(plain: str, dataset: Any) -> np.ndarray:
+    images = np.asarray(dataset.data)
+    if plain == "svhn":
+        return images.transpose(0, 2, 3, 1)  # from (N, 3, H, W)
+    if CLASSES[plain] == "EMNIST":
+        return images.transpose(0, 2, 1)  # its files hold columns where others hold rows
+    return images
+
+
+def _labels(plain: str, dataset: Any) -> np.ndarray:
+    labels = np.asarray(dataset.labels if plain == "svhn" else dataset.targets, dtype=np.int64)
+    return labels - 1 if _is_letters(plain) else labels
+
+
+def _class_names(plain: str, dataset: Any) -> list[str]:
+    names = [str(name) for name in getattr(dataset, "classes", map(str, range(10)))]
+    return names[1:] if _is_letters(plain) else names
+
+
+def _is_letters(plain: str) -> bool:
+    return CLASSES[plain] == "EMNIST" and emnist_split(plain) == "letters"

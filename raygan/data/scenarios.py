@@ -1,0 +1,41 @@
+"""The paper's six scenarios as the configuration keys that they set.
+
+notMNIST (scenario 6) is in no library: make an `.npz` file of it (README, "Data") and put it into the current
+folder as `notmnist.npz`, or give `data.domains` yourself.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+CLIENTS_PER_DOMAIN = 20
+MNIST, FASHION_MNIST, KMNIST = {"name": "mnist"}, {"name": "fashion_mnist"}, {"name": "kmnist"}
+NOTMNIST = {"npz": "notmnist.npz"}
+
+SCENARIOS: dict[int, tuple[tuple[dict[str, str], ...], str]] = {
+    1: ((MNIST,), "iid"),
+    2: ((MNIST,), "non_iid"),
+    3: ((MNIST, FASHION_MNIST), "iid"),
+    4: ((MNIST, FASHION_MNIST), "non_iid"),
+    5: ((MNIST, FASHION_MNIST), "highly_non_iid"),
+    6: ((MNIST, FASHION_MNIST, KMNIST, NOTMNIST), "iid"),
+}
+"""Domains and partition of each scenario (the paper's section on experiments)."""
+
+TRAINING: dict[str, dict[str, Any]] = {
+    "training": {"batch_size": 64, "local_epochs": 5, "rounds": 50},
+    "model": {"width": 1.0},
+}
+"""What all scenarios share."""
+
+
+def scenario_settings(number: int) -> dict[str, Any]:
+    """The keys that scenario `number` (1 to 6) sets, nested as in a configuration file; other keys stay.
+
+    Raises:
+        KeyError: no such scenario.
+    """
+    domains, partition = SCENARIOS[number]
+    dealt = [{**domain, "clients": CLIENTS_PER_DOMAIN} for domain in domains]
+    return {"data": {"domains": dealt, "partition": partition}, **copy.deepcopy(TRAINING)}
