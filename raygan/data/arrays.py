@@ -55,8 +55,8 @@ class TrainView:
     read: Callable[[np.ndarray], np.ndarray]
 
     def limited(self, limit: int | None) -> TrainView:
-        """The same with at most `limit` images, drawn evenly over their order."""
-        chosen = evenly(len(self.labels), limit)
+        """The same with at most `limit` images, drawn evenly (see `evenly`)."""
+        chosen = evenly(self.labels, limit)
         groups = {name: values[chosen] for name, values in self.groups.items()}
         return TrainView(
             self.labels[chosen], groups, self.classes, lambda indices: self.read(chosen[indices])
@@ -127,10 +127,10 @@ class Arrays:
         )
 
     def limited(self, limit: int | None) -> Arrays:
-        """The same domain with at most `limit` training images, drawn evenly over their order."""
+        """The same domain with at most `limit` training images, drawn evenly (see `evenly`)."""
         if limit is None or limit >= len(self.train_labels):
             return self
-        chosen = evenly(len(self.train_labels), limit)
+        chosen = evenly(self.train_labels, limit)
         groups = {name: values[chosen] for name, values in self.groups.items()}
         return Arrays(
             self.train_images[chosen],
@@ -145,10 +145,16 @@ class Arrays:
 REQUIRED = ("train_images", "train_labels", "test_images", "test_labels")
 
 
-def evenly(count: int, limit: int | None) -> np.ndarray:
-    """Sorted indices of `limit` of `count` items, evenly spaced; of all when there are no more than that."""
-    size = count if limit is None else min(limit, count)
-    return np.arange(size, dtype=np.int64) * count // size
+def evenly(labels: np.ndarray, limit: int | None) -> np.ndarray:
+    """Sorted indices of `limit` of the images, evenly spaced within each class and over the classes as they
+    are in `labels` (N,); of all images when there are no more than that.
+
+    Spacing through the file alone would lose classes of a file whose labels repeat in turn.
+    """
+    if limit is None or limit >= len(labels):
+        return np.arange(len(labels))
+    by_class = np.argsort(labels, kind="stable")
+    return np.sort(by_class[np.arange(limit, dtype=np.int64) * len(labels) // limit])
 
 
 def required(where: str, fields: Mapping[str, Any], name: str) -> Any:

@@ -121,7 +121,9 @@ def _key(domain: DomainConfig, data: DataConfig) -> tuple[DomainConfig, DataConf
     """What decides a domain's content: clients with equal keys share one copy. A file counts with its time
     and size, so that one that was written anew is read anew."""
     place = DataConfig(root=data.root, download=data.download)
-    return domain.model_copy(update={"clients": 1}), place, _stamp(domain)
+    if domain.source[0] != "loader":  # which is given the domain's whole configuration
+        domain = domain.model_copy(update={"clients": 1})
+    return domain, place, _stamp(domain)
 
 
 def _stamp(domain: DomainConfig) -> Stamp:
@@ -140,7 +142,7 @@ def _load(domain: DomainConfig, data: DataConfig, stamp: Stamp, image_size: int 
 @lru_cache(maxsize=64)
 def _outline(domain: DomainConfig, data: DataConfig, stamp: Stamp) -> Outline:
     whole = _open(domain, data, None).outline()
-    chosen = evenly(len(whole.train_labels), domain.limit)
+    chosen = evenly(whole.train_labels, domain.limit)
     groups = {name: values[chosen] for name, values in whole.groups.items()}
     return replace(whole, train_labels=whole.train_labels[chosen], groups=groups)
 

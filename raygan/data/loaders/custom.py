@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from raygan.config.schema import DomainConfig
 from raygan.data.arrays import REQUIRED, Arrays
 from raygan.errors import DataError
@@ -37,7 +39,11 @@ def load_custom(path: str, domain: DomainConfig, where: str) -> Arrays:
     if not isinstance(result, Mapping):
         found = f"it returned {type(result).__name__}"
         raise DataError(where, found, f"return a dict with {', '.join(REQUIRED)}")
-    return Arrays.checked(where, result)
+    try:
+        fields = {str(name): np.asarray(values) for name, values in result.items()}
+    except Exception as error:  # lists of unequal lengths, tensors on a device
+        raise DataError(where, f"not arrays: {_reason(error)}", "return numpy arrays") from error
+    return Arrays.checked(where, fields)
 
 
 def _function(path: str, where: str) -> Callable[[DomainConfig], Any]:

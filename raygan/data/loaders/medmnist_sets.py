@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import difflib
-import sys
 from pathlib import Path
 from typing import Any
 
 from raygan.data.arrays import Arrays
-from raygan.data.loaders.torchvision_sets import one_at_a_time
+from raygan.data.loaders.download import open_or_download
 from raygan.errors import DataError
 
 
@@ -52,13 +50,6 @@ def _info(known: dict[str, dict[str, Any]], name: str, where: str) -> dict[str, 
 
 def _open(medmnist: Any, info: dict[str, Any], part: str, root: Path, download: bool, where: str) -> Any:
     build = getattr(medmnist, info["python_class"])
-    try:
-        with contextlib.redirect_stdout(sys.stderr):  # it prints; standard output may be a JSON document
-            if not download:
-                return build(split=part, root=str(root), download=False)
-            with one_at_a_time(root):
-                return build(split=part, root=str(root), download=True)
-    except Exception as error:  # the package raises many kinds
-        reason = " ".join(str(error).split())[:160] or type(error).__name__
-        remedy = f"put {info['python_class'].lower()}.npz there, or let data.download fetch it"
-        raise DataError(where, f"not readable in {root} ({reason})", remedy) from error
+    return open_or_download(
+        lambda fetch: build(split=part, root=str(root), download=fetch), root, download, where
+    )

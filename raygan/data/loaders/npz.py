@@ -80,6 +80,8 @@ class NpzFile:
             found = "a folder" if self.path.is_dir() else "no such file"
             remedy = "give the path of an .npz file with " + ", ".join(REQUIRED)
             raise DataError(self.where, found, remedy)
+        if not zipfile.is_zipfile(self.path):
+            raise self._corrupt(zipfile.BadZipFile("cut off, or no zip archive"))
 
     def _corrupt(self, error: Exception) -> DataError:
         reason = " ".join(str(error).split())[:160] or type(error).__name__

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import difflib
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from raygan.data.arrays import Arrays
+from raygan.data.loaders.download import open_or_download
 from raygan.data.loaders.npz import DEMO_NAMES
 from raygan.errors import DataError
 
@@ -59,51 +57,18 @@ def load_torchvision(name: str, root: Path, download: bool, where: str) -> Array
 
 
 def _open(plain: str, root: Path, train: bool, download: bool, where: str) -> Any:
-    """The set from `root`, downloaded only if that does not work."""
-    try:
-        return _construct(plain, root, train, download=False)
-    except Exception as error:  # torchvision and its parsers raise many kinds
-        if not download:
-            remedy = "set data.download to true, or put the set's files there"
-            raise _unavailable(where, root, error, remedy) from error
-    try:
-        with one_at_a_time(root):
-            return _construct(plain, root, train, download=True)
-    except Exception as error:
-        remedy = "connect to the network once, or put the set's files there yourself"
-        raise _unavailable(where, root, error, remedy) from error
-
-
-def _construct(plain: str, root: Path, train: bool, download: bool) -> Any:
     from torchvision import datasets
 
     options: dict[str, Any] = {"split": "train" if train else "test"} if plain == "svhn" else {"train": train}
     if CLASSES[plain] == "EMNIST":
         options["split"] = emnist_split(plain)
-    with contextlib.redirect_stdout(sys.stderr):  # some print; standard output may be a JSON document
-        return getattr(datasets, CLASSES[plain])(str(root), download=download, **options)
-
-
-@contextlib.contextmanager
-def one_at_a_time(root: Path) -> Iterator[None]:
-    """Hold a lock in `root`: several actors of a machine must not download into one folder at once."""
-    root.mkdir(parents=True, exist_ok=True)
-    with open(root / ".download.lock", "w") as file:
-        with contextlib.suppress(ImportError):  # no fcntl on Windows
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+    build = getattr(datasets, CLASSES[plain])
+    return open_or_download(lambda fetch: build(str(root), download=fetch, **options), root, download, where)
 
 
 def emnist_split(plain: str) -> str:
     """The split of `emnist_SPLIT`."""
     return plain.partition("_")[2] or "balanced"
-
-
-def _unavailable(where: str, root: Path, error: Exception, remedy: str) -> DataError:
-    reason = " ".join(str(error).split())[:160] or type(error).__name__
-    return DataError(where, f"not readable in {root} ({reason})", remedy)
 
 
 def _images(plain: str, dataset: Any) -> np.ndarray:
