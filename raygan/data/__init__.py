@@ -6,6 +6,7 @@ from raygan.data.client import (
     ClientSlice,
     ImageSet,
     client_slices,
+    forget_domains,
     load_client,
     test_set,
     train_set,
@@ -18,7 +19,6 @@ from raygan.data.source import (
     DomainInfo,
     describe_domain,
     domain_label,
-    forget_domains,
     load_domain,
     outline_domain,
 )

@@ -38,9 +38,9 @@ class Outline:
     groups: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class TrainView:
-    """A domain's training images, not all of which need be in memory.
+    """A domain's training images, not all of which need be in memory. Equal to itself only.
 
     Attributes:
         labels: (N,) int64.

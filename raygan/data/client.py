@@ -8,15 +8,15 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 
-from raygan.config.schema import Config, DataConfig, DomainConfig
-from raygan.data.arrays import Arrays
+from raygan.config.schema import Config, DataConfig, DomainConfig, Partition
+from raygan.data.arrays import Arrays, TrainView
 from raygan.data.partition import deal
 from raygan.data.shape import CommonShape, common_shape, to_float, to_shape
-from raygan.data.source import DomainInfo, domain_label, load_domain, train_view
+from raygan.data.source import CACHED_DOMAINS, DomainInfo, clear_caches, domain_label, load_domain, train_view
 
 
 @dataclass(frozen=True)
@@ -130,10 +130,24 @@ def load_client(description: ClientSlice) -> ClientData:
     d = description
     view = train_view(d.domain, d.data, d.image_size)
     where = f"data.domains[{d.domain_index}] ({domain_label(d.domain)})"
-    dealt = deal(view.labels, d.num_clients, d.data.partition, d.seed, d.domain_index, view.groups, where)
+    dealt = _dealt(view, d.num_clients, d.data.partition, d.seed, d.domain_index, where)
     mine = dealt[d.client_index_in_domain]
     images = to_shape(view.read(mine), d.image_size, d.channels)
     return ClientData(images, view.labels[mine], d.num_classes, view.classes)
+
+
+@lru_cache(maxsize=CACHED_DOMAINS)
+def _dealt(
+    view: TrainView, num_clients: int, partition: Partition, seed: int, domain_index: int, where: str
+) -> list[np.ndarray]:
+    """`deal`, once for all clients of a domain in this process."""
+    return deal(view.labels, num_clients, partition, seed, domain_index, view.groups, where)
+
+
+def forget_domains() -> None:
+    """Free the domains that this process keeps; an actor calls it once its clients have their images."""
+    clear_caches()
+    _dealt.cache_clear()
 
 
 def train_set(domain: DomainConfig, data: DataConfig, shape: CommonShape) -> ImageSet:

@@ -96,22 +96,18 @@ def outline_domain(domain: DomainConfig, data: DataConfig) -> Outline:
 
 def train_view(domain: DomainConfig, data: DataConfig, image_size: int | None = None) -> TrainView:
     """The training images, of which a client reads its own: pictures and recordings of a folder are read one
-    by one, other sources as a whole (and kept, see `load_domain`).
+    by one, other sources as a whole and kept. While it is kept, the same object is returned.
 
     Raises:
         DataError: as `load_domain`.
     """
-    source = _open(domain, data, image_size)
-    if isinstance(source, FolderSource):
-        return source.train_view().limited(domain.limit)
-    return load_domain(domain, data, image_size).train_view()
+    return _train_view(*_key(domain, data), image_size)
 
 
-def forget_domains() -> None:
-    """Free the domains that this process keeps; an actor calls it once its clients have their images."""
-    _load.cache_clear()
-    _outline.cache_clear()
-    _open_folder.cache_clear()
+def clear_caches() -> None:
+    """Free the domains that this process keeps."""
+    for kept in (_load, _outline, _open_folder, _train_view):
+        kept.cache_clear()
 
 
 Stamp = tuple[int, int] | None
@@ -137,6 +133,14 @@ def _stamp(domain: DomainConfig) -> Stamp:
 @lru_cache(maxsize=CACHED_DOMAINS)
 def _load(domain: DomainConfig, data: DataConfig, stamp: Stamp, image_size: int | None) -> Arrays:
     return _open(domain, data, image_size).load().limited(domain.limit)
+
+
+@lru_cache(maxsize=CACHED_DOMAINS)
+def _train_view(domain: DomainConfig, data: DataConfig, stamp: Stamp, image_size: int | None) -> TrainView:
+    source = _open(domain, data, image_size)
+    if isinstance(source, FolderSource):
+        return source.train_view().limited(domain.limit)
+    return _load(domain, data, stamp, image_size).train_view()
 
 
 @lru_cache(maxsize=64)

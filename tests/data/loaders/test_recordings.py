@@ -72,6 +72,24 @@ def test_halves_of_a_clip_are_halves_of_the_picture_and_decibels_are_to_scale():
     assert picture[band_of(2500), 24] == pytest.approx(expected, abs=3)
 
 
+def test_the_picture_is_the_recipes_step_by_step():
+    rng = np.random.default_rng(0)
+    wave = tone(440, 0.3) * np.linspace(1, 0.1, 2400) + 0.05 * rng.standard_normal(2400)
+    padded = np.pad(
+        wave / np.abs(wave).max(), (128, 128 + 32)
+    )  # half a window at both ends, then whole steps
+    window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(256) / 256)
+    frames = np.stack([padded[start : start + 256] for start in range(0, len(padded) - 255, 64)])
+    power = np.abs(np.fft.rfft(frames * window / window.sum(), 512)) ** 2  # (T, F)
+    decibels = 10 * np.log10(power @ mel_bands().T + 1e-10)  # (T, M)
+    at = np.arange(28) * (len(frames) - 1) / 27
+    low = np.minimum(at.astype(int), len(frames) - 2)
+    columns = decibels[low] + (at - low)[:, None] * (decibels[low + 1] - decibels[low])
+    expected = np.clip((columns - (columns.max() - 60)) / 60, 0, 1) * 255
+    picture = log_mel_picture(wave)
+    assert np.abs(picture - expected.T[::-1]).max() <= 0.5 + 1e-6
+
+
 def test_loudness_and_length_do_not_show():
     assert np.array_equal(log_mel_picture(tone(700)), log_mel_picture(0.01 * tone(700)))
     middle = slice(4, 24)
