@@ -1,0 +1,26 @@
+"""raygan: conditional GANs over devices that may not share their data, as Ray actors (HuSCF-GAN).
+
+    import raygan
+
+    run = raygan.train(raygan.Config(), out="runs/demo")
+    images = run.generators()[0].sample([0, 1, 2])
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from raygan.config import Config
+
+if TYPE_CHECKING:
+    from raygan.training import Run, train
+
+__all__ = ["Config", "Run", "train"]
+__version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    """`train` and `Run` on first use: they bring torch along."""
+    if name in ("train", "Run"):
+        from raygan import training
+
+        return getattr(training, name)
+    raise AttributeError(f"module 'raygan' has no attribute {name!r}")

@@ -43,7 +43,7 @@ class ClassifierRecipe:
 
 QUICK = ClassifierRecipe(epochs=5)
 """For generation score, label agreement and FID during training."""
-USEFULNESS = ClassifierRecipe(epochs=6, min_steps=2000, width=32, num_features=128, batch_size=128)
+USEFULNESS = ClassifierRecipe(epochs=6, min_steps=1000, width=32, num_features=128, batch_size=128)
 """For usefulness: the score says how good the images are, so the network must not be the limit."""
 
 

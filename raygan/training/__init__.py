@@ -1,0 +1,6 @@
+"""The loop that drives the federation."""
+
+from raygan.training.run import Run
+from raygan.training.trainer import train
+
+__all__ = ["Run", "train"]

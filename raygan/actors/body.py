@@ -1,0 +1,231 @@
+"""The shared body: the server's middle blocks of both networks, merged over all clients, and the clustering."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from raygan.actors.layout import Layout
+from raygan.config.schema import Config
+from raygan.federated.clustering import cluster_clients
+from raygan.federated.weighting import kld_weights, member_kld
+from raygan.messages import (
+    Activations,
+    Assignment,
+    BlockAverage,
+    BlockKey,
+    Gradients,
+    Lost,
+    NetworkName,
+    State,
+    StepId,
+    Written,
+)
+from raygan.nn.merged import MergedPass
+from raygan.nn.network import adam, block_state, build_networks, frozen, load_block_state
+from raygan.nn.persistence import load_network_arrays, network_arrays
+from raygan.randomness import torch_seed
+from raygan.storage import read_arrays, write_arrays
+
+BODY_FILE = "body.safetensors"
+
+
+@dataclass(frozen=True)
+class Pass:
+    """One kind of pass through the body."""
+
+    network: NetworkName
+    lanes: tuple[str, ...]
+    """Merged batches that travel together but apart: each has its own BatchNorm statistics."""
+    trains: bool
+    """Whether the body's weights get gradients and step at the end of the backward pass."""
+
+
+PASSES = {
+    "generate": Pass("generator", ("fake",), trains=True),
+    "discriminate": Pass("discriminator", ("fake", "real"), trains=True),
+    "fool": Pass("discriminator", ("fake",), trains=False),
+}
+
+
+class SharedBody:
+    """The server's side of every pass, stage by stage, and of a round's end."""
+
+    def __init__(self, layout: Layout, config: Config) -> None:
+        self._layout, self._config = layout, config
+        networks = build_networks(layout.spec, config.model.blocks, torch_seed(config.seed, "networks"))
+        whole = {"generator": networks.generator, "discriminator": networks.discriminator}
+        self._blocks: dict[str, dict[int, nn.Module]] = {"generator": {}, "discriminator": {}}
+        for network, index in sorted(layout.body_held):
+            self._blocks[network][index] = whole[network][index]
+        training = config.training
+        self._optimizers = {
+            name: adam(blocks.values(), training.lr, training.betas) for name, blocks in self._blocks.items()
+        }
+        self._stages = layout.stages
+        self._passes: dict[str, tuple[MergedPass, ...]] = {}
+        self._maps: dict[int, deque[np.ndarray]] = {}
+        self.seconds: dict[str, float] = {}
+
+    def begin_round(self, round_number: int) -> None:
+        """Forgets the last round's anchor features."""
+        self._maps = {}
+        self.seconds = {}
+
+    def forward(
+        self, step: StepId, pass_name: str, stage_index: int, messages: Sequence[Activations | Lost]
+    ) -> list[Activations]:
+        """One stage of a forward pass.
+
+        Args:
+            messages: one for each host that enters at the stage, in the stage's order.
+
+        Returns:
+            One record for each host that leaves after the stage, in the stage's order.
+        """
+        started = time.perf_counter()
+        kind = PASSES[pass_name]
+        stage = self._stages[kind.network][stage_index]
+        if stage_index == 0:
+            self._passes[pass_name] = self._begin(kind)
+        entering = _by_client(messages)
+        leaving = self._clients_of(stage.leaving)
+        blocks = self._blocks[kind.network].values()
+        outputs = []
+        for lane, merged in enumerate(self._passes[pass_name]):
+            parts = {client: torch.from_numpy(arrays[lane]) for client, arrays in entering.items()}
+            if kind.trains:
+                outputs.append(merged.forward(stage.blocks, parts, leaving))
+            else:
+                with frozen(blocks):
+                    outputs.append(merged.forward(stage.blocks, parts, leaving))
+        self._keep_maps(pass_name)
+        self._count(f"{pass_name} forward", started)
+        return [Activations(step, arrays) for arrays in self._pack(stage.leaving, outputs)]
+
+    def backward(
+        self, step: StepId, pass_name: str, stage_index: int, messages: Sequence[Gradients | Lost]
+    ) -> list[Gradients]:
+        """One stage of a backward pass: the mirror image of `forward`; the body's update after the last."""
+        started = time.perf_counter()
+        kind = PASSES[pass_name]
+        stage = self._stages[kind.network][stage_index]
+        received = _by_client(messages)
+        outputs = []
+        for lane, merged in enumerate(self._passes[pass_name]):
+            parts = {client: torch.from_numpy(arrays[lane]) for client, arrays in received.items()}
+            outputs.append(merged.backward(parts))
+        optimizer = self._optimizers[kind.network]
+        if stage_index == 0 and kind.trains and optimizer is not None:
+            optimizer.step()
+            optimizer.zero_grad()
+        self._count(f"{pass_name} backward", started)
+        return [Gradients(step, arrays) for arrays in self._pack(stage.entering, outputs)]
+
+    def assign(self, round_number: int, num_samples: Mapping[int, int]) -> Assignment:
+        """Clusters and weighs the clients by their anchor features of the round.
+
+        Args:
+            num_samples: client -> training images, of every client that is there at the round's end.
+        """
+        clients = sorted(client for client in num_samples if self._maps.get(client))
+        maps = np.stack([np.mean(np.stack(self._maps[client]), axis=0) for client in clients])
+        flat = maps.reshape(len(clients), maps.shape[1] if maps.ndim > 2 else 1, -1)
+        counts = np.array([num_samples[client] for client in clients], dtype=np.float64)
+        return _assign(clients, flat, counts, self._config, round_number)
+
+    def state(self) -> State:
+        """Parameters and buffers of the body's blocks."""
+        blocks: dict[BlockKey, Mapping[str, np.ndarray]] = {}
+        for key in self._layout.body_held:
+            blocks[key] = block_state(self._block(key))
+        return State(0, blocks)
+
+    def load(self, averages: Sequence[BlockAverage]) -> None:
+        """Takes over the averages over all clients."""
+        for average in averages:
+            load_block_state(self._block(average.block), dict(average.state))
+
+    def save(self, folder: str) -> Written:
+        """Writes blocks and optimizers."""
+        arrays: dict[str, np.ndarray] = {}
+        for network, blocks in self._blocks.items():
+            arrays |= network_arrays(network, blocks, self._optimizers[network])
+        return write_arrays(Path(folder) / BODY_FILE, arrays)
+
+    def restore(self, folder: str) -> None:
+        """The inverse of `save`."""
+        arrays = read_arrays(Path(folder) / BODY_FILE)
+        for network, blocks in self._blocks.items():
+            load_network_arrays(network, blocks, self._optimizers[network], arrays)
+
+    def _block(self, key: BlockKey) -> nn.Module:
+        return self._blocks[key[0]][key[1]]
+
+    def _begin(self, kind: Pass) -> tuple[MergedPass, ...]:
+        anchor = self._layout.anchors["discriminator"]
+        observe = [anchor if kind.trains and lane == "real" else None for lane in kind.lanes]
+        return tuple(MergedPass(self._blocks[kind.network], block) for block in observe)
+
+    def _keep_maps(self, pass_name: str) -> None:
+        keep = self._config.clusters.feature_batches
+        for merged in self._passes[pass_name]:
+            for client, feature in merged.observed.items():
+                self._maps.setdefault(client, deque(maxlen=keep)).append(feature.numpy())
+            merged.observed = {}
+
+    def _clients_of(self, hosts: Sequence[int]) -> tuple[int, ...]:
+        return tuple(client for host in hosts for client in self._layout.hosts[host].ids)
+
+    def _pack(self, hosts: Sequence[int], lanes: list[dict[int, Tensor]]) -> list[dict[int, tuple[np.ndarray, ...]]]:
+        """Host by host, the arrays of its clients."""
+        return [
+            {
+                client: tuple(lane[client].numpy() for lane in lanes)
+                for client in self._layout.hosts[host].ids
+                if client in lanes[0]
+            }
+            for host in hosts
+        ]
+
+    def _count(self, phase: str, started: float) -> None:
+        self.seconds[phase] = self.seconds.get(phase, 0.0) + time.perf_counter() - started
+
+
+def _by_client(messages: Sequence[Activations | Gradients | Lost]) -> dict[int, tuple[np.ndarray, ...]]:
+    arrived = [message.arrays for message in messages if not isinstance(message, Lost)]
+    return {client: arrays for part in arrived for client, arrays in part.items()}
+
+
+def _assign(clients: list[int], maps: np.ndarray, counts: np.ndarray, config: Config, round_number: int) -> Assignment:
+    finite = np.isfinite(maps).all(axis=(1, 2))
+    settings = config.clusters
+    warm_up = round_number < settings.warmup_rounds
+    found = np.zeros(len(clients), dtype=np.int64)
+    if not warm_up and finite.any():
+        count = settings.count if settings.count == "auto" else min(settings.count, int(finite.sum()))
+        features = np.where(finite[:, None], maps.reshape(len(clients), -1), 0.0)
+        found[finite] = cluster_clients(features[finite], count, config.seed)
+    beta = 0.0 if warm_up else settings.beta
+    kld, weight = np.empty(len(clients)), np.empty(len(clients))
+    for cluster in np.unique(found):
+        members = found == cluster
+        kld[members] = member_kld(maps[members])
+        weight[members] = kld_weights(counts[members], kld[members], beta)
+    body_weight = kld_weights(counts, member_kld(maps), beta)
+    faults = [f"client-{c:02d}: its anchor features are not finite; it is left out of the round's average"
+              for c, good in zip(clients, finite, strict=True) if not good]
+    return Assignment(
+        cluster=dict(zip(clients, found.tolist(), strict=True)),
+        kld=dict(zip(clients, kld.tolist(), strict=True)),
+        weight=dict(zip(clients, weight.tolist(), strict=True)),
+        body_weight=dict(zip(clients, body_weight.tolist(), strict=True)),
+        faults=tuple(faults),
+    )

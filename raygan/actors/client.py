@@ -1,0 +1,185 @@
+"""One data owner: its images and labels, the heads and tails of both networks, and its part of a step.
+
+Shapes: images (B, C, S, S) float32 in [-1, 1], labels (B,) int64, z (B, Z). The methods are the client's
+turns in one step, in order; each takes what the body sent and returns what goes to the body:
+
+    generate              z, labels -> G head                                   activation
+    discriminate          G tail -> fakes; D head on fakes and on reals         two activations
+    judge                 D tail, loss, backward through the tail               two gradients
+    update_discriminator  backward through the D head, D update; D head, fakes  activation
+    fool                  D tail, generator loss, backward through the tail     gradient
+    backpropagate         backward through the D head, the fakes, the G tail    gradient
+    update_generator      backward through the G head, G update                 (nothing)
+
+Images, labels and z stay in this object.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from raygan.actors.layout import ClientPlan
+from raygan.config.schema import Config
+from raygan.data import load_client
+from raygan.messages import NETWORKS, BlockKey, BlockState, Inventory, NetworkName, State
+from raygan.nn.blocks import Networks, NetworkSpec
+from raygan.nn.ends import NetworkEnds, backward, gradient_of, leaf
+from raygan.nn.losses import discriminator_loss, generator_loss
+from raygan.nn.network import block_state, frozen, load_block_state
+from raygan.nn.persistence import load_network_arrays, network_arrays
+from raygan.randomness import stream, torch_seed
+
+Arrays = tuple[np.ndarray, ...]
+
+
+class NonFiniteLossError(ArithmeticError):
+    """The client's loss is NaN or infinite: its part of the step is dropped."""
+
+
+class Client:
+    """One client of the federation."""
+
+    def __init__(self, plan: ClientPlan, networks: Networks, spec: NetworkSpec, config: Config) -> None:
+        self.plan, self._spec, self._config = plan, spec, config
+        self._data = load_client(plan.data)
+        lr, betas = config.training.lr, config.training.betas
+        self.generator = NetworkEnds(networks.generator, plan.generator_cut, lr, betas)
+        self.discriminator = NetworkEnds(networks.discriminator, plan.discriminator_cut, lr, betas)
+        self._batches: list[np.ndarray] = []
+        self._latent = torch.Generator()
+        self.losses: tuple[float, float] = (math.nan, math.nan)
+        self.num_images = 0
+        """Real images in the current step."""
+
+    def inventory(self) -> Inventory:
+        """How much it holds: counts only."""
+        batches = self._data.epoch_batches(stream(0, "inventory"), self._config.training.batch_size)
+        return Inventory(self.plan.client, len(self._data), len(batches))
+
+    def begin_round(self, round_number: int) -> None:
+        """Shuffles E epochs of minibatches and seeds z, both from (seed, round, client)."""
+        seed, client, training = self._config.seed, self.plan.client, self._config.training
+        shuffle = stream(seed, "batches", round_number, client)
+        self._batches = [
+            batch
+            for _ in range(training.local_epochs)
+            for batch in self._data.epoch_batches(shuffle, training.batch_size)
+        ]
+        self._latent.manual_seed(torch_seed(seed, "latent", round_number, client))
+
+    def takes_part(self, step: int) -> bool:
+        """Whether its local epochs still have a minibatch for this step of the round."""
+        return step < len(self._batches)
+
+    def generate(self, step: int) -> Arrays:
+        """z ~ N(0, 1) and the minibatch's labels through the G head."""
+        images, labels = self._data.batch(self._batches[step])
+        self.num_images = len(labels)
+        self._reals, self._labels = torch.from_numpy(images), torch.from_numpy(labels)
+        z = torch.randn(len(labels), self._spec.latent_size, generator=self._latent)
+        self._generated = self.generator.run_head(z, self._labels)
+        return (_array(self._generated),)
+
+    def discriminate(self, arrays: Arrays) -> Arrays:
+        """Fakes from the G tail; the D head on the fakes (detached) and, separately, on the reals."""
+        self._generator_tail_in = _leaf(arrays[0])
+        self._fakes = self.generator.run_tail(self._generator_tail_in)
+        self._judged = [
+            self.discriminator.run_head(images, self._labels) for images in (self._fakes.detach(), self._reals)
+        ]
+        return tuple(_array(x) for x in self._judged)
+
+    def judge(self, arrays: Arrays) -> Arrays:
+        """BCE(fake, 0) + BCE(real, 1), backward through the D tail."""
+        inputs = [_leaf(array) for array in arrays]
+        fake_logits, real_logits = (self.discriminator.run_tail(x) for x in inputs)
+        loss = discriminator_loss(fake_logits, real_logits)
+        self.losses = (_finite(loss), self.losses[1])
+        loss.backward()
+        return tuple(_array(gradient_of(x)) for x in inputs)
+
+    def update_discriminator(self, arrays: Arrays) -> Arrays:
+        """Backward through the D head and D's update; then the new D head on the same fakes, graph kept."""
+        backward(self._judged, [_tensor(array) for array in arrays])
+        self.discriminator.update()
+        with frozen(self.discriminator.blocks.values()):
+            self._fooling = self.discriminator.run_head(self._fakes, self._labels)
+        return (_array(self._fooling),)
+
+    def fool(self, arrays: Arrays) -> Arrays:
+        """BCE(fake, 1), backward through the D tail without D's weight gradients."""
+        x = _leaf(arrays[0])
+        with frozen(self.discriminator.tail.values()):
+            loss = generator_loss(self.discriminator.run_tail(x))
+            self.losses = (self.losses[0], _finite(loss))
+            loss.backward()
+        return (_array(gradient_of(x)),)
+
+    def backpropagate(self, arrays: Arrays) -> Arrays:
+        """On through the D head (no weight gradients), the fakes and the G tail."""
+        backward([self._fooling], [_tensor(arrays[0])])
+        return (_array(gradient_of(self._generator_tail_in)),)
+
+    def update_generator(self, arrays: Arrays) -> None:
+        """Backward through the G head, then G's update."""
+        backward([self._generated], [_tensor(arrays[0])])
+        self.generator.update()
+
+    def abandon(self) -> None:
+        """Forgets the step's gradients: the client sits out the rest of it."""
+        self.generator.forget_gradients()
+        self.discriminator.forget_gradients()
+
+    def ends(self, network: NetworkName) -> NetworkEnds:
+        """Head and tail of one network."""
+        return self.generator if network == "generator" else self.discriminator
+
+    def state(self) -> State:
+        """Parameters and buffers of heads and tails, and the sample count."""
+        blocks: dict[BlockKey, BlockState] = {}
+        for network in NETWORKS:
+            for index, block in self.ends(network).blocks.items():
+                blocks[network, index] = block_state(block)
+        return State(len(self._data), blocks)
+
+    def load(self, key: BlockKey, state: BlockState) -> None:
+        """Takes over one block's average."""
+        network, index = key
+        load_block_state(self.ends(network).blocks[index], dict(state))
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Everything a resumed client needs: heads, tails and their optimizers' states."""
+        return {
+            name: array
+            for network in NETWORKS
+            for name, array in network_arrays(network, self.ends(network).blocks, self.ends(network).optimizer).items()
+        }
+
+    def restore(self, arrays: dict[str, np.ndarray]) -> None:
+        """The inverse of `arrays`."""
+        for network in NETWORKS:
+            ends = self.ends(network)
+            load_network_arrays(network, ends.blocks, ends.optimizer, arrays)
+
+
+def _tensor(array: np.ndarray) -> Tensor:
+    return torch.from_numpy(array)
+
+
+def _leaf(array: np.ndarray) -> Tensor:
+    return leaf(torch.from_numpy(array))
+
+
+def _array(x: Tensor) -> np.ndarray:
+    return x.detach().numpy()
+
+
+def _finite(loss: Tensor) -> float:
+    value = loss.item()
+    if not math.isfinite(value):
+        raise NonFiniteLossError(f"loss is {value}")
+    return value

@@ -1,0 +1,126 @@
+"""Joining or starting Ray, and what every actor asks it for."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import ray
+
+from raygan.actors.layout import Layout
+from raygan.config.schema import Config
+from raygan.errors import ConfigError, InputError
+
+BODY_RESOURCE = "body"
+"""Custom resource of the node that runs the shared body."""
+WORKER_ENVIRONMENT = {"OMP_WAIT_POLICY": "PASSIVE"}
+"""Threads that wait must sleep: actors share cores, and spinning made a step up to ten times slower."""
+
+
+@dataclass(frozen=True)
+class ActorDemand:
+    """What one actor asks Ray for."""
+
+    name: str
+    num_cpus: float
+    num_gpus: float
+    resources: Mapping[str, float]
+    labels: Mapping[str, str]
+
+    def options(self) -> dict[str, Any]:
+        """As arguments of `ActorClass.options`."""
+        options: dict[str, Any] = {"name": self.name, "num_cpus": self.num_cpus, "num_gpus": self.num_gpus}
+        if self.resources:
+            options["resources"] = dict(self.resources)
+        if self.labels:
+            options["label_selector"] = dict(self.labels)
+        return options
+
+
+def demands(layout: Layout, config: Config) -> dict[str, list[ActorDemand]]:
+    """Every actor of a run by role. Aggregators come with the clusters: one is listed for each that may be."""
+    clients = []
+    for host in layout.hosts:
+        profile = config.devices.profile(host.profile)
+        amount = {name: value * len(host.clients) for name, value in profile.resources.items()}
+        clients.append(ActorDemand(host.name, profile.num_cpus, profile.num_gpus, amount, profile.labels))
+    count = config.clusters.count
+    aggregators = 1 if count == "auto" else count
+    return {
+        "client": clients,
+        "body": [ActorDemand("body", 0, 0, {BODY_RESOURCE: 1}, {})],
+        "aggregator": [ActorDemand(f"aggregator-{number}", 0, 0, {}, {}) for number in range(aggregators)],
+        "evaluator": [ActorDemand("evaluator", 0, 0, {}, {})],
+    }
+
+
+def required(layout: Layout, config: Config) -> dict[str, float]:
+    """The sum of what the actors ask for, by resource."""
+    total: dict[str, float] = {}
+    for demand in (demand for role in demands(layout, config).values() for demand in role):
+        for name, amount in {"CPU": demand.num_cpus, "GPU": demand.num_gpus, **demand.resources}.items():
+            total[name] = total.get(name, 0.0) + amount
+    return {name: amount for name, amount in total.items() if amount}
+
+
+@contextmanager
+def connection(layout: Layout, config: Config, namespace: str) -> Iterator[str | None]:
+    """Ray for the time of a run: the one that is there, or one of our own that ends with it.
+
+    Yields:
+        The address of the dashboard, if there is one.
+
+    Raises:
+        InputError: a cluster that cannot be reached or that lacks what the actors ask for.
+    """
+    ours = not ray.is_initialized()
+    if ours:
+        _start(layout, config, namespace)
+    try:
+        check_resources(layout, config)
+        url = ray.get_runtime_context().gcs_address and _dashboard()
+        yield url
+    finally:
+        if ours:
+            ray.shutdown()
+
+
+def _start(layout: Layout, config: Config, namespace: str) -> None:
+    address = config.ray.address or os.environ.get("RAY_ADDRESS")
+    common: dict[str, Any] = {"namespace": namespace, "log_to_driver": False, "logging_level": "error"}
+    if address and address != "local":
+        try:
+            ray.init(address, **common)
+        except (ConnectionError, OSError, ValueError, RuntimeError) as error:
+            found = f"no Ray cluster at {address!r} ({str(error).splitlines()[0]})"
+            raise ConfigError("ray.address", found, "start one, or leave it null for a local Ray") from None
+        return
+    for name, value in WORKER_ENVIRONMENT.items():
+        os.environ.setdefault(name, value)  # workers inherit it
+    needs = required(layout, config)
+    custom = {name: amount for name, amount in needs.items() if name not in ("CPU", "GPU")}
+    cpus = max(os.cpu_count() or 1, int(-(-needs.get("CPU", 0) // 1)))
+    ray.init("local", num_cpus=cpus, resources=custom, include_dashboard=True, **common)
+
+
+def check_resources(layout: Layout, config: Config) -> None:
+    """Compares what the actors ask for with what the cluster has.
+
+    Raises:
+        InputError: naming the resource, what is needed and what is there.
+    """
+    there = ray.cluster_resources()
+    for name, amount in required(layout, config).items():
+        if there.get(name, 0.0) < amount:
+            found = f"the actors need {amount:g}, the cluster has {there.get(name, 0.0):g}"
+            raise InputError(f"Ray resource {name!r}", found, "add nodes that declare it, or change devices.fleet")
+
+
+def _dashboard() -> str | None:
+    from ray._private.worker import global_worker
+
+    url = global_worker.node.webui_url if global_worker.node else None
+    return f"http://{url}" if url else None

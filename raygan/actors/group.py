@@ -1,0 +1,45 @@
+"""What the round code drives: handles on the roles, in this process or as Ray actors.
+
+A call returns references. What a reference is belongs to the group: the twin's is the value itself, Ray's
+is an object reference. The round code only passes them on, and fetches the small records.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+Reference = Any
+
+
+class Handle(Protocol):
+    """One role."""
+
+    name: str
+
+    def call(self, method: str, *args: Any) -> Reference:
+        """Calls a method that returns one record."""
+
+    def call_many(self, method: str, num_returns: int, *args: Any) -> list[Reference]:
+        """Calls a method that returns a list of `num_returns` records."""
+
+
+class Group(Protocol):
+    """All roles of a federation."""
+
+    hosts: dict[int, Handle]
+    """Client hosts by number."""
+    body: Handle
+    evaluator: Handle
+
+    def aggregators(self, count: int) -> list[Handle]:
+        """The aggregators of `count` clusters; those that are missing are started."""
+
+    def fetch(self, references: Sequence[Reference], timeout_s: float | None = None) -> list[Any]:
+        """The small records behind references, in order; `Lost` where one is late or its actor died."""
+
+    def ready(self, reference: Reference) -> bool:
+        """Whether a fetch would not wait."""
+
+    def close(self) -> None:
+        """Ends every role. Safe to call twice."""

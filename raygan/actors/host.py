@@ -1,0 +1,153 @@
+"""The clients of one actor: takes each client's turn of a step and packs what they send into one record."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from raygan.actors.client import Arrays, Client, NonFiniteLossError
+from raygan.actors.layout import HostPlan, Layout
+from raygan.config.schema import Config
+from raygan.messages import (
+    Activations,
+    BlockAverage,
+    Gradients,
+    Inventory,
+    Lost,
+    State,
+    StepId,
+    StepReport,
+    Written,
+    num_bytes,
+)
+from raygan.nn.network import build_networks
+from raygan.randomness import torch_seed
+from raygan.storage import read_arrays, write_arrays
+
+FromBody = Activations | Gradients | Lost
+
+
+class ClientHost:
+    """One or several clients that share a profile and its cuts.
+
+    A client that the body's message does not mention sits out the rest of the step.
+    """
+
+    def __init__(self, plan: HostPlan, layout: Layout, config: Config) -> None:
+        self.plan = plan
+        self._clients = {client.client: self._build(client, layout, config) for client in plan.clients}
+        self._active: dict[int, Client] = {}
+        self._reset_counts()
+
+    @staticmethod
+    def _build(plan, layout: Layout, config: Config) -> Client:
+        networks = build_networks(layout.spec, config.model.blocks, torch_seed(config.seed, "networks"))
+        return Client(plan, networks, layout.spec, config)
+
+    def inventory(self) -> list[Inventory]:
+        """What each client holds: counts only."""
+        return [client.inventory() for client in self._clients.values()]
+
+    def begin_round(self, round_number: int) -> None:
+        """Prepares the minibatches of a round."""
+        for client in self._clients.values():
+            client.begin_round(round_number)
+
+    def generate(self, step: StepId) -> Activations:
+        """Begins a step: the clients whose local epochs are not over, through their G heads."""
+        self._reset_counts()
+        self._active = {number: c for number, c in self._clients.items() if c.takes_part(step.step)}
+        return Activations(step, self._each("generate", lambda client, _: client.generate(step.step)))
+
+    def discriminate(self, step: StepId, message: FromBody) -> Activations:
+        """Fakes and reals through the D heads."""
+        return Activations(step, self._each("discriminate", Client.discriminate, message))
+
+    def judge(self, step: StepId, message: FromBody) -> Gradients:
+        """Discriminator losses and their gradients at the D tails."""
+        return Gradients(step, self._each("judge", Client.judge, message))
+
+    def update_discriminator(self, step: StepId, message: FromBody) -> Activations:
+        """D heads' updates, then the same fakes through them."""
+        return Activations(step, self._each("update_discriminator", Client.update_discriminator, message))
+
+    def fool(self, step: StepId, message: FromBody) -> Gradients:
+        """Generator losses and their gradients at the D tails."""
+        return Gradients(step, self._each("fool", Client.fool, message))
+
+    def backpropagate(self, step: StepId, message: FromBody) -> Gradients:
+        """On through D heads and G tails."""
+        return Gradients(step, self._each("backpropagate", Client.backpropagate, message))
+
+    def update_generator(self, step: StepId, message: FromBody) -> StepReport:
+        """G heads' updates; ends the step."""
+        self._each("update_generator", Client.update_generator, message)
+        return StepReport(
+            step=step,
+            discriminator_loss={number: client.losses[0] for number, client in self._active.items()},
+            generator_loss={number: client.losses[1] for number, client in self._active.items()},
+            num_images=sum(client.num_images for client in self._active.values()),
+            seconds=self._seconds,
+            bytes_sent=self._sent,
+            bytes_received=self._received,
+            faults=tuple(self._faults),
+        )
+
+    def state(self) -> list[State]:
+        """Heads and tails of each client, in the order of their numbers."""
+        return [client.state() for client in self._clients.values()]
+
+    def load(self, averages: Mapping[int, Sequence[BlockAverage]]) -> None:
+        """Each client takes over its cluster's averages of the blocks that it holds."""
+        for number, blocks in averages.items():
+            for average in blocks:
+                self._clients[number].load(average.block, average.state)
+
+    def save(self, folder: str) -> list[Written]:
+        """Each client writes its own file: heads, tails, optimizers."""
+        return [write_arrays(_file(folder, number), client.arrays()) for number, client in self._clients.items()]
+
+    def restore(self, folder: str) -> None:
+        """Each client reads its own file."""
+        for number, client in self._clients.items():
+            client.restore(read_arrays(_file(folder, number)))
+
+    def _reset_counts(self) -> None:
+        self._seconds: dict[str, float] = {}
+        self._faults: list[str] = []
+        self._sent = self._received = 0
+
+    def _each(
+        self, phase: str, turn: Callable[[Client, Arrays], Arrays | None], message: FromBody | None = None
+    ) -> dict[int, Arrays]:
+        """Every active client's turn; drops those that the message leaves out or whose loss is not finite."""
+        started = time.perf_counter()
+        if isinstance(message, Lost):
+            self._faults.append(f"{self.plan.name}: {message.reason}")
+        received = message.arrays if isinstance(message, (Activations, Gradients)) else {}
+        sent = {}
+        for number, client in list(self._active.items()):
+            if message is not None and number not in received:
+                self._drop(number, client)
+                continue
+            try:
+                out = turn(client, received.get(number, ()))
+            except NonFiniteLossError as error:
+                self._faults.append(f"client-{number:02d}: {error} in {phase}; its update is dropped")
+                self._drop(number, client)
+                continue
+            if out is not None:
+                sent[number] = out
+        self._sent += num_bytes(sent)
+        self._received += num_bytes(received)
+        self._seconds[phase] = time.perf_counter() - started
+        return sent
+
+    def _drop(self, number: int, client: Client) -> None:
+        client.abandon()
+        del self._active[number]
+
+
+def _file(folder: str, client: int) -> Path:
+    return Path(folder) / f"client-{client:04d}.safetensors"

@@ -1,0 +1,76 @@
+"""The twin without Ray: the same plain classes in this process, called one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+
+from raygan.actors.aggregator import ClusterAggregator
+from raygan.actors.body import SharedBody
+from raygan.actors.evaluator import Evaluator, EvaluatorPlan
+from raygan.actors.host import ClientHost
+from raygan.actors.layout import Layout
+from raygan.config.schema import Config
+from raygan.messages import checked
+
+
+class LocalHandle:
+    """Calls a plain object with the torch threads that its actor would have."""
+
+    def __init__(self, name: str, target: Any, threads: int) -> None:
+        self.name, self._target, self._threads = name, target, threads
+
+    def call(self, method: str, *args: Any) -> Any:
+        """The method's record, checked as it would be on the wire."""
+        return checked(self._run(method, args))
+
+    def call_many(self, method: str, num_returns: int, *args: Any) -> list[Any]:
+        """The method's records, checked as they would be on the wire."""
+        records = self._run(method, args)
+        assert len(records) == num_returns, f"{self.name}.{method}: {len(records)} records, {num_returns} expected"
+        return [checked(record) for record in records]
+
+    def _run(self, method: str, args: tuple) -> Any:
+        torch.set_num_threads(self._threads)
+        return getattr(self._target, method)(*args)
+
+
+class LocalGroup:
+    """All roles in this process."""
+
+    def __init__(self, layout: Layout, config: Config, evaluator: EvaluatorPlan) -> None:
+        self._threads_before = torch.get_num_threads()
+        ray = config.ray
+        self.hosts = {
+            plan.host: LocalHandle(plan.name, ClientHost(plan, layout, config), ray.client_threads)
+            for plan in layout.hosts
+        }
+        self.body = LocalHandle("body", SharedBody(layout, config), ray.body_threads)
+        self._make_evaluator: Callable[[], Evaluator] = lambda: Evaluator(evaluator)
+        self._evaluator: LocalHandle | None = None
+
+    @property
+    def evaluator(self) -> LocalHandle:
+        """Built when it is first needed: it trains its classifiers."""
+        if self._evaluator is None:
+            torch.set_num_threads(self._threads_before)
+            self._evaluator = LocalHandle("evaluator", self._make_evaluator(), self._threads_before)
+        return self._evaluator
+
+    def aggregators(self, count: int) -> list[LocalHandle]:
+        """One aggregator a cluster."""
+        return [LocalHandle(f"aggregator-{number}", ClusterAggregator(), 1) for number in range(count)]
+
+    def fetch(self, references: Sequence[Any], timeout_s: float | None = None) -> list[Any]:
+        """The references themselves: they are the values."""
+        return list(references)
+
+    def ready(self, reference: Any) -> bool:
+        """Always."""
+        return True
+
+    def close(self) -> None:
+        """Gives the thread count back."""
+        torch.set_num_threads(self._threads_before)

@@ -1,0 +1,130 @@
+"""The Ray actors: each wraps a plain class, receives its arguments from the object store and ships its results.
+
+Every actor runs one method at a time, in the order in which they were submitted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import ray
+
+from raygan.actors.aggregator import ClusterAggregator
+from raygan.actors.layout import HostPlan, Layout
+from raygan.actors.wire import gather, receive, ship
+from raygan.config.schema import Config
+from raygan.messages import BlockAverage, BlockKey, Lost
+
+
+class Role:
+    """An actor around a plain object.
+
+    Public methods are added by `exposing`; each takes one list of arguments, in which references may stand.
+    """
+
+    _plain: Any
+    _name: str
+    _deadline_s: float | None = None
+
+    def __repr__(self) -> str:
+        return self._name
+
+    def ready(self, arguments: list[Any]) -> None:
+        """Returns when the actor has been built."""
+
+    def _turn(self, method: str, arguments: list[Any]) -> Any:
+        records = getattr(self._plain, method)(*receive(arguments, self._deadline_s))
+        if not isinstance(records, list):
+            return ship(records)
+        shipped = [ship(record) for record in records]
+        return shipped[0] if len(shipped) == 1 else shipped
+
+
+def exposing(*methods: str):
+    """Class decorator: adds the plain object's methods under their own names, which is how Ray shows them."""
+
+    def decorate(role: type) -> type:
+        for method in methods:
+            setattr(role, method, _forward(method))
+        return role
+
+    return decorate
+
+
+def _forward(method: str):
+    def turn(self: Role, arguments: list[Any]) -> Any:
+        return self._turn(method, arguments)
+
+    turn.__name__ = method
+    return turn
+
+
+@exposing(
+    "inventory", "begin_round", "generate", "discriminate", "judge", "update_discriminator", "fool",
+    "backpropagate", "update_generator", "state", "load", "save", "restore",
+)  # fmt: skip
+class Client(Role):
+    """One or several clients on one device."""
+
+    def __init__(self, plan: HostPlan, layout: Layout, config: Config) -> None:
+        _use_threads(config.ray.client_threads)
+        from raygan.actors.host import ClientHost
+
+        self._name, self._deadline_s = plan.name, config.ray.step_deadline_s
+        self._plain = ClientHost(plan, layout, config)
+
+
+@exposing("begin_round", "forward", "backward", "assign", "state", "load", "save", "restore")
+class Body(Role):
+    """The shared body."""
+
+    def __init__(self, layout: Layout, config: Config) -> None:
+        _use_threads(config.ray.body_threads)
+        from raygan.actors.body import SharedBody
+
+        self._name, self._deadline_s = "body", config.ray.step_deadline_s
+        self._plain = SharedBody(layout, config)
+
+
+@exposing("save")
+class Aggregator(Role):
+    """One cluster's aggregator. Imports no torch."""
+
+    def __init__(self, name: str) -> None:
+        self._name, self._plain = name, ClusterAggregator()
+
+    def average(self, arguments: list[Any]) -> Any:
+        """Fetches the members one at a time, so that only one of them is in memory."""
+        blocks, weights, body, members = arguments
+        return self._average(blocks, weights, gather([body])[0], members)
+
+    def _average(
+        self, blocks: Sequence[BlockKey], weights: Sequence[float], body: Any, members: Sequence[ray.ObjectRef]
+    ) -> list[BlockAverage]:
+        states = (_required(gather([member])[0]) for member in members)
+        shipped = [ship(a) for a in self._plain.average(blocks, weights, _required(body), states)]
+        return shipped[0] if len(shipped) == 1 else shipped
+
+
+@exposing("prepare", "evaluate")
+class Evaluator(Role):
+    """Scores and pictures."""
+
+    def __init__(self, plan: Any, num_threads: int) -> None:
+        _use_threads(num_threads)
+        from raygan.actors.evaluator import Evaluator as Plain
+
+        self._name, self._plain = "evaluator", Plain(plan)
+
+
+def _required(record: Any) -> Any:
+    if isinstance(record, Lost):
+        raise RuntimeError(f"a state needed for the average is lost: {record.reason}")
+    return record
+
+
+def _use_threads(count: int) -> None:
+    import torch
+
+    torch.set_num_threads(count)

@@ -1,0 +1,153 @@
+"""What the planner is told: the cost of a network, the speed of a device and of the server.
+
+All numbers are for one minibatch of one client and one pass. They may come from a real network (measured
+elsewhere with a FLOP counter) or from anywhere else: nothing here knows about torch.
+
+`output_bytes` is what crosses the link, so it is the size *under the wire codec*: a codec that halves the
+bytes of an activation halves the entry, and a codec with a fixed cost adds it. The gradient that comes back
+over a cut is taken to have the size of the activation that went out.
+"""
+
+from __future__ import annotations
+
+import math
+import numbers
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+from raygan.config import DeviceProfile
+from raygan.errors import CutError
+
+MIN_BLOCKS = 3  # one at the front, one in the body, one at the back
+OPTIMIZER_COPIES = 4  # weights, gradients and Adam's two moments
+
+
+def _number(where: str, value: Any, least: str) -> float:
+    """`value` as a finite float that is at least zero, or above zero where `least` is "> 0"."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise CutError(where, f"{value!r} is not a number", f"give a number {least}")
+    number = float(value)
+    if not math.isfinite(number) or number < 0 or (number == 0 and least == "> 0"):
+        raise CutError(where, f"{number:g}", f"give a finite number {least}")
+    return number
+
+
+def _numbers(where: str, values: Any) -> tuple[float, ...]:
+    if isinstance(values, str) or not isinstance(values, Iterable):
+        raise CutError(where, f"{values!r} is not a list", "give one number a block")
+    return tuple(_number(f"{where}[{block}]", value, ">= 0") for block, value in enumerate(values))
+
+
+@dataclass(frozen=True)
+class NetworkCost:
+    """Cost of one network, one entry a block, for one minibatch of one client. B >= 3 entries.
+
+    Raises:
+        CutError: an entry is negative, not finite or not a number, or the lists differ in length; it names
+            the field (`forward_flops[2]`).
+    """
+
+    forward_flops: Sequence[float]
+    """F_b: floating-point operations of block b forward."""
+    backward_flops: Sequence[float]
+    """W_b: floating-point operations of block b backward."""
+    output_bytes: Sequence[float]
+    """A_b: bytes of block b's output on the wire (module docstring)."""
+    parameter_bytes: Sequence[float] | None = None
+    """Bytes of block b's parameters. None: unknown, so no memory limit can be checked."""
+    activation_bytes: Sequence[float] | None = None
+    """Bytes that block b keeps for the backward pass, all passes that are alive at once. None: unknown."""
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if value is not None:
+                object.__setattr__(self, field.name, _numbers(field.name, value))
+                self._check_length(field.name)
+
+    def _check_length(self, name: str) -> None:
+        found, needed = len(getattr(self, name)), len(self.forward_flops)
+        if found < MIN_BLOCKS:
+            raise CutError(name, f"{found} blocks", f"give at least {MIN_BLOCKS}: head, body and tail")
+        if found != needed:
+            raise CutError(name, f"{found} entries, but forward_flops has {needed}", "give one entry a block")
+
+    @property
+    def num_blocks(self) -> int:
+        """B."""
+        return len(self.forward_flops)
+
+    @property
+    def memory_bytes(self) -> tuple[float, ...] | None:
+        """Bytes that training block b takes: weights, gradients, Adam's two moments, activations; or None."""
+        if self.parameter_bytes is None or self.activation_bytes is None:
+            return None
+        pairs = zip(self.parameter_bytes, self.activation_bytes, strict=True)
+        return tuple(OPTIMIZER_COPIES * parameters + activations for parameters, activations in pairs)
+
+
+BlockSets = tuple[tuple[int, ...], tuple[int, ...]]
+
+
+@dataclass(frozen=True)
+class Device:
+    """One client's device.
+
+    Raises:
+        CutError: a number is not one, is not finite or is not above zero; it names the field.
+    """
+
+    name: str
+    flops_per_s: float
+    """c_i: sustained floating-point operations a second."""
+    bytes_per_s: float
+    """r_i: up-link, bytes a second."""
+    memory_bytes: float | None = None
+    """Memory for its blocks of both networks, bytes; None: no limit."""
+    local_blocks: BlockSets = ((), ())
+    """Blocks that must stay on the device: (generator's, discriminator's)."""
+    server_blocks: BlockSets = ((), ())
+    """Blocks that must not: (generator's, discriminator's)."""
+
+    def __post_init__(self) -> None:
+        owner = f"device {self.name!r}"
+        for name in ("flops_per_s", "bytes_per_s"):
+            object.__setattr__(self, name, _number(f"{name} of {owner}", getattr(self, name), "> 0"))
+        if self.memory_bytes is not None:
+            number = _number(f"memory_bytes of {owner}", self.memory_bytes, "> 0")
+            object.__setattr__(self, "memory_bytes", number)
+        for name in ("local_blocks", "server_blocks"):
+            object.__setattr__(self, name, _block_sets(f"{name} of {owner}", getattr(self, name)))
+
+    @classmethod
+    def from_profile(cls, name: str, profile: DeviceProfile) -> Device:
+        """The device that a profile of the catalogue, or of the user's configuration, describes."""
+        return cls(name, profile.flops_per_s, profile.bytes_per_s, profile.memory_bytes)
+
+
+def _block_sets(where: str, pair: Any) -> BlockSets:
+    try:
+        generator, discriminator = (tuple(sorted({int(block) for block in blocks})) for blocks in pair)
+    except (TypeError, ValueError):
+        remedy = "give a pair of lists of block numbers: (generator's, discriminator's)"
+        raise CutError(where, f"{pair!r}", remedy) from None
+    return generator, discriminator
+
+
+@dataclass(frozen=True)
+class Server:
+    """The machine of the shared body.
+
+    Raises:
+        CutError: a number is not one, is not finite or is not above zero; it names the field.
+    """
+
+    flops_per_s: float
+    """c_s: sustained floating-point operations a second."""
+    bytes_per_s: float
+    """r_s: down-link, bytes a second."""
+
+    def __post_init__(self) -> None:
+        for name in ("flops_per_s", "bytes_per_s"):
+            object.__setattr__(self, name, _number(f"{name} of the server", getattr(self, name), "> 0"))

@@ -1,0 +1,134 @@
+"""The latency model: how long one iteration takes with given cuts (model of arXiv 2507.12979).
+
+One forward pass of one network of B blocks, client i with cut (h_i, t_i), F_b FLOPs and A_b output bytes of block b,
+c FLOP/s and r bytes/s of client i (c_i, r_i) and server (c_s, r_s), n_b clients with block b in their body:
+
+    H_i = sum_{b<=h_i} F_b / c_i + A_{h_i} / r_i                             head, then up-link
+    T_0 = 0;  T_b = max(T_{b-1}, max_{i: h_i = b-1} H_i) + F_b n_b / c_s      body blocks b = 1..B-2
+    R_i = T_{B-2-t_i} + A_{B-2-t_i} / r_s + sum_{b>=B-1-t_i} F_b / c_i        down-link, then tail
+    forward = max_i R_i
+
+The backward pass, with W_b FLOPs, is its mirror image. Tails start, and send the gradient of their input, which
+has the size of A_{B-2-t_i}; the body runs its blocks in reverse and sends each head the gradient of A_{h_i}:
+
+    G_i = sum_{b>=B-1-t_i} W_b / c_i + A_{B-2-t_i} / r_i                     tail, then up-link
+    V_{B-1} = 0;  V_b = max(V_{b+1}, max_{i: B-2-t_i = b} G_i) + W_b n_b / c_s      body blocks b = B-2..1
+    Q_i = V_{h_i+1} + A_{h_i} / r_s + sum_{b<=h_i} W_b / c_i                 down-link, then head
+    backward = max_i Q_i
+
+So one routine does both: the backward pass is the forward pass of the mirrored network, with block b renamed
+B-1-b, W for F, A'_j = A_{B-2-j} and the cut (t_i, h_i). A body block with n_b = 0 costs nothing.
+
+An iteration is G forward + G backward + 3 (D forward + D backward): D sees fakes, reals, and the fakes once more
+to train G.
+
+Everything depends only on how many clients of each class of equal devices use each cut, so that is what is
+evaluated: `counts` [P, C, n], P plans at once, C classes, n cuts of the network.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from raygan.cuts.cost import Device, NetworkCost, Server
+from raygan.cuts.cut import Cut
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+REPEATS = (1, 3)
+"""Passes of an iteration: the generator's, the discriminator's."""
+
+
+@dataclass(frozen=True)
+class Pass:
+    """One direction of one network, in seconds. C classes, B blocks, levels 0..B-3, n cuts.
+
+    A client "enters" the body after its blocks 0..level and "leaves" it before its blocks B-1-level..B-1, in
+    the order of this pass (so for the backward pass it enters after its tail).
+    """
+
+    first_s: Floats
+    """[C, B-2]: computing blocks 0..level."""
+    up_s: Floats
+    """[C, B-2]: sending block `level`'s output to the server."""
+    down_s: Floats
+    """[B-2]: sending it back, before blocks B-1-level..B-1."""
+    last_s: Floats
+    """[C, B-2]: computing blocks B-1-level..B-1."""
+    block_s: Floats
+    """[B]: the server, one block for one client."""
+    enter: Ints
+    """[n]: level at which each cut enters."""
+    leave: Ints
+    """[n]: level at which each cut leaves."""
+
+    @property
+    def num_blocks(self) -> int:
+        """B."""
+        return len(self.block_s)
+
+    @property
+    def ready_s(self) -> Floats:
+        """[C, B-2]: H of the module docstring."""
+        return self.first_s + self.up_s
+
+    @property
+    def finish_s(self) -> Floats:
+        """[C, B-2]: R - T of the module docstring."""
+        return self.down_s + self.last_s
+
+
+def forward_pass(cost: NetworkCost, cuts: tuple[Cut, ...], devices: list[Device], server: Server) -> Pass:
+    """The forward pass of a network; `devices` has one entry a class."""
+    return _pass(cost.forward_flops, cost.output_bytes, np.array(cuts), devices, server)
+
+
+def backward_pass(cost: NetworkCost, cuts: tuple[Cut, ...], devices: list[Device], server: Server) -> Pass:
+    """The backward pass: the forward pass of the mirrored network."""
+    mirrored_bytes = (*reversed(cost.output_bytes[:-1]), 0.0)
+    return _pass(cost.backward_flops[::-1], mirrored_bytes, np.array(cuts)[:, ::-1], devices, server)
+
+
+def _pass(flops, output_bytes, cuts: Ints, devices: list[Device], server: Server) -> Pass:  # type: ignore[no-untyped-def]
+    levels = len(flops) - 2
+    speeds = np.array([[device.flops_per_s] for device in devices])
+    links = np.array([[device.bytes_per_s] for device in devices])
+    sent_bytes = np.array(output_bytes)
+    return Pass(
+        first_s=np.cumsum(flops)[:levels] / speeds,
+        up_s=sent_bytes[:levels] / links,
+        down_s=sent_bytes[::-1][1 : levels + 1] / server.bytes_per_s,
+        last_s=np.cumsum(flops[::-1])[:levels] / speeds,
+        block_s=np.array(flops) / server.flops_per_s,
+        enter=cuts[:, 0],
+        leave=cuts[:, 1],
+    )
+
+
+def pass_seconds(one: Pass, counts: npt.NDArray[np.integer]) -> Floats:
+    """Seconds of one pass for P plans at once.
+
+    Args:
+        counts: [P, C, n], clients of each class that use each cut.
+
+    Returns:
+        [P], seconds.
+    """
+    levels = one.num_blocks - 2
+    entering = counts @ np.eye(levels, dtype=counts.dtype)[one.enter]  # [P, C, levels]
+    leaving = counts @ np.eye(levels, dtype=counts.dtype)[one.leave]
+    ready_s = np.where(entering > 0, one.ready_s, -np.inf).max(axis=1)  # [P, levels]
+    finish_s = np.where(leaving > 0, one.finish_s, -np.inf).max(axis=1)
+    enters, leaves = entering.sum(axis=1), leaving.sum(axis=1)
+    body_s, end_s = np.zeros(len(counts)), np.zeros(len(counts))
+    inside = np.zeros(len(counts))
+    for block in range(1, levels + 1):
+        inside = inside + enters[:, block - 1]
+        body_s = np.maximum(body_s, ready_s[:, block - 1]) + one.block_s[block] * inside
+        end_s = np.maximum(end_s, body_s + finish_s[:, levels - block])
+        inside = inside - leaves[:, levels - block]
+    return end_s

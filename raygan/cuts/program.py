@@ -1,0 +1,152 @@
+"""The planning problem as a mixed-integer linear program. No big constants: every constraint is tight.
+
+For each class c of clients, network, and side (0: the blocks before the body, 1: those after it, as the forward
+pass sees them), level l:
+
+    a[c, side, l] in {0, 1}     some client of the class uses the level
+    m[c, side, l]               how many do; m <= N_c a
+
+All times follow from them, with the symbols of `latency`:
+
+    T_b >= T_{b-1} + F_b n_b / c_s            n_b = K - sum_{l >= b} m[., 0, l] - sum_{l >= B-1-b} m[., 1, l]
+    T_b >= H_{c, b-1} a[c, 0, b-1] + F_b n_b / c_s                    (with a = 0 this is true anyway)
+    forward >= T_{B-2-l} + (A / r_s + tail)_{c, l} a[c, 1, l]          (with a = 0: a block that is used has someone to leave it)
+    T_b >= sum_{l < b} H_{c, l} m[c, 0, l] / N_c + F_b n_b / c_s        (a mean is at most the maximum: tightens the relaxation)
+
+and in mirror image for the backward pass. The program minimises the sum of the passes.
+
+**Interchangeable clients are counted.** Where a class is bound by nothing that ties its four sides together (the
+anchor is given and memory leaves a product of levels), all its clients may take the same level: give every
+client of the class the highest level that some client of it uses. No H and no tail time that was not
+already in a maximum appears, and no n_b grows, so no pass gets longer. Such a class needs one binary a level and
+m = N_c a. Any other class has one integer count for each cut (or pair of cuts, if memory couples the networks).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from scipy.sparse import csr_array
+
+from raygan.cuts.latency import REPEATS, Floats, Pass
+from raygan.cuts.problem import Problem
+
+Terms = Mapping[int, float]
+"""A linear expression: variable -> coefficient."""
+
+
+@dataclass
+class Program:
+    """minimise cost x subject to rows x >= least, x within [0, upper], some x whole."""
+
+    cost: list[float] = field(default_factory=list)
+    upper: list[float] = field(default_factory=list)
+    whole: list[bool] = field(default_factory=list)
+    least: list[float] = field(default_factory=list)
+    cells: list[tuple[int, int, float]] = field(default_factory=list)
+
+    def variable(self, upper: float = np.inf, whole: bool = False, cost: float = 0.0) -> int:
+        """A new variable, at least 0."""
+        self.cost.append(cost)
+        self.upper.append(upper)
+        self.whole.append(whole)
+        return len(self.cost) - 1
+
+    def at_least(self, least: float, *expressions: Terms) -> None:
+        """The sum of the expressions is at least `least`."""
+        row = len(self.least)
+        self.least.append(least)
+        self.cells.extend((row, column, value) for column, value in total(*expressions).items())
+
+    def equal(self, value: float, *expressions: Terms) -> None:
+        """The sum of the expressions is `value`."""
+        self.at_least(value, *expressions)
+        self.at_least(-value, scaled(-1.0, total(*expressions)))
+
+    def matrix(self) -> csr_array:
+        """The rows' coefficients."""
+        rows, columns, values = zip(*self.cells, strict=True)
+        return csr_array((values, (rows, columns)), shape=(len(self.least), len(self.cost)))
+
+
+def total(*expressions: Terms) -> dict[int, float]:
+    """The sum of linear expressions."""
+    result: dict[int, float] = {}
+    for expression in expressions:
+        for column, value in expression.items():
+            result[column] = result.get(column, 0.0) + value
+    return result
+
+
+def scaled(factor: float, expression: Terms) -> dict[int, float]:
+    """A linear expression times a number."""
+    return {column: factor * value for column, value in expression.items()}
+
+
+@dataclass
+class Usage:
+    """How the clients of one class use the levels of one side: activation and count, by level."""
+
+    active: dict[int, Terms] = field(default_factory=dict)
+    count: dict[int, Terms] = field(default_factory=dict)
+
+
+Sides = tuple[list[Usage], list[Usage]]
+"""Usage of each class on each side of one network."""
+
+
+def add_network(program: Program, task: Problem, network: int, sides: Sides, scale_s: float) -> None:
+    """Add both passes of a network, in units of `scale_s`."""
+    forward, backward = task.passes[network]
+    _add_pass(program, task, forward, sides[0], sides[1], REPEATS[network], scale_s)
+    _add_pass(program, task, backward, sides[1], sides[0], REPEATS[network], scale_s)
+
+
+def _add_pass(
+    program: Program,
+    task: Problem,
+    one: Pass,
+    enter: list[Usage],
+    leave: list[Usage],
+    repeats: int,
+    scale_s: float,
+) -> None:
+    blocks = range(1, one.num_blocks - 1)
+    ready, finish, block_s = one.ready_s / scale_s, one.finish_s / scale_s, one.block_s / scale_s
+    done = {block: program.variable() for block in blocks}
+    end = program.variable(cost=repeats)
+    for block in blocks:
+        # done - block_s * n_b, as the expression and the constant that moves to the right
+        outside = _outside(one, enter, leave, block)
+        own = {done[block]: 1.0, **scaled(block_s[block], outside)}
+        work = block_s[block] * len(task.clients)
+        program.at_least(work, own, {done[block - 1]: -1.0} if block > 1 else {})
+        for member, usage in enumerate(enter):
+            if block - 1 in usage.active:
+                program.at_least(work, own, scaled(-ready[member, block - 1], usage.active[block - 1]))
+            program.at_least(work, own, _mean(usage, ready[member], range(block), task.sizes[member]))
+    for member, usage in enumerate(leave):
+        for level, active in usage.active.items():
+            left = done[one.num_blocks - 2 - level]
+            program.at_least(0.0, {end: 1.0, left: -1.0}, scaled(-finish[member, level], active))
+        highest = max(usage.active)
+        left = done[one.num_blocks - 2 - highest]
+        levels = range(highest + 1)
+        program.at_least(0.0, {end: 1.0, left: -1.0}, _mean(usage, finish[member], levels, task.sizes[member]))
+
+
+def _outside(one: Pass, enter: list[Usage], leave: list[Usage], block: int) -> dict[int, float]:
+    """How many clients do not have the block in their body, as an expression."""
+    last = one.num_blocks - 1
+    entered_later = (terms for usage in enter for level, terms in usage.count.items() if level >= block)
+    left_before = (terms for usage in leave for level, terms in usage.count.items() if level >= last - block)
+    return total(*entered_later, *left_before)
+
+
+def _mean(usage: Usage, seconds: Floats, levels: Iterable[int], size: int) -> dict[int, float]:
+    """Minus the mean over a class's clients of their seconds at these levels (0 at others)."""
+    return total(
+        *(scaled(-seconds[level] / size, usage.count[level]) for level in levels if level in usage.count)
+    )

@@ -1,0 +1,55 @@
+"""Which clients hold the same kind of data (arXiv 2507.12979; step "Cluster" of a round's end)."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Literal
+
+import numpy as np
+from sklearn.cluster import KMeans
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import silhouette_score
+
+MIN_SILHOUETTE = 0.1
+"""`auto` keeps one cluster when no count separates the clients better than this."""
+
+
+def cluster_clients(features: np.ndarray, count: int | Literal["auto"], seed: int) -> np.ndarray:
+    """K-means over one feature vector a client.
+
+    Args:
+        features: (K, F), one row a client: the anchor block's activation, averaged over its batch.
+        count: number of clusters, at most K, or `auto`: the count from 2 to K - 1 with the best mean
+            silhouette, or 1 if none is above `MIN_SILHOUETTE`.
+        seed: of k-means' initial centres.
+
+    Returns:
+        (K,) cluster of each client: 0, 1, ... in the order in which clients first name them. Clusters
+        that k-means leaves empty are not in it.
+    """
+    num_clients = len(features)
+    assert count == "auto" or 1 <= count <= num_clients, f"{count} clusters of {num_clients} clients"
+    if count != "auto":
+        return _renumber(_k_means(features, count, seed))
+    candidates = [_k_means(features, k, seed) for k in range(2, min(num_clients, _most(num_clients)))]
+    scored = [(silhouette_score(features, found), found) for found in candidates if 1 < len(set(found)) < num_clients]
+    if not scored:
+        return np.zeros(num_clients, dtype=np.int64)
+    score, best = max(scored, key=lambda pair: pair[0])
+    return _renumber(best) if score > MIN_SILHOUETTE else np.zeros(num_clients, dtype=np.int64)
+
+
+def _most(num_clients: int) -> int:
+    """One more than the largest count that `auto` tries: all up to 16 clients, then the square root's growth."""
+    return max(16, int(4 * np.sqrt(num_clients)))
+
+
+def _k_means(features: np.ndarray, count: int, seed: int) -> np.ndarray:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # fewer distinct points than clusters: some stay empty
+        return KMeans(n_clusters=count, n_init=10, random_state=seed).fit_predict(features)
+
+
+def _renumber(found: np.ndarray) -> np.ndarray:
+    order = {label: number for number, label in enumerate(dict.fromkeys(found.tolist()))}
+    return np.array([order[label] for label in found.tolist()], dtype=np.int64)

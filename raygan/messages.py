@@ -1,0 +1,195 @@
+"""The records that cross actor boundaries, and the check that refuses everything else.
+
+| record | from -> to | holds |
+|---|---|---|
+| `Activations` | client <-> body | float activations at the cuts, by client |
+| `Gradients` | client <-> body | float gradients at the cuts, by client |
+| `State` | client, body -> aggregator | parameters and buffers by block, sample count |
+| `BlockAverage` | aggregator -> client, body, evaluator | one averaged block |
+| the small ones | anybody -> driver | losses, timings, counts, clusters, scores: no arrays |
+
+No image, no label and no z is in any of them. Arrays are numpy: Ray writes them to the object store
+without a copy in between, and an aggregator needs no torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from raygan.errors import WireError
+
+NetworkName = Literal["generator", "discriminator"]
+NETWORKS: tuple[NetworkName, NetworkName] = ("generator", "discriminator")
+BlockKey = tuple[NetworkName, int]
+BlockState = Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class StepId:
+    """Which step of which round (both from 0)."""
+
+    round: int
+    step: int
+
+
+@dataclass(frozen=True)
+class Activations:
+    """Activations at a cut. A client that sits out is not in `arrays`."""
+
+    step: StepId
+    arrays: Mapping[int, tuple[np.ndarray, ...]]
+    """Client -> one float32 array (B_k, ...) for each of the passes that travel together."""
+
+
+@dataclass(frozen=True)
+class Gradients:
+    """Gradients of the loss with respect to activations at a cut, in the form of `Activations`."""
+
+    step: StepId
+    arrays: Mapping[int, tuple[np.ndarray, ...]]
+
+
+@dataclass(frozen=True)
+class State:
+    """What a client, or the body, holds of both networks."""
+
+    num_samples: int
+    """Training images of the client; 0 for the body."""
+    blocks: Mapping[BlockKey, BlockState]
+
+
+@dataclass(frozen=True)
+class BlockAverage:
+    """One block's average over the members of a cluster."""
+
+    block: BlockKey
+    state: BlockState
+
+
+@dataclass(frozen=True)
+class StepReport:
+    """What the clients of one actor tell of a step."""
+
+    step: StepId
+    discriminator_loss: Mapping[int, float]
+    generator_loss: Mapping[int, float]
+    num_images: int
+    """Real images used in the step."""
+    seconds: Mapping[str, float]
+    """Seconds of work by phase."""
+    bytes_sent: int
+    """Bytes of activations and gradients that the clients sent."""
+    bytes_received: int
+    faults: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """The outcome of clustering and weighting."""
+
+    cluster: Mapping[int, int]
+    """Client -> cluster."""
+    kld: Mapping[int, float]
+    """Client -> KLD_k against its cluster, nats."""
+    weight: Mapping[int, float]
+    """Client -> w_k within its cluster."""
+    body_weight: Mapping[int, float]
+    """Client -> weight over all clients, for the body's average."""
+    faults: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """What a client tells about itself before the first round."""
+
+    client: int
+    num_images: int
+    batches_per_epoch: int
+
+
+@dataclass(frozen=True)
+class Written:
+    """A file that an actor wrote."""
+
+    name: str
+    num_bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class DomainScores:
+    """Scores of one cluster's generator in one domain."""
+
+    domain_index: int
+    cluster: int
+    generation_score: float
+    label_agreement: float
+    num_images: int
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Scores of a round."""
+
+    round: int
+    scores: tuple[DomainScores, ...]
+    samples: tuple[str, ...]
+    """Names of the picture files."""
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Lost:
+    """What stands where a message should: its sender is dead or late."""
+
+    reason: str
+
+
+BULK = (Activations, Gradients, State, BlockAverage)
+SMALL = (StepReport, Assignment, Inventory, Written, Evaluation, Lost)
+SMALL_BYTES = 64 * 1024
+
+
+def arrays_of(record: Any) -> Iterator[np.ndarray]:
+    """Every array inside a record, however deep."""
+    if isinstance(record, np.ndarray):
+        yield record
+    elif isinstance(record, Mapping):
+        for value in record.values():
+            yield from arrays_of(value)
+    elif isinstance(record, (tuple, list)):
+        for value in record:
+            yield from arrays_of(value)
+    elif is_dataclass(record):
+        for part in fields(record):
+            yield from arrays_of(getattr(record, part.name))
+
+
+def num_bytes(record: Any) -> int:
+    """Bytes of the arrays inside a record."""
+    return sum(array.nbytes for array in arrays_of(record))
+
+
+def checked(record: Any) -> Any:
+    """The record itself, if the wire contract allows it.
+
+    Raises:
+        WireError: it is not one of the records of this module, activations or gradients are not float,
+            a small record holds an array, or an array has no batch axis.
+    """
+    if record is None:
+        return record
+    if isinstance(record, (Activations, Gradients)):
+        for array in arrays_of(record):
+            if array.dtype.kind != "f" or array.ndim < 1:
+                raise WireError(f"{type(record).__name__}: {array.dtype} array of shape {array.shape}; only float batches cross")
+    elif isinstance(record, SMALL):
+        if next(arrays_of(record), None) is not None:
+            raise WireError(f"{type(record).__name__} holds an array; only counts, losses and timings go to the driver")
+    elif not isinstance(record, (State, BlockAverage)):
+        raise WireError(f"{type(record).__name__} is not a record of raygan.messages")
+    return record

@@ -1,0 +1,119 @@
+"""The paper's generator and discriminator as ordered lists of blocks (arXiv 2507.12979; README, "Networks").
+
+Shape legend: B batch, C image channels, S image side (divisible by 4), Z latent entries, M class count.
+A block is one main layer with its norm and activation. Block 0 is called with two tensors, every other
+block with the one that the block before it returned:
+
+    generator block 0        z (B, Z) float, labels (B,) int64
+    generator last block     returns images (B, C, S, S) in [-1, 1]
+    discriminator block 0    images (B, C, S, S) in [-1, 1], labels (B,) int64
+    discriminator last block returns logits (B,)
+
+Networks of your own follow the same rule: a function `(NetworkSpec) -> Networks`, named by its import path
+in `model.blocks`. Nothing else in raygan knows what a block holds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class NetworkSpec:
+    """What the networks must fit."""
+
+    image_size: int
+    """S, pixels."""
+    channels: int
+    """C."""
+    num_classes: int
+    """M."""
+    width: float = 1.0
+    """Scales the paper's channel counts (at least one channel stays)."""
+    latent_size: int = 100
+    """Z."""
+    label_embedding_size: int = 10
+    """Entries of the generator's label embedding."""
+
+    def scaled(self, num_channels: int) -> int:
+        """The paper's channel count times `width`."""
+        return max(1, round(num_channels * self.width))
+
+
+@dataclass(frozen=True)
+class Networks:
+    """Both networks as lists of blocks, and the block of each that always stays on the server."""
+
+    generator: list[nn.Module]
+    discriminator: list[nn.Module]
+    generator_anchor: int = 2
+    discriminator_anchor: int = 2
+    """The block whose activations are clustered."""
+
+
+class LatentBlock(nn.Module):
+    """Generator block 0: z and the label's embedding, a linear layer, a small map (B, features, side, side)."""
+
+    def __init__(self, spec: NetworkSpec, features: int) -> None:
+        super().__init__()
+        self.side = spec.image_size // 4
+        outputs = features * self.side**2
+        self.embedding = nn.Embedding(spec.num_classes, spec.label_embedding_size)
+        self.linear = nn.Linear(spec.latent_size + spec.label_embedding_size, outputs)
+        self.norm = nn.BatchNorm1d(outputs)
+
+    def forward(self, z: Tensor, labels: Tensor) -> Tensor:
+        x = torch.cat([z, self.embedding(labels)], dim=1)
+        x = torch.relu(self.norm(self.linear(x)))
+        return x.unflatten(1, (-1, self.side, self.side))
+
+
+class ImageBlock(nn.Module):
+    """Discriminator block 0: the label as one more image plane, then a strided convolution."""
+
+    def __init__(self, spec: NetworkSpec, features: int) -> None:
+        super().__init__()
+        self.side = spec.image_size
+        self.embedding = nn.Embedding(spec.num_classes, spec.image_size**2)
+        self.conv = nn.Conv2d(spec.channels + 1, features, 4, stride=2, padding=1)
+        self.norm = nn.BatchNorm2d(features)
+
+    def forward(self, images: Tensor, labels: Tensor) -> Tensor:
+        plane = self.embedding(labels).unflatten(1, (1, self.side, self.side))
+        x = self.norm(self.conv(torch.cat([images, plane], dim=1)))
+        return nn.functional.leaky_relu(x, 0.2)
+
+
+class LogitBlock(nn.Sequential):
+    """Last discriminator block: (B, features, s, s) -> logits (B,)."""
+
+    def __init__(self, features: int) -> None:
+        super().__init__(nn.Flatten(1), nn.Linear(features, 1), nn.Flatten(0))
+
+
+def _up(inputs: int, outputs: int, kernel: int, stride: int) -> nn.Module:
+    convolution = nn.ConvTranspose2d(inputs, outputs, kernel, stride, padding=1)
+    return nn.Sequential(convolution, nn.BatchNorm2d(outputs), nn.ReLU())
+
+
+def _down(inputs: int, outputs: int, kernel: int, stride: int) -> nn.Module:
+    convolution = nn.Conv2d(inputs, outputs, kernel, stride, padding=1)
+    return nn.Sequential(convolution, nn.BatchNorm2d(outputs), nn.LeakyReLU(0.2))
+
+
+def paper_networks(spec: NetworkSpec) -> Networks:
+    """The paper's networks: five blocks each, anchor block 2 in both."""
+    c64, c128, c256 = (spec.scaled(n) for n in (64, 128, 256))
+    last = nn.Sequential(nn.ConvTranspose2d(c64, spec.channels, 3, 1, padding=1), nn.Tanh())
+    generator = [LatentBlock(spec, c256), _up(c256, c128, 4, 2), _up(c128, c128, 3, 1), _up(c128, c64, 4, 2), last]
+    discriminator = [
+        ImageBlock(spec, c64),
+        _down(c64, c128, 4, 2),
+        _down(c128, c128, 3, 1),
+        _down(c128, c256, 4, 2),
+        LogitBlock(c256 * (spec.image_size // 8) ** 2),
+    ]
+    return Networks(generator, discriminator)

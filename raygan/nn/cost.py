@@ -1,0 +1,66 @@
+"""What each block of a network costs: FLOPs, bytes of its output, parameters and memory.
+
+Counted on torch's meta device, so that no number is computed and a large network costs nothing to measure.
+One multiply-add is two FLOPs (torch's flop counter: convolutions, linear layers, matrix products).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from raygan.nn.blocks import Networks, NetworkSpec
+
+
+@dataclass(frozen=True)
+class BlockCosts:
+    """One entry a block, in order, for one batch."""
+
+    forward_flops: tuple[float, ...]
+    backward_flops: tuple[float, ...]
+    """Gradients of the weights and, from block 1 on, of the block's input."""
+    output_shapes: tuple[tuple[int, ...], ...]
+    """Shapes of the outputs, without the batch axis."""
+    output_bytes: tuple[float, ...]
+    """Bytes of the output as float32."""
+    parameter_bytes: tuple[float, ...]
+    activation_bytes: tuple[float, ...]
+    """Bytes that a block keeps for its backward pass (its layers' outputs), estimated from its modules."""
+
+
+def network_costs(networks: Networks, spec: NetworkSpec, batch_size: int) -> tuple[BlockCosts, BlockCosts]:
+    """Costs of the generator and of the discriminator for one batch."""
+    size = spec.image_size
+    labels = torch.zeros(batch_size, dtype=torch.int64, device="meta")
+    z = torch.empty(batch_size, spec.latent_size, device="meta")
+    images = torch.empty(batch_size, spec.channels, size, size, device="meta")
+    return _costs(networks.generator, (z, labels)), _costs(networks.discriminator, (images, labels))
+
+
+def _costs(blocks: list[nn.Module], inputs: tuple[Tensor, ...]) -> BlockCosts:
+    forward, backward, shapes, sizes, parameters, kept = [], [], [], [], [], []
+    for block in blocks:
+        block = block.to("meta")
+        layer_bytes: list[int] = []
+        hooks = [layer.register_forward_hook(_note(layer_bytes)) for layer in block.modules() if not list(layer.children())]
+        with FlopCounterMode(display=False) as counter:
+            output = block(*inputs)
+        forward.append(float(counter.get_total_flops()))
+        with FlopCounterMode(display=False) as counter:
+            output.sum().backward()
+        backward.append(float(counter.get_total_flops()))
+        for hook in hooks:
+            hook.remove()
+        shapes.append(tuple(output.shape[1:]))
+        sizes.append(float(output.numel() * 4))
+        parameters.append(float(sum(p.numel() * p.element_size() for p in block.parameters())))
+        kept.append(float(sum(layer_bytes)))
+        inputs = (output.detach().requires_grad_(),)
+    return BlockCosts(tuple(forward), tuple(backward), tuple(shapes), tuple(sizes), tuple(parameters), tuple(kept))
+
+
+def _note(layer_bytes: list[int]):
+    return lambda layer, inputs, output: layer_bytes.append(output.numel() * 4)

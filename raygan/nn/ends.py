@@ -1,0 +1,59 @@
+"""The client's side of one network: head and tail with their optimizer."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from raygan.nn.network import adam, run_blocks
+from raygan.nn.split import Cut, head_blocks, tail_blocks
+
+
+class NetworkEnds:
+    """Head and tail of one network, and the Adam that trains both.
+
+    Args:
+        blocks: the whole network; only the blocks of head and tail are kept.
+        cut: (h, t).
+    """
+
+    def __init__(self, blocks: list[nn.Module], cut: Cut, lr: float, betas: tuple[float, float]) -> None:
+        self.head = {index: blocks[index] for index in head_blocks(cut)}
+        self.tail = {index: blocks[index] for index in tail_blocks(cut, len(blocks))}
+        self.blocks = {**self.head, **self.tail}
+        self.optimizer = adam(self.blocks.values(), lr, betas)
+
+    def run_head(self, *inputs: Tensor) -> Tensor:
+        """Blocks 0..h."""
+        return run_blocks(self.head.values(), *inputs)
+
+    def run_tail(self, x: Tensor) -> Tensor:
+        """Blocks B-1-t..B-1."""
+        return run_blocks(self.tail.values(), x)
+
+    def update(self) -> None:
+        """One optimizer step with the gradients at hand, which are then forgotten."""
+        if self.optimizer is not None:
+            self.optimizer.step()
+            self.optimizer.zero_grad()
+
+    def forget_gradients(self) -> None:
+        """Drops gradients without a step."""
+        for block in self.blocks.values():
+            block.zero_grad()
+
+
+def leaf(x: Tensor) -> Tensor:
+    """The same values as the start of a new graph."""
+    return x.detach().requires_grad_()
+
+
+def gradient_of(x: Tensor) -> Tensor:
+    """The gradient that a leaf has collected."""
+    assert x.grad is not None, "no backward pass has reached this leaf"
+    return x.grad
+
+
+def backward(outputs: list[Tensor], gradients: list[Tensor]) -> None:
+    """Continues a backward pass whose later part ran elsewhere."""
+    torch.autograd.backward(outputs, gradients)

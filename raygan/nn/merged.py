@@ -1,0 +1,101 @@
+"""The server's side of one network: blocks that run once over the merged batch of all clients inside.
+
+Shapes: a client's activation is (B_k, ...); a stage's merged batch is the concatenation, along the first
+axis, of the clients already inside and of those that enter, each group in ascending order of its key.
+BatchNorm therefore sees all of them. The gradient of the body is the sum over clients.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+
+
+@dataclass
+class _Segment:
+    """The graph of one stage: a leaf in, a tensor out, whose rows are whose."""
+
+    leaf: Tensor
+    output: Tensor
+    rows_in: dict[int, slice]
+    """Rows of everybody inside during the stage."""
+    entered: tuple[int, ...]
+
+
+@dataclass
+class MergedPass:
+    """One pass of a merged batch through the body, stage by stage, and back."""
+
+    blocks: Mapping[int, nn.Module]
+    observe: int | None = None
+    """Block whose output's batch mean is kept for each client; None: none."""
+    observed: dict[int, Tensor] = field(default_factory=dict)
+    """Client -> batch mean of the observed block's output, without the batch axis."""
+    _segments: list[_Segment] = field(default_factory=list)
+    _inside: dict[int, Tensor] = field(default_factory=dict)
+    _carried_back: dict[int, Tensor] = field(default_factory=dict)
+
+    def forward(self, blocks: range, entering: Mapping[int, Tensor], leaving: tuple[int, ...]) -> dict[int, Tensor]:
+        """Runs one stage.
+
+        Args:
+            blocks: the blocks of the stage.
+            entering: client -> activation (B_k, ...) of those that enter here.
+            leaving: clients that leave after the stage; one that is not inside is left out.
+
+        Returns:
+            Client -> activation (B_k, ...), detached, of those that leave.
+        """
+        inside = {**self._inside, **dict(sorted(entering.items()))}
+        if not inside:
+            self._segments.append(_Segment(torch.empty(0), torch.empty(0), {}, ()))
+            return {}
+        merged = torch.cat(list(inside.values())) if len(inside) > 1 else next(iter(inside.values()))
+        leaf = merged.detach().requires_grad_()
+        rows = _rows(inside)
+        output = leaf
+        for index in blocks:
+            output = self.blocks[index](output)
+            if index == self.observe:
+                self.observed = {key: output.detach()[span].mean(0) for key, span in rows.items()}
+        self._segments.append(_Segment(leaf, output, rows, tuple(entering)))
+        after = {key: output.detach()[span] for key, span in rows.items()}
+        self._inside = {key: part for key, part in after.items() if key not in leaving}
+        return {key: after[key] for key in leaving if key in after}
+
+    def backward(self, gradients: Mapping[int, Tensor]) -> dict[int, Tensor]:
+        """Runs the last stage that has not been run backward yet.
+
+        Args:
+            gradients: client -> gradient (B_k, ...) of those that left after the stage. A client that
+                left and sends none counts as zero.
+
+        Returns:
+            Client -> gradient (B_k, ...) with respect to what it sent, of those that entered here.
+        """
+        segment = self._segments.pop()
+        known = {**self._carried_back, **gradients}
+        if not any(key in known for key in segment.rows_in):
+            self._carried_back = {}
+            return {}
+        parts = [_gradient(known.get(key), segment.output[span]) for key, span in segment.rows_in.items()]
+        segment.output.backward(torch.cat(parts) if len(parts) > 1 else parts[0])
+        assert segment.leaf.grad is not None
+        back = {key: segment.leaf.grad[span] for key, span in segment.rows_in.items() if key in known}
+        self._carried_back = {key: part for key, part in back.items() if key not in segment.entered}
+        return {key: back[key] for key in segment.entered if key in back}
+
+
+def _rows(parts: Mapping[int, Tensor]) -> dict[int, slice]:
+    rows, start = {}, 0
+    for key, part in parts.items():
+        rows[key] = slice(start, start + len(part))
+        start += len(part)
+    return rows
+
+
+def _gradient(gradient: Tensor | None, like: Tensor) -> Tensor:
+    return torch.zeros_like(like) if gradient is None else gradient

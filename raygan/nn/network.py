@@ -1,0 +1,110 @@
+"""Building the networks from the configuration, and addressing their states by block.
+
+Every party builds the same initial networks from the seed and keeps the blocks that it holds, so that no
+parameter has to travel before the first round.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from raygan.config.schema import ModelConfig
+from raygan.errors import ConfigError
+from raygan.nn.blocks import Networks, NetworkSpec, paper_networks
+
+BlockState = dict[str, np.ndarray]
+"""Parameters and buffers of one block by their name inside the block."""
+
+
+def network_spec(model: ModelConfig, channels: int, num_classes: int) -> NetworkSpec:
+    """What the networks of this configuration must fit."""
+    return NetworkSpec(
+        image_size=model.image_size,
+        channels=channels,
+        num_classes=num_classes,
+        width=model.width,
+        latent_size=model.latent_size,
+        label_embedding_size=model.label_embedding_size,
+    )
+
+
+def build_networks(spec: NetworkSpec, blocks: str | None, seed: int) -> Networks:
+    """The initial networks, the same for the same arguments; the global generator is left alone.
+
+    Args:
+        blocks: import path of the user's own networks, or None for the paper's.
+
+    Raises:
+        ConfigError: the import path does not lead to networks of at least three blocks around an anchor.
+    """
+    make = paper_networks if blocks is None else _import_blocks(blocks)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        networks = make(spec)
+    if not isinstance(networks, Networks):
+        found = f"{blocks} returned {type(networks).__name__}"
+        raise ConfigError("model.blocks", found, "return a raygan.nn.Networks")
+    for name, network, anchor in (
+        ("generator", networks.generator, networks.generator_anchor),
+        ("discriminator", networks.discriminator, networks.discriminator_anchor),
+    ):
+        if not 0 < anchor < len(network) - 1:
+            found = f"{name} of {len(network)} blocks with anchor {anchor}"
+            raise ConfigError("model.blocks", found, "the anchor must be an inner block (at least three blocks)")
+    return networks
+
+
+def _import_blocks(path: str) -> Callable[[NetworkSpec], Networks]:
+    module, _, function = path.partition(":")
+    try:
+        return getattr(importlib.import_module(module), function)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ConfigError("model.blocks", f"{path!r} cannot be imported ({error})", "give package.module:function") from None
+
+
+def block_state(block: nn.Module) -> BlockState:
+    """A copy of the block's parameters and buffers."""
+    return {name: tensor.detach().cpu().numpy().copy() for name, tensor in block.state_dict().items()}
+
+
+def load_block_state(block: nn.Module, state: BlockState) -> None:
+    """Copies a state into the block, in place."""
+    block.load_state_dict({name: _tensor(array) for name, array in state.items()})
+
+
+def _tensor(array: np.ndarray) -> Tensor:
+    return torch.from_numpy(np.array(array))
+
+
+def run_blocks(blocks: Iterable[nn.Module], *inputs: Tensor) -> Tensor:
+    """Calls the blocks one after the other; the first may take two tensors."""
+    first, *rest = blocks
+    x = first(*inputs)
+    for block in rest:
+        x = block(x)
+    return x
+
+
+def adam(blocks: Iterable[nn.Module], lr: float, betas: tuple[float, float]) -> torch.optim.Optimizer | None:
+    """Adam over the blocks' parameters; None if they have none."""
+    parameters = [parameter for block in blocks for parameter in block.parameters()]
+    return torch.optim.Adam(parameters, lr=lr, betas=betas, fused=True) if parameters else None
+
+
+@contextmanager
+def frozen(blocks: Iterable[nn.Module]) -> Iterator[None]:
+    """Within it, the blocks' weights get no gradients; gradients pass through them."""
+    parameters = [parameter for block in blocks for parameter in block.parameters()]
+    for parameter in parameters:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in parameters:
+            parameter.requires_grad_(True)

@@ -1,0 +1,104 @@
+"""A run's folder: what is written where, and when (README, "A run's folder")."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from raygan.config.schema import Config
+from raygan.errors import RunError
+from raygan.messages import Written
+from raygan.storage import append_json_line, read_json, sha256_of, write_bytes, write_json
+
+
+class RunFolder:
+    """The files of one run."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.absolute()
+
+    config_file = property(lambda self: self.path / "config.yaml")
+    metrics_file = property(lambda self: self.path / "metrics.jsonl")
+    clusters_file = property(lambda self: self.path / "clusters.jsonl")
+    cuts_file = property(lambda self: self.path / "cuts.json")
+    summary_file = property(lambda self: self.path / "summary.json")
+    samples = property(lambda self: self.path / "samples")
+    checkpoints = property(lambda self: self.path / "checkpoints")
+
+    @classmethod
+    def create(cls, path: Path, config: Config, cuts: Mapping[str, Any]) -> RunFolder:
+        """A new run's folder with its configuration and cuts.
+
+        Raises:
+            RunError: it holds a run already, or cannot be written.
+        """
+        folder = cls(path)
+        if folder.config_file.exists():
+            remedy = "choose another --out, or continue it with --resume"
+            raise RunError(str(path), "this folder holds a run already", remedy)
+        try:
+            folder.samples.mkdir(parents=True, exist_ok=True)
+            folder.checkpoints.mkdir(exist_ok=True)
+            text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, default_flow_style=None)
+            write_json(folder.cuts_file, cuts)
+            write_bytes(folder.config_file, text.encode())
+        except OSError as error:
+            raise RunError(str(path), f"cannot be written ({error.strerror})", "choose another --out") from None
+        return folder
+
+    def write_round(self, metrics: Mapping[str, Any]) -> None:
+        """Appends a round to `metrics.jsonl`."""
+        append_json_line(self.metrics_file, metrics)
+
+    def write_clusters(self, record: Mapping[str, Any]) -> None:
+        """Appends a round to `clusters.jsonl`."""
+        append_json_line(self.clusters_file, record)
+
+
+class Checkpoint:
+    """One round's folder under `checkpoints/`: it has its name only once it is whole.
+
+    Files: `cluster-K.safetensors` (every block of a cluster's networks), `body.safetensors`,
+    `client-NNNN.safetensors` (heads, tails, optimizers), and `manifest.json` with every file's checksum.
+    """
+
+    def __init__(self, folder: RunFolder, round_number: int) -> None:
+        self.path = folder.checkpoints / f"round-{round_number + 1:04d}"
+        self.draft = folder.checkpoints / f".round-{round_number + 1:04d}.tmp"
+        self._round = round_number
+
+    def begin(self) -> str:
+        """An empty draft folder for the actors to write into."""
+        shutil.rmtree(self.draft, ignore_errors=True)
+        self.draft.mkdir(parents=True)
+        return str(self.draft)
+
+    def finish(self, files: Sequence[Written], assignment: Mapping[str, Any]) -> None:
+        """Writes the manifest and gives the draft its name."""
+        described = {file.name: {"bytes": file.num_bytes, "sha256": file.sha256} for file in files}
+        write_json(self.draft / "manifest.json", {"round": self._round + 1, "files": described, **assignment})
+        if self.path.exists():
+            shutil.rmtree(self.path)
+        os.replace(self.draft, self.path)
+
+
+def latest_checkpoint(folder: RunFolder) -> tuple[int, Path] | None:
+    """The last whole checkpoint whose files have their checksums: (round from 0, folder), or None."""
+    for path in sorted(folder.checkpoints.glob("round-*"), reverse=True):
+        if checkpoint_is_whole(path):
+            return read_json(path / "manifest.json")["round"] - 1, path
+    return None
+
+
+def checkpoint_is_whole(path: Path) -> bool:
+    """Whether the manifest can be read and every file is there with its checksum."""
+    try:
+        files = read_json(path / "manifest.json")["files"]
+        return all(sha256_of(path / Path(name).name) == entry["sha256"] for name, entry in files.items())
+    except (RunError, OSError, KeyError, TypeError):
+        return False

@@ -1,0 +1,81 @@
+"""From a configuration to the federation's layout: what every client holds, its device, its cuts, its actor.
+
+Everything that a user can get wrong is found here, before any actor starts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from raygan.actors.layout import ClientPlan, Layout, host_clients
+from raygan.config.schema import Config
+from raygan.data import CommonShape, client_slices, common_shape, describe_domain, holdings
+from raygan.data.holdings import Holding
+from raygan.messages import NetworkName
+from raygan.nn.network import build_networks, network_spec
+from raygan.training.cutting import ClientCuts, CutPlan, choose_cuts
+
+CLIENTS_APIECE = 16
+"""`clients_per_actor: auto`: up to so many clients have an actor each; more share actors."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that is known before training."""
+
+    config: Config
+    layout: Layout
+    shape: CommonShape
+    holdings: tuple[Holding, ...]
+    cuts: CutPlan
+
+    @property
+    def domains(self) -> dict[int, int]:
+        """Client -> index of its domain. Known to the measurement only: no algorithm reads it."""
+        return {client: held.domain_index for client, held in enumerate(self.holdings)}
+
+
+def make_plan(config: Config) -> Plan:
+    """Checks the data, builds the networks once to know their blocks, cuts them and places the clients.
+
+    Raises:
+        InputError: data, networks or cuts that cannot be used.
+    """
+    infos = [describe_domain(domain, config.data) for domain in config.data.domains]
+    held = tuple(holdings(config))
+    shape = common_shape(config.model, infos)
+    spec = network_spec(config.model, shape.channels, shape.num_classes)
+    networks = build_networks(spec, config.model.blocks, config.seed)
+    num_blocks: dict[NetworkName, int] = {
+        "generator": len(networks.generator),
+        "discriminator": len(networks.discriminator),
+    }
+    anchors: dict[NetworkName, int] = {
+        "generator": networks.generator_anchor,
+        "discriminator": networks.discriminator_anchor,
+    }
+    profiles = deal_profiles(config)
+    cuts = choose_cuts(config, profiles, networks, spec)
+    clients = [
+        ClientPlan(number, held[number].domain, profile, part, cut.generator, cut.discriminator)
+        for number, (profile, part, cut) in enumerate(
+            zip(profiles, client_slices(config, infos), cuts.clients, strict=True)
+        )
+    ]
+    hosts = host_clients(clients, clients_per_actor(config))
+    return Plan(config, Layout(hosts, spec, num_blocks, anchors), shape, held, cuts)
+
+
+def deal_profiles(config: Config) -> list[str]:
+    """The fleet's profiles dealt to the clients in turn."""
+    fleet = config.devices.fleet
+    return [fleet[client % len(fleet)] for client in range(config.num_clients)]
+
+
+def clients_per_actor(config: Config) -> int:
+    """Clients in one actor at most."""
+    asked = config.ray.clients_per_actor
+    return max(1, -(-config.num_clients // CLIENTS_APIECE)) if asked == "auto" else asked
+
+
+__all__ = ["ClientCuts", "Plan", "clients_per_actor", "deal_profiles", "make_plan"]
