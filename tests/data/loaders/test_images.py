@@ -30,11 +30,11 @@ def describe(root: Path):
 
 
 def test_a_sixth_of_each_class_is_held_out_the_same_every_time(tmp_path):
-    write_folder(tmp_path / "a")
+    write_folder(tmp_path / "a", {"ant": 24, "bee": 12})
     first, again = load(tmp_path / "a"), load(tmp_path / "a")
     assert first.classes == ("ant", "bee")
-    assert np.bincount(first.train_labels).tolist() == [10, 5]
-    assert np.bincount(first.test_labels).tolist() == [2, 1]
+    assert np.bincount(first.train_labels).tolist() == [20, 10]
+    assert np.bincount(first.test_labels).tolist() == [4, 2]
     assert np.array_equal(first.test_images, again.test_images)
     everything = sorted(p.tobytes() for p in (*first.train_images, *first.test_images))
     files = sorted(np.asarray(Image.open(path)).tobytes() for path in (tmp_path / "a").rglob("*.png"))

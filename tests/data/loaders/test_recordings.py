@@ -7,7 +7,7 @@ from scipy.io import wavfile
 from raygan.config import Config
 from raygan.config.schema import DataConfig, DomainConfig
 from raygan.data import client_slices, describe_domain, holdings, load_client, load_domain
-from raygan.data.loaders.recordings import log_mel_picture, mel_bands
+from raygan.data.loaders.recordings import decode_recording, log_mel_picture, mel_bands
 from raygan.errors import DataError
 
 
@@ -175,6 +175,13 @@ def test_what_is_no_recording_is_named(tmp_path, content, message):
     for read in (load, lambda root: describe_domain(DomainConfig(wav=str(root)), DataConfig())):
         with pytest.raises(DataError, match=f"1_ann_9.wav: {message}"):
             read(tmp_path)
+
+
+def test_silence_in_eight_bits_is_silence(tmp_path):
+    path = tmp_path / "quiet.wav"
+    wavfile.write(path, 8000, np.full(4000, 128, np.uint8))
+    with pytest.raises(DataError, match=r"quiet.wav: an empty or silent recording"):
+        decode_recording(path)
 
 
 def test_a_name_without_a_label(tmp_path):
