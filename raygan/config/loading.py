@@ -27,6 +27,18 @@ def read_config(path: str | Path | None = None, overrides: Iterable[str] = ()) -
     return make_config(settings)
 
 
+def absolute_paths(config: Config) -> Config:
+    """The same configuration with the paths of its data made absolute: actors run in other folders."""
+    domains = tuple(
+        domain.model_copy(update={kind: str(Path(value).expanduser().absolute())})
+        if kind in ("npz", "images", "wav")
+        else domain
+        for domain in config.data.domains
+        for kind, value in [domain.source]
+    )
+    return config.model_copy(update={"data": config.data.model_copy(update={"domains": domains})})
+
+
 def make_config(settings: Mapping[str, Any]) -> Config:
     """A `Config` from nested settings.
 
@@ -55,25 +67,29 @@ def parse_override(text: str) -> tuple[str, Any]:
 
 
 def set_key(settings: Mapping[str, Any], key: str, value: Any) -> dict[str, Any]:
-    """A copy of nested settings with one dotted key changed; `data.domains.0.clients` reaches into lists."""
-    head, _, rest = key.partition(".")
-    if not rest:
-        return {**settings, head: value}
-    inner = settings.get(head) or {}
-    if isinstance(inner, list):
-        return {**settings, head: _set_in_list(inner, rest, value, key)}
-    if not isinstance(inner, Mapping):
-        raise ConfigError(key, f"{head} is {inner!r}, which has no keys", f"set {head} itself")
-    return {**settings, head: set_key(inner, rest, value)}
+    """A copy of nested settings with one dotted key changed; `data.domains.0.clients` reaches into lists.
+
+    Raises:
+        ConfigError: a list has no such entry, or the way leads through a value that has no keys.
+    """
+    return _changed(settings, key.split("."), value, Config().model_dump(mode="json"), key)
 
 
-def _set_in_list(items: list[Any], key: str, value: Any, where: str) -> list[Any]:
-    head, _, rest = key.partition(".")
-    if not head.isdigit() or int(head) >= len(items):
-        raise ConfigError(where, f"a list of {len(items)} entries has no {head!r}", "give an entry's number, from 0")
-    index = int(head)
-    changed = value if not rest else set_key(items[index], rest, value)
-    return [*items[:index], changed, *items[index + 1 :]]
+def _changed(node: Any, path: list[str], value: Any, default: Any, key: str) -> Any:
+    """`node`, or the default where it is not given, with the value at the end of the path."""
+    if not path:
+        return value
+    head, *rest = path
+    if node is None:
+        node = default if isinstance(default, list) else {}
+    if isinstance(node, list):
+        if not head.isdigit() or int(head) >= len(node):
+            raise ConfigError(key, f"a list of {len(node)} entries has no {head!r}", "give an entry's number, from 0")
+        return [_changed(item, rest, value, None, key) if n == int(head) else item for n, item in enumerate(node)]
+    if not isinstance(node, Mapping):
+        raise ConfigError(key, f"{node!r} has no keys", "set the key before it as a whole")
+    below = default.get(head) if isinstance(default, Mapping) else None
+    return {**node, head: _changed(node.get(head), rest, value, below, key)}
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:
@@ -105,9 +121,9 @@ def _line(error: Exception) -> str:
 
 
 def _first_mistake(error: ValidationError, settings: Mapping[str, Any]) -> ConfigError:
-    mistakes = error.errors()
+    mistakes = _of_the_meant_variant(error.errors())
     mistake = next((m for m in mistakes if m["type"] == "extra_forbidden"), mistakes[0])
-    path = [part for part in mistake["loc"] if not _is_variant(part)]
+    path = _path(mistake)
     key = ".".join(map(str, path)) or "configuration"
     if mistake["type"] == "extra_forbidden":
         return ConfigError(key, "unknown key", _nearest(path))
@@ -115,7 +131,20 @@ def _first_mistake(error: ValidationError, settings: Mapping[str, Any]) -> Confi
         text = str(mistake["ctx"]["error"])
         found, _, remedy = text.partition("; ")
         return ConfigError(key, found, remedy or "mend the value") if path else _whole(text)
-    return ConfigError(key, f"{_shown(mistake['input'])} does not fit", _expected(mistake))
+    alternatives = dict.fromkeys(_expected(m) for m in mistakes if _path(m) == path)
+    return ConfigError(key, f"{_shown(mistake['input'])} does not fit", " or ".join(alternatives))
+
+
+def _of_the_meant_variant(mistakes: list[Any]) -> list[Any]:
+    """Without the members of a union that do not know a key which another member knows."""
+    strange = {m["loc"][:-1] for m in mistakes if m["type"] == "extra_forbidden" and any(map(_is_variant, m["loc"]))}
+    shapes = ("literal_error",) if any(isinstance(m["input"], dict) for m in mistakes) else ("model_type",)
+    meant = [m for m in mistakes if m["loc"][:-1] not in strange and m["type"] not in shapes]
+    return meant or mistakes
+
+
+def _path(mistake: Mapping[str, Any]) -> list[str | int]:
+    return [part for part in mistake["loc"] if not _is_variant(part)]
 
 
 def _whole(text: str) -> ConfigError:
@@ -136,37 +165,29 @@ def _shown(value: Any) -> str:
 
 
 def _expected(mistake: Mapping[str, Any]) -> str:
-    message = mistake["msg"]
-    for start in ("Input should be ", "Value error, "):
-        message = message.removeprefix(start)
-    return f"give {message}"
+    if mistake["type"] == "too_short":
+        return f"give at least {mistake['ctx']['min_length']}"
+    return "give " + mistake["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
 
 
 def _nearest(path: list[str | int]) -> str:
-    section: Any = Config
+    models: list[type[BaseModel]] = [Config]
     for part in path[:-1]:
-        section = _section_of(section, part)
-        if section is None:
-            return "remove it"
-    known = list(section.model_fields)
+        models = _models_below(models, str(part))
+    known = [name for model in models for name in model.model_fields]
     close = difflib.get_close_matches(str(path[-1]), known, n=1, cutoff=0.5)
-    return f"did you mean {close[0]!r}?" if close else f"use one of {', '.join(known)}"
+    if close:
+        return f"did you mean {close[0]!r}?"
+    return f"use one of {', '.join(known)}" if known else "remove it"
 
 
-def _section_of(section: Any, part: str | int) -> type[BaseModel] | None:
-    """The model behind a field, or behind the entries of a list or dict field."""
-    if isinstance(section, type) and issubclass(section, BaseModel):
-        field = section.model_fields.get(str(part))
-        annotation = field.annotation if field else None
-        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-            return annotation
-        inner = [a for a in getattr(annotation, "__args__", ()) if isinstance(a, type) and issubclass(a, BaseModel)]
-        return _Entries(inner[0]) if inner else None  # type: ignore[return-value]
-    return section.model if isinstance(section, _Entries) else None
+def _models_below(models: list[type[BaseModel]], part: str) -> list[type[BaseModel]]:
+    """The models that a field may hold; the entry of a list or dict field is passed through."""
+    fields = [model.model_fields[part] for model in models if part in model.model_fields]
+    return [model for field in fields for model in _models_in(field.annotation)] if fields else models
 
 
-class _Entries:
-    """Stands for a list or dict of models on the way to one of its entries."""
-
-    def __init__(self, model: type[BaseModel]) -> None:
-        self.model = model
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for argument in getattr(annotation, "__args__", ()) for model in _models_in(argument)]

@@ -55,7 +55,8 @@ class DomainConfig(Section):
     def _one_source(self) -> DomainConfig:
         given = [source for source in SOURCES if getattr(self, source) is not None]
         if len(given) != 1:
-            raise ValueError(f"{len(given)} sources {given or ''}; give exactly one of {', '.join(SOURCES)}")
+            found = f"sources {' and '.join(given)} together" if given else "no source"
+            raise ValueError(f"{found}; give exactly one of {', '.join(SOURCES)}")
         return self
 
     @property
@@ -122,8 +123,8 @@ class TrainingConfig(Section):
     """Passes over a client's images in a round (E)."""
     batch_size: Annotated[int, Field(ge=2)] = 32
     """Images of one client in one step."""
-    lr: Positive = 2e-4
-    """Adam's learning rate."""
+    lr: Positive = 5e-4
+    """Adam's learning rate (the paper: 2e-4, for many more rounds)."""
     betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = (0.5, 0.999)
     """Adam's decay rates."""
 
@@ -167,7 +168,7 @@ class DevicesConfig(Section):
         known = {**catalogue(), **self.profiles}
         unknown = [name for name in self.fleet if name not in known]
         if unknown:
-            raise ValueError(f"unknown profile {unknown[0]!r} in fleet; known: {', '.join(sorted(known))}")
+            raise ValueError(f"unknown profile {unknown[0]!r} in fleet; use one of {', '.join(sorted(known))}")
         return self
 
     def profile(self, name: str) -> DeviceProfile:

@@ -19,6 +19,7 @@ from raygan.cuts.problem import Deadline, Problem
 from raygan.cuts.program import Program, Sides, add_network
 
 PROOF_GAP = 1e-6  # relative; HiGHS keeps integrality and rows to 1e-6 and 1e-7
+UNITS = 1000.0
 SOLVER_GAP = 1e-9  # what HiGHS is asked for
 
 
@@ -41,6 +42,7 @@ def solve(task: Problem, time_limit_s: float, relaxed: bool = False) -> Solution
     deadline = Deadline(time_limit_s)
     choice = local_search(task, deadline)
     best_s = task.latency(choice)
+    unit_s=best_s/UNITS
     if best_s == 0:
         return Solution(choice, 0.0)
     allowed = worthwhile(task, best_s)
@@ -48,8 +50,8 @@ def solve(task: Problem, time_limit_s: float, relaxed: bool = False) -> Solution
     bound_s = 0.0
     for position, networks in enumerate(groups):
         limit_s = deadline.left_s / (len(groups) - position)
-        bound, found = _solve_networks(task, allowed, networks, best_s, limit_s, relaxed)
-        bound_s += bound * best_s
+        bound, found = _solve_networks(task, allowed, networks, unit_s, limit_s, relaxed)
+        bound_s += bound * unit_s
         if found is not None:
             merged = choice.copy()
             merged[:, networks] = found[:, networks]

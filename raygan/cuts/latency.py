@@ -119,8 +119,8 @@ def pass_seconds(one: Pass, counts: npt.NDArray[np.integer]) -> Floats:
         [P], seconds.
     """
     levels = one.num_blocks - 2
-    entering = counts @ np.eye(levels, dtype=counts.dtype)[one.enter]  # [P, C, levels]
-    leaving = counts @ np.eye(levels, dtype=counts.dtype)[one.leave]
+    entering = counts @ np.eye(levels)[one.enter]  # [P, C, levels]
+    leaving = counts @ np.eye(levels)[one.leave]
     ready_s = np.where(entering > 0, one.ready_s, -np.inf).max(axis=1)  # [P, levels]
     finish_s = np.where(leaving > 0, one.finish_s, -np.inf).max(axis=1)
     enters, leaves = entering.sum(axis=1), leaving.sum(axis=1)

@@ -8,12 +8,17 @@ pass sees them), level l:
 
 All times follow from them, with the symbols of `latency`:
 
-    T_b >= T_{b-1} + F_b n_b / c_s            n_b = K - sum_{l >= b} m[., 0, l] - sum_{l >= B-1-b} m[., 1, l]
-    T_b >= H_{c, b-1} a[c, 0, b-1] + F_b n_b / c_s                    (with a = 0 this is true anyway)
-    forward >= T_{B-2-l} + (A / r_s + tail)_{c, l} a[c, 1, l]          (with a = 0: a block that is used has someone to leave it)
-    T_b >= sum_{l < b} H_{c, l} m[c, 0, l] / N_c + F_b n_b / c_s        (a mean is at most the maximum: tightens the relaxation)
+    n_b = K - sum_{c, l >= b} m[c, 0, l] - sum_{c, l >= B-1-b} m[c, 1, l]
+    T_b >= T_{b-1} + F_b n_b / c_s
+    T_b >= max_c H_{c, b-1} a[c, 0, b-1] + F_b n_b / c_s               (nobody enters: the maximum is 0, true anyway)
+    forward >= T_{B-2-l} + max_c (A / r_s + tail)_{c, l} a[c, 1, l]    (nobody leaves: true, whoever is inside leaves later)
+    T_b >= sum_{l < b} H_{c, l} m[c, 0, l] / N_c + F_b n_b / c_s       (true, as a mean is at most the maximum; it
+                                                                      tightens the relaxation; the same for tails)
 
-and in mirror image for the backward pass. The program minimises the sum of the passes.
+and in mirror image for the backward pass. The program minimises the sum of the passes. Each maximum over classes is
+written with one binary u_k for each class in ascending order of seconds s_k: "someone at least as slow as class k is at
+this level". So u_k >= a_k, u_k >= u_{k+1}, and the maximum is sum_k (s_k - s_{k-1}) u_k, which is far tighter in the
+relaxation than one constraint a class.
 
 **Interchangeable clients are counted.** Where a class is bound by nothing that ties its four sides together (the
 anchor is given and memory leaves a product of levels), all its clients may take the same level: give every
@@ -113,28 +118,41 @@ def _add_pass(
     repeats: int,
     scale_s: float,
 ) -> None:
-    blocks = range(1, one.num_blocks - 1)
     ready, finish, block_s = one.ready_s / scale_s, one.finish_s / scale_s, one.block_s / scale_s
-    done = {block: program.variable() for block in blocks}
     end = program.variable(cost=repeats)
-    for block in blocks:
-        # done - block_s * n_b, as the expression and the constant that moves to the right
-        outside = _outside(one, enter, leave, block)
-        own = {done[block]: 1.0, **scaled(block_s[block], outside)}
-        work = block_s[block] * len(task.clients)
-        program.at_least(work, own, {done[block - 1]: -1.0} if block > 1 else {})
+    before: Terms = {}
+    for block in range(1, one.num_blocks - 1):
+        done, inside = program.variable(), program.variable()
+        program.at_least(len(task.clients), {inside: 1.0}, _outside(one, enter, leave, block))
+        start = {done: 1.0, inside: -block_s[block]}
+        program.at_least(0.0, start, scaled(-1.0, before))
+        program.at_least(0.0, start, scaled(-1.0, _latest(program, enter, block - 1, ready[:, block - 1])))
         for member, usage in enumerate(enter):
-            if block - 1 in usage.active:
-                program.at_least(work, own, scaled(-ready[member, block - 1], usage.active[block - 1]))
-            program.at_least(work, own, _mean(usage, ready[member], range(block), task.sizes[member]))
-    for member, usage in enumerate(leave):
-        for level, active in usage.active.items():
-            left = done[one.num_blocks - 2 - level]
-            program.at_least(0.0, {end: 1.0, left: -1.0}, scaled(-finish[member, level], active))
-        highest = max(usage.active)
-        left = done[one.num_blocks - 2 - highest]
-        levels = range(highest + 1)
-        program.at_least(0.0, {end: 1.0, left: -1.0}, _mean(usage, finish[member], levels, task.sizes[member]))
+            program.at_least(0.0, start, _mean(usage, ready[member], range(block), task.sizes[member]))
+        level = one.num_blocks - 2 - block
+        left = {end: 1.0, done: -1.0}
+        program.at_least(0.0, left, scaled(-1.0, _latest(program, leave, level, finish[:, level])))
+        for member, usage in enumerate(leave):
+            if level == max(usage.active):
+                levels = range(level + 1)
+                program.at_least(0.0, left, _mean(usage, finish[member], levels, task.sizes[member]))
+        before = {done: 1.0}
+
+
+def _latest(program: Program, usages: list[Usage], level: int, seconds: Floats) -> Terms:
+    """The longest of the `seconds` [C] of the classes that use a level, 0 if none does."""
+    members = [member for member, usage in enumerate(usages) if level in usage.active]
+    members.sort(key=lambda member: seconds[member])
+    latest: dict[int, float] = {}
+    shorter_s, shorter = 0.0, -1
+    for member in members:
+        reached = program.variable(1.0, whole=True)
+        program.at_least(0.0, {reached: 1.0}, scaled(-1.0, usages[member].active[level]))
+        if shorter >= 0:
+            program.at_least(0.0, {shorter: 1.0, reached: -1.0})
+        latest[reached] = seconds[member] - shorter_s
+        shorter_s, shorter = seconds[member], reached
+    return latest
 
 
 def _outside(one: Pass, enter: list[Usage], leave: list[Usage], block: int) -> dict[int, float]:

@@ -116,6 +116,7 @@ class Evaluator:
         num_images: int = 5000,
         seed: int = 0,
         usefulness_images: int | None = None,
+        usefulness_recipe: ClassifierRecipe = USEFULNESS,
         with_inception: bool = False,
     ) -> DomainScores:
         """Score a generator as a source of one domain; the same seed and generator give the same scores.
@@ -127,6 +128,7 @@ class Evaluator:
             seed: of the labels' order, of torch's global CPU generator while `sample` runs, and of the
                 CNN for usefulness.
             usefulness_images: images to draw for usefulness (the paper: 30,000); None: no usefulness.
+            usefulness_recipe: the CNN that is trained on them.
             with_inception: compute the Inception FID as well, where its weights are at hand (slow).
 
         Raises:
@@ -136,6 +138,9 @@ class Evaluator:
         start = time.perf_counter()
         real = self.domain(domain)
         probabilities, labels, features = self._judge(real, draw(sample, real, num_images, seed))
+        useful = None
+        if usefulness_images is not None:
+            useful = self.usefulness(domain, sample, usefulness_images, seed, usefulness_recipe)
         return DomainScores(
             domain=domain,
             images=num_images,
@@ -143,9 +148,7 @@ class Evaluator:
             label_agreement=label_agreement(probabilities, labels),
             fid=self._classifier_fid(real, features),
             inception_fid=self.inception_fid(domain, sample, num_images, seed) if with_inception else None,
-            usefulness=self.usefulness(domain, sample, usefulness_images, seed)
-            if usefulness_images
-            else None,
+            usefulness=useful,
             seconds=time.perf_counter() - start,
         )
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from raygan.actors.evaluator import ClusterTask, EvaluatorPlan
 from raygan.actors.group import Group, Reference
+from raygan.config.loading import absolute_paths
 from raygan.config.schema import Config
 from raygan.data.source import domain_label
 from raygan.messages import Inventory, StepReport
@@ -40,6 +41,7 @@ def train(
     Raises:
         InputError: a configuration, data or cluster that cannot be used; found before training starts.
     """
+    config = absolute_paths(config)
     plan = make_plan(config)
     folder = RunFolder.create(Path(out) if out else default_folder(), config, plan.cuts.to_json())
     with _group(plan, folder, twin) as (group, dashboard):

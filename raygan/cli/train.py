@@ -1,0 +1,165 @@
+"""`raygan train`: what a person sees of a run, and of a run to be."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import yaml
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from raygan.actors.cluster import demands
+from raygan.config import Config
+from raygan.training.listener import Listener
+from raygan.training.plan import Plan, make_plan
+from raygan.training.run import Run
+from raygan.training.trainer import train
+
+
+def train_and_show(config: Config, out: Path | None, in_process: bool) -> None:
+    """Trains with a progress display, then prints scores and what was written."""
+    console = Console()
+    console.print("starting the actors ..." if not in_process else "starting ...")
+    with ProgressDisplay(console) as display:
+        run = train(config, out, twin=in_process, listener=display)
+    console.print(scores_table(run))
+    _print_written(console, run)
+
+
+class ProgressDisplay(Listener):
+    """One line that moves, and one line for each round that stays."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=20),
+            TextColumn("D {task.fields[discriminator]:.2f} G {task.fields[generator]:.2f}"),
+            TextColumn("{task.fields[speed]:.0f} images/s"),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+        )
+        self._progress = Progress(*columns, console=console, transient=True)
+        self._task: TaskID | None = None
+        self._rounds = self._images = 0
+        self._started = 0.0
+
+    def __enter__(self) -> ProgressDisplay:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def on_start(self, plan: Plan, num_steps: int, first_round: int, dashboard: str | None) -> None:
+        """Shows who takes part and where the dashboard is."""
+        self._rounds, self._steps = plan.config.training.rounds, num_steps
+        layout = plan.layout
+        self._console.print(f"{len(layout.clients)} clients in {len(layout.hosts)} actors, {num_steps} steps a round")
+        if dashboard:
+            self._console.print(f"Ray dashboard: {dashboard}", highlight=False)
+        self._started = time.perf_counter()
+        total = self._rounds * num_steps
+        self._task = self._progress.add_task(
+            f"round {first_round + 1}/{self._rounds}",
+            total=total,
+            completed=first_round * num_steps,
+            discriminator=0.0,
+            generator=0.0,
+            speed=0.0,
+        )
+
+    def on_step(self, round_number: int, step: int, losses: tuple[float, float], num_images: int) -> None:
+        """Moves the line."""
+        assert self._task is not None
+        self._images += num_images
+        self._progress.update(
+            self._task,
+            completed=round_number * self._steps + step + 1,
+            description=f"round {round_number + 1}/{self._rounds}",
+            discriminator=losses[0],
+            generator=losses[1],
+            speed=self._images / (time.perf_counter() - self._started),
+        )
+
+    def on_round(self, metrics: dict[str, Any]) -> None:
+        """Leaves a line for the round."""
+        scores = ", ".join(f"{name} {100 * s['label_agreement']:.0f}%" for name, s in metrics["scores"].items())
+        losses = f"D {_shown(metrics['discriminator_loss'])} G {_shown(metrics['generator_loss'])}"
+        clusters = f"{metrics['clusters']} cluster{'s' if metrics['clusters'] > 1 else ''}"
+        self._console.print(
+            f"round {metrics['round']:>3}  {metrics['seconds']:6.1f} s  {losses}  {clusters}"
+            + (f"  label agreement: {scores}" if scores else ""),
+            highlight=False,
+        )
+
+    def on_fault(self, fault: str) -> None:
+        """Warns."""
+        self._console.print(f"[yellow]warning[/yellow] {fault}", highlight=False)
+
+
+def scores_table(run: Run) -> Table:
+    """The final scores, a row a domain."""
+    summary = run.summary
+    title = f"{summary['rounds']} rounds, {summary['clusters']} clusters, Rand index {summary['cluster_agreement']:.2f}"
+    table = Table("domain", "label agreement", "generation score", title=title)
+    for name, scores in summary["scores"].items():
+        table.add_row(name, f"{100 * scores['label_agreement']:.1f}%", f"{scores['generation_score']:.2f}")
+    return table
+
+
+def _print_written(console: Console, run: Run) -> None:
+    last = [path for path in run.samples if path.name.startswith(f"round-{run.summary['rounds']:04d}")]
+    for path in (*last, run.path / "metrics.jsonl", run.path / "clusters.jsonl", run.path / "summary.json"):
+        console.print(f"wrote {_relative(path)}", highlight=False, soft_wrap=True)
+
+
+def _relative(path: Path) -> Path:
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
+def _shown(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}"
+
+
+def show_plan(config: Config) -> None:
+    """`--dry-run`: the configuration in full, every actor with its resources, the cuts, who holds what."""
+    plan = make_plan(config)
+    console = Console()
+    console.width = max(console.width, 130)  # the tables are wide; a narrow terminal may scroll
+    text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, default_flow_style=None)
+    console.print(text, highlight=False, markup=False, soft_wrap=True)
+    console.print(actors_table(plan))
+    console.print(clients_table(plan))
+
+
+def actors_table(plan: Plan) -> Table:
+    """Every actor and what it asks Ray for."""
+    table = Table("actor", "CPU", "GPU", "resources", "labels", title="actors")
+    for role in demands(plan.layout, plan.config).values():
+        for demand in role:
+            resources = ", ".join(f"{name}: {amount:g}" for name, amount in demand.resources.items())
+            labels = ", ".join(f"{name}={value}" for name, value in demand.labels.items())
+            table.add_row(demand.name, f"{demand.num_cpus:g}", f"{demand.num_gpus:g}", resources, labels)
+    return table
+
+
+def clients_table(plan: Plan) -> Table:
+    """Every client: its domain, its images by class, its device, its cuts."""
+    table = Table(
+        "client", "domain", "images", "images of each class", "device", "G cut (h, t)", "D cut (h, t)", title="clients"
+    )
+    for client, held in zip(plan.layout.clients, plan.holdings, strict=True):
+        table.add_row(
+            str(client.client),
+            held.domain,
+            str(held.num_images),
+            " ".join(map(str, held.class_counts)),
+            client.profile,
+            str(client.generator_cut),
+            str(client.discriminator_cut),
+        )
+    return table

@@ -1,0 +1,61 @@
+"""Small federations that every part of the suite shares."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch: spinning threads starve the actors
+
+DEVICES = {
+    name: {"flops_per_s": 1e9, "bytes_per_s": 1e8, "resources": {name: 1}} for name in ("small", "medium", "large")
+}
+CUTS = {
+    "small": {"generator": [0, 0], "discriminator": [0, 0]},
+    "medium": {"generator": [0, 1], "discriminator": [1, 0]},
+    "large": {"generator": [1, 1], "discriminator": [1, 1]},
+}
+
+
+def write_domain(path: Path, seed: int, num_train: int = 96, num_classes: int = 4, side: int = 12) -> Path:
+    """A domain whose classes can be told apart: bright squares at a place that depends on seed and class."""
+    rng = np.random.default_rng(seed)
+    arrays = {}
+    for part, count in (("train", num_train), ("test", 24)):
+        labels = np.arange(count) % num_classes
+        images = rng.integers(0, 40, size=(count, side, side))
+        for image, label in zip(images, labels, strict=True):
+            row, column = divmod(int(label), 2)
+            image[6 * row : 6 * row + 5, 6 * column + seed % 2 : 6 * column + 5] += 200
+        arrays[f"{part}_images"] = images.astype(np.uint8)
+        arrays[f"{part}_labels"] = labels.astype(np.uint8)
+    np.savez(path, classes=np.array([f"c{label}" for label in range(num_classes)]), **arrays)
+    return path
+
+
+@pytest.fixture(scope="session")
+def tiny_settings(tmp_path_factory: pytest.TempPathFactory) -> dict:
+    """Two domains, six clients, three profiles with different cuts, two rounds of three steps."""
+    folder = tmp_path_factory.mktemp("data")
+    first, second = (write_domain(folder / f"domain{n}.npz", n) for n in range(2))
+    return {
+        "data": {"domains": [{"npz": str(first), "clients": 3}, {"npz": str(second), "clients": 3}]},
+        "model": {"width": 0.0625, "image_size": 12, "latent_size": 8},
+        "training": {"rounds": 2, "batch_size": 8},
+        "clusters": {"count": 2, "warmup_rounds": 1, "feature_batches": 2},
+        "devices": {"fleet": ["small", "medium", "large"], "profiles": DEVICES},
+        "cuts": {"solver": "fixed", "fixed": CUTS},
+        "ray": {"body_threads": 1},
+        "evaluation": {"images": 40},
+    }
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Classifiers go to a folder of the test session, not to the user's."""
+    from raygan.training import trainer
+
+    monkeypatch.setattr(trainer, "CLASSIFIER_CACHE", tmp_path_factory.getbasetemp() / "classifiers")

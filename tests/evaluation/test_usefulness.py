@@ -1,0 +1,80 @@
+import doctest
+import sys
+
+import numpy as np
+import pytest
+from sklearn import metrics
+
+from raygan.errors import InputError
+from raygan.evaluation import classification_scores, usefulness
+from raygan.evaluation import protocol as protocol_module
+from raygan.evaluation.protocol import with_count
+
+from .toy import NUM_CLASSES
+
+
+def test_scores_by_hand():
+    # confusion (rows true): [[1, 1, 0], [0, 2, 0], [1, 0, 1]]
+    scores = classification_scores([0, 1, 1, 1, 0, 2], [0, 0, 1, 1, 2, 2], num_images=6)
+    assert scores.accuracy == pytest.approx(4 / 6)
+    assert scores.precision == pytest.approx((1 / 2 + 2 / 3 + 1) / 3)
+    assert scores.recall == pytest.approx((1 / 2 + 1 + 1 / 2) / 3)
+    assert scores.f1 == pytest.approx((1 / 2 + 4 / 5 + 2 / 3) / 3)
+    assert scores.false_positive_rate == pytest.approx((1 / 4 + 1 / 4 + 0) / 3)
+
+
+def test_scores_equal_scikit_learn():
+    rng = np.random.default_rng(0)
+    predicted, true = rng.integers(0, 7, 300), rng.integers(0, 7, 300)
+    scores = classification_scores(predicted, true, num_images=1)
+    assert scores.accuracy == metrics.accuracy_score(true, predicted)
+    assert scores.precision == metrics.precision_score(true, predicted, average="macro")
+    assert scores.recall == metrics.recall_score(true, predicted, average="macro")
+    assert scores.f1 == metrics.f1_score(true, predicted, average="macro")
+    # FPR of class c is 1 minus the recall of "not c".
+    rates = [1 - metrics.recall_score(true != c, predicted != c) for c in range(7)]
+    assert scores.false_positive_rate == pytest.approx(np.mean(rates), rel=1e-12)
+
+
+def test_perfect_and_one_class_predictions():
+    true = np.arange(40) % 4
+    perfect = classification_scores(true, true, num_images=1)
+    assert (perfect.accuracy, perfect.f1, perfect.false_positive_rate) == (1.0, 1.0, 0.0)
+    stuck = classification_scores(np.zeros(40, int), true, num_images=1)
+    assert (stuck.accuracy, stuck.recall, stuck.false_positive_rate) == (0.25, 0.25, 0.25)
+    alone = classification_scores([2, 2], [2, 2], num_images=1)
+    assert (alone.accuracy, alone.false_positive_rate) == (1.0, 0.0)
+
+
+def test_good_images_are_useful_and_shuffled_labels_are_not(toy, tiny_recipe):
+    images, labels, test_images, test_labels = toy
+    good = usefulness(images, labels, test_images, test_labels, NUM_CLASSES, tiny_recipe)
+    assert (good.accuracy, good.images) == (1.0, 200)
+    shuffled = np.random.default_rng(0).permutation(labels)
+    useless = usefulness(images, shuffled, test_images, test_labels, NUM_CLASSES, tiny_recipe)
+    assert useless.accuracy < 0.6  # chance is 0.25
+
+
+def test_names_state_the_number_of_images():
+    scores = classification_scores([0, 1], [0, 1], num_images=30_000)
+    assert set(scores.named()) == {
+        "accuracy_30k",
+        "precision_30k",
+        "recall_30k",
+        "f1_30k",
+        "false_positive_rate_30k",
+    }
+    assert with_count("fid", 1500) == "fid_1500"
+
+
+@pytest.mark.parametrize(("predicted", "true"), [([0, 1], [0]), ([], [])])
+def test_lists_that_do_not_fit_are_refused(predicted, true):
+    with pytest.raises(InputError, match=r"test labels: .* pass one label for each test image"):
+        classification_scores(predicted, true, num_images=1)
+
+
+def test_the_docstrings_examples_hold():
+    for module in (sys.modules["raygan.evaluation.usefulness"], protocol_module):
+        results = doctest.testmod(module)
+        assert results.attempted > 0
+        assert results.failed == 0

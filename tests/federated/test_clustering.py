@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from raygan.federated.clustering import cluster_clients
+
+
+def blobs(*centres: float, each: int = 3) -> np.ndarray:
+    rng = np.random.default_rng(0)
+    return np.concatenate([centre + 0.1 * rng.standard_normal((each, 4)) for centre in centres])
+
+
+def test_a_given_count_finds_the_blobs_in_the_order_of_the_clients() -> None:
+    assert cluster_clients(blobs(5, 0), 2, seed=0).tolist() == [0, 0, 0, 1, 1, 1]
+
+
+@pytest.mark.parametrize("centres", [(0, 5), (0, 5, 10), (0, 5, 10, 15)])
+def test_auto_finds_the_number_of_blobs(centres: tuple[float, ...]) -> None:
+    found = cluster_clients(blobs(*centres), "auto", seed=0)
+    assert found.tolist() == np.repeat(np.arange(len(centres)), 3).tolist()
+
+
+def test_auto_keeps_one_cluster_of_equal_clients() -> None:
+    assert cluster_clients(np.zeros((5, 4)), "auto", seed=0).tolist() == [0] * 5
+
+
+@pytest.mark.parametrize("num_clients", [1, 2])
+def test_auto_keeps_one_cluster_of_too_few_clients_to_judge(num_clients: int) -> None:
+    assert cluster_clients(blobs(0, each=num_clients), "auto", seed=0).tolist() == [0] * num_clients
+
+
+def test_an_empty_cluster_disappears() -> None:
+    features = np.repeat([[0.0], [1.0]], 2, axis=0)  # two distinct points for three clusters
+    assert cluster_clients(features, 3, seed=0).tolist() == [0, 0, 1, 1]
+
+
+def test_every_client_its_own_cluster() -> None:
+    assert cluster_clients(np.arange(3.0)[:, None], 3, seed=0).tolist() == [0, 1, 2]
