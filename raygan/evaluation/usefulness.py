@@ -103,8 +103,9 @@ def classification_scores(predicted: npt.ArrayLike, true: npt.ArrayLike, num_ima
 
 
 def _macro_false_positive_rate(predicted: np.ndarray, true: np.ndarray) -> float:
-    classes = np.union1d(true, predicted)
-    confusion = confusion_matrix(true, predicted, labels=classes)  # rows: true, columns: predicted
+    if len(np.union1d(true, predicted)) == 1:
+        return 0.0  # no negatives at all
+    confusion = confusion_matrix(true, predicted)  # rows: true, columns: predicted
     false_positives = confusion.sum(axis=0) - confusion.diagonal()
     negatives = confusion.sum() - confusion.sum(axis=1)
     # A class that every test image has leaves no negatives: its rate counts as 0.

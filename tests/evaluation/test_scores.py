@@ -39,6 +39,7 @@ def test_generation_score_of_mode_collapse_is_one():
     assert generation_score(np.tile(np.eye(10)[3], (100, 1))) == pytest.approx(1, abs=1e-14)
 
 
+@pytest.mark.filterwarnings("ignore:Metric `InceptionScore`", "ignore:std")
 def test_generation_score_equals_torchmetrics_inception_score():
     torch = pytest.importorskip("torch")
     inception = pytest.importorskip("torchmetrics.image.inception")

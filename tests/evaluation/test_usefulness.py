@@ -42,6 +42,8 @@ def test_perfect_and_one_class_predictions():
     assert (perfect.accuracy, perfect.f1, perfect.false_positive_rate) == (1.0, 1.0, 0.0)
     stuck = classification_scores(np.zeros(40, int), true, num_images=1)
     assert (stuck.accuracy, stuck.recall, stuck.false_positive_rate) == (0.25, 0.25, 0.25)
+    every_image_of_one_class = classification_scores([0, 1, 0], [0, 0, 0], num_images=1)
+    assert every_image_of_one_class.false_positive_rate == pytest.approx((0 + 1 / 3) / 2)
     alone = classification_scores([2, 2], [2, 2], num_images=1)
     assert (alone.accuracy, alone.false_positive_rate) == (1.0, 0.0)
 
