@@ -1,6 +1,4 @@
-import os
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +8,7 @@ from raygan.errors import InputError
 from raygan.evaluation import QUICK, USEFULNESS, generation_score, train_classifier
 from raygan.evaluation.classifier import ClassifierRecipe, num_steps
 
+from .real import real_domain
 from .toy import NUM_CLASSES, toy_images, toy_labels
 
 
@@ -92,20 +91,12 @@ def test_wrong_images_are_refused(toy, tiny_recipe):
         classifier.logits(toy_images(labels, size=12))
 
 
-def real(name):
-    folder = os.environ.get("RAYGAN_TEST_DATA")
-    if not folder:
-        pytest.skip("RAYGAN_TEST_DATA is not set: it names a folder with mnist.npz and fashion_mnist.npz")
-    with np.load(Path(folder) / f"{name}.npz") as data:
-        return data["train_images"], data["train_labels"], data["test_images"], data["test_labels"]
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "least_accuracy", "least_score"), [("mnist", 0.95, 9.0), ("fashion_mnist", 0.82, 7.0)]
 )
 def test_quick_recipe_on_real_images(name, least_accuracy, least_score):
-    images, labels, test_images, test_labels = real(name)
+    images, labels, test_images, test_labels = real_domain(name)
     rows = np.random.default_rng(0).permutation(len(images))[:5000]
     start = time.process_time()
     classifier = train_classifier(images[rows], labels[rows], 10, QUICK)
@@ -119,7 +110,7 @@ def test_quick_recipe_on_real_images(name, least_accuracy, least_score):
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "least_accuracy"), [("mnist", 0.985), ("fashion_mnist", 0.89)])
 def test_usefulness_recipe_on_real_images(name, least_accuracy):
-    images, labels, test_images, test_labels = real(name)
+    images, labels, test_images, test_labels = real_domain(name)
     classifier = train_classifier(images, labels, 10, USEFULNESS)
     accuracy = classifier.accuracy(test_images, test_labels)
     print(f"{name}: accuracy {accuracy:.4f}")

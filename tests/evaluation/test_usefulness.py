@@ -6,10 +6,11 @@ import pytest
 from sklearn import metrics
 
 from raygan.errors import InputError
-from raygan.evaluation import classification_scores, usefulness
+from raygan.evaluation import QUICK, classification_scores, usefulness
 from raygan.evaluation import protocol as protocol_module
 from raygan.evaluation.protocol import with_count
 
+from .real import real_domain
 from .toy import NUM_CLASSES
 
 
@@ -80,3 +81,14 @@ def test_the_docstrings_examples_hold():
         results = doctest.testmod(module)
         assert results.attempted > 0
         assert results.failed == 0
+
+
+@pytest.mark.slow
+def test_real_images_with_shuffled_labels_are_useless():
+    images, labels, *test = real_domain("mnist")
+    rows = np.random.default_rng(0).permutation(len(images))[:5000]
+    shuffled = np.random.default_rng(1).permutation(labels[rows])
+    scores = usefulness(images[rows], shuffled, *test, 10, QUICK)
+    print(scores)
+    assert 0.05 < scores.accuracy < 0.15
+    assert scores.false_positive_rate == pytest.approx(0.1, abs=0.02)
