@@ -1,22 +1,21 @@
-"""How one class of interchangeable clients enters the program, and how its solution becomes assignments again."""
+"""How a class of interchangeable clients enters the program, and how a solution becomes assignments."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 import numpy as np
-import numpy.typing as npt
 
+from raygan.cuts.cut import Allowed
 from raygan.cuts.latency import REPEATS, Floats, Ints
 from raygan.cuts.problem import Problem
 from raygan.cuts.program import Program, Sides, Terms, Usage, scaled, total
 
-Allowed = npt.NDArray[np.bool_]
 NEVER_BETTER = 1 + 1e-6  # what costs more than this times the best known plan, all by itself, is left out
 
 
 def networks_are_independent(allowed: Allowed) -> bool:
-    """Whether every class may combine any of its cuts of the one network with any of the other [C, n_G, n_D]."""
+    """Whether every class may combine any of its cuts of one network with any of the other."""
     return all(_is_product(pairs) for pairs in allowed)
 
 
@@ -24,29 +23,35 @@ def _is_product(pairs: Allowed) -> bool:
     return bool((np.outer(pairs.any(axis=1), pairs.any(axis=0)) == pairs).all())
 
 
-def worthwhile(task: Problem, best_s: float) -> Allowed:
-    """[C, n_G, n_D]: the allowed pairs, less the levels that no plan of at most `best_s` can use."""
-    alone = [_alone_s(task, network) for network in (0, 1)]
-    kept = [task.allowed.any(axis=2), task.allowed.any(axis=1)]
-    floor_s = [
-        np.where(keep, seconds, np.inf).min(axis=1).max() for keep, seconds in zip(kept, alone, strict=True)
+def worthwhile(task: Problem, best_s: float) -> tuple[Allowed, Floats]:
+    """What the program must consider, and a bound that needs no program.
+
+    Args:
+        task: the problem.
+        best_s: latency of a known plan.
+
+    Returns:
+        [C, n_G, n_D]: the allowed pairs, less the levels that no plan of at most `best_s` can use;
+        [2]: seconds that each network takes at least, because its slowest class would if it were alone.
+    """
+    kept = (task.allowed.any(axis=2), task.allowed.any(axis=1))
+    alone_s = [np.where(kept[network], _alone_s(task, network), np.inf) for network in (0, 1)]
+    floor_s = np.array([seconds.min(axis=1).max() for seconds in alone_s])
+    masks = [
+        _levels_below(task, network, alone_s[network], best_s * NEVER_BETTER - floor_s[1 - network])
+        for network in (0, 1)
     ]
-    masks = []
-    for network, seconds in enumerate(alone):
-        limit_s = best_s * NEVER_BETTER - floor_s[1 - network]
-        masks.append(_levels_below(task, network, np.where(kept[network], seconds, np.inf), limit_s))
-    return task.allowed & masks[0][:, :, None] & masks[1][:, None, :]
+    return task.allowed & masks[0][:, :, None] & masks[1][:, None, :], floor_s
 
 
 def _alone_s(task: Problem, network: int) -> Floats:
     """[C, n]: seconds that a network's passes would take with one client of the class and nobody else."""
-    one_client = np.eye(len(task.cuts[network]), dtype=np.int64)
-    seconds = np.zeros((len(task.classes), len(one_client)))
-    for member in range(len(task.classes)):
-        counts = np.zeros((len(one_client), len(task.classes), len(one_client)), dtype=np.int64)
-        counts[:, member] = one_client
-        seconds[member] = REPEATS[network] * task.network_seconds(network, counts)
-    return seconds
+    total_s = np.zeros((len(task.classes), len(task.cuts[network])))
+    for one in task.passes[network]:
+        upto_s = np.cumsum(one.block_s)
+        body_s = upto_s[one.num_blocks - 2 - one.leave] - upto_s[one.enter]
+        total_s += one.ready_s[:, one.enter] + body_s + one.finish_s[:, one.leave]
+    return REPEATS[network] * total_s
 
 
 def _levels_below(task: Problem, network: int, seconds: Floats, limit_s: float) -> Allowed:
@@ -63,7 +68,9 @@ def _levels_below(task: Problem, network: int, seconds: Floats, limit_s: float) 
 class ClassModel:
     """The variables of one class: adds them to the program, and its usage of levels to `sides`."""
 
-    def __init__(self, program: Program, task: Problem, member: int, allowed: Allowed, sides: dict[int, Sides]) -> None:
+    def __init__(
+        self, program: Program, task: Problem, member: int, allowed: Allowed, sides: dict[int, Sides]
+    ) -> None:
         self._task, self._size = task, int(task.sizes[member])
         self._program = program
         self._levels: dict[int, tuple[dict[int, int], dict[int, int]]] = {}
@@ -92,7 +99,8 @@ class ClassModel:
             variables = {level: self._program.variable(1.0, whole=True) for level in levels[side]}
             self._program.equal(1.0, dict.fromkeys(variables.values(), 1.0))
             active: dict[int, Terms] = {level: {column: 1.0} for level, column in variables.items()}
-            count: dict[int, Terms] = {level: {column: float(self._size)} for level, column in variables.items()}
+            size = float(self._size)
+            count: dict[int, Terms] = {level: {column: size} for level, column in variables.items()}
             sides[side].append(Usage(active, count))
             chosen.append(variables)
         self._levels[network] = (chosen[0], chosen[1])
@@ -124,11 +132,16 @@ class ClassModel:
         """[N_c, 2]: the assignments of the class's clients in a solution."""
         result = np.zeros((self._size, 2), dtype=np.int64)
         for network, sides in self._levels.items():
-            head, tail = (max(side, key=lambda level, side=side: values[side[level]]) for side in sides)
+            head, tail = (_chosen(side, values) for side in sides)
             result[:, network] = self._task.cuts[network].index((head, tail))
         for networks, options in self._counts:
             result[:, networks] = list(_repeated(options, values, self._size))
         return result
+
+
+def _chosen(variables: dict[int, int], values: Floats) -> int:
+    """The level whose variable is one."""
+    return max(variables, key=lambda level: values[variables[level]])
 
 
 def _repeated(

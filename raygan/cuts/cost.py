@@ -33,6 +33,15 @@ def _number(where: str, value: Any, least: str) -> float:
     return number
 
 
+def positive(where: str, value: Any) -> float:
+    """`value` as a finite float above zero.
+
+    Raises:
+        CutError: it is not; `where` names it.
+    """
+    return _number(where, value, "> 0")
+
+
 def _numbers(where: str, values: Any) -> tuple[float, ...]:
     if isinstance(values, str) or not isinstance(values, Iterable):
         raise CutError(where, f"{values!r} is not a list", "give one number a block")
@@ -113,9 +122,9 @@ class Device:
     def __post_init__(self) -> None:
         owner = f"device {self.name!r}"
         for name in ("flops_per_s", "bytes_per_s"):
-            object.__setattr__(self, name, _number(f"{name} of {owner}", getattr(self, name), "> 0"))
+            object.__setattr__(self, name, positive(f"{name} of {owner}", getattr(self, name)))
         if self.memory_bytes is not None:
-            number = _number(f"memory_bytes of {owner}", self.memory_bytes, "> 0")
+            number = positive(f"memory_bytes of {owner}", self.memory_bytes)
             object.__setattr__(self, "memory_bytes", number)
         for name in ("local_blocks", "server_blocks"):
             object.__setattr__(self, name, _block_sets(f"{name} of {owner}", getattr(self, name)))
@@ -150,4 +159,4 @@ class Server:
 
     def __post_init__(self) -> None:
         for name in ("flops_per_s", "bytes_per_s"):
-            object.__setattr__(self, name, _number(f"{name} of the server", getattr(self, name), "> 0"))
+            object.__setattr__(self, name, positive(f"{name} of the server", getattr(self, name)))

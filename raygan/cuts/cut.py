@@ -1,7 +1,8 @@
 """Which cuts a network has, and which of them a device may use.
 
 A cut (h, t) leaves blocks 0..h (head) and B-1-t..B-1 (tail) on the client and the blocks between, the body,
-on the server. It is valid if the body has a block, h + t <= B - 3, and contains the anchor, h < anchor < B-1-t.
+on the server. It is valid if the body has a block, h + t <= B - 3, and contains the anchor, h < anchor <
+B-1-t.
 """
 
 from __future__ import annotations
@@ -20,6 +21,9 @@ Cuts = tuple[Cut, Cut]
 """The cuts of one client: (generator's, discriminator's)."""
 Anchor = int | tuple[int | None, int | None] | None
 """The block that stays on the server: one number for both networks, a pair, or None (no such block)."""
+
+Allowed = npt.NDArray[np.bool_]
+"""Pairs of cuts that are allowed, [generator's cuts, discriminator's cuts], or one such table a class."""
 
 NETWORKS = ("generator", "discriminator")
 
@@ -86,9 +90,8 @@ def allowed_pairs(
     if not fits.any():
         least = need_bytes[allowed].min()
         found = f"needs at least {least:,.0f} bytes, has {device.memory_bytes:,.0f}"
-        raise CutError(
-            f"memory_bytes of device {device.name!r}", found, "use a smaller batch, narrower networks or more memory"
-        )
+        remedy = "use a smaller batch, narrower networks or more memory"
+        raise CutError(f"memory_bytes of device {device.name!r}", found, remedy)
     return fits
 
 

@@ -1,7 +1,7 @@
 """The proven optimum by mixed-integer linear programming (`program` has the formulation).
 
-The generator and the discriminator share nothing but the devices' memory. If memory couples them for no class of
-devices, two programs are solved, else one. The solver works in floating point: a gap of at most
+The generator and the discriminator share nothing but the devices' memory. If memory couples them for no class
+of devices, two programs are solved, else one. The solver works in floating point: a gap of at most
 `PROOF_GAP` counts as proof.
 """
 
@@ -13,14 +13,18 @@ import numpy as np
 from scipy.optimize import Bounds, LinearConstraint, milp
 
 from raygan.cuts.classes import ClassModel, networks_are_independent, worthwhile
+from raygan.cuts.cut import Allowed
 from raygan.cuts.latency import Floats, Ints
 from raygan.cuts.local_search import local_search
 from raygan.cuts.problem import Deadline, Problem
 from raygan.cuts.program import Program, Sides, add_network
 
-PROOF_GAP = 1e-6  # relative; HiGHS keeps integrality and rows to 1e-6 and 1e-7
-UNITS = 1000.0
-SOLVER_GAP = 1e-9  # what HiGHS is asked for
+PROOF_GAP = 1e-6  # relative
+SOLVER_GAP = 1e-9  # relative; what HiGHS is asked for
+UNITS = (
+    1000.0  # the best known latency in the program's unit: HiGHS's absolute tolerance, 1e-6, is small to it
+)
+SEARCH_SHARE = 0.25  # of the time limit, at most, for the local search
 
 
 @dataclass(frozen=True)
@@ -36,22 +40,21 @@ def solve(task: Problem, time_limit_s: float, relaxed: bool = False) -> Solution
 
     Args:
         task: the problem.
-        time_limit_s: longest time, seconds.
+        time_limit_s: longest time, seconds; kept to within a few seconds for a thousand different devices.
         relaxed: only the bound of the linear relaxation, in a fraction of the time.
     """
     deadline = Deadline(time_limit_s)
-    choice = local_search(task, deadline)
+    choice = local_search(task, Deadline(SEARCH_SHARE * time_limit_s))
     best_s = task.latency(choice)
-    unit_s=best_s/UNITS
     if best_s == 0:
         return Solution(choice, 0.0)
-    allowed = worthwhile(task, best_s)
+    allowed, floor_s = worthwhile(task, best_s)
     groups = [(0,), (1,)] if networks_are_independent(allowed) else [(0, 1)]
     bound_s = 0.0
     for position, networks in enumerate(groups):
-        limit_s = deadline.left_s / (len(groups) - position)
-        bound, found = _solve_networks(task, allowed, networks, unit_s, limit_s, relaxed)
-        bound_s += bound * unit_s
+        share = Deadline(deadline.left_s / (len(groups) - position))
+        bound, found = _solve_networks(task, allowed, networks, best_s / UNITS, share, relaxed)
+        bound_s += max(bound * best_s / UNITS, float(floor_s[list(networks)].sum()))
         if found is not None:
             merged = choice.copy()
             merged[:, networks] = found[:, networks]
@@ -60,17 +63,20 @@ def solve(task: Problem, time_limit_s: float, relaxed: bool = False) -> Solution
 
 
 def _solve_networks(
-    task: Problem, allowed: np.ndarray, networks: tuple[int, ...], scale_s: float, limit_s: float, relaxed: bool
+    task: Problem,
+    allowed: Allowed,
+    networks: tuple[int, ...],
+    unit_s: float,
+    deadline: Deadline,
+    relaxed: bool,
 ) -> tuple[float, Ints | None]:
-    """The bound in units of `scale_s`, and the assignment if one was found (other networks' column is unused)."""
+    """The bound in units of `unit_s`, and the assignment if one was found (of these networks)."""
     program = Program()
     sides: dict[int, Sides] = {network: ([], []) for network in networks}
-    models = [
-        ClassModel(program, task, member, allowed[member], sides) for member in range(len(task.classes))
-    ]
+    models = [ClassModel(program, task, member, allowed[member], sides) for member in range(len(allowed))]
     for network in networks:
-        add_network(program, task, network, sides[network], scale_s)
-    bound, values = run(program, limit_s, relaxed)
+        add_network(program, task, network, sides[network], unit_s)
+    bound, values = run(program, deadline.left_s, relaxed)
     if values is None or relaxed:
         return bound, None
     choice = np.zeros((len(task.clients), 2), dtype=np.int64)
@@ -80,15 +86,16 @@ def _solve_networks(
 
 
 def run(program: Program, limit_s: float, relaxed: bool) -> tuple[float, Floats | None]:
-    """Solve a program: (lower bound on its optimum, values of the variables if any were found)."""
+    """Solve a program: (lower bound on its optimum, 0 if none is known; values of the variables if found)."""
+    if limit_s == 0:
+        return 0.0, None
     result = milp(
         np.array(program.cost),
-        integrality=np.zeros(len(program.cost)) if relaxed else np.array(program.whole, dtype=int),
+        integrality=np.array(program.whole, dtype=np.int64) * (not relaxed),
         bounds=Bounds(0.0, np.array(program.upper)),
         constraints=LinearConstraint(program.matrix(), lb=np.array(program.least)),
-        options={"time_limit": max(limit_s, 0.01), "mip_rel_gap": SOLVER_GAP},
+        options={"time_limit": limit_s, "mip_rel_gap": SOLVER_GAP},
     )
-    bound = result.get("mip_dual_bound")
-    if bound is None or not np.isfinite(bound):
-        bound = result.fun if relaxed and result.status == 0 else 0.0
-    return max(0.0, float(bound)), result.x
+    proven = result.fun if relaxed and result.status == 0 else result.get("mip_dual_bound")
+    bound = -np.inf if proven is None else float(proven)
+    return (max(0.0, bound) if np.isfinite(bound) else 0.0), result.x

@@ -1,13 +1,15 @@
-"""The published genetic algorithm (arXiv 2507.12979 and its code): the cuts of every profile are genes, latency is fitness.
+"""The published genetic algorithm (arXiv 2507.12979 and its code): the cuts of every profile are genes,
+latency is fitness.
 
 A generation: parents by tournament, crossover of each pair with a probability, mutation of each gene with a
-probability; the best individual so far always survives. The whole population is evaluated at once. An individual is
-a plan [C, 2]: for each class of equal devices, indices into the valid cuts of the two networks. (The published code, too,
-gives all clients of a profile the same cuts.) Where memory forbids a pair, the discriminator's cut is drawn again
-from those that fit with the generator's.
+probability; the best individual so far always survives. The whole population is evaluated at once. An
+individual is a plan [C, 2]: for each class of equal devices, indices into the valid cuts of the two
+networks. (The published code, too, gives all clients of a profile the same cuts.) Where memory forbids a
+pair, the discriminator's cut is drawn again from those that fit with the generator's.
 
-One addition: the first population, else random, contains the plans with the same cuts for everyone. In a fleet of many
-different devices the slowest one that keeps too much hides all other differences, so random plans alone stall.
+One addition: the first population, else random, contains the plans with the same cuts for everyone. In a
+fleet of many different devices the slowest one that keeps too much hides all other differences, so random
+plans alone stall.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from typing import Literal
 import numpy as np
 
 from raygan.config.schema import GeneticConfig
+from raygan.cuts.cut import Allowed
 from raygan.cuts.latency import Floats, Ints
 from raygan.cuts.local_search import class_counts, uniform_plans
 from raygan.cuts.problem import Deadline, Problem
@@ -107,7 +110,7 @@ class Genes:
         num_classes, self._num_generator, num_discriminator = task.allowed.shape
         self._classes = np.arange(num_classes)
         self._allowed = task.allowed
-        self._generator = _Options(task.allowed.any(axis=2))
+        self._generator = _Options(np.any(task.allowed, axis=2))
         self._discriminator = _Options(task.allowed.reshape(-1, num_discriminator))
 
     def random(self, individuals: int, rng: np.random.Generator) -> Ints:
@@ -131,7 +134,7 @@ class Genes:
 class _Options:
     """Sets of options, one a row, that can be drawn from many rows at once."""
 
-    def __init__(self, permitted: np.ndarray) -> None:
+    def __init__(self, permitted: Allowed) -> None:
         self._count = permitted.sum(axis=1)
         self._order = np.argsort(~permitted, axis=1, kind="stable")  # the permitted ones first
 

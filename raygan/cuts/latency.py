@@ -1,15 +1,17 @@
 """The latency model: how long one iteration takes with given cuts (model of arXiv 2507.12979).
 
-One forward pass of one network of B blocks, client i with cut (h_i, t_i), F_b FLOPs and A_b output bytes of block b,
-c FLOP/s and r bytes/s of client i (c_i, r_i) and server (c_s, r_s), n_b clients with block b in their body:
+One forward pass of one network of B blocks, client i with cut (h_i, t_i), F_b FLOPs and A_b output bytes of
+block b, c FLOP/s and r bytes/s of client i (c_i, r_i) and server (c_s, r_s), n_b clients with block b in
+their body:
 
     H_i = sum_{b<=h_i} F_b / c_i + A_{h_i} / r_i                             head, then up-link
     T_0 = 0;  T_b = max(T_{b-1}, max_{i: h_i = b-1} H_i) + F_b n_b / c_s      body blocks b = 1..B-2
     R_i = T_{B-2-t_i} + A_{B-2-t_i} / r_s + sum_{b>=B-1-t_i} F_b / c_i        down-link, then tail
     forward = max_i R_i
 
-The backward pass, with W_b FLOPs, is its mirror image. Tails start, and send the gradient of their input, which
-has the size of A_{B-2-t_i}; the body runs its blocks in reverse and sends each head the gradient of A_{h_i}:
+The backward pass, with W_b FLOPs, is its mirror image. Tails start, and send the gradient of their input,
+which has the size of A_{B-2-t_i}; the body runs its blocks in reverse and sends each head the gradient of
+A_{h_i}:
 
     G_i = sum_{b>=B-1-t_i} W_b / c_i + A_{B-2-t_i} / r_i                     tail, then up-link
     V_{B-1} = 0;  V_b = max(V_{b+1}, max_{i: B-2-t_i = b} G_i) + W_b n_b / c_s      body blocks b = B-2..1
@@ -19,8 +21,8 @@ has the size of A_{B-2-t_i}; the body runs its blocks in reverse and sends each 
 So one routine does both: the backward pass is the forward pass of the mirrored network, with block b renamed
 B-1-b, W for F, A'_j = A_{B-2-j} and the cut (t_i, h_i). A body block with n_b = 0 costs nothing.
 
-An iteration is G forward + G backward + 3 (D forward + D backward): D sees fakes, reals, and the fakes once more
-to train G.
+An iteration is G forward + G backward + 3 (D forward + D backward): D sees fakes, reals, and the fakes once
+more to train G.
 
 Everything depends only on how many clients of each class of equal devices use each cut, so that is what is
 evaluated: `counts` [P, C, n], P plans at once, C classes, n cuts of the network.
@@ -28,6 +30,7 @@ evaluated: `counts` [P, C, n], P plans at once, C classes, n cuts of the network
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -93,7 +96,9 @@ def backward_pass(cost: NetworkCost, cuts: tuple[Cut, ...], devices: list[Device
     return _pass(cost.backward_flops[::-1], mirrored_bytes, np.array(cuts)[:, ::-1], devices, server)
 
 
-def _pass(flops, output_bytes, cuts: Ints, devices: list[Device], server: Server) -> Pass:  # type: ignore[no-untyped-def]
+def _pass(
+    flops: Sequence[float], output_bytes: Sequence[float], cuts: Ints, devices: list[Device], server: Server
+) -> Pass:
     levels = len(flops) - 2
     speeds = np.array([[device.flops_per_s] for device in devices])
     links = np.array([[device.bytes_per_s] for device in devices])
@@ -109,7 +114,7 @@ def _pass(flops, output_bytes, cuts: Ints, devices: list[Device], server: Server
     )
 
 
-def pass_seconds(one: Pass, counts: npt.NDArray[np.integer]) -> Floats:
+def pass_seconds(one: Pass, counts: Floats) -> Floats:
     """Seconds of one pass for P plans at once.
 
     Args:

@@ -66,7 +66,7 @@ def _descend(task: Problem, start: Ints, deadline: Deadline) -> tuple[Ints, floa
 
 
 def _move_many(task: Problem, plan: Ints, deadline: Deadline) -> bool:
-    """Split the classes by speed at a level: the fast ones rise to it, the slow ones fall below it. In place."""
+    """Split the classes by speed at a level: the fast ones rise to it, the slow ones fall below. In place."""
     improved = False
     for network, side, level, ranking in _rankings(task):
         if deadline.left_s == 0:
@@ -81,7 +81,7 @@ def _move_many(task: Problem, plan: Ints, deadline: Deadline) -> bool:
 
 
 def _rankings(task: Problem) -> Iterator[tuple[int, int, int, Ints]]:
-    """Every (network, side, level, ranking [C] of the classes by their seconds at it, 0 the fastest)."""
+    """Every (network, side, level, ranking [C] of the classes by their seconds at it)."""
     for network, (forward, backward) in enumerate(task.passes):
         tables = ((0, forward.ready_s), (0, backward.finish_s), (1, forward.finish_s), (1, backward.ready_s))
         for side, seconds in tables:

@@ -1,11 +1,12 @@
 """The paper's devices and networks as the planner's input (arXiv 2507.12979).
 
-FLOPs are computed from the layer shapes: a multiply-add counts as two, and only the main layer of a block counts
-(normalisation and activation are below 1%). Backward is twice forward, one product for the weights' gradient and one
-for the input's, except in D's block 0: its input is an image, so D's own passes need only the weights' gradient and
-the pass that trains G only the input's. G's block 0 counts twice, because the label embedding is learned.
-Two simplifications on the safe side: the pass that trains G is not credited for D's weight gradients that it skips, and
-D's embedding of the label is not counted.
+FLOPs are computed from the layer shapes: a multiply-add counts as two, and only the main layer of a block
+counts (normalisation, activation and label embeddings are below 1%). Backward is twice forward, one product
+for the weights' gradient and one for the input's, except in D's block 0, where it is once forward: its
+input is an image, so D's own passes need only the weights' gradient, and the pass that trains G only the
+input's. G's block 0 counts twice, although z needs no gradient: the label embedding beside it is learned. A
+simplification on the safe side: the pass that trains G is not credited for the other weight gradients of D
+that it skips.
 """
 
 from __future__ import annotations
@@ -46,7 +47,9 @@ class _Layer:
 
     @property
     def parameters(self) -> int:
-        return self.inputs * self.outputs * self.kernel**2 + self.outputs * (3 if self.norm else 1) + self.extra_parameters
+        weights = self.inputs * self.outputs * self.kernel**2
+        per_output = 3 if self.norm else 1  # bias, and scale and shift of the normalisation
+        return weights + self.outputs * per_output + self.extra_parameters
 
 
 def paper_networks(batch: int = PAPER_BATCH, width: float = 1.0) -> tuple[NetworkCost, NetworkCost]:

@@ -1,4 +1,4 @@
-"""A planning problem in the form that the solvers work on: classes of interchangeable clients, and tables in seconds."""
+"""A planning problem as the solvers see it: classes of interchangeable clients, and tables in seconds."""
 
 from __future__ import annotations
 
@@ -51,12 +51,12 @@ class Problem:
     passes: tuple[tuple[Pass, Pass], tuple[Pass, Pass]]
     """(forward, backward) of each network."""
 
-    def network_seconds(self, network: int, counts: npt.NDArray[np.integer]) -> Floats:
+    def network_seconds(self, network: int, counts: Floats) -> Floats:
         """[P]: seconds of one forward and one backward pass of a network, for counts [P, C, n]."""
         forward, backward = self.passes[network]
         return pass_seconds(forward, counts) + pass_seconds(backward, counts)
 
-    def latency_seconds(self, generator: npt.NDArray[np.integer], discriminator: npt.NDArray[np.integer]) -> Floats:
+    def latency_seconds(self, generator: Floats, discriminator: Floats) -> Floats:
         """[P]: seconds of an iteration, for counts [P, C, n_G] and [P, C, n_D]."""
         pair = (self.network_seconds(0, generator), self.network_seconds(1, discriminator))
         return REPEATS[0] * pair[0] + REPEATS[1] * pair[1]
@@ -73,7 +73,7 @@ class Problem:
     def parts(self, choice: npt.NDArray[np.integer]) -> dict[str, float]:
         """Seconds of each phase of an iteration (all its passes), by name, for an assignment [K, 2]."""
         seconds = [
-            REPEATS[network] * float(pass_seconds(one, counts[None])[0])
+            REPEATS[network] * float(pass_seconds(one, counts[None].astype(float))[0])
             for network, counts in enumerate(self.count(choice))
             for one in self.passes[network]
         ]
@@ -95,7 +95,8 @@ class Problem:
             CutError: wrong number of clients, or a cut that is not valid or not allowed for its client.
         """
         if len(cuts) != len(self.clients):
-            raise CutError("cuts", f"{len(cuts)} entries for {len(self.clients)} clients", "give one pair a client")
+            found = f"{len(cuts)} entries for {len(self.clients)} clients"
+            raise CutError("cuts", found, "give one pair a client")
         return np.array([self._index(client, pair) for client, pair in enumerate(cuts)], dtype=np.int64)
 
     def _index(self, client: int, pair: Cuts) -> tuple[int, int]:
@@ -104,7 +105,8 @@ class Problem:
             known = self.cuts[NETWORKS.index(network)]
             if tuple(cut) not in known:
                 remedy = f"give one of {', '.join(map(str, known))}"
-                raise CutError(f"{network} cut of device {device.name!r}", f"{tuple(cut)} is not valid", remedy)
+                where = f"{network} cut of device {device.name!r}"
+                raise CutError(where, f"{tuple(cut)} is not valid", remedy)
         generator, discriminator = (
             known.index((int(cut[0]), int(cut[1]))) for known, cut in zip(self.cuts, pair, strict=True)
         )
@@ -142,7 +144,10 @@ def problem(
         class_of=class_of,
         sizes=np.bincount(class_of).astype(np.int64),
         allowed=np.array([allowed_pairs(device, costs, cuts) for device in classes]),
-        passes=(_passes(generator, cuts[0], classes, server), _passes(discriminator, cuts[1], classes, server)),
+        passes=(
+            _passes(generator, cuts[0], classes, server),
+            _passes(discriminator, cuts[1], classes, server),
+        ),
     )
     _check_finite(built)
     return built
@@ -168,7 +173,9 @@ def _group(devices: Sequence[Device]) -> tuple[list[Device], Ints]:
     return classes, class_of
 
 
-def _passes(cost: NetworkCost, cuts: tuple[Cut, ...], classes: list[Device], server: Server) -> tuple[Pass, Pass]:
+def _passes(
+    cost: NetworkCost, cuts: tuple[Cut, ...], classes: list[Device], server: Server
+) -> tuple[Pass, Pass]:
     return forward_pass(cost, cuts, classes, server), backward_pass(cost, cuts, classes, server)
 
 

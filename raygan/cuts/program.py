@@ -1,7 +1,7 @@
 """The planning problem as a mixed-integer linear program. No big constants: every constraint is tight.
 
-For each class c of clients, network, and side (0: the blocks before the body, 1: those after it, as the forward
-pass sees them), level l:
+For each class c of clients, network, side (0: the blocks before the body, 1: those after it, as the forward
+pass sees them) and level l:
 
     a[c, side, l] in {0, 1}     some client of the class uses the level
     m[c, side, l]               how many do; m <= N_c a
@@ -10,21 +10,22 @@ All times follow from them, with the symbols of `latency`:
 
     n_b = K - sum_{c, l >= b} m[c, 0, l] - sum_{c, l >= B-1-b} m[c, 1, l]
     T_b >= T_{b-1} + F_b n_b / c_s
-    T_b >= max_c H_{c, b-1} a[c, 0, b-1] + F_b n_b / c_s               (nobody enters: the maximum is 0, true anyway)
-    forward >= T_{B-2-l} + max_c (A / r_s + tail)_{c, l} a[c, 1, l]    (nobody leaves: true, whoever is inside leaves later)
-    T_b >= sum_{l < b} H_{c, l} m[c, 0, l] / N_c + F_b n_b / c_s       (true, as a mean is at most the maximum; it
-                                                                      tightens the relaxation; the same for tails)
+    T_b >= max_c H_{c, b-1} a[c, 0, b-1] + F_b n_b / c_s
+    forward >= T_{B-2-l} + max_c (A / r_s + tail)_{c, l} a[c, 1, l]
+    T_b >= sum_{l < b} H_{c, l} m[c, 0, l] / N_c + F_b n_b / c_s       for each c; and the same for tails
 
-and in mirror image for the backward pass. The program minimises the sum of the passes. Each maximum over classes is
-written with one binary u_k for each class in ascending order of seconds s_k: "someone at least as slow as class k is at
-this level". So u_k >= a_k, u_k >= u_{k+1}, and the maximum is sum_k (s_k - s_{k-1}) u_k, which is far tighter in the
-relaxation than one constraint a class.
+and in mirror image for the backward pass. The program minimises the sum of the passes. Where nobody enters
+or leaves, the maximum is 0, and the constraint is true anyway: whoever is inside leaves later. The last
+line is true because a mean is at most the maximum; it tightens the relaxation. Each maximum over classes is
+written with one binary u_k a class, in ascending order of seconds s_k: "someone at least as slow as class k
+is at this level". So u_k >= a_k, u_k >= u_{k+1}, and the maximum is sum_k (s_k - s_{k-1}) u_k: in the
+relaxation far tighter than one constraint a class.
 
-**Interchangeable clients are counted.** Where a class is bound by nothing that ties its four sides together (the
-anchor is given and memory leaves a product of levels), all its clients may take the same level: give every
-client of the class the highest level that some client of it uses. No H and no tail time that was not
-already in a maximum appears, and no n_b grows, so no pass gets longer. Such a class needs one binary a level and
-m = N_c a. Any other class has one integer count for each cut (or pair of cuts, if memory couples the networks).
+**Interchangeable clients are counted.** Where nothing ties a class's sides together (the anchor is given
+and memory leaves a product of levels), all its clients may take the same level: give every client of the
+class the highest level that some client of it uses. Every time that then occurs was already in a maximum,
+and no n_b grows, so no pass gets longer. Such a class needs one binary a level, and m = N_c a. Any other
+class has one integer count for each cut (for each pair of cuts, if memory couples the networks).
 """
 
 from __future__ import annotations

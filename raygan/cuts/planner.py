@@ -1,0 +1,163 @@
+"""Choosing the cuts: the planner's front door."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+
+from raygan.config.schema import GeneticConfig
+from raygan.cuts.breakdown import Breakdown, breakdown
+from raygan.cuts.cost import Device, NetworkCost, Server, positive
+from raygan.cuts.cut import Anchor, Cuts
+from raygan.cuts.exact import PROOF_GAP, solve
+from raygan.cuts.genetic import evolve
+from raygan.cuts.latency import Ints
+from raygan.cuts.problem import Problem, problem
+from raygan.errors import CutError
+
+Solver = Literal["exact", "ga"]
+BOUND_LIMIT_S = 10.0  # longest time for the bound of a plan that no exact solver made
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The cuts of every client and what they cost."""
+
+    cuts: tuple[Cuts, ...]
+    """((h_G, t_G), (h_D, t_D)) of each client, in the order of the devices."""
+    latency_s: float
+    """Predicted seconds of one iteration."""
+    parts: dict[str, float]
+    """Seconds of each phase, all its passes, by name (`generator_forward`, ...); their sum is `latency_s`."""
+    lower_bound_s: float
+    """No plan is faster than this: proven."""
+    optimal: bool
+    """Whether the bound proves, to one part in a million, that no plan is faster than this one."""
+    solver: str
+    """`exact`, `ga`, or `fixed` for cuts that were given."""
+    seconds: float
+    """Wall time of planning."""
+    problem: Problem = field(repr=False, compare=False)
+    """What was planned for."""
+
+    @property
+    def gap(self) -> float:
+        """How much faster, at most, another plan could be, as a share of `latency_s`."""
+        return (self.latency_s - self.lower_bound_s) / self.latency_s if self.latency_s else 0.0
+
+    @cached_property
+    def breakdown(self) -> Breakdown:
+        """Every phase, client and block: when it computes, sends, waits, and for whom."""
+        return breakdown(self.problem, self.problem.choice_of(self.cuts))
+
+    def to_json(self) -> dict[str, Any]:
+        """The plan as plain lists, numbers and strings (a run's `cuts.json`)."""
+        devices = self.problem.clients
+        clients = [
+            {"device": device.name, "generator": list(generator), "discriminator": list(discriminator)}
+            for device, (generator, discriminator) in zip(devices, self.cuts, strict=True)
+        ]
+        return {
+            "solver": self.solver,
+            "latency_s": self.latency_s,
+            "parts": dict(self.parts),
+            "lower_bound_s": self.lower_bound_s,
+            "gap": self.gap,
+            "optimal": self.optimal,
+            "seconds": self.seconds,
+            "clients": clients,
+        }
+
+
+def plan(
+    *,
+    generator: NetworkCost,
+    discriminator: NetworkCost,
+    devices: Sequence[Device],
+    server: Server,
+    solver: Solver = "exact",
+    anchor: Anchor = 2,
+    seed: int = 0,
+    time_limit_s: float = 60.0,
+    genetic: GeneticConfig | None = None,
+) -> Plan:
+    """Choose every client's cuts so that an iteration is as fast as possible.
+
+    Args:
+        generator: cost of G for one client's minibatch.
+        discriminator: cost of D for one client's minibatch.
+        devices: one a client, repeats allowed.
+        server: the machine of the shared body.
+        solver: `exact`, the proven optimum, or `ga`, the published genetic algorithm.
+        anchor: the block that every client leaves to the server; a pair (G's, D's) or None: no such block.
+        seed: of the genetic algorithm.
+        time_limit_s: then the best found is returned, with what is proven by then.
+        genetic: the genetic algorithm's settings; None: the published ones.
+
+    Raises:
+        CutError: a number is not what it must be, or no valid cut fits a device (it says which, what it
+            needs and what it has).
+    """
+    started_s = time.monotonic()
+    if solver not in ("exact", "ga"):
+        raise CutError("solver", repr(solver), "choose exact or ga")
+    limit_s = positive("time_limit_s", time_limit_s)
+    task = problem(generator, discriminator, devices, server, anchor)
+    if solver == "exact":
+        solution = solve(task, limit_s)
+        return _plan(task, solution.choice, solution.lower_bound_s, "exact", started_s)
+    rng = np.random.default_rng(_seed(seed))
+    choice = evolve(task, genetic or GeneticConfig(), rng, limit_s).choice
+    bound_s = solve(task, min(limit_s, BOUND_LIMIT_S), relaxed=True).lower_bound_s
+    return _plan(task, choice, bound_s, "ga", started_s)
+
+
+def fixed_plan(
+    cuts: Sequence[Cuts],
+    *,
+    generator: NetworkCost,
+    discriminator: NetworkCost,
+    devices: Sequence[Device],
+    server: Server,
+    anchor: Anchor = 2,
+) -> Plan:
+    """What given cuts cost; `plan` has the other arguments.
+
+    Args:
+        cuts: ((h_G, t_G), (h_D, t_D)) of each client.
+
+    Raises:
+        CutError: as `plan`, or a cut is not valid, or breaks its device's limits.
+    """
+    started_s = time.monotonic()
+    task = problem(generator, discriminator, devices, server, anchor)
+    choice = task.choice_of(cuts)
+    bound_s = solve(task, BOUND_LIMIT_S, relaxed=True).lower_bound_s
+    return _plan(task, choice, bound_s, "fixed", started_s)
+
+
+def _plan(task: Problem, choice: Ints, bound_s: float, solver: str, started_s: float) -> Plan:
+    """The latency is always that of the model for the chosen cuts, never what a solver believes."""
+    latency_s = task.latency(choice)
+    bound_s = min(bound_s, latency_s)
+    return Plan(
+        cuts=task.client_cuts(choice),
+        latency_s=latency_s,
+        parts=task.parts(choice),
+        lower_bound_s=bound_s,
+        optimal=latency_s - bound_s <= PROOF_GAP * latency_s,
+        solver=solver,
+        seconds=time.monotonic() - started_s,
+        problem=task,
+    )
+
+
+def _seed(seed: Any) -> int:
+    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+        raise CutError("seed", repr(seed), "give a whole number >= 0")
+    return seed

@@ -1,0 +1,145 @@
+"""One iteration as a picture: who computes, sends and waits when."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from raygan.cuts.breakdown import Breakdown, Phase, Segment
+from raygan.cuts.planner import Plan
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+MAX_ROWS = 12
+COLOURS = {
+    "head": "#2f6db5",
+    "up_link": "#9cc5ea",
+    "wait": "#eceef1",
+    "body": "#e2a33b",
+    "down_link": "#b5dfc3",
+    "tail": "#2f9460",
+}
+LABELS = {
+    "head": "head (client computes)",
+    "up_link": "up-link",
+    "wait": "waiting",
+    "body": "body (server computes)",
+    "down_link": "down-link",
+    "tail": "tail (client computes)",
+}
+# The order of an iteration: fakes; D sees fakes and reals and learns; D sees the fakes again, and G learns.
+SEQUENCE = (
+    ("generator_forward", "G forward"),
+    ("discriminator_forward", "D fakes"),
+    ("discriminator_forward", "D reals"),
+    ("discriminator_backward", "D fakes back"),
+    ("discriminator_backward", "D reals back"),
+    ("discriminator_forward", "D for G"),
+    ("discriminator_backward", "D for G back"),
+    ("generator_backward", "G backward"),
+)
+
+
+def draw_timeline(plan: Plan, path: str | Path) -> Path:
+    """Draw one iteration as a PNG: a row for the slowest client of each profile, and one for the server.
+
+    Profiles beyond the twelve slowest are left out. Returns the path.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg  # slow to import, needed for the picture only
+    from matplotlib.figure import Figure
+
+    rows = slowest_of_profiles(plan)
+    figure = Figure(figsize=(13, 1.9 + 0.42 * (len(rows) + 1)), dpi=130, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    _draw_rows(axes, plan.breakdown, rows)
+    _draw_phases(axes, plan.breakdown, len(rows))
+    _label(figure, axes, plan, rows)
+    figure.savefig(path)
+    return Path(path)
+
+
+def slowest_of_profiles(plan: Plan) -> list[int]:
+    """The client of each profile that is busy longest; at most twelve, in order of appearance."""
+    slowest: dict[str, tuple[float, int]] = {}
+    for client, device in enumerate(plan.problem.clients):
+        spent = plan.breakdown.client_seconds(client)
+        busy_s = sum(seconds for activity, seconds in spent.items() if activity not in ("wait", "body"))
+        if busy_s > slowest.get(device.name, (-1.0, 0))[0]:
+            slowest[device.name] = (busy_s, client)
+    kept = sorted(slowest.values(), reverse=True)[:MAX_ROWS]
+    return [client for _, client in slowest.values() if client in {member for _, member in kept}]
+
+
+def passes_in_order(breakdown: Breakdown) -> Iterator[tuple[str, float, Phase]]:
+    """(label, start in seconds, phase) of each pass of an iteration."""
+    by_name = {phase.name: phase for phase in breakdown.phases}
+    start_s = 0.0
+    for name, label in SEQUENCE:
+        yield label, start_s, by_name[name]
+        start_s += by_name[name].pass_s
+
+
+def client_segments(phase: Phase, client: int) -> list[Segment]:
+    """What a client does in a pass, until the pass is over."""
+    done_s = phase.clients[client].end_s
+    return [*phase.clients[client].segments, ("wait", done_s, phase.pass_s)]
+
+
+def _draw_rows(axes: Axes, breakdown: Breakdown, rows: list[int]) -> None:
+    for _, start_s, phase in passes_in_order(breakdown):
+        for row, client in enumerate(rows):
+            for activity, from_s, to_s in client_segments(phase, client):
+                bar = [(start_s + from_s, to_s - from_s)]
+                strength = 0.45 if activity == "body" else 1.0  # the server's row shows it at full strength
+                axes.broken_barh(bar, (row - 0.36, 0.72), facecolor=COLOURS[activity], alpha=strength)
+        busy = [(start_s + block.start_s, block.end_s - block.start_s) for block in phase.blocks]
+        server_row = len(rows)
+        axes.broken_barh([(start_s, phase.pass_s)], (server_row - 0.36, 0.72), facecolor=COLOURS["wait"])
+        axes.broken_barh(
+            busy, (server_row - 0.36, 0.72), facecolor=COLOURS["body"], edgecolor="white", linewidth=0.5
+        )
+
+
+def _draw_phases(axes: Axes, breakdown: Breakdown, num_rows: int) -> None:
+    """A line where a pass ends, and the names of those wide enough to carry one."""
+    total_s = breakdown.latency_s
+    for label, start_s, phase in passes_in_order(breakdown):
+        axes.axvline(start_s, color="#55606e", linewidth=0.8)
+        if phase.pass_s < 0.03 * total_s:
+            continue
+        text = label if phase.pass_s > 0.09 * total_s else label.replace(" ", "\n", 1)
+        axes.text(
+            start_s + phase.pass_s / 2, -0.6, text, ha="center", va="bottom", fontsize=8, color="#333b45"
+        )
+    axes.set_xlim(0, total_s or 1.0)
+    axes.set_ylim(num_rows + 0.6, -0.6)
+
+
+def _label(figure: Figure, axes: Axes, plan: Plan, rows: list[int]) -> None:
+    from matplotlib.patches import Patch
+
+    counts: dict[str, int] = {}
+    for device in plan.problem.clients:
+        counts[device.name] = counts.get(device.name, 0) + 1
+    names = [plan.problem.clients[client].name for client in rows]
+    labels = [
+        f"{name} ({counts[name]})   G {h_g},{t_g}   D {h_d},{t_d}"
+        for name, ((h_g, t_g), (h_d, t_d)) in zip(names, (plan.cuts[client] for client in rows), strict=True)
+    ]
+    axes.set_yticks(range(len(rows) + 1), [*labels, "server"], fontsize=9)
+    axes.set_xlabel("seconds of one iteration")
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.tick_params(axis="y", length=0)
+    proof = "proven optimum" if plan.optimal else f"at most {plan.gap:.1%} above the optimum"
+    axes.set_title(
+        f"One iteration: {plan.latency_s:.3g} s for {len(plan.cuts)} clients ({plan.solver}, {proof})",
+        loc="left",
+        fontsize=12,
+        pad=30,
+    )
+    handles = [Patch(facecolor=COLOURS[activity], label=label) for activity, label in LABELS.items()]
+    figure.legend(handles=handles, ncols=len(handles), fontsize=8, frameon=False, loc="outside lower center")
