@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ BODY_RESOURCE = "body"
 """Custom resource of the node that runs the shared body."""
 WORKER_ENVIRONMENT = {"OMP_WAIT_POLICY": "PASSIVE"}
 """Threads that wait must sleep: actors share cores, and spinning made a step up to ten times slower."""
+
+REACH_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -93,6 +96,7 @@ def _start(layout: Layout, config: Config, namespace: str) -> None:
     common: dict[str, Any] = {"namespace": namespace, "log_to_driver": False, "logging_level": "error"}
     if address and address != "local":
         try:
+            _reach(address)
             ray.init(address, **common)
         except (ConnectionError, OSError, ValueError, RuntimeError) as error:
             found = f"no Ray cluster at {address!r} ({str(error).splitlines()[0]})"
@@ -104,6 +108,13 @@ def _start(layout: Layout, config: Config, namespace: str) -> None:
     custom = {name: amount for name, amount in needs.items() if name not in ("CPU", "GPU")}
     cpus = max(os.cpu_count() or 1, int(-(-needs.get("CPU", 0) // 1)))
     ray.init("local", num_cpus=cpus, resources=custom, include_dashboard=True, **common)
+
+
+def _reach(address: str) -> None:
+    """Tries `host:port` itself: Ray would try for minutes before it says that nobody is there."""
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if colon and port.isdigit():
+        socket.create_connection((host, int(port)), timeout=REACH_SECONDS).close()
 
 
 def check_resources(layout: Layout, config: Config) -> None:

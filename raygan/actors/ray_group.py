@@ -48,8 +48,7 @@ class RayGroup:
                 plan.host: self._start(roles.Client, demand, plan, layout, config)
                 for plan, demand in zip(layout.hosts, wanted["client"], strict=True)
             }
-            threads = max(1, (os.cpu_count() or 1) // 2)
-            self.evaluator = self._start(roles.Evaluator, wanted["evaluator"][0], evaluator, threads)
+            self.evaluator = self._start(roles.Evaluator, wanted["evaluator"][0], evaluator)
             ray.get([handle.call("ready") for handle in self._started])
         except BaseException:
             self.close()

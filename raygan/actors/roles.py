@@ -111,8 +111,8 @@ class Aggregator(Role):
 class Evaluator(Role):
     """Scores and pictures."""
 
-    def __init__(self, plan: Any, num_threads: int) -> None:
-        _use_threads(num_threads)
+    def __init__(self, plan: Any) -> None:
+        _use_threads(1)  # scores are computed beside training, not in its way
         from raygan.actors.evaluator import Evaluator as Plain
 
         self._name, self._plain = "evaluator", Plain(plan)

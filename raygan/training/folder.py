@@ -31,25 +31,31 @@ class RunFolder:
     checkpoints = property(lambda self: self.path / "checkpoints")
 
     @classmethod
-    def create(cls, path: Path, config: Config, cuts: Mapping[str, Any]) -> RunFolder:
-        """A new run's folder with its configuration and cuts.
+    def new(cls, path: Path) -> RunFolder:
+        """A folder for a new run; nothing is written yet.
 
         Raises:
-            RunError: it holds a run already, or cannot be written.
+            RunError: it holds a run already.
         """
         folder = cls(path)
         if folder.config_file.exists():
-            remedy = "choose another --out, or continue it with --resume"
-            raise RunError(str(path), "this folder holds a run already", remedy)
-        try:
-            folder.samples.mkdir(parents=True, exist_ok=True)
-            folder.checkpoints.mkdir(exist_ok=True)
-            text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, default_flow_style=None)
-            write_json(folder.cuts_file, cuts)
-            write_bytes(folder.config_file, text.encode())
-        except OSError as error:
-            raise RunError(str(path), f"cannot be written ({error.strerror})", "choose another --out") from None
+            raise RunError(str(path), "this folder holds a run already", "choose another --out")
         return folder
+
+    def create(self, config: Config, cuts: Mapping[str, Any]) -> None:
+        """Writes the configuration and the cuts.
+
+        Raises:
+            RunError: it cannot be written.
+        """
+        try:
+            self.samples.mkdir(parents=True, exist_ok=True)
+            self.checkpoints.mkdir(exist_ok=True)
+            text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, default_flow_style=None)
+            write_json(self.cuts_file, cuts)
+            write_bytes(self.config_file, text.encode())
+        except OSError as error:
+            raise RunError(str(self.path), f"cannot be written ({error.strerror})", "choose another --out") from None
 
     def write_round(self, metrics: Mapping[str, Any]) -> None:
         """Appends a round to `metrics.jsonl`."""

@@ -43,8 +43,9 @@ def train(
     """
     config = absolute_paths(config)
     plan = make_plan(config)
-    folder = RunFolder.create(Path(out) if out else default_folder(), config, plan.cuts.to_json())
+    folder = RunFolder.new(Path(out) if out else default_folder())
     with _group(plan, folder, twin) as (group, dashboard):
+        folder.create(config, plan.cuts.to_json())
         _Training(plan, folder, group, listener or Listener()).run(dashboard)
     return Run.load(folder.path)
 

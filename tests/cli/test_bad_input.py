@@ -1,0 +1,136 @@
+"""Bad input is one clear line and exit status 2, before any actor starts and before anything is written."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import ray
+import yaml
+
+from raygan.cli import main
+from tests.conftest import write_domain
+
+
+@pytest.fixture
+def run_cli(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tiny_settings: dict):
+    """Runs `raygan train` on the tiny configuration; returns exit status and standard error."""
+    config = tmp_path / "config.yaml"
+    config.write_text(yaml.safe_dump(tiny_settings))
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
+        monkeypatch.setattr(sys, "argv", ["raygan", "train", str(config), *arguments])
+        with pytest.raises(SystemExit) as stopped:
+            main()
+        return int(stopped.value.code or 0), capsys.readouterr().err
+
+    return run
+
+
+def refused(run_cli, capsys, *arguments: str) -> str:
+    status, error = run_cli(*arguments, capsys=capsys)
+    assert status == 2
+    assert error.count("\n") == 1, f"one line: {error}"
+    assert "Traceback" not in error
+    assert not ray.is_initialized()
+    assert not Path("runs").exists()
+    return error
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("training.roundz=3", "training.roundz: unknown key; did you mean 'rounds'?"),
+        ("trainin.rounds=3", "trainin: unknown key; did you mean 'training'?"),
+        ("training.rounds=many", "training.rounds: 'many' does not fit; give a valid integer"),
+        ("training.lr=-1", "training.lr: -1 does not fit; give greater than 0"),
+        ("training.lr=.nan", "training.lr: nan does not fit"),
+        ("training.batch_size=1", "training.batch_size: 1 does not fit"),
+        ("training=3", "training: 3 does not fit"),
+        ("seed=-1", "seed: -1 does not fit"),
+        ("model.image_size=30", "model.image_size: 30 does not fit; give a multiple of 4"),
+        ("clusters.count=7", "clusters.count: 7 clusters for 6 clients; lower clusters.count"),
+        ("clusters.count=0", "clusters.count: 0 does not fit; give 'auto' or"),
+        ("cuts.fixed.small.generator=[2, 0]", "cuts.fixed.small.generator: cut (h, t) = (2, 0) leaves block 2"),
+        ("cuts.fixed.small.generator=[1]", "cuts.fixed.small.generator"),
+        ("cuts.fixed.tiny.generator=[1, 0]", "cuts.fixed.tiny: profile 'tiny' is not in the fleet"),
+        ("devices.fleet=[small, abacus]", "unknown profile 'abacus' in fleet; use one of"),
+        ("data.domains=[]", "data.domains: [] does not fit; give at least 1"),
+        ("data.domains=[{clients: 2}]", "data.domains.0: no source; give exactly one of name, npz"),
+        ("data.domains=[{name: demo_mnist, npz: a.npz}]", "sources name and npz together; give exactly one"),
+        ("data.domains.0.nmae=mnist", "data.domains.0.nmae: unknown key; did you mean 'name'?"),
+        ("data.domains.5.clients=1", "a list of 2 entries has no '5'"),
+        ("data.domains.0.clients=1000", "1000 clients"),
+        ("data.partition=unfair", "data.partition: 'unfair' does not fit; give 'iid'"),
+        ("data.partition={dirichlet: 0}", "data.partition.dirichlet: 0 does not fit; give greater than 0"),
+        ("model.blocks=nowhere:blocks", "model.blocks: 'nowhere:blocks' cannot be imported"),
+        ("wire.codec=morse", "wire.codec: 'morse' does not fit; give 'float32'"),
+        ("ray.step_deadline_s=0", "ray.step_deadline_s: 0 does not fit"),
+        ("training.rounds", "--set training.rounds: no key=value; write it as key.path=value"),
+        ("training.rounds={", "is not YAML"),
+        ("seed.deeper=1", "seed: {'deeper': 1} does not fit"),
+    ],
+)
+def test_a_bad_setting(run_cli, capsys: pytest.CaptureFixture[str], override: str, message: str) -> None:
+    assert message in refused(run_cli, capsys, "--set", override)
+
+
+def test_a_missing_data_file(run_cli, capsys: pytest.CaptureFixture[str]) -> None:
+    error = refused(run_cli, capsys, "--set", "data.domains.0.npz=nowhere.npz")
+    assert "nowhere.npz: no such file" in error
+
+
+def test_a_corrupt_data_file(run_cli, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    good = write_domain(tmp_path / "domain.npz", 0)
+    content = bytearray(good.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    good.write_bytes(bytes(content))
+    assert "domain.npz" in refused(run_cli, capsys, "--set", f"data.domains.0.npz={good}")
+
+
+def test_a_domain_without_images(run_cli, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    path = tmp_path / "empty.npz"
+    images, labels = np.zeros((0, 12, 12), dtype=np.uint8), np.zeros(0, dtype=np.uint8)
+    np.savez(path, train_images=images, train_labels=labels, test_images=images, test_labels=labels, classes=["a"])
+    assert "empty.npz" in refused(run_cli, capsys, "--set", f"data.domains.0.npz={path}")
+
+
+def test_a_missing_configuration(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["raygan", "train", "nowhere.yaml"])
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    assert stopped.value.code == 2
+    assert capsys.readouterr().err == "raygan: nowhere.yaml: cannot be read (No such file or directory); check the file's name\n"
+
+
+def test_a_configuration_that_is_not_yaml(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    broken = tmp_path / "broken.yaml"
+    broken.write_text("training: {rounds: 3")
+    monkeypatch.setattr(sys, "argv", ["raygan", "train", str(broken)])
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    assert stopped.value.code == 2
+    assert "broken.yaml: is not YAML" in capsys.readouterr().err
+
+
+def test_a_folder_that_holds_a_run_is_not_overwritten(
+    run_cli, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    kept = tmp_path / "run"
+    kept.mkdir()
+    (kept / "config.yaml").write_text("seed: 7\n")
+    assert "holds a run already" in refused(run_cli, capsys, "--out", str(kept))
+    assert (kept / "config.yaml").read_text() == "seed: 7\n"
+    assert [path.name for path in kept.iterdir()] == ["config.yaml"]
+
+
+def test_a_cluster_that_is_not_there(run_cli, capsys: pytest.CaptureFixture[str]) -> None:
+    status, error = run_cli("--address", "127.0.0.1:1", capsys=capsys)
+    assert status == 2
+    assert "no Ray cluster at '127.0.0.1:1'" in error.splitlines()[-1]
+    assert not Path("runs").exists()
