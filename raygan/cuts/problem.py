@@ -135,7 +135,21 @@ def problem(
     anchors = anchor_pair(anchor)
     cuts = (valid_cuts(generator.num_blocks, anchors[0]), valid_cuts(discriminator.num_blocks, anchors[1]))
     classes, class_of = _group(devices)
-    built = Problem(
+    with np.errstate(over="ignore"):  # `_check_finite` says it better
+        built = _tabulate(costs, cuts, devices, classes, class_of, server)
+        _check_finite(built)
+    return built
+
+
+def _tabulate(
+    costs: tuple[NetworkCost, NetworkCost],
+    cuts: tuple[tuple[Cut, ...], tuple[Cut, ...]],
+    devices: Sequence[Device],
+    classes: list[Device],
+    class_of: Ints,
+    server: Server,
+) -> Problem:
+    return Problem(
         costs=costs,
         server=server,
         cuts=cuts,
@@ -145,12 +159,10 @@ def problem(
         sizes=np.bincount(class_of).astype(np.int64),
         allowed=np.array([allowed_pairs(device, costs, cuts) for device in classes]),
         passes=(
-            _passes(generator, cuts[0], classes, server),
-            _passes(discriminator, cuts[1], classes, server),
+            _passes(costs[0], cuts[0], classes, server),
+            _passes(costs[1], cuts[1], classes, server),
         ),
     )
-    _check_finite(built)
-    return built
 
 
 def _group(devices: Sequence[Device]) -> tuple[list[Device], Ints]:

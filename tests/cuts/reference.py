@@ -1,0 +1,103 @@
+"""The model once more, one client and one block at a time, straight from the formulas; and brute force."""
+
+from __future__ import annotations
+
+import itertools
+
+from raygan.cuts import Device, NetworkCost, Server, local_blocks, valid_cuts
+
+
+def forward_s(F, A, cuts, devices, server):
+    """max_i R_i."""
+    B = len(F)
+    H = [
+        sum(F[: h + 1]) / d.flops_per_s + A[h] / d.bytes_per_s
+        for (h, _), d in zip(cuts, devices, strict=True)
+    ]
+    T = {0: 0.0}
+    for b in range(1, B - 1):
+        n = sum(h < b < B - 1 - t for h, t in cuts)
+        entering = [H[i] for i, (h, _) in enumerate(cuts) if h == b - 1]
+        T[b] = max([T[b - 1], *entering]) + F[b] * n / server.flops_per_s
+    return max(
+        T[B - 2 - t] + A[B - 2 - t] / server.bytes_per_s + sum(F[B - 1 - t :]) / d.flops_per_s
+        for (_, t), d in zip(cuts, devices, strict=True)
+    )
+
+
+def backward_s(W, A, cuts, devices, server):
+    """max_i Q_i."""
+    B = len(W)
+    G = [
+        sum(W[B - 1 - t :]) / d.flops_per_s + A[B - 2 - t] / d.bytes_per_s
+        for (_, t), d in zip(cuts, devices, strict=True)
+    ]
+    V = {B - 1: 0.0}
+    for b in range(B - 2, 0, -1):
+        n = sum(h < b < B - 1 - t for h, t in cuts)
+        entering = [G[i] for i, (_, t) in enumerate(cuts) if B - 2 - t == b]
+        V[b] = max([V[b + 1], *entering]) + W[b] * n / server.flops_per_s
+    return max(
+        V[h + 1] + A[h] / server.bytes_per_s + sum(W[: h + 1]) / d.flops_per_s
+        for (h, _), d in zip(cuts, devices, strict=True)
+    )
+
+
+def network_s(cost: NetworkCost, cuts, devices: list[Device], server: Server) -> float:
+    """One forward and one backward pass."""
+    forward = forward_s(cost.forward_flops, cost.output_bytes, cuts, devices, server)
+    return forward + backward_s(cost.backward_flops, cost.output_bytes, cuts, devices, server)
+
+
+def iteration_s(costs, cuts, devices, server) -> float:
+    """An iteration; `cuts` as in `Plan.cuts`."""
+    generator, discriminator = zip(*cuts, strict=True)
+    return network_s(costs[0], generator, devices, server) + 3 * network_s(
+        costs[1], discriminator, devices, server
+    )
+
+
+def fits(costs, pair, device) -> bool:
+    """Whether a pair of cuts keeps within a device's memory."""
+    if device.memory_bytes is None:
+        return True
+    need = sum(
+        4 * cost.parameter_bytes[block] + cost.activation_bytes[block]
+        for cost, cut in zip(costs, pair, strict=True)
+        for block in local_blocks(cut, cost.num_blocks)
+    )
+    return need <= device.memory_bytes
+
+
+def brute_force_s(costs, devices, server, anchor) -> float:
+    """The least latency over every assignment, inf if none fits.
+
+    Networks are enumerated one by one where no device has a memory limit, because they share nothing else.
+    """
+    valid = [valid_cuts(cost.num_blocks, anchor) for cost in costs]
+    if all(device.memory_bytes is None for device in devices):
+        best = [
+            min(
+                network_s(cost, cuts, devices, server)
+                for cuts in itertools.product(choices, repeat=len(devices))
+            )
+            for cost, choices in zip(costs, valid, strict=True)
+        ]
+        return best[0] + 3 * best[1]
+    options = [
+        [pair for pair in itertools.product(*valid) if fits(costs, pair, device)] for device in devices
+    ]
+    seconds = [{}, {}]
+
+    def cached_s(network, cuts):
+        if cuts not in seconds[network]:
+            seconds[network][cuts] = network_s(costs[network], cuts, devices, server)
+        return seconds[network][cuts]
+
+    return min(
+        (
+            cached_s(0, tuple(pair[0] for pair in pairs)) + 3 * cached_s(1, tuple(pair[1] for pair in pairs))
+            for pairs in itertools.product(*options)
+        ),
+        default=float("inf"),
+    )
