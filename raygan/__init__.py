@@ -1,9 +1,9 @@
 """raygan: conditional GANs over devices that may not share their data, as Ray actors (HuSCF-GAN).
 
-    import raygan
+import raygan
 
-    run = raygan.train(raygan.Config(), out="runs/demo")
-    images = run.generators()[0].sample([0, 1, 2])
+run = raygan.train(raygan.Config(), out="runs/demo")
+images = run.generators()[0].sample([0, 1, 2])
 """
 
 from typing import TYPE_CHECKING, Any

@@ -186,10 +186,14 @@ def checked(record: Any) -> Any:
     if isinstance(record, (Activations, Gradients)):
         for array in arrays_of(record):
             if array.dtype.kind != "f" or array.ndim < 1:
-                raise WireError(f"{type(record).__name__}: {array.dtype} array of shape {array.shape}; only float batches cross")
+                raise WireError(
+                    f"{type(record).__name__}: {array.dtype} array of shape {array.shape}; only float batches cross"
+                )
     elif isinstance(record, SMALL):
         if next(arrays_of(record), None) is not None:
-            raise WireError(f"{type(record).__name__} holds an array; only counts, losses and timings go to the driver")
+            raise WireError(
+                f"{type(record).__name__} holds an array; only counts, losses and timings go to the driver"
+            )
     elif not isinstance(record, (State, BlockAverage)):
         raise WireError(f"{type(record).__name__} is not a record of raygan.messages")
     return record

@@ -34,7 +34,9 @@ def write_bytes(path: Path, content: bytes) -> Written:
 
 def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> Written:
     """Writes named arrays as safetensors."""
-    return write_bytes(path, save({name: np.ascontiguousarray(array).reshape(array.shape) for name, array in arrays.items()}))
+    return write_bytes(
+        path, save({name: np.ascontiguousarray(array).reshape(array.shape) for name, array in arrays.items()})
+    )
 
 
 def read_arrays(path: Path) -> dict[str, np.ndarray]:
@@ -63,7 +65,9 @@ def read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise RunError(str(path), f"cannot be read ({error})", "check the folder's name, or use another run") from None
+        raise RunError(
+            str(path), f"cannot be read ({error})", "check the folder's name, or use another run"
+        ) from None
 
 
 def append_json_line(path: Path, content: Any) -> None:

@@ -36,7 +36,11 @@ def imports(path: Path) -> list[str]:
             found += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: relative import"
-            found += [f"{node.module}.{alias.name}" for alias in node.names] if node.module == "raygan" else [node.module or ""]
+            found += (
+                [f"{node.module}.{alias.name}" for alias in node.names]
+                if node.module == "raygan"
+                else [node.module or ""]
+            )
     return found
 
 

@@ -184,7 +184,9 @@ class SharedBody:
     def _clients_of(self, hosts: Sequence[int]) -> tuple[int, ...]:
         return tuple(client for host in hosts for client in self._layout.hosts[host].ids)
 
-    def _pack(self, hosts: Sequence[int], lanes: list[dict[int, Tensor]]) -> list[dict[int, tuple[np.ndarray, ...]]]:
+    def _pack(
+        self, hosts: Sequence[int], lanes: list[dict[int, Tensor]]
+    ) -> list[dict[int, tuple[np.ndarray, ...]]]:
         """Host by host, the arrays of its clients."""
         return [
             {
@@ -204,7 +206,9 @@ def _by_client(messages: Sequence[Activations | Gradients | Lost]) -> dict[int, 
     return {client: arrays for part in arrived for client, arrays in part.items()}
 
 
-def _assign(clients: list[int], maps: np.ndarray, counts: np.ndarray, config: Config, round_number: int) -> Assignment:
+def _assign(
+    clients: list[int], maps: np.ndarray, counts: np.ndarray, config: Config, round_number: int
+) -> Assignment:
     finite = np.isfinite(maps).all(axis=(1, 2))
     settings = config.clusters
     warm_up = round_number < settings.warmup_rounds
@@ -220,8 +224,11 @@ def _assign(clients: list[int], maps: np.ndarray, counts: np.ndarray, config: Co
         kld[members] = member_kld(maps[members])
         weight[members] = kld_weights(counts[members], kld[members], beta)
     body_weight = kld_weights(counts, member_kld(maps), beta)
-    faults = [f"client-{c:02d}: its anchor features are not finite; it is left out of the round's average"
-              for c, good in zip(clients, finite, strict=True) if not good]
+    faults = [
+        f"client-{c:02d}: its anchor features are not finite; it is left out of the round's average"
+        for c, good in zip(clients, finite, strict=True)
+        if not good
+    ]
     return Assignment(
         cluster=dict(zip(clients, found.tolist(), strict=True)),
         kld=dict(zip(clients, kld.tolist(), strict=True)),

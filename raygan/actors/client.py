@@ -26,11 +26,12 @@ from raygan.actors.layout import ClientPlan
 from raygan.config.schema import Config
 from raygan.data import load_client
 from raygan.messages import NETWORKS, BlockKey, BlockState, Inventory, NetworkName, State
-from raygan.nn.blocks import Networks, NetworkSpec
+from raygan.nn.blocks import Networks
 from raygan.nn.ends import NetworkEnds, backward, gradient_of, leaf
 from raygan.nn.losses import discriminator_loss, generator_loss
 from raygan.nn.network import block_state, frozen, load_block_state
 from raygan.nn.persistence import load_network_arrays, network_arrays
+from raygan.nn.spec import NetworkSpec
 from raygan.randomness import stream, torch_seed
 
 Arrays = tuple[np.ndarray, ...]
@@ -89,7 +90,8 @@ class Client:
         self._generator_tail_in = _leaf(arrays[0])
         self._fakes = self.generator.run_tail(self._generator_tail_in)
         self._judged = [
-            self.discriminator.run_head(images, self._labels) for images in (self._fakes.detach(), self._reals)
+            self.discriminator.run_head(images, self._labels)
+            for images in (self._fakes.detach(), self._reals)
         ]
         return tuple(_array(x) for x in self._judged)
 
@@ -156,7 +158,9 @@ class Client:
         return {
             name: array
             for network in NETWORKS
-            for name, array in network_arrays(network, self.ends(network).blocks, self.ends(network).optimizer).items()
+            for name, array in network_arrays(
+                network, self.ends(network).blocks, self.ends(network).optimizer
+            ).items()
         }
 
     def restore(self, arrays: dict[str, np.ndarray]) -> None:

@@ -127,7 +127,9 @@ def check_resources(layout: Layout, config: Config) -> None:
     for name, amount in required(layout, config).items():
         if there.get(name, 0.0) < amount:
             found = f"the actors need {amount:g}, the cluster has {there.get(name, 0.0):g}"
-            raise InputError(f"Ray resource {name!r}", found, "add nodes that declare it, or change devices.fleet")
+            raise InputError(
+                f"Ray resource {name!r}", found, "add nodes that declare it, or change devices.fleet"
+            )
 
 
 def _dashboard() -> str | None:

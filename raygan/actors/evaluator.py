@@ -12,12 +12,12 @@ import torch
 from torch import Tensor, nn
 
 from raygan.config.schema import DataConfig
-from raygan.data import CommonShape, test_set, train_set
+from raygan.data import CommonShape, train_set
 from raygan.data.source import domain_label
 from raygan.evaluation import DomainClassifier, generation_score, label_agreement, load_or_train, sample_grid
 from raygan.messages import BlockAverage, DomainScores, Evaluation
-from raygan.nn.blocks import NetworkSpec
 from raygan.nn.network import build_networks, load_block_state, run_blocks
+from raygan.nn.spec import NetworkSpec
 from raygan.randomness import torch_seed
 
 BATCH = 500
@@ -62,7 +62,9 @@ class Evaluator:
         self._plan = plan
         self._domains: dict[int, _Domain] = {}
 
-    def evaluate(self, round_number: int, tasks: Sequence[ClusterTask], generators: Sequence[Sequence[BlockAverage]]) -> Evaluation:
+    def evaluate(
+        self, round_number: int, tasks: Sequence[ClusterTask], generators: Sequence[Sequence[BlockAverage]]
+    ) -> Evaluation:
         """Scores and pictures of one round.
 
         Args:
@@ -92,7 +94,9 @@ class Evaluator:
 
     def _sampler(self, blocks: Sequence[BlockAverage], round_number: int) -> Callable[[Tensor], Tensor]:
         plan = self._plan
-        generator = load_generator(plan.spec, plan.blocks, {average.block[1]: average.state for average in blocks})
+        generator = load_generator(
+            plan.spec, plan.blocks, {average.block[1]: average.state for average in blocks}
+        )
         latent = torch.Generator().manual_seed(torch_seed(plan.seed, "evaluation", round_number))
         return lambda labels: sample_images(generator, plan.spec, labels, latent)
 
@@ -116,11 +120,15 @@ class Evaluator:
         labels = torch.arange(num_classes).repeat_interleave(SAMPLES_PER_CLASS)
         name = f"round-{round_number + 1:04d}-cluster-{task.cluster}.png"
         title = f"round {round_number + 1}, cluster {task.cluster}: {', '.join(domain.name for domain in domains)}"
-        sample_grid(sample(labels), labels, Path(self._plan.samples) / name, classes, title, SAMPLES_PER_CLASS)
+        sample_grid(
+            sample(labels), labels, Path(self._plan.samples) / name, classes, title, SAMPLES_PER_CLASS
+        )
         return name
 
 
-def load_generator(spec: NetworkSpec, blocks: str | None, states: Mapping[int, Mapping[str, np.ndarray]]) -> list[nn.Module]:
+def load_generator(
+    spec: NetworkSpec, blocks: str | None, states: Mapping[int, Mapping[str, np.ndarray]]
+) -> list[nn.Module]:
     """The whole generator, ready to sample (BatchNorm uses its running statistics)."""
     network = build_networks(spec, blocks, 0).generator
     for index, state in states.items():
@@ -128,10 +136,14 @@ def load_generator(spec: NetworkSpec, blocks: str | None, states: Mapping[int, M
     return [block.eval() for block in network]
 
 
-def sample_images(generator: Sequence[nn.Module], spec: NetworkSpec, labels: Tensor, latent: torch.Generator) -> Tensor:
+def sample_images(
+    generator: Sequence[nn.Module], spec: NetworkSpec, labels: Tensor, latent: torch.Generator
+) -> Tensor:
     """Images (N, C, S, S) float32 in [-1, 1] for labels (N,), in batches."""
     with torch.inference_mode():
-        return torch.cat([
-            run_blocks(generator, torch.randn(len(part), spec.latent_size, generator=latent), part)
-            for part in labels.split(BATCH)
-        ])
+        return torch.cat(
+            [
+                run_blocks(generator, torch.randn(len(part), spec.latent_size, generator=latent), part)
+                for part in labels.split(BATCH)
+            ]
+        )

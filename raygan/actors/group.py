@@ -6,7 +6,7 @@ is an object reference. The round code only passes them on, and fetches the smal
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 Reference = Any
@@ -27,12 +27,19 @@ class Handle(Protocol):
 class Group(Protocol):
     """All roles of a federation."""
 
-    hosts: dict[int, Handle]
-    """Client hosts by number."""
-    body: Handle
-    evaluator: Handle
+    @property
+    def hosts(self) -> Mapping[int, Handle]:
+        """Client hosts by number."""
 
-    def aggregators(self, count: int) -> list[Handle]:
+    @property
+    def body(self) -> Handle:
+        """The shared body."""
+
+    @property
+    def evaluator(self) -> Handle:
+        """The evaluator."""
+
+    def aggregators(self, count: int) -> Sequence[Handle]:
         """The aggregators of `count` clusters; those that are missing are started."""
 
     def fetch(self, references: Sequence[Reference], timeout_s: float | None = None) -> list[Any]:

@@ -106,7 +106,9 @@ class ClientHost:
 
     def save(self, folder: str) -> list[Written]:
         """Each client writes its own file: heads, tails, optimizers."""
-        return [write_arrays(_file(folder, number), client.arrays()) for number, client in self._clients.items()]
+        return [
+            write_arrays(_file(folder, number), client.arrays()) for number, client in self._clients.items()
+        ]
 
     def restore(self, folder: str) -> None:
         """Each client reads its own file."""

@@ -12,7 +12,7 @@ from functools import cached_property
 
 from raygan.data import ClientSlice
 from raygan.messages import BlockKey, NetworkName
-from raygan.nn.blocks import NetworkSpec
+from raygan.nn.spec import NetworkSpec
 from raygan.nn.split import Cut, Stage, body_blocks, head_blocks, merge_stages, tail_blocks
 
 
@@ -69,7 +69,9 @@ class Layout:
     @cached_property
     def clients(self) -> tuple[ClientPlan, ...]:
         """All clients in the order of their numbers."""
-        return tuple(sorted((plan for host in self.hosts for plan in host.clients), key=lambda plan: plan.client))
+        return tuple(
+            sorted((plan for host in self.hosts for plan in host.clients), key=lambda plan: plan.client)
+        )
 
     @cached_property
     def host_of(self) -> dict[int, int]:

@@ -29,7 +29,9 @@ class LocalHandle:
     def call_many(self, method: str, num_returns: int, *args: Any) -> list[Any]:
         """The method's records, checked as they would be on the wire."""
         records = self._run(method, args)
-        assert len(records) == num_returns, f"{self.name}.{method}: {len(records)} records, {num_returns} expected"
+        assert len(records) == num_returns, (
+            f"{self.name}.{method}: {len(records)} records, {num_returns} expected"
+        )
         return [checked(record) for record in records]
 
     def _run(self, method: str, args: tuple) -> Any:

@@ -50,6 +50,7 @@ class RayGroup:
             }
             self.evaluator = self._start(roles.Evaluator, wanted["evaluator"][0], evaluator)
             ray.get([handle.call("ready") for handle in self._started])
+            self.aggregators(2)  # they start while the first round runs
         except BaseException:
             self.close()
             raise
@@ -76,7 +77,9 @@ class RayGroup:
         self._started.clear()
 
     def _start(self, role: type, demand: ActorDemand, *args: Any) -> RayHandle:
-        environment = {"env_vars": WORKER_ENVIRONMENT} if os.environ.get("OMP_WAIT_POLICY") != "PASSIVE" else None
+        environment = (
+            {"env_vars": WORKER_ENVIRONMENT} if os.environ.get("OMP_WAIT_POLICY") != "PASSIVE" else None
+        )
         options = {**demand.options(), "max_concurrency": 1}
         if environment:
             options["runtime_env"] = environment

@@ -100,7 +100,11 @@ class Aggregator(Role):
         return self._average(blocks, weights, gather([body])[0], members)
 
     def _average(
-        self, blocks: Sequence[BlockKey], weights: Sequence[float], body: Any, members: Sequence[ray.ObjectRef]
+        self,
+        blocks: Sequence[BlockKey],
+        weights: Sequence[float],
+        body: Any,
+        members: Sequence[ray.ObjectRef],
     ) -> list[BlockAverage]:
         states = (_required(gather([member])[0]) for member in members)
         shipped = [ship(a) for a in self._plain.average(blocks, weights, _required(body), states)]

@@ -62,7 +62,9 @@ def gather(references: Sequence[ray.ObjectRef], deadline_s: float | None = None)
         raise
     except RayError:
         pass  # at least one failed: find out which
-    return [Lost(f"late: nothing within {deadline_s:g} s") if ref in late else _get(ref) for ref in references]
+    return [
+        Lost(f"late: nothing within {deadline_s:g} s") if ref in late else _get(ref) for ref in references
+    ]
 
 
 def _unpack(values: list[Any]) -> list[Any]:

@@ -17,18 +17,29 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-ConfigFile = Annotated[Optional[Path], typer.Argument(help="Configuration (YAML). None: the two-domain demo.")]  # noqa: UP045 - typer reads it on 3.10
-Overrides = Annotated[Optional[list[str]], typer.Option("--set", metavar="KEY=VALUE", help="Change one key, such as training.rounds=10. Repeatable.")]  # noqa: UP045
+ConfigFile = Annotated[Path | None, typer.Argument(help="Configuration (YAML). None: the two-domain demo.")]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="KEY=VALUE", help="Change one key, such as training.rounds=10. Repeatable."
+    ),
+]
 
 
 @app.command()
 def train(
     config: ConfigFile = None,
     overrides: Overrides = None,
-    out: Annotated[Optional[Path], typer.Option(help="The run's folder. Default: a new one under runs/.")] = None,  # noqa: UP045
+    out: Annotated[
+        Path | None, typer.Option(help="The run's folder. Default: a new one under runs/.")
+    ] = None,
     address: Annotated[Optional[str], typer.Option(help="Ray cluster to join, such as auto.")] = None,  # noqa: UP045
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show configuration, actors and cuts; train nothing.")] = False,
-    in_process: Annotated[bool, typer.Option("--in-process", help="Without Ray: the same numbers from one process.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show configuration, actors and cuts; train nothing.")
+    ] = False,
+    in_process: Annotated[
+        bool, typer.Option("--in-process", help="Without Ray: the same numbers from one process.")
+    ] = False,
 ) -> None:
     """Train, cluster, weigh, aggregate, score and draw."""
     from raygan.cli.train import show_plan, train_and_show

@@ -58,7 +58,9 @@ class ProgressDisplay(Listener):
         """Shows who takes part and where the dashboard is."""
         self._rounds, self._steps = plan.config.training.rounds, num_steps
         layout = plan.layout
-        self._console.print(f"{len(layout.clients)} clients in {len(layout.hosts)} actors, {num_steps} steps a round")
+        self._console.print(
+            f"{len(layout.clients)} clients in {len(layout.hosts)} actors, {num_steps} steps a round"
+        )
         if dashboard:
             self._console.print(f"Ray dashboard: {dashboard}", highlight=False)
         self._started = time.perf_counter()
@@ -87,7 +89,9 @@ class ProgressDisplay(Listener):
 
     def on_round(self, metrics: dict[str, Any]) -> None:
         """Leaves a line for the round."""
-        scores = ", ".join(f"{name} {100 * s['label_agreement']:.0f}%" for name, s in metrics["scores"].items())
+        scores = ", ".join(
+            f"{name} {100 * s['label_agreement']:.0f}%" for name, s in metrics["scores"].items()
+        )
         losses = f"D {_shown(metrics['discriminator_loss'])} G {_shown(metrics['generator_loss'])}"
         clusters = f"{metrics['clusters']} cluster{'s' if metrics['clusters'] > 1 else ''}"
         self._console.print(
@@ -150,7 +154,14 @@ def actors_table(plan: Plan) -> Table:
 def clients_table(plan: Plan) -> Table:
     """Every client: its domain, its images by class, its device, its cuts."""
     table = Table(
-        "client", "domain", "images", "images of each class", "device", "G cut (h, t)", "D cut (h, t)", title="clients"
+        "client",
+        "domain",
+        "images",
+        "images of each class",
+        "device",
+        "G cut (h, t)",
+        "D cut (h, t)",
+        title="clients",
     )
     for client, held in zip(plan.layout.clients, plan.holdings, strict=True):
         table.add_row(

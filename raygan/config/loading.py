@@ -59,11 +59,15 @@ def parse_override(text: str) -> tuple[str, Any]:
     """
     key, equals, value = text.partition("=")
     if not equals or not key.strip():
-        raise ConfigError(f"--set {text}", "no key=value", "write it as key.path=value, such as training.rounds=10")
+        raise ConfigError(
+            f"--set {text}", "no key=value", "write it as key.path=value, such as training.rounds=10"
+        )
     try:
         return key.strip(), _number(yaml.safe_load(value))
     except yaml.YAMLError as error:
-        raise ConfigError(f"--set {key}", f"{value!r} is not YAML ({_line(error)})", "quote the value") from None
+        raise ConfigError(
+            f"--set {key}", f"{value!r} is not YAML ({_line(error)})", "quote the value"
+        ) from None
 
 
 def set_key(settings: Mapping[str, Any], key: str, value: Any) -> dict[str, Any]:
@@ -84,8 +88,12 @@ def _changed(node: Any, path: list[str], value: Any, default: Any, key: str) -> 
         node = default if isinstance(default, list) else {}
     if isinstance(node, list):
         if not head.isdigit() or int(head) >= len(node):
-            raise ConfigError(key, f"a list of {len(node)} entries has no {head!r}", "give an entry's number, from 0")
-        return [_changed(item, rest, value, None, key) if n == int(head) else item for n, item in enumerate(node)]
+            raise ConfigError(
+                key, f"a list of {len(node)} entries has no {head!r}", "give an entry's number, from 0"
+            )
+        return [
+            _changed(item, rest, value, None, key) if n == int(head) else item for n, item in enumerate(node)
+        ]
     if not isinstance(node, Mapping):
         raise ConfigError(key, f"{node!r} has no keys", "set the key before it as a whole")
     below = default.get(head) if isinstance(default, Mapping) else None
@@ -102,7 +110,9 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     if content is None:
         return {}
     if not isinstance(content, dict):
-        raise ConfigError(str(path), f"holds a {type(content).__name__}", "write keys and values, such as seed: 0")
+        raise ConfigError(
+            str(path), f"holds a {type(content).__name__}", "write keys and values, such as seed: 0"
+        )
     return content
 
 
@@ -137,7 +147,9 @@ def _first_mistake(error: ValidationError, settings: Mapping[str, Any]) -> Confi
 
 def _of_the_meant_variant(mistakes: list[Any]) -> list[Any]:
     """Without the members of a union that do not know a key which another member knows."""
-    strange = {m["loc"][:-1] for m in mistakes if m["type"] == "extra_forbidden" and any(map(_is_variant, m["loc"]))}
+    strange = {
+        m["loc"][:-1] for m in mistakes if m["type"] == "extra_forbidden" and any(map(_is_variant, m["loc"]))
+    }
     shapes = ("literal_error",) if any(isinstance(m["input"], dict) for m in mistakes) else ("model_type",)
     meant = [m for m in mistakes if m["loc"][:-1] not in strange and m["type"] not in shapes]
     return meant or mistakes

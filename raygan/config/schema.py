@@ -168,7 +168,9 @@ class DevicesConfig(Section):
         known = {**catalogue(), **self.profiles}
         unknown = [name for name in self.fleet if name not in known]
         if unknown:
-            raise ValueError(f"unknown profile {unknown[0]!r} in fleet; use one of {', '.join(sorted(known))}")
+            raise ValueError(
+                f"unknown profile {unknown[0]!r} in fleet; use one of {', '.join(sorted(known))}"
+            )
         return self
 
     def profile(self, name: str) -> DeviceProfile:

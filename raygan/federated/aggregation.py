@@ -50,7 +50,10 @@ class BlockAverager:
             hole = self._total_weight - self._held_weight.get(key, 0.0)
             if key not in self._held_weight or hole > 1e-12:
                 self._add_block(key, state, hole)
-        return {key: {name: self._cast(key, name, array) for name, array in sums.items()} for key, sums in self._sums.items()}
+        return {
+            key: {name: self._cast(key, name, array) for name, array in sums.items()}
+            for key, sums in self._sums.items()
+        }
 
     def _cast(self, key: BlockKey, name: str, array: np.ndarray) -> np.ndarray:
         dtype = self._dtypes[key, name]

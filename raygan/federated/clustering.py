@@ -32,7 +32,11 @@ def cluster_clients(features: np.ndarray, count: int | Literal["auto"], seed: in
     if count != "auto":
         return _renumber(_k_means(features, count, seed))
     candidates = [_k_means(features, k, seed) for k in range(2, min(num_clients, _most(num_clients)))]
-    scored = [(silhouette_score(features, found), found) for found in candidates if 1 < len(set(found)) < num_clients]
+    scored = [
+        (silhouette_score(features, found), found)
+        for found in candidates
+        if 1 < len(set(found)) < num_clients
+    ]
     if not scored:
         return np.zeros(num_clients, dtype=np.int64)
     score, best = max(scored, key=lambda pair: pair[0])
@@ -46,7 +50,9 @@ def _most(num_clients: int) -> int:
 
 def _k_means(features: np.ndarray, count: int, seed: int) -> np.ndarray:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # fewer distinct points than clusters: some stay empty
+        warnings.simplefilter(
+            "ignore", ConvergenceWarning
+        )  # fewer distinct points than clusters: some stay empty
         return KMeans(n_clusters=count, n_init=10, random_state=seed).fit_predict(features)
 
 

@@ -1,9 +1,9 @@
 """How much each member counts in its cluster's average (arXiv 2507.12979; step "Weigh" of a round's end).
 
-    P_k[c, :] = softmax over the positions s of the batch mean of channel c of the anchor activation
-    Q_k       = mean of P_j over the other members j of k's cluster
-    KLD_k     = (1/C) sum_c sum_s Q_k log(Q_k / P_k)
-    w_k       = n_k exp(-beta KLD_k) / sum over the cluster
+P_k[c, :] = softmax over the positions s of the batch mean of channel c of the anchor activation
+Q_k       = mean of P_j over the other members j of k's cluster
+KLD_k     = (1/C) sum_c sum_s Q_k log(Q_k / P_k)
+w_k       = n_k exp(-beta KLD_k) / sum over the cluster
 """
 
 from __future__ import annotations

@@ -20,27 +20,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-
-@dataclass(frozen=True)
-class NetworkSpec:
-    """What the networks must fit."""
-
-    image_size: int
-    """S, pixels."""
-    channels: int
-    """C."""
-    num_classes: int
-    """M."""
-    width: float = 1.0
-    """Scales the paper's channel counts (at least one channel stays)."""
-    latent_size: int = 100
-    """Z."""
-    label_embedding_size: int = 10
-    """Entries of the generator's label embedding."""
-
-    def scaled(self, num_channels: int) -> int:
-        """The paper's channel count times `width`."""
-        return max(1, round(num_channels * self.width))
+from raygan.nn.spec import NetworkSpec
 
 
 @dataclass(frozen=True)
@@ -108,7 +88,13 @@ def paper_networks(spec: NetworkSpec) -> Networks:
     """The paper's networks: five blocks each, anchor block 2 in both."""
     c64, c128, c256 = (spec.scaled(n) for n in (64, 128, 256))
     last = nn.Sequential(nn.ConvTranspose2d(c64, spec.channels, 3, 1, padding=1), nn.Tanh())
-    generator = [LatentBlock(spec, c256), _up(c256, c128, 4, 2), _up(c128, c128, 3, 1), _up(c128, c64, 4, 2), last]
+    generator = [
+        LatentBlock(spec, c256),
+        _up(c256, c128, 4, 2),
+        _up(c128, c128, 3, 1),
+        _up(c128, c64, 4, 2),
+        last,
+    ]
     discriminator = [
         ImageBlock(spec, c64),
         _down(c64, c128, 4, 2),

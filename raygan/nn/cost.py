@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from raygan.nn.blocks import Networks, NetworkSpec
+from raygan.nn.blocks import Networks
+from raygan.nn.spec import NetworkSpec
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,11 @@ def _costs(blocks: list[nn.Module], inputs: tuple[Tensor, ...]) -> BlockCosts:
     for block in blocks:
         block = block.to("meta")
         layer_bytes: list[int] = []
-        hooks = [layer.register_forward_hook(_note(layer_bytes)) for layer in block.modules() if not list(layer.children())]
+        hooks = [
+            layer.register_forward_hook(_note(layer_bytes))
+            for layer in block.modules()
+            if not list(layer.children())
+        ]
         with FlopCounterMode(display=False) as counter:
             output = block(*inputs)
         forward.append(float(counter.get_total_flops()))
@@ -59,7 +64,9 @@ def _costs(blocks: list[nn.Module], inputs: tuple[Tensor, ...]) -> BlockCosts:
         parameters.append(float(sum(p.numel() * p.element_size() for p in block.parameters())))
         kept.append(float(sum(layer_bytes)))
         inputs = (output.detach().requires_grad_(),)
-    return BlockCosts(tuple(forward), tuple(backward), tuple(shapes), tuple(sizes), tuple(parameters), tuple(kept))
+    return BlockCosts(
+        tuple(forward), tuple(backward), tuple(shapes), tuple(sizes), tuple(parameters), tuple(kept)
+    )
 
 
 def _note(layer_bytes: list[int]):

@@ -38,7 +38,9 @@ class MergedPass:
     _inside: dict[int, Tensor] = field(default_factory=dict)
     _carried_back: dict[int, Tensor] = field(default_factory=dict)
 
-    def forward(self, blocks: range, entering: Mapping[int, Tensor], leaving: tuple[int, ...]) -> dict[int, Tensor]:
+    def forward(
+        self, blocks: range, entering: Mapping[int, Tensor], leaving: tuple[int, ...]
+    ) -> dict[int, Tensor]:
         """Runs one stage.
 
         Args:

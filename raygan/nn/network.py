@@ -16,7 +16,8 @@ from torch import Tensor, nn
 
 from raygan.config.schema import ModelConfig
 from raygan.errors import ConfigError
-from raygan.nn.blocks import Networks, NetworkSpec, paper_networks
+from raygan.nn.blocks import Networks, paper_networks
+from raygan.nn.spec import NetworkSpec
 
 BlockState = dict[str, np.ndarray]
 """Parameters and buffers of one block by their name inside the block."""
@@ -56,7 +57,9 @@ def build_networks(spec: NetworkSpec, blocks: str | None, seed: int) -> Networks
     ):
         if not 0 < anchor < len(network) - 1:
             found = f"{name} of {len(network)} blocks with anchor {anchor}"
-            raise ConfigError("model.blocks", found, "the anchor must be an inner block (at least three blocks)")
+            raise ConfigError(
+                "model.blocks", found, "the anchor must be an inner block (at least three blocks)"
+            )
     return networks
 
 
@@ -65,7 +68,9 @@ def _import_blocks(path: str) -> Callable[[NetworkSpec], Networks]:
     try:
         return getattr(importlib.import_module(module), function)
     except (ImportError, AttributeError, ValueError) as error:
-        raise ConfigError("model.blocks", f"{path!r} cannot be imported ({error})", "give package.module:function") from None
+        raise ConfigError(
+            "model.blocks", f"{path!r} cannot be imported ({error})", "give package.module:function"
+        ) from None
 
 
 def block_state(block: nn.Module) -> BlockState:

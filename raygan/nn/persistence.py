@@ -17,24 +17,37 @@ def network_arrays(
     name: str, blocks: Mapping[int, nn.Module], optimizer: torch.optim.Optimizer | None
 ) -> dict[str, np.ndarray]:
     """`name.block.parameter` for every parameter and buffer, and Adam's state under `adam.`."""
-    arrays = {f"{name}.{index}.{key}": value for index, block in blocks.items() for key, value in block_state(block).items()}
+    arrays = {
+        f"{name}.{index}.{key}": value
+        for index, block in blocks.items()
+        for key, value in block_state(block).items()
+    }
     for index, block in blocks.items():
         for key, parameter in block.named_parameters():
             state = optimizer.state.get(parameter, {}) if optimizer is not None else {}
             for moment in MOMENTS:
                 if moment in state:
-                    arrays[f"adam.{name}.{index}.{key}.{moment}"] = state[moment].detach().cpu().numpy().copy()
+                    arrays[f"adam.{name}.{index}.{key}.{moment}"] = (
+                        state[moment].detach().cpu().numpy().copy()
+                    )
     return arrays
 
 
 def load_network_arrays(
-    name: str, blocks: Mapping[int, nn.Module], optimizer: torch.optim.Optimizer | None, arrays: Mapping[str, np.ndarray]
+    name: str,
+    blocks: Mapping[int, nn.Module],
+    optimizer: torch.optim.Optimizer | None,
+    arrays: Mapping[str, np.ndarray],
 ) -> None:
     """The inverse of `network_arrays`, in place."""
     for index, block in blocks.items():
         prefix = f"{name}.{index}."
-        load_block_state(block, {key.removeprefix(prefix): a for key, a in arrays.items() if key.startswith(prefix)})
+        load_block_state(
+            block, {key.removeprefix(prefix): a for key, a in arrays.items() if key.startswith(prefix)}
+        )
         for key, parameter in block.named_parameters():
             saved = {m: arrays.get(f"adam.{name}.{index}.{key}.{m}") for m in MOMENTS}
             if optimizer is not None and all(value is not None for value in saved.values()):
-                optimizer.state[parameter] = {m: torch.from_numpy(np.array(value)) for m, value in saved.items()}
+                optimizer.state[parameter] = {
+                    m: torch.from_numpy(np.array(value)) for m, value in saved.items()
+                }

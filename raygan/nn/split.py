@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Generic, TypeVar
 
 from raygan.errors import CutError
@@ -68,12 +69,11 @@ def merge_stages(cuts: Mapping[Key, Cut], num_blocks: int) -> list[Stage[Key]]:
     spans = {key: body_blocks(cut, num_blocks) for key, cut in sorted(cuts.items())}
     starts = {span.start for span in spans.values()} | {span.stop for span in spans.values()}
     bounds = sorted(starts)
-    stages = [
+    return [
         Stage(
             blocks=range(first, stop),
             entering=tuple(key for key, span in spans.items() if span.start == first),
             leaving=tuple(key for key, span in spans.items() if span.stop == stop),
         )
-        for first, stop in zip(bounds, bounds[1:], strict=False)
+        for first, stop in pairwise(bounds)
     ]
-    return stages

@@ -1,69 +1,85 @@
-"""Where each client's networks are cut: as the configuration fixes it, or as the planner chooses."""
+"""Where each client's networks are cut: the planner's choice, or what the configuration fixes.
+
+The costs are measured on the networks at hand and brought into the planner's form.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 from raygan.config.schema import Config, ProfileCut
+from raygan.cuts import NetworkCost, Plan, Study, plan_config, plan_study
 from raygan.errors import ConfigError
-from raygan.nn.blocks import Networks, NetworkSpec
-from raygan.nn.split import Cut, check_cut
+from raygan.nn.blocks import Networks
+from raygan.nn.cost import BlockCosts, network_costs
+from raygan.nn.spec import NetworkSpec
+from raygan.nn.split import check_cut
+
+LIVE_PASSES = {"generator": 1, "discriminator": 2}
+"""Passes whose activations a client keeps at the same time: D's fakes and reals wait for their gradients together."""
 
 
 @dataclass(frozen=True)
-class ClientCuts:
-    """(h, t) of both networks of one client."""
+class Costs:
+    """What the planner is told of both networks."""
 
-    generator: Cut
-    discriminator: Cut
-
-
-@dataclass(frozen=True)
-class CutPlan:
-    """The cuts of all clients, and how they were found."""
-
-    clients: tuple[ClientCuts, ...]
-    solver: str
-
-    def to_json(self) -> dict[str, Any]:
-        """The content of `cuts.json`."""
-        return {
-            "solver": self.solver,
-            "clients": {
-                str(number): {"generator": list(cuts.generator), "discriminator": list(cuts.discriminator)}
-                for number, cuts in enumerate(self.clients)
-            },
-        }
+    generator: NetworkCost
+    discriminator: NetworkCost
+    anchor: tuple[int, int]
 
 
-def choose_cuts(config: Config, profiles: Sequence[str], networks: Networks, spec: NetworkSpec) -> CutPlan:
-    """The cuts of every client.
+def measure(config: Config, networks: Networks, spec: NetworkSpec) -> Costs:
+    """Costs of the configured networks for one minibatch of one client."""
+    generator, discriminator = network_costs(networks, spec, config.training.batch_size)
+    anchor = (networks.generator_anchor, networks.discriminator_anchor)
+    return Costs(_cost(generator, "generator"), _cost(discriminator, "discriminator"), anchor)
 
-    Args:
-        profiles: the profile of each client.
+
+def choose_cuts(config: Config, costs: Costs) -> Plan:
+    """The cuts of every client and their predicted latency.
 
     Raises:
         CutError: a fixed cut that is not valid, or a device for which none is.
         ConfigError: a fixed cut for a profile that is not in the fleet.
     """
-    return _fixed(config, profiles, networks)
+    if config.cuts.solver == "fixed":
+        check_fixed(config, costs)
+    return plan_config(
+        config, generator=costs.generator, discriminator=costs.discriminator, anchor=costs.anchor
+    )
 
 
-def _fixed(config: Config, profiles: Sequence[str], networks: Networks) -> CutPlan:
-    fixed = config.cuts.fixed
-    for name in fixed:
-        if name not in profiles:
+def study_cuts(config: Config, costs: Costs) -> Study:
+    """The cuts with everything that they are compared with; errors as `choose_cuts`."""
+    if config.cuts.solver == "fixed":
+        check_fixed(config, costs)
+    return plan_study(
+        config, generator=costs.generator, discriminator=costs.discriminator, anchor=costs.anchor
+    )
+
+
+def check_fixed(config: Config, costs: Costs) -> None:
+    """Refuses fixed cuts for unknown profiles, and invalid ones, by the key that the user wrote."""
+    fleet: Sequence[str] = config.devices.fleet
+    for name in config.cuts.fixed:
+        if name not in fleet:
             found = f"profile {name!r} is not in the fleet"
-            raise ConfigError(f"cuts.fixed.{name}", found, f"use one of {', '.join(dict.fromkeys(profiles))}")
-    cuts = []
-    for name in profiles:
-        cut = fixed.get(name, ProfileCut())
-        for network, blocks, anchor in (
-            ("generator", networks.generator, networks.generator_anchor),
-            ("discriminator", networks.discriminator, networks.discriminator_anchor),
-        ):
-            check_cut(getattr(cut, network), len(blocks), anchor, f"cuts.fixed.{name}.{network}")
-        cuts.append(ClientCuts(cut.generator, cut.discriminator))
-    return CutPlan(tuple(cuts), "fixed")
+            raise ConfigError(f"cuts.fixed.{name}", found, f"use one of {', '.join(dict.fromkeys(fleet))}")
+    for name, cut in {name: config.cuts.fixed.get(name, ProfileCut()) for name in fleet}.items():
+        where = f"cuts.fixed.{name}"
+        check_cut(cut.generator, costs.generator.num_blocks, costs.anchor[0], f"{where}.generator")
+        check_cut(
+            cut.discriminator, costs.discriminator.num_blocks, costs.anchor[1], f"{where}.discriminator"
+        )
+
+
+def _cost(costs: BlockCosts, network: str) -> NetworkCost:
+    cost = NetworkCost(
+        forward_flops=costs.forward_flops,
+        backward_flops=costs.backward_flops,
+        output_bytes=costs.output_bytes,
+        parameter_bytes=costs.parameter_bytes,
+    )
+    passes = LIVE_PASSES[network]
+    return replace(cost, activation_bytes=tuple(passes * kept for kept in costs.activation_bytes))

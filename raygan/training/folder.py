@@ -55,7 +55,9 @@ class RunFolder:
             write_json(self.cuts_file, cuts)
             write_bytes(self.config_file, text.encode())
         except OSError as error:
-            raise RunError(str(self.path), f"cannot be written ({error.strerror})", "choose another --out") from None
+            raise RunError(
+                str(self.path), f"cannot be written ({error.strerror})", "choose another --out"
+            ) from None
 
     def write_round(self, metrics: Mapping[str, Any]) -> None:
         """Appends a round to `metrics.jsonl`."""

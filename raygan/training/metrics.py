@@ -22,7 +22,7 @@ def mean_losses(reports: Iterable[StepReport]) -> tuple[float, float]:
 def round_metrics(
     result: RoundResult, evaluation: Evaluation | None, domains: Mapping[int, int], names: Sequence[str]
 ) -> dict[str, Any]:
-    """One JSON object: losses, time, bytes, clusters and, where it was evaluated, scores by domain and cluster."""
+    """One JSON object: losses, time, bytes, clusters and, where it was evaluated, scores."""
     losses = mean_losses(result.reports)
     cluster = result.assignment.cluster
     return {
@@ -40,7 +40,8 @@ def round_metrics(
         "cluster_agreement": cluster_agreement([cluster[c] for c in cluster], [domains[c] for c in cluster]),
         "scores": _scores(evaluation, cluster, domains, names),
         "samples": list(evaluation.samples) if evaluation else [],
-        "faults": [fault for report in result.reports for fault in report.faults] + list(result.assignment.faults),
+        "faults": [fault for report in result.reports for fault in report.faults]
+        + list(result.assignment.faults),
     }
 
 
@@ -61,20 +62,29 @@ def cluster_record(round_number: int, assignment: Assignment) -> dict[str, Any]:
 
 
 def _scores(
-    evaluation: Evaluation | None, cluster: Mapping[int, int], domains: Mapping[int, int], names: Sequence[str]
+    evaluation: Evaluation | None,
+    cluster: Mapping[int, int],
+    domains: Mapping[int, int],
+    names: Sequence[str],
 ) -> dict[str, Any]:
     """By domain: the mean over its clients of their clusters' scores, and each cluster's own."""
     if evaluation is None:
         return {}
     table: dict[str, Any] = {}
     for index, name in enumerate(names):
-        mine = [cluster[client] for client, domain in domains.items() if domain == index and client in cluster]
+        mine = [
+            cluster[client] for client, domain in domains.items() if domain == index and client in cluster
+        ]
         by_cluster = {s.cluster: s for s in evaluation.scores if s.domain_index == index}
         table[name] = {
             "label_agreement": _mean([by_cluster[c].label_agreement for c in mine]),
             "generation_score": _mean([by_cluster[c].generation_score for c in mine]),
             "clusters": {
-                str(c): {"label_agreement": s.label_agreement, "generation_score": s.generation_score, "clients": mine.count(c)}
+                str(c): {
+                    "label_agreement": s.label_agreement,
+                    "generation_score": s.generation_score,
+                    "clients": mine.count(c),
+                }
                 for c, s in by_cluster.items()
             },
         }

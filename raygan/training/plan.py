@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from raygan import cuts
 from raygan.actors.layout import ClientPlan, Layout, host_clients
 from raygan.config.schema import Config
 from raygan.data import CommonShape, client_slices, common_shape, describe_domain, holdings
 from raygan.data.holdings import Holding
 from raygan.messages import NetworkName
 from raygan.nn.network import build_networks, network_spec
-from raygan.training.cutting import ClientCuts, CutPlan, choose_cuts
+from raygan.training.cutting import choose_cuts, measure
 
 CLIENTS_APIECE = 16
 """`clients_per_actor: auto`: up to so many clients have an actor each; more share actors."""
@@ -27,7 +28,8 @@ class Plan:
     layout: Layout
     shape: CommonShape
     holdings: tuple[Holding, ...]
-    cuts: CutPlan
+    cuts: cuts.Plan
+    """Cuts and predicted latency."""
 
     @property
     def domains(self) -> dict[int, int]:
@@ -55,15 +57,15 @@ def make_plan(config: Config) -> Plan:
         "discriminator": networks.discriminator_anchor,
     }
     profiles = deal_profiles(config)
-    cuts = choose_cuts(config, profiles, networks, spec)
+    chosen = choose_cuts(config, measure(config, networks, spec))
     clients = [
-        ClientPlan(number, held[number].domain, profile, part, cut.generator, cut.discriminator)
-        for number, (profile, part, cut) in enumerate(
-            zip(profiles, client_slices(config, infos), cuts.clients, strict=True)
+        ClientPlan(number, held[number].domain, profile, part, generator_cut, discriminator_cut)
+        for number, (profile, part, (generator_cut, discriminator_cut)) in enumerate(
+            zip(profiles, client_slices(config, infos), chosen.cuts, strict=True)
         )
     ]
     hosts = host_clients(clients, clients_per_actor(config))
-    return Plan(config, Layout(hosts, spec, num_blocks, anchors), shape, held, cuts)
+    return Plan(config, Layout(hosts, spec, num_blocks, anchors), shape, held, chosen)
 
 
 def deal_profiles(config: Config) -> list[str]:
@@ -76,6 +78,3 @@ def clients_per_actor(config: Config) -> int:
     """Clients in one actor at most."""
     asked = config.ray.clients_per_actor
     return max(1, -(-config.num_clients // CLIENTS_APIECE)) if asked == "auto" else asked
-
-
-__all__ = ["ClientCuts", "Plan", "clients_per_actor", "deal_profiles", "make_plan"]

@@ -103,7 +103,9 @@ def aggregate(group: Group, layout: Layout, assignment: Assignment) -> dict[int,
     for (cluster, clients), aggregator in zip(members.items(), aggregators, strict=True):
         weights = [assignment.weight[client] for client in clients]
         chosen = [states[client] for client in clients]
-        out = aggregator.call_many("average", len(layout.all_blocks), layout.all_blocks, weights, body, chosen)
+        out = aggregator.call_many(
+            "average", len(layout.all_blocks), layout.all_blocks, weights, body, chosen
+        )
         averages[cluster] = dict(zip(layout.all_blocks, out, strict=True))
     everybody = sorted(assignment.cluster)
     weights = [assignment.body_weight[client] for client in everybody]
@@ -114,7 +116,9 @@ def aggregate(group: Group, layout: Layout, assignment: Assignment) -> dict[int,
     return averages
 
 
-def _load_clients(group: Group, layout: Layout, assignment: Assignment, averages: Mapping[int, Averages]) -> None:
+def _load_clients(
+    group: Group, layout: Layout, assignment: Assignment, averages: Mapping[int, Averages]
+) -> None:
     for host in layout.hosts:
         theirs = {
             plan.client: [averages[assignment.cluster[plan.client]][key] for key in layout.held_blocks(plan)]

@@ -15,8 +15,8 @@ from raygan.config import Config
 from raygan.config.loading import read_config
 from raygan.data import common_shape, describe_domain
 from raygan.errors import RunError
-from raygan.nn.blocks import NetworkSpec
 from raygan.nn.network import network_spec
+from raygan.nn.spec import NetworkSpec
 from raygan.storage import read_arrays, read_json, read_json_lines
 from raygan.training.folder import RunFolder, checkpoint_is_whole
 
@@ -61,7 +61,9 @@ class Run:
         """
         folder = RunFolder(Path(path))
         if not folder.config_file.exists():
-            raise RunError(str(path), "no config.yaml, so this is not a run's folder", "give the folder of a run")
+            raise RunError(
+                str(path), "no config.yaml, so this is not a run's folder", "give the folder of a run"
+            )
         return cls(folder, read_config(folder.config_file))
 
     @cached_property

@@ -112,12 +112,20 @@ class _Training:
         config = self._plan.config
         inventory = self._inventory()
         num_samples = {client: entry.num_images for client, entry in inventory.items()}
-        num_steps = config.training.local_epochs * max(entry.batches_per_epoch for entry in inventory.values())
+        num_steps = config.training.local_epochs * max(
+            entry.batches_per_epoch for entry in inventory.values()
+        )
         self._group.evaluator.call("prepare")
         self._listener.on_start(self._plan, num_steps, 0, dashboard)
         for number in range(config.training.rounds):
             result = train_round(
-                self._group, self._plan.layout, number, num_steps, num_samples, config.ray.steps_ahead, self._on_step
+                self._group,
+                self._plan.layout,
+                number,
+                num_steps,
+                num_samples,
+                config.ray.steps_ahead,
+                self._on_step,
             )
             self._folder.write_clusters(cluster_record(number, result.assignment))
             self._pending.append(_Pending(result, self._evaluate(result)))
@@ -138,7 +146,9 @@ class _Training:
         for fault in (fault for report in reports for fault in report.faults):
             self._listener.on_fault(fault)
         number = reports[0].step.round
-        self._listener.on_step(number, step, mean_losses(reports), sum(report.num_images for report in reports))
+        self._listener.on_step(
+            number, step, mean_losses(reports), sum(report.num_images for report in reports)
+        )
 
     def _evaluate(self, result: RoundResult) -> Reference | None:
         config = self._plan.config
@@ -206,4 +216,7 @@ def versions() -> dict[str, str]:
     """Versions of what the numbers depend on."""
     from importlib.metadata import version
 
-    return {"python": platform.python_version(), **{name: version(name) for name in ("raygan", "torch", "ray", "numpy")}}
+    return {
+        "python": platform.python_version(),
+        **{name: version(name) for name in ("raygan", "torch", "ray", "numpy")},
+    }

@@ -14,7 +14,12 @@ CUSTOM = {"small": 4, "medium": 4, "large": 4, "body": 1}
 @pytest.fixture(scope="module")
 def small_ray() -> Iterator[None]:
     ray.init(
-        "local", num_cpus=2, resources=CUSTOM, include_dashboard=False, log_to_driver=False, logging_level="error"
+        "local",
+        num_cpus=2,
+        resources=CUSTOM,
+        include_dashboard=False,
+        log_to_driver=False,
+        logging_level="error",
     )
     yield
     ray.shutdown()

@@ -66,7 +66,9 @@ def a_round(small_ray: None, plan: Plan, traffic: Traffic, samples: str) -> Iter
     layout, config = plan.layout, plan.config
     evaluator = EvaluatorPlan(config.data, plan.shape, layout.spec, None, 0, 10, samples, None)
     group = RayGroup(layout, config, evaluator)
-    result = train_round(group, layout, ROUND, 3, {c.client: 32 for c in layout.clients}, 2, lambda step, reports: None)
+    result = train_round(
+        group, layout, ROUND, 3, {c.client: 32 for c in layout.clients}, 2, lambda step, reports: None
+    )
     assert len(result.reports) == 3 * len(layout.hosts)
     ray.wait(traffic.references, num_returns=len(traffic.references), fetch_local=False)
     yield traffic
@@ -80,14 +82,16 @@ def test_no_bulk_reaches_the_driver_and_nothing_private_crosses(a_round: Traffic
 
 
 def _nothing_large_is_in_the_drivers_memory(seen: Traffic) -> None:
-    """Ray keeps an object either in a node's store (it has a node) or in its owner's, the driver's, memory."""
+    """An object is either in a node's store (it has a node) or in its owner's memory (the driver's)."""
     locations = get_object_locations(seen.references)
     in_store = [place for place in locations.values() if place["node_ids"]]
     inline = {reference: place for reference, place in locations.items() if not place["node_ids"]}
     assert max(place["object_size"] for place in inline.values()) <= SMALL_BYTES
     for reference in inline:
         value = ray.get(reference)
-        assert value is None or isinstance(value, (Parcel, *SMALL)), f"{type(value).__name__} reached the driver"
+        assert value is None or isinstance(value, (Parcel, *SMALL)), (
+            f"{type(value).__name__} reached the driver"
+        )
         assert not list(arrays_of(value))
     assert len(inline) > 100, "the test has seen the calls of three steps"
     assert all(place["object_size"] > 0 for place in in_store)

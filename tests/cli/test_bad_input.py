@@ -54,7 +54,10 @@ def refused(run_cli, capsys, *arguments: str) -> str:
         ("model.image_size=30", "model.image_size: 30 does not fit; give a multiple of 4"),
         ("clusters.count=7", "clusters.count: 7 clusters for 6 clients; lower clusters.count"),
         ("clusters.count=0", "clusters.count: 0 does not fit; give 'auto' or"),
-        ("cuts.fixed.small.generator=[2, 0]", "cuts.fixed.small.generator: cut (h, t) = (2, 0) leaves block 2"),
+        (
+            "cuts.fixed.small.generator=[2, 0]",
+            "cuts.fixed.small.generator: cut (h, t) = (2, 0) leaves block 2",
+        ),
         ("cuts.fixed.small.generator=[1]", "cuts.fixed.small.generator"),
         ("cuts.fixed.tiny.generator=[1, 0]", "cuts.fixed.tiny: profile 'tiny' is not in the fleet"),
         ("devices.fleet=[small, abacus]", "unknown profile 'abacus' in fleet; use one of"),
@@ -94,7 +97,9 @@ def test_a_corrupt_data_file(run_cli, capsys: pytest.CaptureFixture[str], tmp_pa
 def test_a_domain_without_images(run_cli, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     path = tmp_path / "empty.npz"
     images, labels = np.zeros((0, 12, 12), dtype=np.uint8), np.zeros(0, dtype=np.uint8)
-    np.savez(path, train_images=images, train_labels=labels, test_images=images, test_labels=labels, classes=["a"])
+    np.savez(
+        path, train_images=images, train_labels=labels, test_images=images, test_labels=labels, classes=["a"]
+    )
     assert "empty.npz" in refused(run_cli, capsys, "--set", f"data.domains.0.npz={path}")
 
 
@@ -103,7 +108,10 @@ def test_a_missing_configuration(capsys: pytest.CaptureFixture[str], monkeypatch
     with pytest.raises(SystemExit) as stopped:
         main()
     assert stopped.value.code == 2
-    assert capsys.readouterr().err == "raygan: nowhere.yaml: cannot be read (No such file or directory); check the file's name\n"
+    assert (
+        capsys.readouterr().err
+        == "raygan: nowhere.yaml: cannot be read (No such file or directory); check the file's name\n"
+    )
 
 
 def test_a_configuration_that_is_not_yaml(

@@ -11,11 +11,13 @@ def state(**blocks: float) -> State:
     """`g0=1.0` is generator block 0 with one weight of 1."""
     names = {"g": "generator", "d": "discriminator"}
     keys: dict[str, BlockKey] = {name: (names[name[0]], int(name[1:])) for name in blocks}
-    return State(10, {keys[name]: {"weight": np.array([value], dtype=np.float32)} for name, value in blocks.items()})
+    return State(
+        10, {keys[name]: {"weight": np.array([value], dtype=np.float32)} for name, value in blocks.items()}
+    )
 
 
 def test_a_member_without_a_block_counts_with_the_bodys() -> None:
-    # Block 1: held by the first (2.0, w = 1/4); the second has a hole, so the body's 10.0 with w = 3/4: 0.5 + 7.5
+    # Block 1: held by the first (2.0, w = 1/4); the second has a hole, so the body's 10.0, w = 3/4: 0.5 + 7.5
     # Block 0: both hold it: 1/4 * 4 + 3/4 * 8 = 7.   Block 2: nobody holds it: the body's.
     members = [(state(g0=4, g1=2), 0.25), (state(g0=8), 0.75)]
     averages = aggregate(members, state(g1=10, g2=-1))
@@ -31,7 +33,10 @@ def test_networks_are_kept_apart() -> None:
 def test_buffers_are_averaged_and_counters_rounded_in_their_own_dtype() -> None:
     key: BlockKey = ("generator", 0)
     members = [
-        (State(1, {key: {"mean": np.float32([1, 2]), "num_batches_tracked": np.array(n, dtype=np.int64)}}), 0.5)
+        (
+            State(1, {key: {"mean": np.float32([1, 2]), "num_batches_tracked": np.array(n, dtype=np.int64)}}),
+            0.5,
+        )
         for n in (10, 13)
     ]
     average = aggregate(members, State(0, {}))[key]

@@ -21,7 +21,7 @@ def test_kld_of_two_members_by_hand() -> None:
 
 
 def test_kld_against_the_mean_of_the_others() -> None:
-    # Member 0: P = (1/2, 1/2); the others (1/4, 3/4) and (3/4, 1/4) have the mean (1/2, 1/2), so its KLD is 0.
+    # Member 0: P = (1/2, 1/2); the others (1/4, 3/4) and (3/4, 1/4) average to (1/2, 1/2): 0.
     assert member_kld(maps([0.5, 0.5], [0.25, 0.75], [0.75, 0.25]))[0] == pytest.approx(0, abs=1e-12)
 
 
@@ -57,7 +57,9 @@ def test_weights_by_hand() -> None:
 
 
 def test_beta_zero_weighs_by_samples() -> None:
-    assert kld_weights(np.array([100.0, 300.0]), np.array([5.0, 0.0]), beta=0.0) == pytest.approx([0.25, 0.75])
+    assert kld_weights(np.array([100.0, 300.0]), np.array([5.0, 0.0]), beta=0.0) == pytest.approx(
+        [0.25, 0.75]
+    )
 
 
 def test_a_large_beta_does_not_underflow() -> None:

@@ -4,11 +4,14 @@ import pytest
 import torch
 
 from raygan.errors import ConfigError
-from raygan.nn.blocks import Networks, NetworkSpec, paper_networks
+from raygan.nn.blocks import Networks, paper_networks
 from raygan.nn.network import build_networks, run_blocks
+from raygan.nn.spec import NetworkSpec
 
 
-@pytest.mark.parametrize(("size", "channels", "classes", "width"), [(28, 1, 10, 1.0), (32, 3, 8, 0.25), (12, 1, 4, 0.01)])
+@pytest.mark.parametrize(
+    ("size", "channels", "classes", "width"), [(28, 1, 10, 1.0), (32, 3, 8, 0.25), (12, 1, 4, 0.01)]
+)
 def test_networks_fit_any_image(size: int, channels: int, classes: int, width: float) -> None:
     spec = NetworkSpec(size, channels, classes, width)
     networks = paper_networks(spec)
@@ -49,7 +52,10 @@ def seven_blocks(spec: NetworkSpec) -> Networks:
     """Networks of a user's own: one more inner block in each, other anchors."""
     networks = paper_networks(spec)
     channels = spec.scaled(128)
-    extra = [torch.nn.Sequential(torch.nn.Conv2d(channels, channels, 3, padding=1), torch.nn.ReLU()) for _ in range(2)]
+    extra = [
+        torch.nn.Sequential(torch.nn.Conv2d(channels, channels, 3, padding=1), torch.nn.ReLU())
+        for _ in range(2)
+    ]
     networks.generator.insert(3, extra[0])
     networks.discriminator.insert(3, extra[1])
     return Networks(networks.generator, networks.discriminator, generator_anchor=3, discriminator_anchor=2)

@@ -16,7 +16,9 @@ def body() -> dict[int, nn.Module]:
     return {index: nn.Sequential(nn.Linear(6, 6), nn.BatchNorm1d(6), nn.Tanh()) for index in (1, 2, 3)}
 
 
-def run(blocks: dict[int, nn.Module], inputs: dict[int, torch.Tensor]) -> tuple[MergedPass, dict[int, torch.Tensor]]:
+def run(
+    blocks: dict[int, nn.Module], inputs: dict[int, torch.Tensor]
+) -> tuple[MergedPass, dict[int, torch.Tensor]]:
     merged, outputs = MergedPass(blocks, observe=2), {}
     for stage in merge_stages(CUTS, 5):
         entering = {key: inputs[key] for key in stage.entering if key in inputs}
@@ -32,7 +34,7 @@ def run_back(merged: MergedPass, gradients: dict[int, torch.Tensor]) -> dict[int
 
 
 def whole(blocks: dict[int, nn.Module], inputs: dict[int, torch.Tensor]) -> dict[int, torch.Tensor]:
-    """The same in one graph: 0 and 2 enter at block 1, 1 at block 2; 2 leaves after block 2, 0 and 1 after 3."""
+    """The same in one graph: 0 and 2 enter at block 1, 1 at block 2; 2 leaves after 2, 0 and 1 after 3."""
     one = blocks[1](torch.cat([inputs[0], inputs[2]]))
     two = blocks[2](torch.cat([one, inputs[1]]))
     three = blocks[3](torch.cat([two[:4], two[9:]]))

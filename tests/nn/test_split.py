@@ -22,7 +22,11 @@ def test_head_body_and_tail_are_the_whole_network() -> None:
 
 @pytest.mark.parametrize(
     ("cut", "message"),
-    [((2, 0), r"leaves block 2 \(the anchor\)"), ((2, 2), "keeps 4 extra blocks"), ((-1, 0), "leaves block 2")],
+    [
+        ((2, 0), r"leaves block 2 \(the anchor\)"),
+        ((2, 2), "keeps 4 extra blocks"),
+        ((-1, 0), "leaves block 2"),
+    ],
 )
 def test_an_invalid_cut_is_refused(cut: tuple[int, int], message: str) -> None:
     with pytest.raises(CutError, match=f"cuts.fixed.pi: cut .*{message}.*use one of"):

@@ -39,7 +39,10 @@ def test_one_client_split_anywhere_equals_the_unsplit_networks(
         "data": {"domains": [tiny_settings["data"]["domains"][0] | {"clients": 1}]},
         "clusters": {"count": 1},
         "devices": tiny_settings["devices"] | {"fleet": ["small"]},
-        "cuts": {"solver": "fixed", "fixed": {"small": {"generator": generator, "discriminator": discriminator}}},
+        "cuts": {
+            "solver": "fixed",
+            "fixed": {"small": {"generator": generator, "discriminator": discriminator}},
+        },
     }
     plan = make_plan(make_config(settings))
     group = local_group(plan, tmp_path)
@@ -54,7 +57,9 @@ def test_one_client_split_anywhere_equals_the_unsplit_networks(
     for (network, index), state in blocks.items():
         whole = getattr(reference, network)[index].state_dict()
         for name, array in state.items():
-            np.testing.assert_allclose(array, whole[name].numpy(), rtol=1e-4, atol=1e-6, err_msg=f"{network}.{index}.{name}")
+            np.testing.assert_allclose(
+                array, whole[name].numpy(), rtol=1e-4, atol=1e-6, err_msg=f"{network}.{index}.{name}"
+            )
     group.close()
 
 
@@ -79,7 +84,7 @@ def twin_run(tiny_settings: dict, tmp_path_factory: pytest.TempPathFactory) -> P
 
 def test_the_same_seed_is_the_same_run(tiny_settings: dict, twin_run: Path, tmp_path: Path) -> None:
     torch.manual_seed(99)  # the global generators do not matter
-    np.random.seed(99)  # noqa: NPY002
+    np.random.seed(99)
     again = train(make_config(tiny_settings), tmp_path / "run", twin=True)
     assert_bit_identical(twin_run, again.path)
 

@@ -1,0 +1,27 @@
+"""What the networks must fit. Free of torch, so that an aggregator or a driver may hold it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class NetworkSpec:
+    """What the networks must fit."""
+
+    image_size: int
+    """S, pixels."""
+    channels: int
+    """C."""
+    num_classes: int
+    """M."""
+    width: float = 1.0
+    """Scales the paper's channel counts (at least one channel stays)."""
+    latent_size: int = 100
+    """Z."""
+    label_embedding_size: int = 10
+    """Entries of the generator's label embedding."""
+
+    def scaled(self, num_channels: int) -> int:
+        """The paper's channel count times `width`."""
+        return max(1, round(num_channels * self.width))

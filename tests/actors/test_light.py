@@ -1,0 +1,14 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+
+@pytest.mark.parametrize(
+    "module", ["raygan.actors.roles", "raygan.actors.wire", "raygan.cuts", "raygan.data", "raygan.config"]
+)
+def test_what_an_aggregator_or_a_planner_imports_brings_no_torch(module: str) -> None:
+    check = f"import sys, {module}; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", check], check=False).returncode == 0
