@@ -1,11 +1,11 @@
-"""The published genetic algorithm (arXiv 2507.12979): the cuts of every profile are genes, latency is fitness.
+"""The published genetic algorithm (arXiv 2507.12979): a profile's cuts are genes, latency is fitness.
 
 A generation: parents by tournament, crossover of each pair with a probability, mutation of each gene with a
 probability; the best individual so far always survives. The whole population is evaluated at once. An
 individual is a plan [C, 2]: for each class of equal devices, indices into the valid cuts of the two
-networks. (The published code, too, gives all clients of a profile the same cuts; a plan that splits a profile,
-which can be faster if there is no anchor, is out of reach.) Where memory forbids a pair, the discriminator's
-cut is drawn again from those that fit with the generator's.
+networks. (The published code, too, gives all clients of a profile the same cuts; a plan that splits a
+profile, which can be faster if there is no anchor, is out of reach.) Where memory forbids a pair, the
+discriminator's cut is drawn again from those that fit with the generator's.
 
 One addition: the first population, else random, contains the plans with the same cuts for everyone. In a
 fleet of many different devices the slowest one that keeps too much hides all other differences, so random
