@@ -12,6 +12,7 @@ from typing import Any
 import ray
 
 from raygan.actors.layout import Layout
+from raygan.config.loading import cluster_address
 from raygan.config.schema import Config
 from raygan.errors import ConfigError, InputError
 
@@ -92,9 +93,9 @@ def connection(layout: Layout, config: Config, namespace: str) -> Iterator[str |
 
 
 def _start(layout: Layout, config: Config, namespace: str) -> None:
-    address = config.ray.address or os.environ.get("RAY_ADDRESS")
+    address = cluster_address(config)
     common: dict[str, Any] = {"namespace": namespace, "log_to_driver": False, "logging_level": "error"}
-    if address and address != "local":
+    if address:
         try:
             _reach(address)
             ray.init(address, **common)

@@ -53,8 +53,10 @@ class HostPlan:
     def name(self) -> str:
         """What a person reads in the dashboard, such as `client-07 jetson_nano`."""
         ids = self.ids
-        label = f"client-{ids[0]:02d}" if len(ids) == 1 else f"clients-{ids[0]:02d}..{ids[-1]:02d}"
-        return f"{label} {self.profile}"
+        shown = [f"{number:02d}" for number in ids]
+        if len(ids) > 4:
+            shown = [*shown[:2], f"...{ids[-1]:02d}"]
+        return f"client{'s' if len(ids) > 1 else ''}-{','.join(shown)} {self.profile}"
 
 
 @dataclass(frozen=True)

@@ -21,18 +21,26 @@ class RayHandle:
 
     def __init__(self, name: str, actor: Any) -> None:
         self.name, self.actor = name, actor
+        self._methods: dict[tuple[str, int], Any] = {}
 
     def call(self, method: str, *args: Any) -> ray.ObjectRef:
         """Submits a method that returns one record."""
-        return getattr(self.actor, method).options(name=f"{method} ({self.name})").remote(list(args))
+        return self._method(method, 1).remote(list(args))
 
     def call_many(self, method: str, num_returns: int, *args: Any) -> list[ray.ObjectRef]:
         """Submits a method that returns `num_returns` records."""
-        options = {"name": f"{method} ({self.name})", "num_returns": num_returns}
-        references = getattr(self.actor, method).options(**options).remote(list(args))
+        references = self._method(method, num_returns).remote(list(args))
         if num_returns == 0:
             return []
         return [references] if num_returns == 1 else references
+
+    def _method(self, method: str, num_returns: int) -> Any:
+        """The actor's method under a name that the dashboard shows; made once, since making it costs a call."""
+        key = (method, num_returns)
+        if key not in self._methods:
+            options = {"name": f"{method} ({self.name})", "num_returns": num_returns}
+            self._methods[key] = getattr(self.actor, method).options(**options)
+        return self._methods[key]
 
 
 class RayGroup:

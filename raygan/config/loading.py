@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,12 @@ def absolute_paths(config: Config) -> Config:
         for kind, value in [domain.source]
     )
     return config.model_copy(update={"data": config.data.model_copy(update={"domains": domains})})
+
+
+def cluster_address(config: Config) -> str | None:
+    """Address of the Ray cluster to join; None: a Ray of our own on this machine."""
+    address = config.ray.address or os.environ.get("RAY_ADDRESS")
+    return None if address in (None, "", "local") else address
 
 
 def make_config(settings: Mapping[str, Any]) -> Config:

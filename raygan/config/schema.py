@@ -117,7 +117,7 @@ class ModelConfig(Section):
 class TrainingConfig(Section):
     """The loop."""
 
-    rounds: Count = 6
+    rounds: Count = 8
     """Rounds; a round is `local_epochs` of steps, then clustering, weighting and aggregation."""
     local_epochs: Count = 1
     """Passes over a client's images in a round (E)."""
@@ -233,7 +233,7 @@ class RayConfig(Section):
     address: str | None = None
     """Ray cluster to join (`auto`, `ray://...`, `host:port`); None: `RAY_ADDRESS` if set, else a local Ray is started."""
     clients_per_actor: Literal["auto"] | Count = "auto"
-    """Clients that share a profile and its cuts hosted by one actor; `auto`: one each while they fit the cores."""
+    """Clients (of one profile and cuts) in one actor; `auto`: 1 on a cluster, on one machine as its cores allow."""
     step_deadline_s: Positive | None = None
     """Seconds that the body waits for a client in each pass of a step; None: until it comes or its actor dies."""
     steps_ahead: Count = 2

@@ -5,19 +5,18 @@ Everything that a user can get wrong is found here, before any actor starts.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 
 from raygan import cuts
 from raygan.actors.layout import ClientPlan, Layout, host_clients
+from raygan.config.loading import cluster_address
 from raygan.config.schema import Config
 from raygan.data import CommonShape, client_slices, common_shape, describe_domain, holdings
 from raygan.data.holdings import Holding
 from raygan.messages import NetworkName
 from raygan.nn.network import build_networks, network_spec
 from raygan.training.cutting import choose_cuts, measure
-
-CLIENTS_APIECE = 16
-"""`clients_per_actor: auto`: up to so many clients have an actor each; more share actors."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +74,9 @@ def deal_profiles(config: Config) -> list[str]:
 
 
 def clients_per_actor(config: Config) -> int:
-    """Clients in one actor at most."""
+    """Clients in one actor at most. `auto`: on a cluster one, since a site has its own machine; on this machine
+    so many that there are no more actors than cores, because more of them only cost memory and messages."""
     asked = config.ray.clients_per_actor
-    return max(1, -(-config.num_clients // CLIENTS_APIECE)) if asked == "auto" else asked
+    if asked != "auto":
+        return asked
+    return 1 if cluster_address(config) else -(-config.num_clients // (os.cpu_count() or 1))
