@@ -1,0 +1,45 @@
+"""The README's commands, options and paths exist."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from typer.main import get_command
+
+from raygan.cli.app import app
+from raygan.config.loading import read_config
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"```(?:sh|console)\n(.*?)```", README, flags=re.DOTALL)
+LINES = [line.removeprefix("$ ") for block in BLOCKS for line in block.splitlines()]
+COMMANDS = [line for line in LINES if re.match(r"(\.venv/bin/)?raygan ", line)]
+
+
+def test_the_first_two_commands_set_up_and_run() -> None:
+    first, second = LINES[:2]
+    assert first.endswith(".venv/bin/raygan train")
+    assert second in (ROOT / ".ci" / "run").read_text(encoding="utf-8"), "CI runs the README's test command"
+
+
+@pytest.mark.parametrize("line", COMMANDS)
+def test_commands_and_their_options_exist(line: str) -> None:
+    _, name, *arguments = shlex.split(line, comments=True)
+    command = get_command(app).commands[name]  # type: ignore[attr-defined]
+    known = {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
+    used = {argument.split("=")[0] for argument in arguments if argument.startswith("--")}
+    assert used <= known, f"unknown options: {used - known}"
+
+
+@pytest.mark.parametrize("line", [line for line in COMMANDS if "--set" in line])
+def test_overrides_are_configuration_keys(line: str) -> None:
+    arguments = shlex.split(line, comments=True)
+    read_config(None, [value for flag, value in zip(arguments, arguments[1:], strict=False) if flag == "--set"])
+
+
+@pytest.mark.parametrize("path", sorted(set(re.findall(r"`((?:raygan|tests|tune_configs)/[\w./]*)`", README))))
+def test_paths_exist(path: str) -> None:
+    assert (ROOT / path).exists()
