@@ -53,9 +53,26 @@ def train(
         train_and_show(settings, out, in_process)
 
 
-@app.callback()
-def _commands() -> None:
-    """Keeps `train` a command of its own while it is the only one."""
+@app.command()
+def cuts(
+    config: ConfigFile = None,
+    overrides: Overrides = None,
+    solver: Annotated[Optional[str], typer.Option(help="exact, ga or fixed; as --set cuts.solver.")] = None,  # noqa: UP045
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document, nothing else.")] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Timeline (PNG). Default: cuts.png here; with --json none."),
+    ] = None,
+) -> None:
+    """Choose where each device's networks are cut, prove it, and compare; trains nothing."""
+    from raygan.cli.cuts import print_study, show_study
+    from raygan.config.loading import read_config
+
+    settings = read_config(config, [*(overrides or []), *([f"cuts.solver={solver}"] if solver else [])])
+    if as_json:
+        print_study(settings, out)
+    else:
+        show_study(settings, out or Path("cuts.png"))
 
 
 def main() -> None:

@@ -7,6 +7,10 @@ of devices, two programs are solved, else one. The solver works in floating poin
 
 from __future__ import annotations
 
+import ctypes
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -89,13 +93,34 @@ def run(program: Program, limit_s: float, relaxed: bool) -> tuple[float, Floats 
     """Solve a program: (lower bound on its optimum, 0 if none is known; values of the variables if found)."""
     if limit_s == 0:
         return 0.0, None
-    result = milp(
-        np.array(program.cost),
-        integrality=np.array(program.whole, dtype=np.int64) * (not relaxed),
-        bounds=Bounds(0.0, np.array(program.upper)),
-        constraints=LinearConstraint(program.matrix(), lb=np.array(program.least)),
-        options={"time_limit": limit_s, "mip_rel_gap": SOLVER_GAP},
-    )
+    with _quiet():
+        result = milp(
+            np.array(program.cost),
+            integrality=np.array(program.whole, dtype=np.int64) * (not relaxed),
+            bounds=Bounds(0.0, np.array(program.upper)),
+            constraints=LinearConstraint(program.matrix(), lb=np.array(program.least)),
+            options={"time_limit": limit_s, "mip_rel_gap": SOLVER_GAP},
+        )
     proven = result.fun if relaxed and result.status == 0 else result.get("mip_dual_bound")
     bound = -np.inf if proven is None else float(proven)
     return (max(0.0, bound) if np.isfinite(bound) else 0.0), result.x
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Within it, what C code prints is lost: some releases of HiGHS print a line of debugging on standard
+    output whatever they are told, which would be in the way of `--json`."""
+    try:
+        kept = os.dup(1)
+    except OSError:  # no standard output
+        yield
+        return
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.close(nowhere)
+    try:
+        yield
+    finally:
+        ctypes.CDLL(None).fflush(None)  # into a pipe, C writes late
+        os.dup2(kept, 1)
+        os.close(kept)

@@ -17,6 +17,7 @@ from raygan.cuts.cut import Anchor, Cuts
 from raygan.cuts.exact import PROOF_GAP, solve
 from raygan.cuts.genetic import evolve
 from raygan.cuts.latency import Ints
+from raygan.cuts.overlap import overlapped_seconds
 from raygan.cuts.problem import Problem, problem
 from raygan.errors import CutError
 
@@ -55,16 +56,29 @@ class Plan:
         """Every phase, client and block: when it computes, sends, waits, and for whom."""
         return breakdown(self.problem, self.problem.choice_of(self.cuts))
 
+    @cached_property
+    def overlapped_s(self) -> float:
+        """Predicted seconds from step to step of a run, where nobody waits between passes (`overlap`)."""
+        return overlapped_seconds(self.problem, self.problem.choice_of(self.cuts))
+
+    def client_json(self, client: int) -> dict[str, Any]:
+        """One client: its device, its cuts, and its seconds of an iteration by activity."""
+        generator, discriminator = self.cuts[client]
+        return {
+            "client": client,
+            "device": self.problem.clients[client].name,
+            "generator": list(generator),
+            "discriminator": list(discriminator),
+            "seconds": self.breakdown.client_seconds(client),
+        }
+
     def to_json(self) -> dict[str, Any]:
         """The plan as plain lists, numbers and strings (a run's `cuts.json`)."""
-        devices = self.problem.clients
-        clients = [
-            {"device": device.name, "generator": list(generator), "discriminator": list(discriminator)}
-            for device, (generator, discriminator) in zip(devices, self.cuts, strict=True)
-        ]
+        clients = [self.client_json(client) for client in range(len(self.cuts))]
         return {
             "solver": self.solver,
             "latency_s": self.latency_s,
+            "overlapped_s": self.overlapped_s,
             "parts": dict(self.parts),
             "lower_bound_s": self.lower_bound_s,
             "gap": self.gap,

@@ -10,9 +10,11 @@ from dataclasses import dataclass, replace
 
 from raygan.config.schema import Config, ProfileCut
 from raygan.cuts import NetworkCost, Plan, Study, plan_config, plan_study
+from raygan.data import common_shape, describe_domain
 from raygan.errors import ConfigError
 from raygan.nn.blocks import Networks
 from raygan.nn.cost import BlockCosts, network_costs
+from raygan.nn.network import build_networks, network_spec
 from raygan.nn.spec import NetworkSpec
 from raygan.nn.split import check_cut
 
@@ -57,6 +59,18 @@ def study_cuts(config: Config, costs: Costs) -> Study:
     return plan_study(
         config, generator=costs.generator, discriminator=costs.discriminator, anchor=costs.anchor
     )
+
+
+def study_config(config: Config) -> Study:
+    """As `study_cuts`, with the costs of the networks that the configuration describes.
+
+    Raises:
+        InputError: data, networks or cuts that cannot be used.
+    """
+    infos = [describe_domain(domain, config.data) for domain in config.data.domains]
+    shape = common_shape(config.model, infos)
+    spec = network_spec(config.model, shape.channels, shape.num_classes)
+    return study_cuts(config, measure(config, build_networks(spec, config.model.blocks, config.seed), spec))
 
 
 def check_fixed(config: Config, costs: Costs) -> None:
