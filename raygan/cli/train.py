@@ -12,6 +12,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 from rich.table import Table
 
 from raygan.actors.cluster import demands
+from raygan.cli.cuts import latency_line
 from raygan.config import Config
 from raygan.training.listener import Listener
 from raygan.training.plan import Plan, make_plan
@@ -138,6 +139,7 @@ def show_plan(config: Config) -> None:
     console.print(text, highlight=False, markup=False, soft_wrap=True)
     console.print(actors_table(plan))
     console.print(clients_table(plan))
+    console.print(latency_line(plan.cuts), highlight=False, soft_wrap=True)
 
 
 def actors_table(plan: Plan) -> Table:
