@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any
 from raygan.config import Config
 
 if TYPE_CHECKING:
-    from raygan.training import Run, train
+    from raygan.training import Run, resume, train
 
-__all__ = ["Config", "Run", "train"]
+__all__ = ["Config", "Run", "resume", "train"]
 __version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> Any:
-    """`train` and `Run` on first use: they bring torch along."""
-    if name in ("train", "Run"):
+    """`train`, `resume` and `Run` on first use: they bring torch along."""
+    if name in ("train", "resume", "Run"):
         from raygan import training
 
         return getattr(training, name)

@@ -88,6 +88,17 @@ class StepReport:
 
 
 @dataclass(frozen=True)
+class BodyReport:
+    """What the body tells of a step."""
+
+    step: StepId
+    seconds: Mapping[str, float]
+    """Seconds of work by pass and direction; waiting for clients is not in them."""
+    absent: tuple[int, ...]
+    """Hosts that were late or lost in some pass of the step."""
+
+
+@dataclass(frozen=True)
 class Assignment:
     """The outcome of clustering and weighting."""
 
@@ -121,14 +132,35 @@ class Written:
 
 
 @dataclass(frozen=True)
+class UsefulnessScores:
+    """What a CNN trained on generated images alone reaches on real test images, each from 0 to 1."""
+
+    images: int
+    """Generated images that it was trained on."""
+    accuracy: float
+    precision: float
+    recall: float
+    f1: float
+    false_positive_rate: float
+
+
+@dataclass(frozen=True)
 class DomainScores:
     """Scores of one cluster's generator in one domain."""
 
     domain_index: int
-    cluster: int
+    cluster: int | None
+    """None: the domain's real images, the mark for generated ones."""
     generation_score: float
     label_agreement: float
     num_images: int
+    """Images behind all of them but usefulness."""
+    classifier_fid: float | None = None
+    """None: torchmetrics is not installed."""
+    inception_fid: float | None = None
+    """None: not asked for, or Inception's weights are not at hand."""
+    usefulness: UsefulnessScores | None = None
+    """None: not asked for."""
 
 
 @dataclass(frozen=True)
@@ -140,6 +172,10 @@ class Evaluation:
     samples: tuple[str, ...]
     """Names of the picture files."""
     seconds: float
+    real: tuple[DomainScores, ...] = ()
+    """What each domain's real images score."""
+    faults: tuple[str, ...] = ()
+    """What could not be scored, and why."""
 
 
 @dataclass(frozen=True)
@@ -150,7 +186,7 @@ class Lost:
 
 
 BULK = (Activations, Gradients, State, BlockAverage)
-SMALL = (StepReport, Assignment, Inventory, Written, Evaluation, Lost)
+SMALL = (StepReport, BodyReport, Assignment, Inventory, Written, Evaluation, Lost)
 SMALL_BYTES = 64 * 1024
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -29,7 +30,9 @@ def test_the_first_two_commands_set_up_and_run() -> None:
 def test_commands_and_their_options_exist(line: str) -> None:
     _, name, *arguments = shlex.split(line, comments=True)
     command = get_command(app).commands[name]  # type: ignore[attr-defined]
-    known = {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
+    known = {
+        option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)
+    }
     used = {argument.split("=")[0] for argument in arguments if argument.startswith("--")}
     assert used <= known, f"unknown options: {used - known}"
 
@@ -37,9 +40,11 @@ def test_commands_and_their_options_exist(line: str) -> None:
 @pytest.mark.parametrize("line", [line for line in COMMANDS if "--set" in line])
 def test_overrides_are_configuration_keys(line: str) -> None:
     arguments = shlex.split(line, comments=True)
-    read_config(None, [value for flag, value in zip(arguments, arguments[1:], strict=False) if flag == "--set"])
+    read_config(None, [value for flag, value in pairwise(arguments) if flag == "--set"])
 
 
-@pytest.mark.parametrize("path", sorted(set(re.findall(r"`((?:raygan|tests|tune_configs)/[\w./]*)`", README))))
+@pytest.mark.parametrize(
+    "path", sorted(set(re.findall(r"`((?:raygan|tests|tune_configs)/[\w./]*)`", README)))
+)
 def test_paths_exist(path: str) -> None:
     assert (ROOT / path).exists()

@@ -5,16 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from raygan.federated.aggregation import BlockAverager
-from raygan.messages import BlockAverage, BlockKey, State, Written
-from raygan.storage import write_arrays
+from raygan.messages import BlockAverage, BlockKey, Lost, State, Written
+from raygan.storage import read_arrays, write_arrays
 
 
 class ClusterAggregator:
     """One cluster's aggregator; the body's average over all clients is one more."""
 
     def average(
-        self, blocks: Sequence[BlockKey], weights: Sequence[float], body: State, members: Iterable[State]
+        self,
+        blocks: Sequence[BlockKey],
+        weights: Sequence[float],
+        body: State,
+        members: Iterable[State | Lost],
     ) -> list[BlockAverage]:
         """theta_b(S) for each asked block b.
 
@@ -22,19 +28,44 @@ class ClusterAggregator:
             blocks: the blocks to return, in order.
             weights: w_k of each member; they sum to 1.
             body: the body's state, for the blocks that a member does not hold.
-            members: one state for each weight; taken one at a time.
+            members: one state for each weight; taken one at a time. The weight of one that is lost goes to
+                the others in proportion.
         """
         averager = BlockAverager(body)
         for state, weight in zip(members, weights, strict=True):
-            averager.add(state, weight)
+            if not isinstance(state, Lost):
+                averager.add(state, weight)
         averages = averager.average()
         return [BlockAverage(key, averages[key]) for key in blocks]
 
-    def save(self, path: str, averages: Sequence[BlockAverage]) -> Written:
-        """Writes a cluster's networks: `network.block.name` for every array."""
+    def save(self, path: str, averages: Sequence[BlockAverage | Lost]) -> Written | Lost:
+        """Writes a cluster's networks: `network.block.name` for every array; nothing if an average is lost."""
+        for average in averages:
+            if isinstance(average, Lost):
+                return average
         arrays = {
             f"{average.block[0]}.{average.block[1]}.{name}": array
             for average in averages
+            if isinstance(average, BlockAverage)
             for name, array in average.state.items()
         }
         return write_arrays(Path(path), arrays)
+
+
+def cluster_file(cluster: int) -> str:
+    """Name of a cluster's networks in a checkpoint."""
+    return f"cluster-{cluster}.safetensors"
+
+
+def generator_states(file: Path) -> dict[int, dict[str, np.ndarray]]:
+    """Block -> parameters and buffers of the generator in a cluster's file.
+
+    Raises:
+        RunError: the file is missing or damaged.
+    """
+    states: dict[int, dict[str, np.ndarray]] = {}
+    for name, array in read_arrays(file).items():
+        network, index, key = name.split(".", 2)
+        if network == "generator":
+            states.setdefault(int(index), {})[key] = array
+    return states

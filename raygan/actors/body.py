@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from raygan.actors.layout import Layout
+from raygan.actors.pace import Pacer
 from raygan.config.schema import Config
 from raygan.federated.clustering import cluster_clients
 from raygan.federated.weighting import kld_weights, member_kld
@@ -21,6 +22,7 @@ from raygan.messages import (
     Assignment,
     BlockAverage,
     BlockKey,
+    BodyReport,
     Gradients,
     Lost,
     NetworkName,
@@ -70,14 +72,18 @@ class SharedBody:
             name: adam(blocks.values(), training.lr, training.betas) for name, blocks in self._blocks.items()
         }
         self._stages = layout.stages
+        self._pacer = Pacer(layout.pace, "body")
+        self._faults: list[str] = []
         self._passes: dict[str, tuple[MergedPass, ...]] = {}
         self._maps: dict[int, deque[np.ndarray]] = {}
-        self.seconds: dict[str, float] = {}
+        self._seconds: dict[str, float] = {}
+        self._absent: set[int] = set()
 
     def begin_round(self, round_number: int) -> None:
         """Forgets the last round's anchor features."""
         self._maps = {}
-        self.seconds = {}
+        self._seconds, self._absent = {}, set()
+        self._faults = []
 
     def forward(
         self, step: StepId, pass_name: str, stage_index: int, messages: Sequence[Activations | Lost]
@@ -95,7 +101,7 @@ class SharedBody:
         stage = self._stages[kind.network][stage_index]
         if stage_index == 0:
             self._passes[pass_name] = self._begin(kind)
-        entering = _by_client(messages)
+        entering = self._arrived(stage.entering, messages)
         leaving = self._clients_of(stage.leaving)
         blocks = self._blocks[kind.network].values()
         outputs = []
@@ -107,6 +113,8 @@ class SharedBody:
                 with frozen(blocks):
                     outputs.append(merged.forward(stage.blocks, parts, leaving))
         self._keep_maps(pass_name)
+        rows = [merged.num_rows for merged in self._passes[pass_name]]
+        self._pacer.hold_body(kind.network, "forward", stage.blocks, rows, started)
         self._count(f"{pass_name} forward", started)
         return [Activations(step, arrays) for arrays in self._pack(stage.leaving, outputs)]
 
@@ -117,7 +125,8 @@ class SharedBody:
         started = time.perf_counter()
         kind = PASSES[pass_name]
         stage = self._stages[kind.network][stage_index]
-        received = _by_client(messages)
+        received = self._arrived(stage.leaving, messages)
+        rows = [merged.num_rows for merged in self._passes[pass_name]]
         outputs = []
         for lane, merged in enumerate(self._passes[pass_name]):
             parts = {client: torch.from_numpy(arrays[lane]) for client, arrays in received.items()}
@@ -126,8 +135,16 @@ class SharedBody:
         if stage_index == 0 and kind.trains and optimizer is not None:
             optimizer.step()
             optimizer.zero_grad()
+        self._pacer.hold_body(kind.network, "backward", stage.blocks, rows, started)
         self._count(f"{pass_name} backward", started)
         return [Gradients(step, arrays) for arrays in self._pack(stage.entering, outputs)]
+
+    def report(self, step: StepId) -> BodyReport:
+        """Ends a step: where its time went, and who was not there."""
+        self._faults += self._pacer.end_step(step)
+        report = BodyReport(step, self._seconds, tuple(sorted(self._absent)))
+        self._seconds, self._absent = {}, set()
+        return report
 
     def assign(self, round_number: int, num_samples: Mapping[int, int]) -> Assignment:
         """Clusters and weighs the clients by their anchor features of the round.
@@ -139,7 +156,8 @@ class SharedBody:
         maps = np.stack([np.mean(np.stack(self._maps[client]), axis=0) for client in clients])
         flat = maps.reshape(len(clients), maps.shape[1] if maps.ndim > 2 else 1, -1)
         counts = np.array([num_samples[client] for client in clients], dtype=np.float64)
-        return _assign(clients, flat, counts, self._config, round_number)
+        assigned = _assign(clients, flat, counts, self._config, round_number)
+        return replace(assigned, faults=(*assigned.faults, *self._faults))
 
     def state(self) -> State:
         """Parameters and buffers of the body's blocks."""
@@ -148,10 +166,15 @@ class SharedBody:
             blocks[key] = block_state(self._block(key))
         return State(0, blocks)
 
-    def load(self, averages: Sequence[BlockAverage]) -> None:
-        """Takes over the averages over all clients."""
+    def load(self, averages: Sequence[BlockAverage | Lost]) -> Lost | None:
+        """Takes over the averages over all clients: all of them, or none if one is lost."""
         for average in averages:
+            if isinstance(average, Lost):
+                return average
+        for average in averages:
+            assert isinstance(average, BlockAverage)
             load_block_state(self._block(average.block), dict(average.state))
+        return None
 
     def save(self, folder: str) -> Written:
         """Writes blocks and optimizers."""
@@ -197,13 +220,20 @@ class SharedBody:
             for host in hosts
         ]
 
+    def _arrived(
+        self, hosts: Sequence[int], messages: Sequence[Activations | Gradients | Lost]
+    ) -> dict[int, tuple[np.ndarray, ...]]:
+        """Client -> arrays of everybody whose message is there; notes who is absent."""
+        arrays: dict[int, tuple[np.ndarray, ...]] = {}
+        for host, message in zip(hosts, messages, strict=True):
+            if isinstance(message, Lost):
+                self._absent.add(host)
+            else:
+                arrays |= message.arrays
+        return arrays
+
     def _count(self, phase: str, started: float) -> None:
-        self.seconds[phase] = self.seconds.get(phase, 0.0) + time.perf_counter() - started
-
-
-def _by_client(messages: Sequence[Activations | Gradients | Lost]) -> dict[int, tuple[np.ndarray, ...]]:
-    arrived = [message.arrays for message in messages if not isinstance(message, Lost)]
-    return {client: arrays for part in arrived for client, arrays in part.items()}
+        self._seconds[phase] = self._seconds.get(phase, 0.0) + time.perf_counter() - started
 
 
 def _assign(

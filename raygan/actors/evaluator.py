@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from raygan import evaluation
+from raygan.actors.aggregator import cluster_file, generator_states
 from raygan.config.schema import DataConfig
-from raygan.data import CommonShape, train_set
-from raygan.data.source import domain_label
-from raygan.evaluation import DomainClassifier, generation_score, label_agreement, load_or_train, sample_grid
-from raygan.messages import BlockAverage, DomainScores, Evaluation
+from raygan.data import CommonShape, domain_names, forget_domains, test_set, train_set
+from raygan.errors import InputError
+from raygan.evaluation import RealDomain, Sample, sample_grid
+from raygan.messages import BlockAverage, DomainScores, Evaluation, Lost, UsefulnessScores
 from raygan.nn.network import build_networks, load_block_state, run_blocks
 from raygan.nn.spec import NetworkSpec
 from raygan.randomness import torch_seed
@@ -34,10 +39,16 @@ class EvaluatorPlan:
     blocks: str | None
     seed: int
     num_images: int
-    samples: str
-    """Folder of the pictures."""
+    samples: str | None
+    """Folder of the pictures; None: draw none."""
     cache: str | None
     """Folder of trained classifiers."""
+    last_round: int | None = None
+    """The round (from 0) that gets usefulness and Inception's FID as well; None: every round does."""
+    usefulness_images: int | None = None
+    """Generated images for usefulness; None: no usefulness."""
+    inception_fid: bool = False
+    """Whether to compute Inception's FID where it is at hand."""
 
 
 @dataclass(frozen=True)
@@ -46,13 +57,25 @@ class ClusterTask:
 
     cluster: int
     domains: tuple[int, ...]
+    file: str | None = None
+    """The cluster's networks in the round's checkpoint: read where an average was lost with its aggregator."""
 
 
-@dataclass(frozen=True)
-class _Domain:
-    name: str
-    classes: tuple[str, ...]
-    classifier: DomainClassifier
+def cluster_tasks(
+    cluster: Mapping[int, int], domains: Mapping[int, int], folder: Path | None = None
+) -> list[ClusterTask]:
+    """The clusters in order, each with the domains of its members.
+
+    Args:
+        cluster: client -> cluster.
+        domains: client -> index of its domain.
+        folder: the round's checkpoint; None: not needed.
+    """
+    held: dict[int, set[int]] = {}
+    for client, number in cluster.items():
+        held.setdefault(number, set()).add(domains[client])
+    files = {number: str(folder / cluster_file(number)) if folder else None for number in held}
+    return [ClusterTask(number, tuple(sorted(held[number])), files[number]) for number in sorted(held)]
 
 
 class Evaluator:
@@ -60,70 +83,123 @@ class Evaluator:
 
     def __init__(self, plan: EvaluatorPlan) -> None:
         self._plan = plan
-        self._domains: dict[int, _Domain] = {}
+        self._names = domain_names(plan.data)
+        self._classes: list[tuple[str, ...]] = []
+        self._told: set[str] = set()
 
     def evaluate(
-        self, round_number: int, tasks: Sequence[ClusterTask], generators: Sequence[Sequence[BlockAverage]]
+        self,
+        round_number: int,
+        tasks: Sequence[ClusterTask],
+        generators: Sequence[Sequence[BlockAverage | Lost]],
     ) -> Evaluation:
         """Scores and pictures of one round.
 
         Args:
+            round_number: from 0; the scores' seed follows from it.
             tasks: the clusters.
             generators: for each of them all blocks of its averaged generator.
         """
         started = time.perf_counter()
-        scores, pictures = [], []
-        for task, blocks in zip(tasks, generators, strict=True):
-            sample = self._sampler(blocks, round_number)
-            scores += [self._score(task.cluster, index, sample) for index in task.domains]
-            pictures.append(self._draw(round_number, task, sample))
-        return Evaluation(round_number, tuple(scores), tuple(pictures), time.perf_counter() - started)
+        scores: list[DomainScores] = []
+        pictures: list[str] = []
+        faults: list[str] = []
+        with self._collecting(faults):
+            for task, blocks in zip(tasks, generators, strict=True):
+                try:
+                    sample = self._sampler(task, blocks)
+                    scores += [
+                        self._score(task.cluster, index, sample, round_number) for index in task.domains
+                    ]
+                    pictures += self._draw(round_number, task, sample)
+                except InputError as error:  # a generator that has diverged: a finding, not the run's end
+                    faults.append(f"round {round_number + 1}, cluster {task.cluster} is not scored: {error}")
+            real = self._real
+        seconds = time.perf_counter() - started
+        return Evaluation(round_number, tuple(scores), tuple(pictures), seconds, real, tuple(faults))
 
     def prepare(self) -> None:
         """Trains the classifiers of all domains, so that the first round's scores do not wait for them."""
-        for index in range(len(self._plan.data.domains)):
-            self._domain(index)
+        assert self._judge
 
-    def _domain(self, index: int) -> _Domain:
-        if index not in self._domains:
-            domain, plan = self._plan.data.domains[index], self._plan
-            real = train_set(domain, plan.data, plan.shape)
-            classifier = load_or_train(plan.cache, real.images, real.labels, len(real.classes))
-            self._domains[index] = _Domain(domain_label(domain), real.classes, classifier)
-        return self._domains[index]
+    @cached_property
+    def _judge(self) -> evaluation.Evaluator:
+        plan, domains = self._plan, []
+        self._classes = []
+        for name, domain in zip(self._names, plan.data.domains, strict=True):
+            train, test = train_set(domain, plan.data, plan.shape), test_set(domain, plan.data, plan.shape)
+            parts = train.images, train.labels, test.images, test.labels
+            domains.append(RealDomain(name, *parts, len(train.classes)))
+            self._classes.append(train.classes)
+        forget_domains()
+        return evaluation.Evaluator.create(domains, plan.cache)
 
-    def _sampler(self, blocks: Sequence[BlockAverage], round_number: int) -> Callable[[Tensor], Tensor]:
+    @cached_property
+    def _real(self) -> tuple[DomainScores, ...]:
+        scores = (self._judge.score_real(name) for name in self._names)
+        return tuple(_record(index, None, score) for index, score in enumerate(scores))
+
+    def _sampler(self, task: ClusterTask, blocks: Sequence[BlockAverage | Lost]) -> Sample:
         plan = self._plan
-        generator = load_generator(
-            plan.spec, plan.blocks, {average.block[1]: average.state for average in blocks}
-        )
-        latent = torch.Generator().manual_seed(torch_seed(plan.seed, "evaluation", round_number))
-        return lambda labels: sample_images(generator, plan.spec, labels, latent)
+        states: Mapping[int, Mapping[str, np.ndarray]]
+        states = {a.block[1]: a.state for a in blocks if not isinstance(a, Lost)}
+        if len(states) < len(blocks):
+            assert task.file is not None, "a lost average can only be read from its checkpoint"
+            states = generator_states(Path(task.file))
+        generator = load_generator(plan.spec, plan.blocks, states)
+        return lambda labels: sample_images(generator, plan.spec, labels, torch.default_generator)
 
-    def _score(self, cluster: int, index: int, sample: Callable[[Tensor], Tensor]) -> DomainScores:
-        domain = self._domain(index)
-        labels = torch.arange(self._plan.num_images) % len(domain.classes)
-        parts = [domain.classifier.probabilities(sample(part)) for part in labels.split(BATCH)]
-        probabilities = np.concatenate(parts)
-        return DomainScores(
-            domain_index=index,
-            cluster=cluster,
-            generation_score=generation_score(probabilities),
-            label_agreement=label_agreement(probabilities, labels.numpy()),
-            num_images=len(labels),
+    def _score(self, cluster: int, index: int, sample: Sample, round_number: int) -> DomainScores:
+        plan = self._plan
+        last = plan.last_round is None or round_number == plan.last_round
+        scores = self._judge.score(
+            self._names[index],
+            sample,
+            plan.num_images,
+            seed=torch_seed(plan.seed, "evaluation", round_number),
+            usefulness_images=plan.usefulness_images if last else None,
+            with_inception=plan.inception_fid and last,
         )
+        return _record(index, cluster, scores)
 
-    def _draw(self, round_number: int, task: ClusterTask, sample: Callable[[Tensor], Tensor]) -> str:
-        domains = [self._domain(index) for index in task.domains]
-        classes = domains[0].classes if len(domains) == 1 else None
-        num_classes = max(len(domain.classes) for domain in domains)
+    def _draw(self, round_number: int, task: ClusterTask, sample: Callable[[Tensor], Tensor]) -> list[str]:
+        if self._plan.samples is None:
+            return []
+        classes = self._classes[task.domains[0]] if len(task.domains) == 1 else None
+        num_classes = max(len(self._classes[index]) for index in task.domains)
         labels = torch.arange(num_classes).repeat_interleave(SAMPLES_PER_CLASS)
         name = f"round-{round_number + 1:04d}-cluster-{task.cluster}.png"
-        title = f"round {round_number + 1}, cluster {task.cluster}: {', '.join(domain.name for domain in domains)}"
-        sample_grid(
-            sample(labels), labels, Path(self._plan.samples) / name, classes, title, SAMPLES_PER_CLASS
-        )
-        return name
+        names = ", ".join(self._names[index] for index in task.domains)
+        title = f"round {round_number + 1}, cluster {task.cluster}: {names}"
+        with torch.random.fork_rng(devices=[]):
+            # The same z in every round: the pictures of a cluster show one sample growing up.
+            torch.default_generator.manual_seed(torch_seed(self._plan.seed, "pictures"))
+            images = sample(labels)
+        sample_grid(images, labels, Path(self._plan.samples) / name, classes, title, SAMPLES_PER_CLASS)
+        return [name]
+
+    @contextmanager
+    def _collecting(self, faults: list[str]) -> Iterator[None]:
+        """Warnings become faults of the record, each once in a run: nobody reads an actor's standard error."""
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", UserWarning)
+            yield
+        texts = dict.fromkeys(str(entry.message) for entry in caught if entry.category is UserWarning)
+        faults += [text for text in texts if text not in self._told]
+        self._told |= set(texts)
+
+
+def _record(index: int, cluster: int | None, scores: evaluation.DomainScores) -> DomainScores:
+    return DomainScores(
+        domain_index=index,
+        cluster=cluster,
+        generation_score=scores.generation_score,
+        label_agreement=scores.label_agreement,
+        num_images=scores.images,
+        classifier_fid=scores.fid,
+        inception_fid=scores.inception_fid,
+        usefulness=UsefulnessScores(**asdict(scores.usefulness)) if scores.usefulness else None,
+    )
 
 
 def load_generator(

@@ -42,6 +42,24 @@ class Group(Protocol):
     def aggregators(self, count: int) -> Sequence[Handle]:
         """The aggregators of `count` clusters; those that are missing are started."""
 
+    def restart_host(self, host: int) -> None:
+        """A new client host in the place of a lost one; it has lost its state."""
+
+    def restart_body(self) -> None:
+        """A new body in the place of a lost one; it has lost its state."""
+
+    def restart_evaluator(self) -> None:
+        """A new evaluator in the place of a lost one."""
+
+    def restart_aggregators(self) -> None:
+        """New aggregators in the place of the lost ones."""
+
+    def set_aside(self, host: int) -> None:
+        """Ends a client host for good: it is no longer in `hosts`."""
+
+    def alive(self, handle: Any) -> bool:
+        """Whether a role answers."""
+
     def fetch(self, references: Sequence[Reference], timeout_s: float | None = None) -> list[Any]:
         """The small records behind references, in order; `Lost` where one is late or its actor died."""
 

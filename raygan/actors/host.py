@@ -8,6 +8,7 @@ from pathlib import Path
 
 from raygan.actors.client import Arrays, Client, NonFiniteLossError
 from raygan.actors.layout import HostPlan, Layout
+from raygan.actors.pace import Pacer
 from raygan.config.schema import Config
 from raygan.messages import (
     Activations,
@@ -38,6 +39,7 @@ class ClientHost:
         self.plan = plan
         self._clients = {client.client: self._build(client, layout, config) for client in plan.clients}
         self._active: dict[int, Client] = {}
+        self._pacer = Pacer(layout.pace, plan.name)
         self._reset_counts()
 
     @staticmethod
@@ -83,6 +85,7 @@ class ClientHost:
     def update_generator(self, step: StepId, message: FromBody) -> StepReport:
         """G heads' updates; ends the step."""
         self._each("update_generator", Client.update_generator, message)
+        self._faults += self._pacer.end_step(step)
         return StepReport(
             step=step,
             discriminator_loss={number: client.losses[0] for number, client in self._active.items()},
@@ -98,11 +101,16 @@ class ClientHost:
         """Heads and tails of each client, in the order of their numbers."""
         return [client.state() for client in self._clients.values()]
 
-    def load(self, averages: Mapping[int, Sequence[BlockAverage]]) -> None:
-        """Each client takes over its cluster's averages of the blocks that it holds."""
+    def load(self, averages: Mapping[int, Sequence[BlockAverage | Lost]]) -> Lost | None:
+        """Each client takes over its cluster's averages of the blocks that it holds: all, or none if one is lost."""
+        for average in (average for blocks in averages.values() for average in blocks):
+            if isinstance(average, Lost):
+                return average
         for number, blocks in averages.items():
             for average in blocks:
+                assert isinstance(average, BlockAverage)
                 self._clients[number].load(average.block, average.state)
+        return None
 
     def save(self, folder: str) -> list[Written]:
         """Each client writes its own file: heads, tails, optimizers."""
@@ -143,6 +151,7 @@ class ClientHost:
                 sent[number] = out
         self._sent += num_bytes(sent)
         self._received += num_bytes(received)
+        self._pacer.hold_client(phase, started, {n: client.num_images for n, client in self._active.items()})
         self._seconds[phase] = time.perf_counter() - started
         return sent
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
+from raygan.actors.pace import Pace
 from raygan.data import ClientSlice
 from raygan.messages import BlockKey, NetworkName
 from raygan.nn.spec import NetworkSpec
@@ -67,6 +68,8 @@ class Layout:
     spec: NetworkSpec
     num_blocks: dict[NetworkName, int]
     anchors: dict[NetworkName, int]
+    pace: Pace | None = None
+    """How long everybody is to take; None: as long as they need."""
 
     @cached_property
     def clients(self) -> tuple[ClientPlan, ...]:

@@ -12,6 +12,7 @@ from raygan.actors.body import SharedBody
 from raygan.actors.evaluator import Evaluator, EvaluatorPlan
 from raygan.actors.host import ClientHost
 from raygan.actors.layout import Layout
+from raygan.actors.pace import refuse_emulation
 from raygan.config.schema import Config
 from raygan.messages import checked
 
@@ -44,12 +45,12 @@ class LocalGroup:
 
     def __init__(self, layout: Layout, config: Config, evaluator: EvaluatorPlan) -> None:
         self._threads_before = torch.get_num_threads()
-        ray = config.ray
-        self.hosts = {
-            plan.host: LocalHandle(plan.name, ClientHost(plan, layout, config), ray.client_threads)
-            for plan in layout.hosts
-        }
-        self.body = LocalHandle("body", SharedBody(layout, config), ray.body_threads)
+        refuse_emulation(layout.pace)
+        self._layout, self._config = layout, config
+        self.hosts: dict[int, LocalHandle] = {}
+        for plan in layout.hosts:
+            self.restart_host(plan.host)
+        self.restart_body()
         self._make_evaluator: Callable[[], Evaluator] = lambda: Evaluator(evaluator)
         self._evaluator: LocalHandle | None = None
 
@@ -64,6 +65,31 @@ class LocalGroup:
     def aggregators(self, count: int) -> list[LocalHandle]:
         """One aggregator a cluster."""
         return [LocalHandle(f"aggregator-{number}", ClusterAggregator(), 1) for number in range(count)]
+
+    def restart_host(self, host: int) -> None:
+        """A new host."""
+        plan, threads = self._layout.hosts[host], self._config.ray.client_threads
+        self.hosts[host] = LocalHandle(plan.name, ClientHost(plan, self._layout, self._config), threads)
+
+    def restart_body(self) -> None:
+        """A new body."""
+        threads = self._config.ray.body_threads
+        self.body = LocalHandle("body", SharedBody(self._layout, self._config), threads)
+
+    def restart_evaluator(self) -> None:
+        """A new evaluator, when it is next needed."""
+        self._evaluator = None
+
+    def restart_aggregators(self) -> None:
+        """Nothing: every round has new ones."""
+
+    def set_aside(self, host: int) -> None:
+        """Ends a host."""
+        del self.hosts[host]
+
+    def alive(self, handle: LocalHandle) -> bool:
+        """Always: they live and die with this process."""
+        return True
 
     def fetch(self, references: Sequence[Any], timeout_s: float | None = None) -> list[Any]:
         """The references themselves: they are the values."""

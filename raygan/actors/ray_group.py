@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import ray
+from ray.exceptions import ActorDiedError, RayTaskError
 
 from raygan.actors import roles
 from raygan.actors.cluster import WORKER_ENVIRONMENT, ActorDemand, demands
@@ -14,6 +15,11 @@ from raygan.actors.evaluator import EvaluatorPlan
 from raygan.actors.layout import Layout
 from raygan.actors.wire import gather
 from raygan.config.schema import Config
+from raygan.errors import InputError
+from raygan.messages import Lost
+
+ANSWER_SECONDS = 30.0
+"""An actor that does not answer within this is taken for lost."""
 
 
 class RayHandle:
@@ -47,17 +53,17 @@ class RayGroup:
     """All roles as actors. Build it inside `cluster.connection`."""
 
     def __init__(self, layout: Layout, config: Config, evaluator: EvaluatorPlan) -> None:
+        self._layout, self._config, self._evaluator_plan = layout, config, evaluator
         self._started: list[RayHandle] = []
         self._aggregators: list[RayHandle] = []
-        wanted = demands(layout, config)
+        self._num_started: dict[str, int] = {}
+        self.hosts: dict[int, RayHandle] = {}
         try:
-            self.body = self._start(roles.Body, wanted["body"][0], layout, config)
-            self.hosts = {
-                plan.host: self._start(roles.Client, demand, plan, layout, config)
-                for plan, demand in zip(layout.hosts, wanted["client"], strict=True)
-            }
-            self.evaluator = self._start(roles.Evaluator, wanted["evaluator"][0], evaluator)
-            ray.get([handle.call("ready") for handle in self._started])
+            self.restart_body()
+            for plan in layout.hosts:
+                self.restart_host(plan.host)
+            self.restart_evaluator()
+            self._await(self._started)
             self.aggregators(2)  # they start while the first round runs
         except BaseException:
             self.close()
@@ -70,6 +76,41 @@ class RayGroup:
             self._aggregators.append(self._start(roles.Aggregator, demand, demand.name))
         return self._aggregators[:count]
 
+    def restart_host(self, host: int) -> None:
+        """Starts a client actor, in the place of the one before if there was one."""
+        demand = demands(self._layout, self._config)["client"][host]
+        plan = self._layout.hosts[host]
+        self.hosts[host] = self._replace(
+            self.hosts.get(host), roles.Client, demand, plan, self._layout, self._config
+        )
+
+    def restart_body(self) -> None:
+        """Starts the body, in the place of the one before if there was one."""
+        demand = demands(self._layout, self._config)["body"][0]
+        self.body = self._replace(getattr(self, "body", None), roles.Body, demand, self._layout, self._config)
+
+    def restart_evaluator(self) -> None:
+        """Starts the evaluator, in the place of the one before if there was one."""
+        demand = demands(self._layout, self._config)["evaluator"][0]
+        before = getattr(self, "evaluator", None)
+        self.evaluator = self._replace(before, roles.Evaluator, demand, self._evaluator_plan)
+
+    def restart_aggregators(self) -> None:
+        """Ends the aggregators that are lost; new ones start when they are asked for."""
+        for handle in list(self._aggregators):
+            if not self.alive(handle):
+                self._end(handle)
+                self._aggregators.remove(handle)
+
+    def set_aside(self, host: int) -> None:
+        """Ends a client actor for good."""
+        self._end(self.hosts.pop(host))
+
+    def alive(self, handle: RayHandle) -> bool:
+        """Whether the actor answers."""
+        (answer,) = gather([handle.call("ready")], ANSWER_SECONDS)
+        return not isinstance(answer, Lost)
+
     def fetch(self, references: Sequence[ray.ObjectRef], timeout_s: float | None = None) -> list[Any]:
         """The small records behind references; `Lost` where one is late or its actor died."""
         return gather(references, timeout_s)
@@ -80,15 +121,35 @@ class RayGroup:
 
     def close(self) -> None:
         """Ends every actor."""
-        for handle in self._started:
-            ray.kill(handle.actor)
-        self._started.clear()
+        for handle in list(self._started):
+            self._end(handle)
+
+    def _await(self, handles: Sequence[RayHandle]) -> None:
+        """Returns when the actors are built; what a user can mend in one is raised as what it is."""
+        try:
+            ray.get([handle.call("ready") for handle in handles])
+        except ActorDiedError as error:
+            cause = error.__cause__ or error.cause if hasattr(error, "cause") else error.__cause__
+            if isinstance(cause, RayTaskError) and isinstance(cause.cause, InputError):
+                raise cause.cause from None
+            raise
+
+    def _replace(self, before: RayHandle | None, role: type, demand: ActorDemand, *args: Any) -> RayHandle:
+        if before is not None:
+            self._end(before)
+        return self._start(role, demand, *args)
+
+    def _end(self, handle: RayHandle) -> None:
+        ray.kill(handle.actor)
+        self._started.remove(handle)
 
     def _start(self, role: type, demand: ActorDemand, *args: Any) -> RayHandle:
         environment = (
             {"env_vars": WORKER_ENVIRONMENT} if os.environ.get("OMP_WAIT_POLICY") != "PASSIVE" else None
         )
-        options = {**demand.options(), "max_concurrency": 1}
+        number = self._num_started[demand.name] = self._num_started.get(demand.name, 0) + 1
+        name = demand.name if number == 1 else f"{demand.name} (start {number})"
+        options = {**demand.options(), "name": name, "max_concurrency": 1}
         if environment:
             options["runtime_env"] = environment
         handle = RayHandle(demand.name, ray.remote(role).options(**options).remote(*args))

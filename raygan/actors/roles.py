@@ -75,7 +75,7 @@ class Client(Role):
         self._plain = ClientHost(plan, layout, config)
 
 
-@exposing("begin_round", "forward", "backward", "assign", "state", "load", "save", "restore")
+@exposing("begin_round", "forward", "backward", "report", "assign", "state", "load", "save", "restore")
 class Body(Role):
     """The shared body."""
 
@@ -106,7 +106,7 @@ class Aggregator(Role):
         body: Any,
         members: Sequence[ray.ObjectRef],
     ) -> list[BlockAverage]:
-        states = (_required(gather([member])[0]) for member in members)
+        states = (gather([member])[0] for member in members)
         shipped = [ship(a) for a in self._plain.average(blocks, weights, _required(body), states)]
         return shipped[0] if len(shipped) == 1 else shipped
 

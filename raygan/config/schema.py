@@ -249,8 +249,13 @@ class EvaluationConfig(Section):
 
     every: Count = 1
     """Score after every n-th round (and after the last)."""
-    images: Count = 5000
+    images: Annotated[int, Field(ge=2)] = 5000
     """Generated images a domain for the scores."""
+    usefulness_images: Annotated[int, Field(ge=2)] | None = None
+    """Generated images a domain on which a CNN is trained after the last round, to be tested on real images
+    (the paper: 30000); None: no usefulness."""
+    inception_fid: bool = False
+    """After the last round, also the usual FID, where torch-fidelity and its Inception weights are at hand."""
 
 
 class Config(Section):

@@ -19,6 +19,7 @@ from raygan.data.source import (
     DomainInfo,
     describe_domain,
     domain_label,
+    domain_names,
     load_domain,
     outline_domain,
 )
@@ -37,6 +38,7 @@ __all__ = [
     "deal",
     "describe_domain",
     "domain_label",
+    "domain_names",
     "forget_domains",
     "holdings",
     "load_client",

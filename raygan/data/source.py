@@ -51,6 +51,19 @@ def domain_label(domain: DomainConfig) -> str:
     return Path(value).stem if kind in FILE_KINDS else value
 
 
+def domain_names(data: DataConfig) -> list[str]:
+    """A name for each domain, all different: its label, numbered where domains share one (`mnist`, `mnist-2`)."""
+    labels = [domain_label(domain) for domain in data.domains]
+    names: list[str] = []
+    for label in labels:
+        name, number = label, 1
+        while name in names:
+            number += 1
+            name = f"{label}-{number}"
+        names.append(name)
+    return names
+
+
 def load_domain(domain: DomainConfig, data: DataConfig, image_size: int | None = None) -> Arrays:
     """The whole domain in memory.
 

@@ -45,7 +45,10 @@ class BlockAverager:
             sums[name] = sums[name] + term if name in sums else term
 
     def average(self) -> dict[BlockKey, dict[str, np.ndarray]]:
-        """The averages of all blocks that a member or the body holds; the members' weights sum to 1."""
+        """The averages of all blocks that a member or the body holds.
+
+        The members' weights sum to 1 unless one was lost; then they are scaled to.
+        """
         for key, state in self._body.blocks.items():
             hole = self._total_weight - self._held_weight.get(key, 0.0)
             if key not in self._held_weight or hole > 1e-12:
@@ -55,8 +58,8 @@ class BlockAverager:
             for key, sums in self._sums.items()
         }
 
-    def _cast(self, key: BlockKey, name: str, array: np.ndarray) -> np.ndarray:
-        dtype = self._dtypes[key, name]
+    def _cast(self, key: BlockKey, name: str, total: np.ndarray) -> np.ndarray:
+        dtype, array = self._dtypes[key, name], total / self._total_weight
         return np.rint(array).astype(dtype) if dtype.kind in "iu" else array.astype(dtype)
 
 

@@ -38,6 +38,11 @@ class MergedPass:
     _inside: dict[int, Tensor] = field(default_factory=dict)
     _carried_back: dict[int, Tensor] = field(default_factory=dict)
 
+    @property
+    def num_rows(self) -> int:
+        """Rows of the merged batch in the newest stage that has not been run backward; 0 if there is none."""
+        return len(self._segments[-1].output) if self._segments else 0
+
     def forward(
         self, blocks: range, entering: Mapping[int, Tensor], leaving: tuple[int, ...]
     ) -> dict[int, Tensor]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Mapping, Sequence
@@ -13,7 +14,7 @@ import yaml
 from raygan.config.schema import Config
 from raygan.errors import RunError
 from raygan.messages import Written
-from raygan.storage import append_json_line, read_json, sha256_of, write_bytes, write_json
+from raygan.storage import append_json_line, read_json, read_json_lines, sha256_of, write_bytes, write_json
 
 
 class RunFolder:
@@ -59,6 +60,29 @@ class RunFolder:
                 str(self.path), f"cannot be written ({error.strerror})", "choose another --out"
             ) from None
 
+    def kept_cuts(self) -> tuple[Any, ...] | None:
+        """The cuts of `cuts.json`, in the form of `raygan.cuts.Plan.cuts`; None: not written yet."""
+        if not self.cuts_file.exists():
+            return None
+        clients = read_json(self.cuts_file)["clients"]
+        return tuple((tuple(client["generator"]), tuple(client["discriminator"])) for client in clients)
+
+    def rewind(self) -> int:
+        """Takes back what was written after the last round that is whole: checkpoint, clusters and metrics.
+
+        Returns:
+            Rounds that are kept: the number of the next round, from 0.
+        """
+        written = min(len(read_json_lines(file)) for file in (self.metrics_file, self.clusters_file))
+        kept = next(
+            (n for n in range(written, 0, -1) if checkpoint_is_whole(Checkpoint(self, n - 1).path)), 0
+        )
+        for file in (self.metrics_file, self.clusters_file):
+            lines = read_json_lines(file)
+            if file.exists():
+                write_bytes(file, "".join(json.dumps(line) + "\n" for line in lines[:kept]).encode())
+        return kept
+
     def write_round(self, metrics: Mapping[str, Any]) -> None:
         """Appends a round to `metrics.jsonl`."""
         append_json_line(self.metrics_file, metrics)
@@ -93,14 +117,6 @@ class Checkpoint:
         if self.path.exists():
             shutil.rmtree(self.path)
         os.replace(self.draft, self.path)
-
-
-def latest_checkpoint(folder: RunFolder) -> tuple[int, Path] | None:
-    """The last whole checkpoint whose files have their checksums: (round from 0, folder), or None."""
-    for path in sorted(folder.checkpoints.glob("round-*"), reverse=True):
-        if checkpoint_is_whole(path):
-            return read_json(path / "manifest.json")["round"] - 1, path
-    return None
 
 
 def checkpoint_is_whole(path: Path) -> bool:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from raygan.evaluation import cluster_agreement
-from raygan.messages import Assignment, Evaluation, StepReport
+from raygan.messages import Assignment, DomainScores, Evaluation, StepReport
 from raygan.training.round import RoundResult
+
+SCORES = ("label_agreement", "generation_score", "classifier_fid", "inception_fid")
+"""Scores of a domain in `metrics.jsonl`; with the entry's `images` they have their full names (`_5k`)."""
 
 
 def mean_losses(reports: Iterable[StepReport]) -> tuple[float, float]:
@@ -23,25 +27,26 @@ def round_metrics(
     result: RoundResult, evaluation: Evaluation | None, domains: Mapping[int, int], names: Sequence[str]
 ) -> dict[str, Any]:
     """One JSON object: losses, time, bytes, clusters and, where it was evaluated, scores."""
-    losses = mean_losses(result.reports)
+    losses = mean_losses(result.epochs.reports)
     cluster = result.assignment.cluster
     return {
         "round": result.round + 1,
         "seconds": round(result.train_seconds + result.end_seconds, 3),
         "train_seconds": round(result.train_seconds, 3),
         "end_seconds": round(result.end_seconds, 3),
-        "images": sum(report.num_images for report in result.reports),
+        "images": sum(report.num_images for report in result.epochs.reports),
         "discriminator_loss": _number(losses[0]),
         "generator_loss": _number(losses[1]),
-        "bytes_up": sum(report.bytes_sent for report in result.reports),
-        "bytes_down": sum(report.bytes_received for report in result.reports),
-        "phase_seconds": _phases(result.reports),
+        "bytes_up": sum(report.bytes_sent for report in result.epochs.reports),
+        "bytes_down": sum(report.bytes_received for report in result.epochs.reports),
+        "phase_seconds": _phases(result.epochs.reports),
         "clusters": len(set(cluster.values())),
         "cluster_agreement": cluster_agreement([cluster[c] for c in cluster], [domains[c] for c in cluster]),
-        "scores": _scores(evaluation, cluster, domains, names),
+        "scores": domain_scores(evaluation, cluster, domains, names),
         "samples": list(evaluation.samples) if evaluation else [],
-        "faults": [fault for report in result.reports for fault in report.faults]
-        + list(result.assignment.faults),
+        "faults": [fault for report in result.epochs.reports for fault in report.faults]
+        + list(result.assignment.faults)
+        + list(evaluation.faults if evaluation else ()),
     }
 
 
@@ -61,34 +66,59 @@ def cluster_record(round_number: int, assignment: Assignment) -> dict[str, Any]:
     }
 
 
-def _scores(
+def domain_scores(
     evaluation: Evaluation | None,
     cluster: Mapping[int, int],
     domains: Mapping[int, int],
     names: Sequence[str],
 ) -> dict[str, Any]:
-    """By domain: the mean over its clients of their clusters' scores, and each cluster's own."""
+    """By domain: the mean over its clients of their clusters' scores, each cluster's own, and the real images'.
+
+    Args:
+        evaluation: a round's scores; None: it was not evaluated.
+        cluster: client -> cluster.
+        domains: client -> index of its domain.
+        names: of the domains, by index.
+    """
     if evaluation is None:
         return {}
     table: dict[str, Any] = {}
     for index, name in enumerate(names):
-        mine = [
-            cluster[client] for client, domain in domains.items() if domain == index and client in cluster
-        ]
-        by_cluster = {s.cluster: s for s in evaluation.scores if s.domain_index == index}
+        mine = [number for client, number in cluster.items() if domains[client] == index]
+        scored = {s.cluster: s for s in evaluation.scores if s.domain_index == index}
+        by_cluster = {number: _named(scored[number]) for number in dict.fromkeys(mine) if number in scored}
         table[name] = {
-            "label_agreement": _mean([by_cluster[c].label_agreement for c in mine]),
-            "generation_score": _mean([by_cluster[c].generation_score for c in mine]),
+            **_mean_scores([by_cluster[number] for number in mine if number in by_cluster]),
             "clusters": {
-                str(c): {
-                    "label_agreement": s.label_agreement,
-                    "generation_score": s.generation_score,
-                    "clients": mine.count(c),
-                }
-                for c, s in by_cluster.items()
+                str(number): {**scores, "clients": mine.count(number)}
+                for number, scores in sorted(by_cluster.items())
             },
+            "real": next((_named(s) for s in evaluation.real if s.domain_index == index), None),
         }
     return table
+
+
+def _named(scores: DomainScores) -> dict[str, Any]:
+    return {
+        "images": scores.num_images,
+        **{name: _number(getattr(scores, name)) for name in SCORES},
+        "usefulness": asdict(scores.usefulness) if scores.usefulness else None,
+    }
+
+
+def _mean_scores(scores: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The mean over clients, score by score; None for one that nobody has."""
+    useful = [entry["usefulness"] for entry in scores if entry["usefulness"]]
+    names = dict.fromkeys(name for entry in useful for name in entry)
+    return {
+        "images": scores[0]["images"] if scores else None,
+        **{name: _mean_of_known([entry[name] for entry in scores]) for name in SCORES},
+        "usefulness": {name: _mean([entry[name] for entry in useful]) for name in names} or None,
+    }
+
+
+def _mean_of_known(values: Iterable[float | None]) -> float | None:
+    return _number(_mean([value for value in values if value is not None]))
 
 
 def _phases(reports: Iterable[StepReport]) -> dict[str, float]:
@@ -103,5 +133,5 @@ def _mean(values: Sequence[float]) -> float:
     return sum(values) / len(values) if values else math.nan
 
 
-def _number(value: float) -> float | None:
-    return value if math.isfinite(value) else None
+def _number(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None

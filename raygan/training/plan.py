@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from raygan import cuts
 from raygan.actors.layout import ClientPlan, Layout, host_clients
+from raygan.actors.pace import plan_pace
 from raygan.config.loading import cluster_address
 from raygan.config.schema import Config
 from raygan.data import CommonShape, client_slices, common_shape, describe_domain, holdings
@@ -64,7 +65,8 @@ def make_plan(config: Config) -> Plan:
         )
     ]
     hosts = host_clients(clients, clients_per_actor(config))
-    return Plan(config, Layout(hosts, spec, num_blocks, anchors), shape, held, chosen)
+    pace = plan_pace(chosen, config.training.batch_size) if config.devices.emulate else None
+    return Plan(config, Layout(hosts, spec, num_blocks, anchors, pace), shape, held, chosen)
 
 
 def deal_profiles(config: Config) -> list[str]:

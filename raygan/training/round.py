@@ -4,16 +4,30 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 
 from raygan.actors.group import Group, Reference
 from raygan.actors.layout import Layout
-from raygan.messages import Assignment, BlockKey, Lost, StepId, StepReport
-from raygan.training.step import train_step
+from raygan.messages import Assignment, BlockKey, BodyReport, Lost, StepId, StepReport
+from raygan.training.step import Submitted, train_step
 
 Averages = dict[BlockKey, Reference]
-OnStep = Callable[[int, list[StepReport]], None]
+OnStep = Callable[[int, int, list[StepReport]], None]
+
+
+class RoundLost(RuntimeError):  # noqa: N818 - a state of the round, not a mistake
+    """The body or an aggregator was lost: the round begins again from the last checkpoint."""
+
+
+@dataclass(frozen=True)
+class Epochs:
+    """What the steps of a round tell."""
+
+    reports: list[StepReport] = field(default_factory=list)
+    body: list[BodyReport] = field(default_factory=list)
+    lost: dict[int, str] = field(default_factory=dict)
+    """Host -> why, of the hosts whose actor died."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +38,7 @@ class RoundResult:
     assignment: Assignment
     averages: Mapping[int, Averages]
     """Cluster -> reference to the average of every block."""
-    reports: tuple[StepReport, ...]
+    epochs: Epochs
     train_seconds: float
     end_seconds: float
     """Seconds of clustering, weighting and aggregation."""
@@ -45,16 +59,22 @@ def train_round(
         num_steps: steps of the round (the most that any client's local epochs give).
         num_samples: client -> training images.
         steps_ahead: steps that may be submitted before the oldest has ended.
-        on_step: called with each step's number and reports.
+        on_step: called with the round's and each step's number and its reports.
+
+    Raises:
+        RoundLost: the body or an aggregator was lost.
     """
     started = time.perf_counter()
     begin_round(group, round_number)
-    reports = local_epochs(group, layout, round_number, num_steps, steps_ahead, on_step)
+    epochs = local_epochs(group, layout, round_number, num_steps, steps_ahead, on_step)
+    present = [
+        plan.client for host in group.hosts for plan in layout.hosts[host].clients if host not in epochs.lost
+    ]
     trained = time.perf_counter()
-    assignment = cluster_and_weigh(group, round_number, num_samples)
-    averages = aggregate(group, layout, assignment)
+    assignment = cluster_and_weigh(group, round_number, {client: num_samples[client] for client in present})
+    averages = aggregate(group, layout, assignment, epochs.lost)
     ended = time.perf_counter()
-    return RoundResult(round_number, assignment, averages, reports, trained - started, ended - trained)
+    return RoundResult(round_number, assignment, averages, epochs, trained - started, ended - trained)
 
 
 def begin_round(group: Group, round_number: int) -> None:
@@ -65,37 +85,48 @@ def begin_round(group: Group, round_number: int) -> None:
 
 def local_epochs(
     group: Group, layout: Layout, round_number: int, num_steps: int, steps_ahead: int, on_step: OnStep
-) -> tuple[StepReport, ...]:
+) -> Epochs:
     """All steps of a round, at most `steps_ahead` of them submitted before the oldest has ended."""
-    reports: list[StepReport] = []
-    under_way: deque[tuple[int, list[Reference]]] = deque()
-
-    def finish_oldest() -> None:
-        step, references = under_way.popleft()
-        arrived = [_present(report) for report in group.fetch(references)]
-        reports.extend(arrived)
-        on_step(step, arrived)
-
+    epochs = Epochs()
+    under_way: deque[Submitted] = deque()
     for step in range(num_steps):
-        under_way.append((step, train_step(group, layout, StepId(round_number, step))))
+        under_way.append(train_step(group, layout, StepId(round_number, step)))
         if len(under_way) > steps_ahead:
-            finish_oldest()
+            _finish(group, under_way.popleft(), epochs, on_step)
     while under_way:
-        finish_oldest()
-    return tuple(reports)
+        _finish(group, under_way.popleft(), epochs, on_step)
+    return epochs
+
+
+def _finish(group: Group, submitted: Submitted, epochs: Epochs, on_step: OnStep) -> None:
+    """Takes in a step's records. A lost host is a value; a lost body ends the round."""
+    *reports, body = group.fetch([*submitted.hosts.values(), submitted.body])
+    epochs.body.append(_needed(body))
+    arrived = []
+    for host, report in zip(submitted.hosts, reports, strict=True):
+        if isinstance(report, Lost):
+            epochs.lost[host] = report.reason
+        else:
+            arrived.append(report)
+    epochs.reports.extend(arrived)
+    on_step(submitted.id.round, submitted.id.step, arrived)
 
 
 def cluster_and_weigh(group: Group, round_number: int, num_samples: Mapping[int, int]) -> Assignment:
     """The body clusters and weighs the clients by its anchor activations: nothing new leaves a client."""
     (assignment,) = group.fetch([group.body.call("assign", round_number, dict(num_samples))])
-    return _present(assignment)
+    return _needed(assignment)
 
 
-def aggregate(group: Group, layout: Layout, assignment: Assignment) -> dict[int, Averages]:
+def aggregate(
+    group: Group, layout: Layout, assignment: Assignment, lost: Iterable[int] = ()
+) -> dict[int, Averages]:
     """Each cluster's average goes to its members, block by block; the body takes the average over all."""
+    present = [host for host in group.hosts if host not in set(lost)]
     states: dict[int, Reference] = {}
-    for host in layout.hosts:
-        states |= zip(host.ids, group.hosts[host.host].call_many("state", len(host.ids)), strict=True)
+    for host in present:
+        ids = layout.hosts[host].ids
+        states |= zip(ids, group.hosts[host].call_many("state", len(ids)), strict=True)
     body = group.body.call("state")
     members = _members(assignment)
     *aggregators, for_body = group.aggregators(len(members) + 1)
@@ -111,21 +142,31 @@ def aggregate(group: Group, layout: Layout, assignment: Assignment) -> dict[int,
     weights = [assignment.body_weight[client] for client in everybody]
     chosen = [states[client] for client in everybody]
     held = layout.body_held
-    group.body.call("load", for_body.call_many("average", len(held), held, weights, body, chosen))
-    _load_clients(group, layout, assignment, averages)
+    averaged = for_body.call_many("average", len(held), held, weights, body, chosen)
+    answers = {host: load_averages(group, layout, host, assignment.cluster, averages) for host in present}
+    _check_loaded(group, group.body.call("load", averaged), answers)
     return averages
 
 
-def _load_clients(
-    group: Group, layout: Layout, assignment: Assignment, averages: Mapping[int, Averages]
-) -> None:
-    for host in layout.hosts:
-        theirs = {
-            plan.client: [averages[assignment.cluster[plan.client]][key] for key in layout.held_blocks(plan)]
-            for plan in host.clients
-            if plan.client in assignment.cluster
-        }
-        group.hosts[host.host].call("load", theirs)
+def load_averages(
+    group: Group, layout: Layout, host: int, cluster: Mapping[int, int], averages: Mapping[int, Averages]
+) -> Reference:
+    """Each client of a host takes over its cluster's averages of the blocks that it holds."""
+    theirs = {
+        plan.client: [averages[cluster[plan.client]][key] for key in layout.held_blocks(plan)]
+        for plan in layout.hosts[host].clients
+        if plan.client in cluster
+    }
+    return group.hosts[host].call("load", theirs)
+
+
+def _check_loaded(group: Group, body: Reference, hosts: Mapping[int, Reference]) -> None:
+    """Waits until all have their averages; one that is alive and has none tells of a lost aggregator."""
+    body_answer, *answers = group.fetch([body, *hosts.values()])
+    _needed(body_answer)
+    for host, answer in zip(hosts, answers, strict=True):
+        if isinstance(answer, Lost) and group.alive(group.hosts[host]):
+            raise RoundLost(answer.reason)
 
 
 def _members(assignment: Assignment) -> dict[int, list[int]]:
@@ -135,8 +176,12 @@ def _members(assignment: Assignment) -> dict[int, list[int]]:
     return dict(sorted(members.items()))
 
 
-def _present(record):
-    """The record, or the end of the run where it is lost."""
+def _needed(record):
+    """The record; without it the round cannot go on.
+
+    Raises:
+        RoundLost: it is lost.
+    """
     if isinstance(record, Lost):
-        raise RuntimeError(f"an actor was lost: {record.reason}")
+        raise RoundLost(record.reason)
     return record

@@ -10,14 +10,15 @@ import numpy as np
 import pandas as pd
 import torch
 
+from raygan.actors.aggregator import cluster_file, generator_states
 from raygan.actors.evaluator import load_generator, sample_images
 from raygan.config import Config
 from raygan.config.loading import read_config
-from raygan.data import common_shape, describe_domain
+from raygan.data import CommonShape, DomainInfo, common_shape, describe_domain
 from raygan.errors import RunError
 from raygan.nn.network import network_spec
 from raygan.nn.spec import NetworkSpec
-from raygan.storage import read_arrays, read_json, read_json_lines
+from raygan.storage import read_json, read_json_lines
 from raygan.training.folder import RunFolder, checkpoint_is_whole
 
 
@@ -91,6 +92,11 @@ class Run:
         return read_json(self._folder.summary_file)
 
     @property
+    def ended(self) -> bool:
+        """Whether all of its rounds are done."""
+        return self._folder.summary_file.exists()
+
+    @property
     def samples(self) -> list[Path]:
         """The pictures, in the order of rounds and clusters."""
         return sorted(self._folder.samples.glob("*.png"))
@@ -101,31 +107,82 @@ class Run:
         paths = sorted(self._folder.checkpoints.glob("round-*"))
         return [int(path.name.removeprefix("round-")) for path in paths if checkpoint_is_whole(path)]
 
+    def kept_round(self, round_number: int | None = None) -> int:
+        """The round itself if it has a whole checkpoint; None: the last that has.
+
+        Raises:
+            RunError: no whole checkpoint of that round.
+        """
+        kept = self.rounds
+        number = round_number if round_number is not None else (kept[-1] if kept else 0)
+        if number not in kept:
+            have = ", ".join(map(str, kept)) or "none"
+            raise RunError(str(self.path), f"no whole checkpoint of round {number}", f"choose one of: {have}")
+        return number
+
+    def membership(self, round_number: int) -> dict[int, int]:
+        """Client -> cluster at the end of a kept round."""
+        clusters = read_json(self._checkpoint(round_number) / "manifest.json")["clusters"]
+        return {int(client): cluster for client, cluster in clusters.items()}
+
+    @property
+    def domain_of(self) -> dict[int, int]:
+        """Client -> index of its domain."""
+        domains = self.config.data.domains
+        return dict(enumerate(i for i, domain in enumerate(domains) for _ in range(domain.clients)))
+
     def generators(self, round_number: int | None = None) -> dict[int, Generator]:
         """Cluster -> generator of a round (from 1); None: the last.
 
         Raises:
             RunError: no whole checkpoint of that round.
         """
-        kept = self.rounds
-        number = round_number or (kept[-1] if kept else 0)
-        if number not in kept:
-            have = ", ".join(map(str, kept)) or "none"
-            raise RunError(str(self.path), f"no whole checkpoint of round {number}", f"choose one of: {have}")
-        folder = self._folder.checkpoints / f"round-{number:04d}"
-        files = sorted(folder.glob("cluster-*.safetensors"))
-        return {int(file.stem.removeprefix("cluster-")): self._generator(file) for file in files}
+        number = self.kept_round(round_number)
+        return {cluster: self.generator(cluster, number) for cluster in self._clusters(number)}
 
-    def _generator(self, file: Path) -> Generator:
-        states: dict[int, dict[str, np.ndarray]] = {}
-        for name, array in read_arrays(file).items():
-            network, index, key = name.split(".", 2)
-            if network == "generator":
-                states.setdefault(int(index), {})[key] = array
-        return Generator(self._spec, load_generator(self._spec, self.config.model.blocks, states))
+    def generator(self, cluster: int, round_number: int | None = None) -> Generator:
+        """One cluster's generator of a round (from 1); None: the last.
+
+        Raises:
+            RunError: no whole checkpoint of that round, or no such cluster in it.
+        """
+        states = self.generator_states(self.kept_round(round_number), cluster)
+        return Generator(self.spec, load_generator(self.spec, self.config.model.blocks, states))
+
+    def generator_states(self, round_number: int, cluster: int) -> dict[int, dict[str, np.ndarray]]:
+        """Block -> parameters and buffers of a cluster's generator in a kept round.
+
+        Raises:
+            RunError: no such cluster in that round.
+        """
+        known = self._clusters(round_number)
+        if cluster not in known:
+            found = f"no cluster {cluster} in round {round_number}"
+            raise RunError(str(self.path), found, f"choose one of: {', '.join(map(str, known))}")
+        return generator_states(self._checkpoint(round_number) / cluster_file(cluster))
+
+    def _clusters(self, round_number: int) -> list[int]:
+        files = self._checkpoint(round_number).glob("cluster-*.safetensors")
+        return sorted(int(file.stem.removeprefix("cluster-")) for file in files)
+
+    def _checkpoint(self, round_number: int) -> Path:
+        return self._folder.checkpoints / f"round-{round_number:04d}"
 
     @cached_property
-    def _spec(self) -> NetworkSpec:
-        data = self.config.data
-        shape = common_shape(self.config.model, [describe_domain(domain, data) for domain in data.domains])
-        return network_spec(self.config.model, shape.channels, shape.num_classes)
+    def infos(self) -> list[DomainInfo]:
+        """What is known of each domain.
+
+        Raises:
+            DataError: the run's data is not where it was.
+        """
+        return [describe_domain(domain, self.config.data) for domain in self.config.data.domains]
+
+    @cached_property
+    def shape(self) -> CommonShape:
+        """The form of all images."""
+        return common_shape(self.config.model, self.infos)
+
+    @cached_property
+    def spec(self) -> NetworkSpec:
+        """What the networks were built from."""
+        return network_spec(self.config.model, self.shape.channels, self.shape.num_classes)

@@ -1,4 +1,4 @@
-"""One step: a D update and a G update of all participating clients (README, "The step").
+"""One step: a D update and a G update of all participating clients (README, "What happens in a run").
 
 Only references pass through here: activations and gradients go from actor to actor.
 """
@@ -6,19 +6,33 @@ Only references pass through here: activations and gradients go from actor to ac
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from raygan.actors.group import Group, Reference
 from raygan.actors.layout import Layout
-from raygan.messages import StepId
+from raygan.messages import Lost, StepId
 
 ByHost = Mapping[int, Reference]
+SET_ASIDE = Lost("set aside")
+"""Stands for the messages of a host that no longer takes part."""
 
 
-def train_step(group: Group, layout: Layout, step: StepId) -> list[Reference]:
-    """Submits one step and returns a reference to each host's `StepReport`."""
+@dataclass(frozen=True)
+class Submitted:
+    """A step under way: references to its small records."""
+
+    id: StepId
+    hosts: ByHost
+    """Host -> `StepReport`."""
+    body: Reference
+    """`BodyReport`."""
+
+
+def train_step(group: Group, layout: Layout, step: StepId) -> Submitted:
+    """Submits one step."""
 
     def clients(method: str, messages: ByHost) -> ByHost:
-        return {host: group.hosts[host].call(method, step, message) for host, message in messages.items()}
+        return {host: handle.call(method, step, messages[host]) for host, handle in group.hosts.items()}
 
     def forward(pass_name: str, messages: ByHost) -> ByHost:
         return _through_body(group, layout, step, "forward", pass_name, messages)
@@ -34,7 +48,7 @@ def train_step(group: Group, layout: Layout, step: StepId) -> list[Reference]:
     verdicts = forward("fool", clients("update_discriminator", discriminator_gradients))
     image_gradients = backward("fool", clients("fool", verdicts))
     generator_gradients = backward("generate", clients("backpropagate", image_gradients))
-    return list(clients("update_generator", generator_gradients).values())
+    return Submitted(step, clients("update_generator", generator_gradients), group.body.call("report", step))
 
 
 def _through_body(
@@ -47,7 +61,7 @@ def _through_body(
         entering, leaving = stage.entering, stage.leaving
         if direction == "backward":
             entering, leaving = leaving, entering
-        sent = [messages[host] for host in entering]
+        sent = [messages.get(host, SET_ASIDE) for host in entering]
         out = group.body.call_many(direction, len(leaving), step, pass_name, index, sent)
         received.update(zip(leaving, out, strict=True))
-    return dict(sorted(received.items()))
+    return received

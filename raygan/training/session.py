@@ -1,0 +1,277 @@
+"""The rounds of one run: trains, scores, saves, and recovers what is lost.
+
+A lost client sits the rest of its round out, is started again and takes over its cluster's last average. When
+the body or an aggregator is lost, the round begins again from the last checkpoint. A lost evaluator is started
+again and scores again.
+"""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from raygan.actors.aggregator import cluster_file
+from raygan.actors.evaluator import cluster_tasks
+from raygan.actors.group import Group, Reference
+from raygan.data import domain_names
+from raygan.errors import RunError
+from raygan.messages import Evaluation, Inventory, Lost, StepReport
+from raygan.storage import read_json_lines, write_json
+from raygan.training.folder import Checkpoint, RunFolder
+from raygan.training.listener import Listener
+from raygan.training.metrics import cluster_record, mean_losses, round_metrics
+from raygan.training.plan import Plan
+from raygan.training.round import RoundLost, RoundResult, load_averages, train_round
+
+MAX_STARTS = 3
+"""A host that is lost this often is set aside."""
+MAX_REPEATS = 5
+"""A round that is lost this often ends the run."""
+
+
+@dataclass
+class _Pending:
+    """A finished round whose scores are still being computed."""
+
+    result: RoundResult
+    evaluation: Reference | None
+    repeats: int = 0
+
+
+class Session:
+    """One run, from its first missing round to its last."""
+
+    def __init__(self, plan: Plan, folder: RunFolder, group: Group, listener: Listener) -> None:
+        self._plan, self._folder, self._group, self._listener = plan, folder, group, listener
+        self._layout, self._config = plan.layout, plan.config
+        self._pending: list[_Pending] = []
+        self._losses: Counter[int] = Counter()
+        self._num_samples: dict[int, int] = {}
+        self._num_steps = 0
+
+    def run(self, dashboard: str | None = None) -> None:
+        """All rounds that are missing, then the scores that are still under way, then the summary."""
+        started = time.perf_counter()
+        first = self._folder.rewind()
+        self._restore(first)
+        self._take_inventory()
+        self._group.evaluator.call("prepare")
+        self._listener.on_start(self._plan, self._num_steps, first, dashboard)
+        for number in range(first, self._config.training.rounds):
+            result = self._round(number)
+            self._folder.write_clusters(cluster_record(number, result.assignment))
+            self._pending.append(_Pending(result, self._evaluate(result)))
+            self._write_finished(wait=False)
+        self._write_finished(wait=True)
+        write_json(self._folder.summary_file, self._summary(time.perf_counter() - started))
+
+    def _round(self, number: int) -> RoundResult:
+        """One round and its checkpoint, begun again as often as the body or an aggregator is lost in it."""
+        for _ in range(MAX_REPEATS):
+            try:
+                result = train_round(
+                    self._group,
+                    self._layout,
+                    number,
+                    self._num_steps,
+                    self._num_samples,
+                    self._config.ray.steps_ahead,
+                    self._on_step,
+                )
+                self._replace_hosts(result.epochs.lost, result)
+                self._save(result)
+            except RoundLost as lost:
+                self._listener.on_fault(f"round {number + 1} begins again: {lost}")
+                self._restart_all(number)
+            else:
+                return result
+        found = f"round {number + 1} was lost {MAX_REPEATS} times"
+        raise RunError(
+            str(self._folder.path), found, "look for the cause in Ray's logs, then continue with --resume"
+        )
+
+    def _restart_all(self, number: int) -> None:
+        """New actors in the place of the lost ones, all at the state of the last checkpoint."""
+        if not self._group.alive(self._group.body):
+            self._group.restart_body()
+        self._group.restart_aggregators()
+        from_checkpoint = number > 0
+        for host, handle in list(self._group.hosts.items()):
+            if not from_checkpoint or not self._group.alive(handle):
+                self._group.restart_host(host)
+        if not from_checkpoint:
+            self._group.restart_body()
+        self._restore(number)
+
+    def _restore(self, number: int) -> None:
+        """Loads the checkpoint after `number` rounds into body and hosts; nothing to do before the first."""
+        if number == 0:
+            return
+        path = str(Checkpoint(self._folder, number - 1).path)
+        for handle in (self._group.body, *self._group.hosts.values()):
+            handle.call("restore", path)
+
+    def _replace_hosts(self, lost: Mapping[int, str], result: RoundResult) -> None:
+        """Starts lost hosts again with their clusters' averages; sets one aside that keeps dying."""
+        for host, reason in lost.items():
+            name = self._layout.hosts[host].name
+            self._losses[host] += 1
+            if self._losses[host] > MAX_STARTS:
+                self._listener.on_fault(f"{name} is set aside: lost {self._losses[host]} times ({reason})")
+                self._group.set_aside(host)
+                continue
+            self._listener.on_fault(f"{name} was lost ({reason}); it takes part again from the next round")
+            self._group.restart_host(host)
+            cluster = self._last_clusters(result)
+            load_averages(self._group, self._layout, host, cluster, result.averages)
+
+    def _last_clusters(self, result: RoundResult) -> dict[int, int]:
+        """Client -> a cluster of this round: its own, that of a client of its last cluster, or the first."""
+        now = result.assignment.cluster
+        before = {}
+        for line in read_json_lines(self._folder.clusters_file)[-1:]:
+            before = {int(client): entry["cluster"] for client, entry in line["clients"].items()}
+        heirs = {before[client]: cluster for client, cluster in now.items() if client in before}
+        anyone = next(iter(now.values()))
+        return {
+            plan.client: now.get(plan.client, heirs.get(before.get(plan.client, -1), anyone))
+            for plan in self._layout.clients
+        }
+
+    def _take_inventory(self) -> None:
+        """Asks every client how much it holds."""
+        references = [
+            reference
+            for host, handle in self._group.hosts.items()
+            for reference in handle.call_many("inventory", len(self._layout.hosts[host].clients))
+        ]
+        entries: list[Inventory] = [
+            entry for entry in self._group.fetch(references) if not isinstance(entry, Lost)
+        ]
+        self._num_samples = {entry.client: entry.num_images for entry in entries}
+        self._num_steps = self._config.training.local_epochs * max(
+            entry.batches_per_epoch for entry in entries
+        )
+
+    def _on_step(self, number: int, step: int, reports: list[StepReport]) -> None:
+        for fault in (fault for report in reports for fault in report.faults):
+            self._listener.on_fault(fault)
+        self._listener.on_step(
+            number, step, mean_losses(reports), sum(report.num_images for report in reports)
+        )
+
+    def _evaluate(self, result: RoundResult) -> Reference | None:
+        last = result.round + 1 == self._config.training.rounds
+        if not last and (result.round + 1) % self._config.evaluation.every:
+            return None
+        folder = Checkpoint(self._folder, result.round).path
+        tasks = cluster_tasks(result.assignment.cluster, self._plan.domains, folder)
+        generators = [
+            [reference for key, reference in blocks.items() if key[0] == "generator"]
+            for blocks in result.averages.values()
+        ]
+        return self._group.evaluator.call("evaluate", result.round, tasks, generators)
+
+    def _save(self, result: RoundResult) -> None:
+        """A checkpoint: each actor writes its own file, the driver only the manifest."""
+        for _ in range(MAX_REPEATS):
+            checkpoint = Checkpoint(self._folder, result.round)
+            draft = checkpoint.begin()
+            hosts = dict(self._group.hosts)
+            of_hosts = {
+                host: handle.call_many("save", len(self._layout.hosts[host].clients), draft)
+                for host, handle in hosts.items()
+            }
+            others = [self._group.body.call("save", draft), *self._save_clusters(result, draft)]
+            written = self._group.fetch(
+                [*others, *(r for references in of_hosts.values() for r in references)]
+            )
+            lost = {h: "lost while saving" for h, handle in hosts.items() if not self._wrote(of_hosts[h])}
+            if not any(isinstance(record, Lost) for record in written):
+                clusters = {str(client): cluster for client, cluster in result.assignment.cluster.items()}
+                checkpoint.finish(written, {"clusters": clusters})
+                return
+            self._replace_hosts(lost, result)
+            self._mend_servers(result)
+        raise RunError(
+            str(self._folder.path), "no checkpoint could be written", "look for the cause in Ray's logs"
+        )
+
+    def _wrote(self, references: Iterable[Reference]) -> bool:
+        return not any(isinstance(record, Lost) for record in self._group.fetch(list(references)))
+
+    def _save_clusters(self, result: RoundResult, draft: str) -> list[Reference]:
+        aggregators = self._group.aggregators(len(result.averages))
+        return [
+            aggregator.call("save", f"{draft}/{cluster_file(cluster)}", list(blocks.values()))
+            for (cluster, blocks), aggregator in zip(result.averages.items(), aggregators, strict=True)
+        ]
+
+    def _mend_servers(self, result: RoundResult) -> None:
+        """A body or an aggregator that is lost between a round and its checkpoint costs the round."""
+        aggregators = self._group.aggregators(len(result.averages) + 1)
+        if not all(self._group.alive(handle) for handle in (self._group.body, *aggregators)):
+            raise RoundLost("the body or an aggregator was lost while the round was saved")
+
+    def _write_finished(self, wait: bool) -> None:
+        """Writes the metrics of rounds whose scores are there, in the order of the rounds."""
+        while self._pending:
+            pending = self._pending[0]
+            if pending.evaluation is not None and not wait and not self._group.ready(pending.evaluation):
+                return
+            evaluation = self._scores(pending)
+            metrics = round_metrics(
+                pending.result, evaluation, self._plan.domains, domain_names(self._config.data)
+            )
+            self._folder.write_round(metrics)
+            self._listener.on_round(metrics)
+            self._pending.pop(0)
+
+    def _scores(self, pending: _Pending) -> Evaluation | None:
+        """A round's scores; None where it has none. A lost evaluator is started again and scores again."""
+        while pending.evaluation is not None:
+            (evaluation,) = self._group.fetch([pending.evaluation])
+            if not isinstance(evaluation, Lost):
+                for fault in evaluation.faults:
+                    self._listener.on_fault(fault)
+                return evaluation
+            self._listener.on_fault(f"the evaluator was lost ({evaluation.reason})")
+            pending.repeats += 1
+            if pending.repeats > MAX_STARTS:
+                return None
+            self._group.restart_evaluator()
+            for other in self._pending:
+                other.evaluation = self._evaluate(other.result)
+        return None
+
+    def _summary(self, seconds: float) -> Mapping[str, Any]:
+        rounds = read_json_lines(self._folder.metrics_file)
+        last = rounds[-1]
+        return {
+            "rounds": last["round"],
+            "scores": last["scores"],
+            "cluster_agreement": last["cluster_agreement"],
+            "clusters": last["clusters"],
+            "seconds": round(seconds, 1),
+            "bytes_moved": sum(line["bytes_up"] + line["bytes_down"] for line in rounds),
+            "devices": {plan.client: plan.profile for plan in self._layout.clients},
+            "versions": versions(),
+            "finished": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        }
+
+
+def versions() -> dict[str, str]:
+    """Versions of what the numbers depend on; a package that is not installed is left out."""
+    found = {"python": platform.python_version()}
+    for name in ("raygan", "torch", "ray", "numpy"):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
