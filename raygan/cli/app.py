@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
@@ -33,7 +34,8 @@ def train(
     out: Annotated[
         Path | None, typer.Option(help="The run's folder. Default: a new one under runs/.")
     ] = None,
-    address: Annotated[Optional[str], typer.Option(help="Ray cluster to join, such as auto.")] = None,  # noqa: UP045
+    resume: Annotated[Path | None, typer.Option(help="Continue the run in this folder.")] = None,
+    address: Annotated[str | None, typer.Option(help="Ray cluster to join, such as auto.")] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show configuration, actors and cuts; train nothing.")
     ] = False,
@@ -42,9 +44,15 @@ def train(
     ] = False,
 ) -> None:
     """Train, cluster, weigh, aggregate, score and draw."""
-    from raygan.cli.train import show_plan, train_and_show
+    from raygan.cli.train import resume_and_show, show_plan, train_and_show
     from raygan.config.loading import read_config
 
+    if resume is not None:
+        if config or overrides or out or dry_run:
+            found = "given together with a configuration, --set, --out or --dry-run"
+            raise InputError("--resume", found, "give --resume alone: the run's own configuration is used")
+        resume_and_show(resume, address, in_process)
+        return
     changes = [*(overrides or []), *([f"ray.address={address}"] if address else [])]
     settings = read_config(config, changes)
     if dry_run:
@@ -57,7 +65,7 @@ def train(
 def cuts(
     config: ConfigFile = None,
     overrides: Overrides = None,
-    solver: Annotated[Optional[str], typer.Option(help="exact, ga or fixed; as --set cuts.solver.")] = None,  # noqa: UP045
+    solver: Annotated[str | None, typer.Option(help="exact, ga or fixed; as --set cuts.solver.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document, nothing else.")] = False,
     out: Annotated[
         Path | None,
@@ -75,13 +83,19 @@ def cuts(
         show_study(settings, out or Path("cuts.png"))
 
 
+def _interrupt(*_: object) -> None:
+    """SIGTERM ends a run as Ctrl-C does: the actors are ended, the finished rounds are kept."""
+    raise KeyboardInterrupt
+
+
 def main() -> None:
     """Entry point of the `raygan` command."""
+    signal.signal(signal.SIGTERM, _interrupt)
     try:
         app()
     except InputError as error:
         print(f"raygan: {error}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
-        print("raygan: interrupted", file=sys.stderr)
+        print("raygan: interrupted; a run goes on after its last whole round with --resume", file=sys.stderr)
         sys.exit(130)

@@ -17,7 +17,7 @@ from raygan.config import Config
 from raygan.training.listener import Listener
 from raygan.training.plan import Plan, make_plan
 from raygan.training.run import Run
-from raygan.training.trainer import train
+from raygan.training.trainer import resume, train
 
 
 def train_and_show(config: Config, out: Path | None, in_process: bool) -> None:
@@ -26,6 +26,20 @@ def train_and_show(config: Config, out: Path | None, in_process: bool) -> None:
     console.print("starting the actors ..." if not in_process else "starting ...")
     with ProgressDisplay(console) as display:
         run = train(config, out, twin=in_process, listener=display)
+    _print_results(console, run)
+
+
+def resume_and_show(path: Path, address: str | None, in_process: bool) -> None:
+    """Continues a run with a progress display; says so if it has ended already."""
+    console = Console()
+    if Run.load(path).ended:
+        console.print(f"{path} has ended: nothing is left to do", highlight=False)
+    with ProgressDisplay(console) as display:
+        run = resume(path, address=address, twin=in_process, listener=display)
+    _print_results(console, run)
+
+
+def _print_results(console: Console, run: Run) -> None:
     console.print(scores_table(run))
     _print_written(console, run)
 

@@ -43,12 +43,15 @@ def train(
     return Run.load(folder.path)
 
 
-def resume(path: str | Path, *, twin: bool = False, listener: Listener | None = None) -> Run:
+def resume(
+    path: str | Path, *, address: str | None = None, twin: bool = False, listener: Listener | None = None
+) -> Run:
     """Continues an interrupted run after its last whole round; the numbers are those of a run that was not
     interrupted. A run that has ended is returned as it is.
 
     Args:
         path: the run's folder.
+        address: another Ray cluster than the run's configuration names; None: as configured.
         twin, listener: as for `train`.
 
     Raises:
@@ -58,7 +61,10 @@ def resume(path: str | Path, *, twin: bool = False, listener: Listener | None = 
     run = Run.load(path)
     if run.ended:
         return run
-    plan = make_plan(run.config)
+    config = run.config
+    if address is not None:
+        config = config.model_copy(update={"ray": config.ray.model_copy(update={"address": address})})
+    plan = make_plan(config)
     folder = RunFolder(run.path)
     if (kept := folder.kept_cuts()) is not None and kept != plan.cuts.cuts:
         raise RunError(

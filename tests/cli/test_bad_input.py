@@ -137,6 +137,20 @@ def test_a_folder_that_holds_a_run_is_not_overwritten(
     assert [path.name for path in kept.iterdir()] == ["config.yaml"]
 
 
+def test_resume_goes_alone(run_cli, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "give --resume alone" in refused(run_cli, capsys, "--resume", "runs/mine")
+
+
+def test_nothing_to_resume(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["raygan", "train", "--resume", str(tmp_path)])
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    assert stopped.value.code == 2
+    assert "no config.yaml, so this is not a run's folder" in capsys.readouterr().err
+
+
 def test_a_cluster_that_is_not_there(run_cli, capsys: pytest.CaptureFixture[str]) -> None:
     status, error = run_cli("--address", "127.0.0.1:1", capsys=capsys)
     assert status == 2
