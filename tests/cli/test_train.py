@@ -1,0 +1,91 @@
+"""`raygan train` as a person uses it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from raygan.cli import main
+from raygan.training import Run
+
+
+def run_cli(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> None:
+    monkeypatch.setattr(sys, "argv", ["raygan", *arguments])
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    assert stopped.value.code == 0
+
+
+@pytest.fixture
+def config(tmp_path: Path, tiny_settings: dict, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(tiny_settings))
+    return "config.yaml"
+
+
+def test_a_dry_run_shows_configuration_actors_and_cuts(
+    config: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run_cli(monkeypatch, "train", config, "--dry-run", "--set", "ray.clients_per_actor=1")
+    shown = capsys.readouterr().out
+    resolved = yaml.safe_load(shown[: shown.index("actors")])
+    assert resolved["training"]["batch_size"] == 8
+    assert resolved["training"]["betas"] == [0.5, 0.999]
+    for text in (
+        "client-00 small",
+        "client-05 large",
+        "large: 1",
+        "body: 1",
+        "aggregator-0",
+        "evaluator",
+        "(1, 1)",
+    ):
+        assert text in shown
+    assert sorted(path.name for path in Path().iterdir()) == ["config.yaml"], "nothing is written"
+
+
+def test_a_run_ends_with_scores_and_what_was_written(
+    config: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run_cli(monkeypatch, "train", config, "--in-process", "--out", "here")
+    shown = capsys.readouterr().out
+    for text in ("round   1", "round   2", "label agreement", "generation score", "domain1", "Rand index"):
+        assert text in shown
+    written = [
+        line.removeprefix("wrote ").strip() for line in shown.splitlines() if line.startswith("wrote ")
+    ]
+    assert "here/samples/round-0002-cluster-0.png" in written
+    assert all(Path(path).is_file() for path in written)
+    assert Run.load("here").ended
+
+
+@pytest.mark.slow
+def test_the_demo(tmp_path: Path) -> None:
+    """The README's first command: no network, real actors, real images, at most five minutes on two cores."""
+    started = time.monotonic()
+    command = [
+        sys.executable,
+        "-c",
+        "from raygan.cli import main; main()",
+        "train",
+        "--out",
+        str(tmp_path / "run"),
+    ]
+    environment = {key: value for key, value in os.environ.items() if key != "RAY_ADDRESS"}
+    subprocess.run(command, check=True, env=environment, timeout=900)
+    print(f"{time.monotonic() - started:.0f} s")
+    run = Run.load(tmp_path / "run")
+    assert run.summary["cluster_agreement"] == 1.0
+    assert set(run.summary["devices"].values()) == {
+        "raspberry_pi_4",
+        "jetson_nano",
+        "workstation",
+    }
+    for scores in run.summary["scores"].values():
+        assert scores["label_agreement"] >= 0.6

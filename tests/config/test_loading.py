@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from raygan.config import Config
+from raygan.config.loading import absolute_paths, make_config, parse_override, read_config, set_key
+from raygan.errors import ConfigError
+
+
+def test_the_default_is_whole() -> None:
+    assert read_config() == Config()
+    assert Config().num_clients == 6
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("a=1", 1),
+        ("a=1e-4", 1e-4),
+        ("a=2.5e3", 2500.0),
+        ("a=x", "x"),
+        ("a=[1, 2]", [1, 2]),
+        ("a=null", None),
+        ("a=b=c", "b=c"),
+    ],
+)
+def test_override_values_are_yaml_and_numbers_are_numbers(text: str, value: object) -> None:
+    assert parse_override(text) == ("a", value)
+
+
+def test_an_override_reaches_into_a_list_that_the_file_does_not_have() -> None:
+    changed = make_config(set_key({}, "data.domains.1.clients", 5))
+    assert [domain.clients for domain in changed.data.domains] == [3, 5]
+
+
+def test_an_override_changes_only_its_key(tmp_path: Path) -> None:
+    file = tmp_path / "c.yaml"
+    file.write_text("training: {rounds: 9, lr: 1.0e-3}\n")
+    config = read_config(file, ["training.rounds=2"])
+    assert (config.training.rounds, config.training.lr) == (2, 1e-3)
+
+
+def test_later_overrides_win() -> None:
+    assert read_config(None, ["seed=1", "seed=2"]).seed == 2
+
+
+def test_an_empty_file_is_the_default(tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text("# nothing\n")
+    assert read_config(tmp_path / "c.yaml") == Config()
+
+
+def test_a_list_is_no_configuration(tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text("- 1\n")
+    with pytest.raises(ConfigError, match="holds a list; write keys and values"):
+        read_config(tmp_path / "c.yaml")
+
+
+def test_a_configuration_is_frozen_and_survives_its_file() -> None:
+    config = make_config({"data": {"partition": {"dirichlet": 0.3}}, "clusters": {"count": 2}})
+    assert make_config(config.model_dump(mode="json")) == config
+    with pytest.raises(ValueError, match="frozen"):
+        config.seed = 3  # type: ignore[misc]
+
+
+def test_paths_become_absolute_for_actors_in_other_folders() -> None:
+    config = absolute_paths(make_config({"data": {"domains": [{"npz": "a.npz"}, {"name": "demo_mnist"}]}}))
+    assert config.data.domains[0].npz == str(Path.cwd() / "a.npz")
+    assert config.data.domains[1].name == "demo_mnist"
