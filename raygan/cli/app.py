@@ -88,6 +88,51 @@ def _interrupt(*_: object) -> None:
     raise KeyboardInterrupt
 
 
+RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder.")]
+Round = Annotated[int | None, typer.Option("--round", help="Round, from 1. Default: the last kept.")]
+
+
+@app.command()
+def evaluate(
+    run: RunFolder,
+    round_number: Round = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document, nothing else.")] = False,
+) -> None:
+    """Compute the scores of a kept round again, from its checkpoint and without Ray."""
+    from raygan.cli.evaluate import print_scores, show_scores
+    from raygan.training.run import Run
+
+    (print_scores if as_json else show_scores)(Run.load(run), round_number)
+
+
+@app.command()
+def sample(
+    run: RunFolder,
+    cluster: Annotated[int | None, typer.Option(help="Whose generator. Default: the first.")] = None,
+    labels: Annotated[
+        str | None,
+        typer.Option(help="Such as 0,1,2. Default: all classes of the cluster's domains."),
+    ] = None,
+    count: Annotated[int, typer.Option(help="Images of each label.")] = 10,
+    round_number: Round = None,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same images.")] = 0,
+    out: Annotated[Path, typer.Option(help="A picture (.png) or arrays (.npz).")] = Path("samples.png"),
+) -> None:
+    """Draw images from a cluster's generator, as a grid or as arrays."""
+    from raygan.cli.sample import draw_samples
+    from raygan.training.run import Run
+
+    print(draw_samples(Run.load(run), cluster, labels, count, round_number, seed, out))
+
+
+@app.command()
+def report(run: RunFolder) -> None:
+    """Write RUN/report.html: scores, samples, clusters, cuts, time and faults on one page."""
+    from raygan.cli.report import report_run
+
+    print(report_run(run))
+
+
 def main() -> None:
     """Entry point of the `raygan` command."""
     signal.signal(signal.SIGTERM, _interrupt)

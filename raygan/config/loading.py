@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from raygan.config.scenarios import with_scenario
 from raygan.config.schema import Config
 from raygan.errors import ConfigError
 
@@ -22,8 +23,13 @@ def read_config(path: str | Path | None = None, overrides: Iterable[str] = ()) -
         ConfigError: naming the file or key, what was found, and what to do.
     """
     settings = {} if path is None else _read_yaml(Path(path))
-    for override in overrides:
-        key, value = parse_override(override)
+    changes = [parse_override(override) for override in overrides]
+    for key, value in changes:
+        if (
+            key == "scenario"
+        ):  # first, so that --set data.domains.0.clients=3 reaches into the scenario's domains
+            settings = with_scenario(set_key(settings, key, value))
+    for key, value in changes:
         settings = set_key(settings, key, value)
     return make_config(settings)
 
@@ -47,11 +53,12 @@ def cluster_address(config: Config) -> str | None:
 
 
 def make_config(settings: Mapping[str, Any]) -> Config:
-    """A `Config` from nested settings.
+    """A `Config` from nested settings; a `scenario` sets the keys that are not given.
 
     Raises:
         ConfigError: the first unknown key, wrong type or conflict.
     """
+    settings = with_scenario(settings)
     try:
         return Config.model_validate(settings)
     except ValidationError as error:

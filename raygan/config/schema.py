@@ -264,7 +264,8 @@ class Config(Section):
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     """Everything random follows from it."""
     scenario: Annotated[int, Field(ge=1, le=6)] | None = None
-    """A preset of the paper for the keys that it sets."""
+    """A preset of the paper: `data.domains`, `data.partition`, `training.{rounds, local_epochs, batch_size}` and
+    `model.width` where they are not given; None: no preset."""
     data: DataConfig = DataConfig()
     model: ModelConfig = ModelConfig()
     training: TrainingConfig = TrainingConfig()

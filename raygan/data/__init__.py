@@ -13,7 +13,6 @@ from raygan.data.client import (
 )
 from raygan.data.holdings import Holding, holdings
 from raygan.data.partition import deal
-from raygan.data.scenarios import scenario_settings
 from raygan.data.shape import CommonShape, common_shape, to_float, to_shape
 from raygan.data.source import (
     DomainInfo,
@@ -44,7 +43,6 @@ __all__ = [
     "load_client",
     "load_domain",
     "outline_domain",
-    "scenario_settings",
     "test_set",
     "to_float",
     "to_shape",

@@ -7,6 +7,7 @@ folder as `notmnist.npz`, or give `data.domains` yourself.
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from typing import Any
 
 CLIENTS_PER_DOMAIN = 20
@@ -39,3 +40,25 @@ def scenario_settings(number: int) -> dict[str, Any]:
     domains, partition = SCENARIOS[number]
     dealt = [{**domain, "clients": CLIENTS_PER_DOMAIN} for domain in domains]
     return {"data": {"domains": dealt, "partition": partition}, **copy.deepcopy(TRAINING)}
+
+
+def with_scenario(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings with the keys of their `scenario` filled in; keys that are given win, lists as a whole.
+
+    `scenario: 5` and `training: {rounds: 3}` is scenario 5 with 3 rounds. A `scenario` that does not exist is left
+    for the schema to refuse.
+    """
+    number = settings.get("scenario")
+    if type(number) is not int or number not in SCENARIOS:
+        return dict(settings)
+    return _merged(scenario_settings(number), settings)
+
+
+def _merged(preset: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(preset)
+    for key, value in given.items():
+        below = preset.get(key)
+        if isinstance(below, Mapping) and isinstance(value, Mapping):
+            value = _merged(below, value)
+        merged[key] = value
+    return merged

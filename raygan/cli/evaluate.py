@@ -1,0 +1,59 @@
+"""`raygan evaluate`: the scores of a kept round, recomputed from its checkpoint, without Ray."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from raygan.report.scores import named_scores, score_table
+from raygan.training import trainer
+from raygan.training.run import Run
+from raygan.training.scoring import score_round
+
+
+def show_scores(run: Run, round_number: int | None) -> None:
+    """Computes and prints a table.
+
+    Raises:
+        InputError: no such round, or data that is not where it was.
+    """
+    result = _scored(run, round_number)
+    console = Console()
+    console.print(scores_table(result["scores"], f"{run.path.name}: round {result['round']}"))
+    for fault in result["faults"]:
+        console.print(f"[yellow]warning[/yellow] {fault}", highlight=False)
+
+
+def print_scores(run: Run, round_number: int | None) -> None:
+    """`--json`: one document with the scores under names that state their protocol. Errors as above."""
+    result = _scored(run, round_number)
+    scores = {
+        name: {
+            **(named_scores(entry) if entry["images"] else {}),
+            "clusters": {
+                number: {"clients": scores["clients"], **named_scores(scores)}
+                for number, scores in entry["clusters"].items()
+            },
+            "real": named_scores(entry["real"]) if entry["real"] else None,
+        }
+        for name, entry in result["scores"].items()
+    }
+    print(json.dumps({**result, "scores": scores}, indent=2, allow_nan=False))
+
+
+def scores_table(scores: dict[str, Any], title: str) -> Table:
+    """The scores, a row a domain."""
+    head, rows = score_table(scores)
+    table = Table(head[0], title=title, title_justify="left")
+    for column in head[1:]:
+        table.add_column(column, justify="right")
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
+def _scored(run: Run, round_number: int | None) -> dict[str, Any]:
+    return score_round(run, round_number, trainer.CLASSIFIER_CACHE.expanduser())

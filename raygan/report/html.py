@@ -1,0 +1,81 @@
+"""HTML from Python: whatever is not `Html` already is escaped, so no text of a run can become markup."""
+
+from __future__ import annotations
+
+import base64
+import html
+from collections.abc import Iterable, Sequence
+
+from raygan.report.style import STYLE
+
+VOID = ("img", "meta", "br")
+
+
+class Html(str):
+    """Markup; any other string is text."""
+
+    __slots__ = ()
+
+
+def tag(name: str, /, *content: object, **attributes: object) -> Html:
+    """An element; `class_` is the attribute `class`, a list among the content is flattened, None is left out."""
+    given = "".join(
+        f' {key.rstrip("_")}="{html.escape(str(value))}"'
+        for key, value in attributes.items()
+        if value is not None
+    )
+    inner = "".join(_markup(part) for part in content)
+    return Html(f"<{name}{given}>" if name in VOID else f"<{name}{given}>{inner}</{name}>")
+
+
+def _markup(part: object) -> str:
+    if part is None:
+        return ""
+    if isinstance(part, Html):
+        return part
+    if isinstance(part, (list, tuple)):
+        return "".join(map(_markup, part))
+    return html.escape(str(part))
+
+
+def section(anchor: str, title: str, *content: object) -> Html:
+    """A section of the page with its heading."""
+    return tag("section", tag("h2", title), *content, id=anchor)
+
+
+def table(head: Sequence[object], rows: Iterable[Sequence[object]], class_: str | None = None) -> Html:
+    """A table: text in the first column, numbers in the others."""
+    body = [tag("tr", tag("th", row[0], scope="row"), [tag("td", cell) for cell in row[1:]]) for row in rows]
+    return tag(
+        "div",
+        tag(
+            "table",
+            tag("thead", tag("tr", [tag("th", cell, scope="col") for cell in head])),
+            tag("tbody", body),
+            class_=class_,
+        ),
+        class_="scroll",
+    )
+
+
+def picture(content: bytes, text: str, class_: str | None = None) -> Html:
+    """A PNG inside the page.
+
+    Args:
+        content: the file.
+        text: what it shows, for those who cannot see it.
+    """
+    source = "data:image/png;base64," + base64.b64encode(content).decode("ascii")
+    return tag("img", src=source, alt=text, class_=class_)
+
+
+def page(title: str, *content: object) -> str:
+    """The whole document: it asks for nothing outside itself and runs no script."""
+    head = tag(
+        "head",
+        tag("meta", charset="utf-8"),
+        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        tag("title", title),
+        tag("style", Html(STYLE)),
+    )
+    return "<!DOCTYPE html>\n" + tag("html", head, tag("body", tag("main", *content)), lang="en") + "\n"
