@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from raygan.config import Config
 
 if TYPE_CHECKING:
-    from raygan.training import Run, resume, train
+    from raygan.report.runs import resume, train
+    from raygan.training import Run
 
 __all__ = ["Config", "Run", "resume", "train"]
 __version__ = "0.1.0"
@@ -19,8 +20,12 @@ __version__ = "0.1.0"
 
 def __getattr__(name: str) -> Any:
     """`train`, `resume` and `Run` on first use: they bring torch along."""
-    if name in ("train", "resume", "Run"):
-        from raygan import training
+    if name == "Run":
+        from raygan.training import Run
 
-        return getattr(training, name)
+        return Run
+    if name in ("train", "resume"):
+        from raygan.report import runs
+
+        return getattr(runs, name)
     raise AttributeError(f"module 'raygan' has no attribute {name!r}")

@@ -13,11 +13,12 @@ from rich.table import Table
 
 from raygan.actors.cluster import demands
 from raygan.cli.cuts import latency_line
+from raygan.cli.evaluate import scores_table
 from raygan.config import Config
+from raygan.report.runs import resume, train
 from raygan.training.listener import Listener
 from raygan.training.plan import Plan, make_plan
 from raygan.training.run import Run
-from raygan.training.trainer import resume, train
 
 
 def train_and_show(config: Config, out: Path | None, in_process: bool) -> None:
@@ -40,7 +41,9 @@ def resume_and_show(path: Path, address: str | None, in_process: bool) -> None:
 
 
 def _print_results(console: Console, run: Run) -> None:
-    console.print(scores_table(run))
+    summary = run.summary
+    title = f"{summary['rounds']} rounds, {summary['clusters']} clusters, Rand index {summary['cluster_agreement']:.2f}"
+    console.print(scores_table(summary["scores"], title))
     _print_written(console, run)
 
 
@@ -105,7 +108,9 @@ class ProgressDisplay(Listener):
     def on_round(self, metrics: dict[str, Any]) -> None:
         """Leaves a line for the round."""
         scores = ", ".join(
-            f"{name} {100 * s['label_agreement']:.0f}%" for name, s in metrics["scores"].items()
+            f"{name} {100 * s['label_agreement']:.0f}%"
+            for name, s in metrics["scores"].items()
+            if s["label_agreement"] is not None
         )
         losses = f"D {_shown(metrics['discriminator_loss'])} G {_shown(metrics['generator_loss'])}"
         clusters = f"{metrics['clusters']} cluster{'s' if metrics['clusters'] > 1 else ''}"
@@ -120,19 +125,10 @@ class ProgressDisplay(Listener):
         self._console.print(f"[yellow]warning[/yellow] {fault}", highlight=False)
 
 
-def scores_table(run: Run) -> Table:
-    """The final scores, a row a domain."""
-    summary = run.summary
-    title = f"{summary['rounds']} rounds, {summary['clusters']} clusters, Rand index {summary['cluster_agreement']:.2f}"
-    table = Table("domain", "label agreement", "generation score", title=title)
-    for name, scores in summary["scores"].items():
-        table.add_row(name, f"{100 * scores['label_agreement']:.1f}%", f"{scores['generation_score']:.2f}")
-    return table
-
-
 def _print_written(console: Console, run: Run) -> None:
     last = [path for path in run.samples if path.name.startswith(f"round-{run.summary['rounds']:04d}")]
-    for path in (*last, run.path / "metrics.jsonl", run.path / "clusters.jsonl", run.path / "summary.json"):
+    names = ("metrics.jsonl", "clusters.jsonl", "summary.json", "report.html")
+    for path in (*last, *(run.path / name for name in names)):
         console.print(f"wrote {_relative(path)}", highlight=False, soft_wrap=True)
 
 

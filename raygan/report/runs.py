@@ -1,0 +1,34 @@
+"""Train, then report: the front door for people, who want to see what came out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from raygan.config.schema import Config
+from raygan.errors import RunError
+from raygan.report import write_report
+from raygan.training import trainer
+from raygan.training.listener import Listener
+from raygan.training.run import Run
+
+
+def train(
+    config: Config, out: str | Path | None = None, *, twin: bool = False, listener: Listener | None = None
+) -> Run:
+    """`raygan.training.train`, then RUN/report.html. A page that cannot be written is told to the listener."""
+    return _reported(trainer.train(config, out, twin=twin, listener=listener), listener)
+
+
+def resume(
+    path: str | Path, *, address: str | None = None, twin: bool = False, listener: Listener | None = None
+) -> Run:
+    """`raygan.training.resume`, then RUN/report.html, as for `train`."""
+    return _reported(trainer.resume(path, address=address, twin=twin, listener=listener), listener)
+
+
+def _reported(run: Run, listener: Listener | None) -> Run:
+    try:
+        write_report(run.path)
+    except RunError as error:
+        (listener or Listener()).on_fault(f"no report: {error}")
+    return run
