@@ -123,6 +123,15 @@ class Inventory:
 
 
 @dataclass(frozen=True)
+class Presence:
+    """Who of a host can be averaged at a round's end."""
+
+    num_images: Mapping[int, int]
+    """Client -> training images, of the clients whose parameters are finite."""
+    faults: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Written:
     """A file that an actor wrote."""
 
@@ -186,7 +195,7 @@ class Lost:
 
 
 BULK = (Activations, Gradients, State, BlockAverage)
-SMALL = (StepReport, BodyReport, Assignment, Inventory, Written, Evaluation, Lost)
+SMALL = (StepReport, BodyReport, Assignment, Inventory, Presence, Written, Evaluation, Lost)
 SMALL_BYTES = 64 * 1024
 
 

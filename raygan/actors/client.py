@@ -37,8 +37,8 @@ from raygan.randomness import stream, torch_seed
 Arrays = tuple[np.ndarray, ...]
 
 
-class NonFiniteLossError(ArithmeticError):
-    """The client's loss is NaN or infinite: its part of the step is dropped."""
+class NonFiniteError(ArithmeticError):
+    """A loss, an activation or a gradient is NaN or infinite: the client's part of the step is dropped."""
 
 
 class Client:
@@ -136,9 +136,24 @@ class Client:
         self.generator.forget_gradients()
         self.discriminator.forget_gradients()
 
+    def forget_moments(self) -> None:
+        """Begins the optimizers anew."""
+        self.generator.forget_moments()
+        self.discriminator.forget_moments()
+
     def ends(self, network: NetworkName) -> NetworkEnds:
         """Head and tail of one network."""
         return self.generator if network == "generator" else self.discriminator
+
+    @property
+    def num_held(self) -> int:
+        """Training images that it holds."""
+        return len(self._data)
+
+    def is_finite(self) -> bool:
+        """Whether all parameters of heads and tails are finite."""
+        blocks = [block for network in NETWORKS for block in self.ends(network).blocks.values()]
+        return all(bool(p.isfinite().all()) for block in blocks for p in block.parameters())
 
     def state(self) -> State:
         """Parameters and buffers of heads and tails, and the sample count."""
@@ -185,5 +200,5 @@ def _array(x: Tensor) -> np.ndarray:
 def _finite(loss: Tensor) -> float:
     value = loss.item()
     if not math.isfinite(value):
-        raise NonFiniteLossError(f"loss is {value}")
+        raise NonFiniteError(f"loss is {value}")
     return value

@@ -6,7 +6,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from raygan.actors.client import Arrays, Client, NonFiniteLossError
+import numpy as np
+
+from raygan.actors.client import Arrays, Client, NonFiniteError
 from raygan.actors.layout import HostPlan, Layout
 from raygan.actors.pace import Pacer
 from raygan.config.schema import Config
@@ -16,6 +18,7 @@ from raygan.messages import (
     Gradients,
     Inventory,
     Lost,
+    Presence,
     State,
     StepId,
     StepReport,
@@ -97,6 +100,15 @@ class ClientHost:
             faults=tuple(self._faults),
         )
 
+    def presence(self) -> Presence:
+        """The clients that can be averaged; one whose parameters are not finite is a fault."""
+        finite = {number for number, client in self._clients.items() if client.is_finite()}
+        broken = [number for number in self._clients if number not in finite]
+        return Presence(
+            {number: client.num_held for number, client in self._clients.items() if number in finite},
+            tuple(f"client-{n:02d}: its parameters are not finite; it takes over an average" for n in broken),
+        )
+
     def state(self) -> list[State]:
         """Heads and tails of each client, in the order of their numbers."""
         return [client.state() for client in self._clients.values()]
@@ -111,6 +123,12 @@ class ClientHost:
                 assert isinstance(average, BlockAverage)
                 self._clients[number].load(average.block, average.state)
         return None
+
+    def readmit(self, averages: Mapping[int, Sequence[BlockAverage | Lost]]) -> Lost | None:
+        """As `load`, for clients that were left out of the round: their optimizers begin anew as well."""
+        for number in averages:
+            self._clients[number].forget_moments()
+        return self.load(averages)
 
     def save(self, folder: str) -> list[Written]:
         """Each client writes its own file: heads, tails, optimizers."""
@@ -131,7 +149,11 @@ class ClientHost:
     def _each(
         self, phase: str, turn: Callable[[Client, Arrays], Arrays | None], message: FromBody | None = None
     ) -> dict[int, Arrays]:
-        """Every active client's turn; drops those that the message leaves out or whose loss is not finite."""
+        """Every active client's turn.
+
+        A client that the message leaves out, or whose loss or arrays are not finite, is dropped: it must not
+        reach the merged batch, where one NaN would be everybody's.
+        """
         started = time.perf_counter()
         if isinstance(message, Lost):
             self._faults.append(f"{self.plan.name}: {message.reason}")
@@ -143,7 +165,8 @@ class ClientHost:
                 continue
             try:
                 out = turn(client, received.get(number, ()))
-            except NonFiniteLossError as error:
+                _check_finite(out)
+            except NonFiniteError as error:
                 self._faults.append(f"client-{number:02d}: {error} in {phase}; its update is dropped")
                 self._drop(number, client)
                 continue
@@ -158,6 +181,17 @@ class ClientHost:
     def _drop(self, number: int, client: Client) -> None:
         client.abandon()
         del self._active[number]
+
+
+def _check_finite(arrays: Arrays | None) -> None:
+    """One pass over each array: a sum is finite only if every entry is.
+
+    Raises:
+        NonFiniteError: an array holds NaN or inf.
+    """
+    for array in arrays or ():
+        if not np.isfinite(array.sum()):
+            raise NonFiniteError("what it would send is not finite")
 
 
 def _file(folder: str, client: int) -> Path:

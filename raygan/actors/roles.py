@@ -62,7 +62,7 @@ def _forward(method: str):
 
 @exposing(
     "inventory", "begin_round", "generate", "discriminate", "judge", "update_discriminator", "fool",
-    "backpropagate", "update_generator", "state", "load", "save", "restore",
+    "backpropagate", "update_generator", "presence", "state", "load", "readmit", "save", "restore",
 )  # fmt: skip
 class Client(Role):
     """One or several clients on one device."""

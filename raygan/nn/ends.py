@@ -37,6 +37,12 @@ class NetworkEnds:
             self.optimizer.step()
             self.optimizer.zero_grad()
 
+    def forget_moments(self) -> None:
+        """Adam begins anew."""
+        self.forget_gradients()
+        if self.optimizer is not None:
+            self.optimizer.state.clear()
+
     def forget_gradients(self) -> None:
         """Drops gradients without a step."""
         for block in self.blocks.values():

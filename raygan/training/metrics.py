@@ -45,6 +45,7 @@ def round_metrics(
         "scores": domain_scores(evaluation, cluster, domains, names),
         "samples": list(evaluation.samples) if evaluation else [],
         "faults": [fault for report in result.epochs.reports for fault in report.faults]
+        + result.epochs.faults
         + list(result.assignment.faults)
         + list(evaluation.faults if evaluation else ()),
     }

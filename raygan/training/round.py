@@ -28,6 +28,8 @@ class Epochs:
     body: list[BodyReport] = field(default_factory=list)
     lost: dict[int, str] = field(default_factory=dict)
     """Host -> why, of the hosts whose actor died."""
+    faults: list[str] = field(default_factory=list)
+    """Of clients that cannot be averaged."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,6 @@ def train_round(
     layout: Layout,
     round_number: int,
     num_steps: int,
-    num_samples: Mapping[int, int],
     steps_ahead: int,
     on_step: OnStep,
 ) -> RoundResult:
@@ -57,7 +58,6 @@ def train_round(
 
     Args:
         num_steps: steps of the round (the most that any client's local epochs give).
-        num_samples: client -> training images.
         steps_ahead: steps that may be submitted before the oldest has ended.
         on_step: called with the round's and each step's number and its reports.
 
@@ -67,11 +67,9 @@ def train_round(
     started = time.perf_counter()
     begin_round(group, round_number)
     epochs = local_epochs(group, layout, round_number, num_steps, steps_ahead, on_step)
-    present = [
-        plan.client for host in group.hosts for plan in layout.hosts[host].clients if host not in epochs.lost
-    ]
     trained = time.perf_counter()
-    assignment = cluster_and_weigh(group, round_number, {client: num_samples[client] for client in present})
+    num_samples = roll_call(group, epochs)
+    assignment = cluster_and_weigh(group, round_number, num_samples)
     averages = aggregate(group, layout, assignment, epochs.lost)
     ended = time.perf_counter()
     return RoundResult(round_number, assignment, averages, epochs, trained - started, ended - trained)
@@ -112,6 +110,19 @@ def _finish(group: Group, submitted: Submitted, epochs: Epochs, on_step: OnStep)
     on_step(submitted.id.round, submitted.id.step, arrived)
 
 
+def roll_call(group: Group, epochs: Epochs) -> dict[int, int]:
+    """Client -> training images, of those that are there with finite parameters."""
+    num_samples: dict[int, int] = {}
+    answers = group.fetch([handle.call("presence") for handle in group.hosts.values()])
+    for host, answer in zip(list(group.hosts), answers, strict=True):
+        if isinstance(answer, Lost):
+            epochs.lost[host] = answer.reason
+        else:
+            num_samples |= answer.num_images
+            epochs.faults.extend(answer.faults)
+    return dict(sorted(num_samples.items()))
+
+
 def cluster_and_weigh(group: Group, round_number: int, num_samples: Mapping[int, int]) -> Assignment:
     """The body clusters and weighs the clients by its anchor activations: nothing new leaves a client."""
     (assignment,) = group.fetch([group.body.call("assign", round_number, dict(num_samples))])
@@ -149,15 +160,20 @@ def aggregate(
 
 
 def load_averages(
-    group: Group, layout: Layout, host: int, cluster: Mapping[int, int], averages: Mapping[int, Averages]
+    group: Group,
+    layout: Layout,
+    host: int,
+    cluster: Mapping[int, int],
+    averages: Mapping[int, Averages],
+    method: str = "load",
 ) -> Reference:
-    """Each client of a host takes over its cluster's averages of the blocks that it holds."""
+    """Each client of a host that has a cluster takes over its averages of the blocks that it holds."""
     theirs = {
         plan.client: [averages[cluster[plan.client]][key] for key in layout.held_blocks(plan)]
         for plan in layout.hosts[host].clients
         if plan.client in cluster
     }
-    return group.hosts[host].call("load", theirs)
+    return group.hosts[host].call(method, theirs)
 
 
 def _check_loaded(group: Group, body: Reference, hosts: Mapping[int, Reference]) -> None:

@@ -52,7 +52,6 @@ class Session:
         self._layout, self._config = plan.layout, plan.config
         self._pending: list[_Pending] = []
         self._losses: Counter[int] = Counter()
-        self._num_samples: dict[int, int] = {}
         self._num_steps = 0
 
     def run(self, dashboard: str | None = None) -> None:
@@ -80,11 +79,13 @@ class Session:
                     self._layout,
                     number,
                     self._num_steps,
-                    self._num_samples,
                     self._config.ray.steps_ahead,
                     self._on_step,
                 )
+                for fault in result.epochs.faults:
+                    self._listener.on_fault(fault)
                 self._replace_hosts(result.epochs.lost, result)
+                self._readmit(result, self._group.hosts)
                 self._save(result)
             except RoundLost as lost:
                 self._listener.on_fault(f"round {number + 1} begins again: {lost}")
@@ -128,8 +129,18 @@ class Session:
                 continue
             self._listener.on_fault(f"{name} was lost ({reason}); it takes part again from the next round")
             self._group.restart_host(host)
-            cluster = self._last_clusters(result)
-            load_averages(self._group, self._layout, host, cluster, result.averages)
+            self._readmit(result, [host], everybody=True)
+
+    def _readmit(self, result: RoundResult, hosts: Iterable[int], everybody: bool = False) -> None:
+        """Clients that were left out of the round's average (or all, after a restart) take over a cluster's."""
+        left_out = {
+            client: cluster
+            for client, cluster in self._last_clusters(result).items()
+            if everybody or client not in result.assignment.cluster
+        }
+        for host in hosts:
+            if left_out.keys() & set(self._layout.hosts[host].ids):
+                load_averages(self._group, self._layout, host, left_out, result.averages, "readmit")
 
     def _last_clusters(self, result: RoundResult) -> dict[int, int]:
         """Client -> a cluster of this round: its own, that of a client of its last cluster, or the first."""
@@ -154,7 +165,6 @@ class Session:
         entries: list[Inventory] = [
             entry for entry in self._group.fetch(references) if not isinstance(entry, Lost)
         ]
-        self._num_samples = {entry.client: entry.num_images for entry in entries}
         self._num_steps = self._config.training.local_epochs * max(
             entry.batches_per_epoch for entry in entries
         )

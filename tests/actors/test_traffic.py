@@ -66,7 +66,7 @@ def a_round(small_ray: None, plan: Plan, traffic: Traffic, samples: str) -> Iter
     layout, config = plan.layout, plan.config
     evaluator = EvaluatorPlan(config.data, plan.shape, layout.spec, None, 0, 10, samples, None)
     group = RayGroup(layout, config, evaluator)
-    result = train_round(group, layout, ROUND, 3, {c.client: 32 for c in layout.clients}, 2, lambda *_: None)
+    result = train_round(group, layout, ROUND, 3, 2, lambda *_: None)
     assert len(result.epochs.reports) == 3 * len(layout.hosts)
     ray.wait(traffic.references, num_returns=len(traffic.references), fetch_local=False)
     yield traffic

@@ -1,0 +1,88 @@
+"""One client's numbers blow up: it is dropped and reported, the others go on, and it comes back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from raygan.actors.evaluator import EvaluatorPlan
+from raygan.actors.local import LocalGroup
+from raygan.config.loading import make_config
+from raygan.messages import StepId, arrays_of
+from raygan.training.folder import RunFolder
+from raygan.training.listener import Listener
+from raygan.training.plan import Plan, make_plan
+from raygan.training.round import begin_round
+from raygan.training.session import Session
+from raygan.training.step import train_step
+
+
+@pytest.fixture
+def plan(tiny_settings: dict) -> Plan:
+    return make_plan(make_config(tiny_settings | {"ray": tiny_settings["ray"] | {"clients_per_actor": 1}}))
+
+
+@pytest.fixture
+def group(plan: Plan, tmp_path: Path):
+    layout, config = plan.layout, plan.config
+    samples = str(tmp_path / "samples")
+    made = LocalGroup(
+        layout, config, EvaluatorPlan(config.data, plan.shape, layout.spec, None, 0, 40, samples, None)
+    )
+    yield made
+    made.close()
+
+
+def poison(group: LocalGroup, client: int) -> None:
+    """Sets a weight of the client's D head to NaN."""
+    ends = group.hosts[client]._target._clients[client].discriminator
+    with torch.no_grad():
+        ends.head[0].conv.weight[0] = float("nan")
+
+
+def test_a_client_that_sends_nan_is_dropped_and_reported(group: LocalGroup, plan: Plan) -> None:
+    begin_round(group, 0)
+    poison(group, 2)
+    step = train_step(group, plan.layout, StepId(0, 0))
+    assert step.hosts[2].faults == (
+        "client-02: what it would send is not finite in discriminate; its update is dropped",
+    )
+    assert step.hosts[2].discriminator_loss == {}
+    for other in (0, 1, 3, 4, 5):
+        assert step.hosts[other].faults == ()
+        assert np.isfinite(step.hosts[other].discriminator_loss[other])
+    assert all(np.isfinite(array).all() for array in arrays_of(group.body.call("state")))
+
+
+class Poison(Listener):
+    """Blows a client up in the second round."""
+
+    def __init__(self) -> None:
+        self.faults: list[str] = []
+
+    def on_step(self, round_number, step, losses, num_images) -> None:
+        if (round_number, step) == (1, 0):
+            poison(self.session._group, 2)
+
+    def on_fault(self, fault: str) -> None:
+        self.faults.append(fault)
+
+
+def test_it_comes_back_with_its_clusters_average(group: LocalGroup, plan: Plan, tmp_path: Path) -> None:
+    config = plan.config.model_copy(
+        update={"training": plan.config.training.model_copy(update={"rounds": 3})}
+    )
+    plan = make_plan(config)
+    folder, listener = RunFolder.new(tmp_path / "run"), Poison()
+    folder.create(config, plan.cuts.to_json())
+    listener.session = Session(plan, folder, group, listener)
+    listener.session.run()
+    assert listener.faults
+    assert all(fault.startswith("client-02:") for fault in listener.faults)
+    client = group.hosts[2]._target._clients[2]
+    assert all(np.isfinite(array).all() for array in client.arrays().values())
+    last = folder.clusters_file.read_text().splitlines()[-1]
+    assert '"2": {"cluster"' in last, "it is in the third round's average"
