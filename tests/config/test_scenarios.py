@@ -1,7 +1,9 @@
 import pytest
 
 from raygan.config import Config
+from raygan.config.loading import make_config, read_config
 from raygan.config.scenarios import scenario_settings
+from raygan.errors import ConfigError
 
 
 @pytest.mark.parametrize(
@@ -27,3 +29,35 @@ def test_settings_are_the_callers_own():
     scenario_settings(6)["training"]["rounds"] = 1
     assert scenario_settings(6)["training"]["rounds"] == 50
     assert scenario_settings(6)["data"]["domains"][3] == {"npz": "notmnist.npz", "clients": 20}
+
+
+def test_a_scenario_sets_the_keys_that_are_not_given():
+    config = read_config(None, ["training.rounds=3", "scenario=5", "model.width=0.25"])
+    assert (config.scenario, config.training.rounds, config.model.width) == (5, 3, 0.25)
+    assert (config.training.batch_size, config.training.local_epochs) == (64, 5)
+    assert config.data.partition == "highly_non_iid"
+    assert [domain.name for domain in config.data.domains] == ["mnist", "fashion_mnist"]
+    assert config.training.lr == Config().training.lr
+
+
+def test_a_setting_reaches_into_the_domains_of_a_scenario():
+    config = read_config(None, ["data.domains.1.clients=4", "scenario=3"])
+    assert [domain.clients for domain in config.data.domains] == [20, 4]
+
+
+def test_domains_of_the_users_own_replace_the_scenarios(tmp_path):
+    path = tmp_path / "config.yaml"
+    path.write_text("scenario: 4\ndata: {domains: [{npz: a.npz, clients: 2}]}\n")
+    config = read_config(path)
+    assert [domain.npz for domain in config.data.domains] == ["a.npz"]
+    assert config.data.partition == "non_iid"
+
+
+def test_a_resolved_configuration_stays_as_it_is():
+    config = read_config(None, ["scenario=2", "training.rounds=7"])
+    assert make_config(config.model_dump(mode="json")) == config
+
+
+def test_there_are_six_scenarios():
+    with pytest.raises(ConfigError, match="scenario: 7 does not fit; give less than or equal to 6"):
+        read_config(None, ["scenario=7"])

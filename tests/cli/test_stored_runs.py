@@ -1,0 +1,116 @@
+"""`raygan sample`, `evaluate` and `report` on a run that was kept."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import raygan
+from raygan.cli import main
+from raygan.config.loading import make_config
+from raygan.storage import read_json_lines
+
+
+@pytest.fixture(scope="module")
+def kept(tiny_settings: dict, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("stored") / "run"
+    return raygan.train(make_config(tiny_settings), path, twin=True).path
+
+
+@pytest.fixture
+def cli(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    """Runs `raygan ARGUMENTS` in an empty folder: exit status, standard output, standard error."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["raygan", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stopped:
+            main()
+        shown = capsys.readouterr()
+        return int(stopped.value.code or 0), shown.out, shown.err
+
+    return run
+
+
+def test_a_grid_of_every_class_by_default(cli, kept: Path, tmp_path: Path) -> None:
+    status, shown, _ = cli("sample", kept)
+    assert (status, shown) == (0, "wrote samples.png: 40 images of cluster 0 after round 2\n")
+    assert Image.open(tmp_path / "samples.png").format == "PNG"
+
+
+def test_arrays_of_chosen_labels_follow_from_the_seed(cli, kept: Path, tmp_path: Path) -> None:
+    chosen = ("--labels", "2,0", "--count", 3, "--cluster", 1, "--round", 2)
+    for name, seed in (("a.npz", 1), ("b.npz", 1), ("c.npz", 2)):
+        assert cli("sample", kept, *chosen, "--seed", seed, "--out", name)[0] == 0
+    first, second, other = (np.load(tmp_path / name) for name in ("a.npz", "b.npz", "c.npz"))
+    assert first["labels"].tolist() == [2, 2, 2, 0, 0, 0]
+    assert (first["images"].shape, first["images"].dtype) == ((6, 12, 12), np.uint8)
+    assert first["classes"].tolist() == ["c0", "c1", "c2", "c3"]
+    assert np.array_equal(first["images"], second["images"])
+    assert not np.array_equal(first["images"], other["images"])
+
+
+def test_scores_of_every_kept_round_are_those_of_the_run(cli, kept: Path) -> None:
+    for line in read_json_lines(kept / "metrics.jsonl"):
+        status, shown, _ = cli("evaluate", kept, "--round", line["round"], "--json")
+        assert status == 0
+        again = json.loads(shown)["scores"]
+        assert again.keys() == line["scores"].keys()
+        for name, before in line["scores"].items():
+            assert again[name]["label_agreement_40"] == before["label_agreement"]
+            assert again[name]["generation_score_40"] == pytest.approx(before["generation_score"], rel=1e-9)
+            assert again[name]["classifier_fid_40"] == pytest.approx(before["classifier_fid"], rel=1e-6)
+            assert again[name]["clusters"].keys() == before["clusters"].keys()
+            assert again[name]["real"]["label_agreement_24"] == before["real"]["label_agreement"]
+
+
+def test_scores_as_a_table(cli, kept: Path) -> None:
+    status, shown, _ = cli("evaluate", kept)
+    assert status == 0
+    for text in ("round 2", "domain0", "label", "24 real"):
+        assert text in shown
+
+
+def test_a_report_can_be_written_again(cli, kept: Path) -> None:
+    (kept / "report.html").unlink()
+    assert cli("report", kept)[:2] == (0, f"wrote {kept / 'report.html'}\n")
+    assert (kept / "report.html").stat().st_size > 10_000
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--cluster", 7), "no cluster 7 in round 2; choose one of: 0, 1"),
+        (("--labels", "9"), "--labels: no label 9; give labels from 0 to 3"),
+        (("--labels", "a,b"), "--labels: 'a,b'; give numbers with commas between, such as 0,1,2"),
+        (("--labels", "-1"), "--labels: '-1'; give numbers"),
+        (("--round", 9), "no whole checkpoint of round 9; choose one of: 1, 2"),
+        (("--round", 0), "no whole checkpoint of round 0; choose one of: 1, 2"),
+        (("--out", "a.jpg"), "--out: 'a.jpg' is neither a picture nor an array; end it in .png or .npz"),
+        (("--count", 0), "--count: 0; give at least 1"),
+        (("--seed", -1), "--seed: -1; give a whole number from 0"),
+    ],
+)
+def test_what_cannot_be_sampled(cli, kept: Path, tmp_path: Path, arguments: tuple, message: str) -> None:
+    status, shown, error = cli("sample", kept, *arguments)
+    assert (status, shown, error.count("\n")) == (2, "", 1)
+    assert message in error
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_round_that_was_not_kept_has_no_scores(cli, kept: Path) -> None:
+    status, shown, error = cli("evaluate", kept, "--round", 5, "--json")
+    assert (status, shown) == (2, "")
+    assert error.endswith("no whole checkpoint of round 5; choose one of: 1, 2\n")
+
+
+@pytest.mark.parametrize("command", ["sample", "evaluate", "report"])
+def test_a_folder_without_a_run(cli, tmp_path: Path, command: str) -> None:
+    status, shown, error = cli(command, tmp_path / "nowhere")
+    assert (status, shown, error.count("\n")) == (2, "", 1)
+    assert "nowhere: no config.yaml, so this is not a run's folder; give the folder of a run" in error

@@ -1,0 +1,158 @@
+"""The report of a tiny run: whole, self-contained, escaped, and the same in a browser."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+import yaml
+
+import raygan
+from raygan.config.loading import make_config
+from raygan.errors import RunError
+from raygan.report import write_report
+
+HOSTILE = "<script>alert(1)</script>"
+VOID = {"img", "meta", "br"}
+
+
+class Checker(HTMLParser):
+    """Collects elements, and fails on tags that do not match."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.found: list[tuple[str, dict]] = []
+        self.text = ""
+
+    def handle_starttag(self, tag, attrs):
+        self.found.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text += data
+
+
+@pytest.fixture(scope="module")
+def run_path(tiny_settings: dict, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("report") / "run"
+    settings = tiny_settings | {"evaluation": {"images": 40, "usefulness_images": 40}}
+    return raygan.train(make_config(settings), path, twin=True).path
+
+
+@pytest.fixture
+def copy(run_path: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(run_path, tmp_path / "run"))
+
+
+def checked(path: Path) -> Checker:
+    checker = Checker()
+    checker.feed(path.read_text(encoding="utf-8"))
+    assert not checker.open, "every element is closed"
+    return checker
+
+
+def test_a_finished_run_has_its_report(run_path: Path) -> None:
+    page = checked(run_path / "report.html")
+    sections = {attributes["id"] for tag, attributes in page.found if tag == "section" and "id" in attributes}
+    assert sections == {"scores", "samples", "clusters", "time", "cuts", "faults", "configuration"}
+    links = {attributes["href"] for tag, attributes in page.found if tag == "a"}
+    assert links == {f"#{name}" for name in sections}
+    for text in (
+        "label agreement 40", "classifier fid 40", "accuracy 40", "domain0, 24 real images",
+        "adjusted Rand index", "KLD runs from", "batch_size: 8", "clients: generate fakes", "nobody was lost",
+        "Predicted:",
+    ):  # fmt: skip
+        assert text in page.text, text
+
+
+def test_it_asks_for_nothing_and_runs_nothing(run_path: Path) -> None:
+    page = checked(run_path / "report.html")
+    assert not [tag for tag, _ in page.found if tag in ("script", "link", "iframe", "object", "video")]
+    for tag, attributes in page.found:
+        for name, value in attributes.items():
+            assert not name.startswith("on"), f"{tag} {name}"
+            if name in ("src", "href", "srcset", "data"):
+                assert value.startswith(("data:image/png;base64,", "#")), f"{tag} {name}"
+    style = re.findall(r"<style>(.*?)</style>", (run_path / "report.html").read_text(), re.DOTALL)
+    assert len(style) == 1
+    assert "url(" not in style[0]
+    assert "@import" not in style[0]
+
+
+def test_pictures_show_first_and_last_round_curves_and_timeline(run_path: Path) -> None:
+    texts = [attributes["alt"] for tag, attributes in checked(run_path / "report.html").found if tag == "img"]
+    for text in ("after round 1", "after round 2", "Losses", "one iteration, device by device"):
+        assert [alt for alt in texts if text in alt], text
+
+
+def test_whatever_a_run_holds_is_text(copy: Path) -> None:
+    config = yaml.safe_load((copy / "config.yaml").read_text())
+    config["devices"]["profiles"][HOSTILE] = config["devices"]["profiles"]["small"]
+    config["devices"]["fleet"][0] = HOSTILE
+    (copy / "config.yaml").write_text(yaml.safe_dump(config))
+    lines = [json.loads(line) for line in (copy / "metrics.jsonl").read_text().splitlines()]
+    lines[-1]["faults"] = [f"client 3 was lost: {HOSTILE}"]
+    lines[-1]["phase_seconds"] = {HOSTILE: 1.0}
+    (copy / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    cuts = json.loads((copy / "cuts.json").read_text())
+    cuts["clients"][0]["device"] = HOSTILE
+    (copy / "cuts.json").write_text(json.dumps(cuts))
+    page = checked(write_report(copy))
+    assert "script" not in {tag for tag, _ in page.found}
+    assert page.text.count(HOSTILE) >= 4, "shown as text where it belongs"
+
+
+def test_a_run_that_was_interrupted_is_reported_as_far_as_it_is(copy: Path) -> None:
+    (copy / "summary.json").unlink()
+    first, second = (copy / "metrics.jsonl").read_text().splitlines()
+    (copy / "metrics.jsonl").write_text(first + "\n" + second[:100])
+    assert "1 of 2 rounds: this run has not ended" in checked(write_report(copy)).text
+    for name in ("metrics.jsonl", "clusters.jsonl", "cuts.json"):
+        (copy / name).unlink()
+    shutil.rmtree(copy / "samples")
+    text = checked(write_report(copy)).text
+    assert "No round has been scored." in text
+    assert "cuts.json is missing." in text
+
+
+def test_a_scenario_is_held_against_the_paper(copy: Path) -> None:
+    config = yaml.safe_load((copy / "config.yaml").read_text()) | {"scenario": 4}
+    (copy / "config.yaml").write_text(yaml.safe_dump(config))
+    text = checked(write_report(copy)).text
+    for expected in (
+        "96.21%", "81.90%", "data.domains.0.clients: 3 here, 20 published",
+        "data.partition: iid here, non_iid published", "training.rounds: 2 here, 50 published", "(40 images)",
+    ):  # fmt: skip
+        assert expected in text, expected
+
+
+def test_what_is_no_run_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match=r"no config\.yaml, so this is not a run's folder"):
+        write_report(tmp_path)
+
+
+def test_a_browser_shows_it_without_an_error(run_path: Path, tmp_path: Path) -> None:
+    browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if browser is None:
+        pytest.skip("no Chromium on this machine")
+    options = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+    options += ["--enable-logging=stderr", "--log-level=0", f"--user-data-dir={tmp_path / 'profile'}"]
+    done = subprocess.run(
+        [browser, *options, "--dump-dom", f"file://{run_path / 'report.html'}"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0
+    assert 'id="configuration"' in done.stdout
+    assert "CONSOLE" not in done.stderr, "errors and refused requests show there"
