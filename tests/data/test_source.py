@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from raygan.config.schema import DataConfig, DomainConfig
-from raygan.data import DomainInfo, describe_domain, domain_label, load_domain
+from raygan.data import DomainInfo, describe_domain, domain_label, domain_names, load_domain
 from raygan.errors import DataError
 
 
@@ -50,3 +50,9 @@ def test_nothing_heavy_is_imported_before_it_is_needed():
     code = f"import sys, raygan.data; print([m for m in {heavy!r}.split() if m in sys.modules])"
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert answer.stdout.strip() == "[]"
+
+
+def test_domains_of_one_name_are_numbered():
+    domains = ({"npz": "a/faces.npz"}, {"name": "kmnist"}, {"images": "b/faces"}, {"npz": "c/faces.npz"})
+    names = domain_names(DataConfig(domains=domains))
+    assert names == ["faces", "kmnist", "faces-2", "faces-3"]

@@ -1,0 +1,52 @@
+"""Scores of a round, from records to the line of `metrics.jsonl`, by hand."""
+
+from __future__ import annotations
+
+import pytest
+
+from raygan.messages import DomainScores, Evaluation, UsefulnessScores
+from raygan.training.metrics import domain_scores
+
+CLUSTER, DOMAINS = {0: 0, 1: 0, 2: 1, 3: 1}, {0: 0, 1: 0, 2: 0, 3: 1}
+
+
+def evaluation(*scores: DomainScores) -> Evaluation:
+    real = DomainScores(0, None, 9.5, 0.99, 1000, classifier_fid=1.0)
+    return Evaluation(0, scores, (), 1.0, real=(real,))
+
+
+def test_a_domains_score_is_the_mean_over_its_clients() -> None:
+    useful = UsefulnessScores(30_000, 0.9, 0.8, 0.7, 0.6, 0.01)
+    table = domain_scores(
+        evaluation(
+            DomainScores(0, 0, 3.0, 0.6, 5000, classifier_fid=30.0, usefulness=useful),
+            DomainScores(0, 1, 6.0, 0.9, 5000),
+            DomainScores(1, 1, 2.0, 0.5, 5000),
+        ),
+        CLUSTER,
+        DOMAINS,
+        ["a", "b"],
+    )
+    assert table["a"]["generation_score"] == pytest.approx((3 + 3 + 6) / 3)
+    assert table["a"]["label_agreement"] == pytest.approx((0.6 + 0.6 + 0.9) / 3)
+    assert table["a"]["classifier_fid"] == 30.0, "over the clients that have one"
+    assert table["a"]["inception_fid"] is None
+    assert table["a"]["images"] == 5000
+    assert table["a"]["usefulness"] == {
+        "images": 30_000, "accuracy": 0.9, "precision": 0.8, "recall": 0.7, "f1": 0.6, "false_positive_rate": 0.01
+    }  # fmt: skip
+    assert {number: entry["clients"] for number, entry in table["a"]["clusters"].items()} == {"0": 2, "1": 1}
+    assert table["a"]["real"]["label_agreement"] == 0.99
+    assert list(table["b"]["clusters"]) == ["1"]
+    assert table["b"]["real"] is None
+
+
+def test_a_cluster_that_could_not_be_scored_is_left_out() -> None:
+    table = domain_scores(evaluation(DomainScores(0, 1, 6.0, 0.9, 5000)), CLUSTER, DOMAINS, ["a", "b"])
+    assert table["a"]["label_agreement"] == 0.9
+    assert list(table["a"]["clusters"]) == ["1"]
+    assert (table["b"]["label_agreement"], table["b"]["images"], table["b"]["clusters"]) == (None, None, {})
+
+
+def test_a_round_that_was_not_evaluated_has_no_scores() -> None:
+    assert domain_scores(None, CLUSTER, DOMAINS, ["a", "b"]) == {}
