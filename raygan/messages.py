@@ -239,6 +239,12 @@ def checked(record: Any) -> Any:
             raise WireError(
                 f"{type(record).__name__} holds an array; only counts, losses and timings go to the driver"
             )
-    elif not isinstance(record, (State, BlockAverage)):
+    elif isinstance(record, (State, BlockAverage)):
+        for array in arrays_of(record):
+            if array.dtype.kind != "f" and array.ndim > 0:
+                raise WireError(
+                    f"{type(record).__name__}: {array.dtype} array of shape {array.shape}; only parameters cross"
+                )
+    else:
         raise WireError(f"{type(record).__name__} is not a record of raygan.messages")
     return record

@@ -19,9 +19,9 @@ class ClusterAggregator:
         self,
         blocks: Sequence[BlockKey],
         weights: Sequence[float],
-        body: State,
+        body: State | Lost,
         members: Iterable[State | Lost],
-    ) -> list[BlockAverage]:
+    ) -> list[BlockAverage] | list[Lost]:
         """theta_b(S) for each asked block b.
 
         Args:
@@ -30,11 +30,18 @@ class ClusterAggregator:
             body: the body's state, for the blocks that a member does not hold.
             members: one state for each weight; taken one at a time. The weight of one that is lost goes to
                 the others in proportion.
+
+        Returns:
+            One record for each block; `Lost` for all where the body's state or every member is lost.
         """
+        if isinstance(body, Lost):
+            return [body for _ in blocks]
         averager = BlockAverager(body)
         for state, weight in zip(members, weights, strict=True):
             if not isinstance(state, Lost):
                 averager.add(state, weight)
+        if not averager.has_members:
+            return [Lost("no member of the cluster is left") for _ in blocks]
         averages = averager.average()
         return [BlockAverage(key, averages[key]) for key in blocks]
 

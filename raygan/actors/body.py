@@ -31,7 +31,7 @@ from raygan.messages import (
     Written,
 )
 from raygan.nn.merged import MergedPass
-from raygan.nn.network import adam, block_state, build_networks, frozen, load_block_state
+from raygan.nn.network import adam, block_state, build_networks, frozen, is_finite, load_block_state
 from raygan.nn.persistence import load_network_arrays, network_arrays
 from raygan.randomness import torch_seed
 from raygan.storage import read_arrays, write_arrays
@@ -146,24 +146,30 @@ class SharedBody:
         self._seconds, self._absent = {}, set()
         return report
 
-    def assign(self, round_number: int, num_samples: Mapping[int, int]) -> Assignment:
+    def assign(self, round_number: int, num_samples: Mapping[int, int]) -> Assignment | Lost:
         """Clusters and weighs the clients by their anchor features of the round.
 
         Args:
             num_samples: client -> training images, of every client that is there at the round's end.
         """
         clients = sorted(client for client in num_samples if self._maps.get(client))
+        if not clients:
+            return Lost("no client took part in the round")
         maps = np.stack([np.mean(np.stack(self._maps[client]), axis=0) for client in clients])
         flat = maps.reshape(len(clients), maps.shape[1] if maps.ndim > 2 else 1, -1)
         counts = np.array([num_samples[client] for client in clients], dtype=np.float64)
         assigned = _assign(clients, flat, counts, self._config, round_number)
+        if isinstance(assigned, Lost):
+            return assigned
         return replace(assigned, faults=(*assigned.faults, *self._faults))
 
-    def state(self) -> State:
-        """Parameters and buffers of the body's blocks."""
+    def state(self) -> State | Lost:
+        """Parameters and buffers of the body's blocks; `Lost` where they are no longer finite."""
         blocks: dict[BlockKey, Mapping[str, np.ndarray]] = {}
         for key in self._layout.body_held:
             blocks[key] = block_state(self._block(key))
+        if not is_finite(self._block(key) for key in self._layout.body_held):
+            return Lost("the body's parameters are not finite")
         return State(0, blocks)
 
     def load(self, averages: Sequence[BlockAverage | Lost]) -> Lost | None:
@@ -238,15 +244,23 @@ class SharedBody:
 
 def _assign(
     clients: list[int], maps: np.ndarray, counts: np.ndarray, config: Config, round_number: int
-) -> Assignment:
+) -> Assignment | Lost:
     finite = np.isfinite(maps).all(axis=(1, 2))
+    faults = tuple(
+        f"client-{client:02d}: its anchor features are not finite; it is left out of the round's average"
+        for client, good in zip(clients, finite, strict=True)
+        if not good
+    )
+    clients = [client for client, good in zip(clients, finite, strict=True) if good]
+    if not clients:
+        return Lost(f"no client is left: {faults[0]}")
+    maps, counts = maps[finite], counts[finite]
     settings = config.clusters
     warm_up = round_number < settings.warmup_rounds
     found = np.zeros(len(clients), dtype=np.int64)
-    if not warm_up and finite.any():
-        count = settings.count if settings.count == "auto" else min(settings.count, int(finite.sum()))
-        features = np.where(finite[:, None], maps.reshape(len(clients), -1), 0.0)
-        found[finite] = cluster_clients(features[finite], count, config.seed)
+    if not warm_up:
+        count = settings.count if settings.count == "auto" else min(settings.count, len(clients))
+        found = cluster_clients(maps.reshape(len(clients), -1), count, config.seed)
     beta = 0.0 if warm_up else settings.beta
     kld, weight = np.empty(len(clients)), np.empty(len(clients))
     for cluster in np.unique(found):
@@ -254,15 +268,10 @@ def _assign(
         kld[members] = member_kld(maps[members])
         weight[members] = kld_weights(counts[members], kld[members], beta)
     body_weight = kld_weights(counts, member_kld(maps), beta)
-    faults = [
-        f"client-{c:02d}: its anchor features are not finite; it is left out of the round's average"
-        for c, good in zip(clients, finite, strict=True)
-        if not good
-    ]
     return Assignment(
         cluster=dict(zip(clients, found.tolist(), strict=True)),
         kld=dict(zip(clients, kld.tolist(), strict=True)),
         weight=dict(zip(clients, weight.tolist(), strict=True)),
         body_weight=dict(zip(clients, body_weight.tolist(), strict=True)),
-        faults=tuple(faults),
+        faults=faults,
     )

@@ -29,7 +29,7 @@ from raygan.messages import NETWORKS, BlockKey, BlockState, Inventory, NetworkNa
 from raygan.nn.blocks import Networks
 from raygan.nn.ends import NetworkEnds, backward, gradient_of, leaf
 from raygan.nn.losses import discriminator_loss, generator_loss
-from raygan.nn.network import block_state, frozen, load_block_state
+from raygan.nn.network import block_state, frozen, is_finite, load_block_state
 from raygan.nn.persistence import load_network_arrays, network_arrays
 from raygan.nn.spec import NetworkSpec
 from raygan.randomness import stream, torch_seed
@@ -151,9 +151,8 @@ class Client:
         return len(self._data)
 
     def is_finite(self) -> bool:
-        """Whether all parameters of heads and tails are finite."""
-        blocks = [block for network in NETWORKS for block in self.ends(network).blocks.values()]
-        return all(bool(p.isfinite().all()) for block in blocks for p in block.parameters())
+        """Whether all parameters and buffers of heads and tails are finite."""
+        return is_finite(block for network in NETWORKS for block in self.ends(network).blocks.values())
 
     def state(self) -> State:
         """Parameters and buffers of heads and tails, and the sample count."""

@@ -164,6 +164,7 @@ class ClientHost:
                 self._drop(number, client)
                 continue
             try:
+                _check_finite(received.get(number))
                 out = turn(client, received.get(number, ()))
                 _check_finite(out)
             except NonFiniteError as error:
@@ -191,7 +192,7 @@ def _check_finite(arrays: Arrays | None) -> None:
     """
     for array in arrays or ():
         if not np.isfinite(array.sum()):
-            raise NonFiniteError("what it would send is not finite")
+            raise NonFiniteError("its activation or gradient is not finite")
 
 
 def _file(folder: str, client: int) -> Path:

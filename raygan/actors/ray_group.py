@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import uuid
 from collections.abc import Sequence
 from typing import Any
 
 import ray
-from ray.exceptions import ActorDiedError, RayTaskError
+from ray.exceptions import RayTaskError
 
 from raygan.actors import roles
 from raygan.actors.cluster import WORKER_ENVIRONMENT, ActorDemand, demands
@@ -57,6 +58,9 @@ class RayGroup:
         self._started: list[RayHandle] = []
         self._aggregators: list[RayHandle] = []
         self._num_started: dict[str, int] = {}
+        self._namespace = (
+            f"raygan-{uuid.uuid4().hex[:8]}"  # names are unique in a namespace, not in a cluster
+        )
         self.hosts: dict[int, RayHandle] = {}
         try:
             self.restart_body()
@@ -113,7 +117,12 @@ class RayGroup:
 
     def fetch(self, references: Sequence[ray.ObjectRef], timeout_s: float | None = None) -> list[Any]:
         """The small records behind references; `Lost` where one is late or its actor died."""
-        return gather(references, timeout_s)
+        try:
+            return gather(references, timeout_s)
+        except RayTaskError as error:
+            if isinstance(error.cause, InputError):
+                raise error.cause from None
+            raise
 
     def ready(self, reference: ray.ObjectRef) -> bool:
         """Whether the record is there."""
@@ -125,14 +134,14 @@ class RayGroup:
             self._end(handle)
 
     def _await(self, handles: Sequence[RayHandle]) -> None:
-        """Returns when the actors are built; what a user can mend in one is raised as what it is."""
-        try:
-            ray.get([handle.call("ready") for handle in handles])
-        except ActorDiedError as error:
-            cause = error.__cause__ or error.cause if hasattr(error, "cause") else error.__cause__
-            if isinstance(cause, RayTaskError) and isinstance(cause.cause, InputError):
-                raise cause.cause from None
-            raise
+        """Returns when the actors are built.
+
+        Raises:
+            InputError: what a user must mend for one of them.
+        """
+        for fault in ray.get([handle.call("ready") for handle in handles]):
+            if fault is not None:
+                raise fault
 
     def _replace(self, before: RayHandle | None, role: type, demand: ActorDemand, *args: Any) -> RayHandle:
         if before is not None:
@@ -149,7 +158,7 @@ class RayGroup:
         )
         number = self._num_started[demand.name] = self._num_started.get(demand.name, 0) + 1
         name = demand.name if number == 1 else f"{demand.name} (start {number})"
-        options = {**demand.options(), "name": name, "max_concurrency": 1}
+        options = {**demand.options(), "name": name, "namespace": self._namespace, "max_concurrency": 1}
         if environment:
             options["runtime_env"] = environment
         handle = RayHandle(demand.name, ray.remote(role).options(**options).remote(*args))

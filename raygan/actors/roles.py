@@ -5,7 +5,7 @@ Every actor runs one method at a time, in the order in which they were submitted
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import ray
@@ -14,7 +14,11 @@ from raygan.actors.aggregator import ClusterAggregator
 from raygan.actors.layout import HostPlan, Layout
 from raygan.actors.wire import gather, receive, ship
 from raygan.config.schema import Config
-from raygan.messages import BlockAverage, BlockKey, Lost
+from raygan.errors import InputError
+from raygan.messages import BlockAverage, BlockKey
+
+MERGING = ("forward", "backward")
+"""The body's methods that go on without those who are late."""
 
 
 class Role:
@@ -25,16 +29,28 @@ class Role:
 
     _plain: Any
     _name: str
+    _fault: InputError | None = None
     _deadline_s: float | None = None
+    """Seconds that `MERGING` methods wait for their messages; others wait until these come or are lost."""
 
     def __repr__(self) -> str:
         return self._name
 
-    def ready(self, arguments: list[Any]) -> None:
-        """Returns when the actor has been built."""
+    def ready(self, arguments: list[Any]) -> InputError | None:
+        """Returns when the actor has been built: None, or what a user must mend first."""
+        return self._fault
+
+    def _build(self, make: Callable[[], Any]) -> None:
+        """Makes the plain object. An `InputError` is kept: raised here, it would reach nobody as what it is."""
+        try:
+            self._plain = make()
+        except InputError as error:
+            self._fault = error
 
     def _turn(self, method: str, arguments: list[Any]) -> Any:
-        records = getattr(self._plain, method)(*receive(arguments, self._deadline_s))
+        records = getattr(self._plain, method)(
+            *receive(arguments, self._deadline_s if method in MERGING else None)
+        )
         if not isinstance(records, list):
             return ship(records)
         shipped = [ship(record) for record in records]
@@ -71,8 +87,8 @@ class Client(Role):
         _use_threads(config.ray.client_threads)
         from raygan.actors.host import ClientHost
 
-        self._name, self._deadline_s = plan.name, config.ray.step_deadline_s
-        self._plain = ClientHost(plan, layout, config)
+        self._name = plan.name
+        self._build(lambda: ClientHost(plan, layout, config))
 
 
 @exposing("begin_round", "forward", "backward", "report", "assign", "state", "load", "save", "restore")
@@ -84,7 +100,7 @@ class Body(Role):
         from raygan.actors.body import SharedBody
 
         self._name, self._deadline_s = "body", config.ray.step_deadline_s
-        self._plain = SharedBody(layout, config)
+        self._build(lambda: SharedBody(layout, config))
 
 
 @exposing("save")
@@ -107,7 +123,7 @@ class Aggregator(Role):
         members: Sequence[ray.ObjectRef],
     ) -> list[BlockAverage]:
         states = (gather([member])[0] for member in members)
-        shipped = [ship(a) for a in self._plain.average(blocks, weights, _required(body), states)]
+        shipped = [ship(a) for a in self._plain.average(blocks, weights, body, states)]
         return shipped[0] if len(shipped) == 1 else shipped
 
 
@@ -119,13 +135,8 @@ class Evaluator(Role):
         _use_threads(1)  # scores are computed beside training, not in its way
         from raygan.actors.evaluator import Evaluator as Plain
 
-        self._name, self._plain = "evaluator", Plain(plan)
-
-
-def _required(record: Any) -> Any:
-    if isinstance(record, Lost):
-        raise RuntimeError(f"a state needed for the average is lost: {record.reason}")
-    return record
+        self._name = "evaluator"
+        self._build(lambda: Plain(plan))
 
 
 def _use_threads(count: int) -> None:

@@ -53,7 +53,8 @@ def gather(references: Sequence[ray.ObjectRef], deadline_s: float | None = None)
     """
     late: set[ray.ObjectRef] = set()
     if deadline_s is not None:
-        _, pending = ray.wait(list(references), num_returns=len(references), timeout=deadline_s)
+        different = list(dict.fromkeys(references))  # the clients of one actor may share an average
+        _, pending = ray.wait(different, num_returns=len(different), timeout=deadline_s)
         late = set(pending)
     try:
         if not late:

@@ -236,8 +236,8 @@ class RayConfig(Section):
     """Clients (of one profile and cuts) in one actor; `auto`: 1 on a cluster, on one machine as its cores allow."""
     step_deadline_s: Positive | None = None
     """Seconds that the body waits for a client in each pass of a step; None: until it comes or its actor dies."""
-    steps_ahead: Count = 2
-    """Steps that the driver submits before it waits for the oldest."""
+    steps_ahead: Count = 3
+    """Steps that are under way at a time: the driver submits ahead so that no actor waits for it."""
     client_threads: Count = 1
     """Torch threads in a client's actor."""
     body_threads: Count = 2

@@ -156,12 +156,13 @@ class Evaluator:
         """What real images score: the mark that a perfect generator would reach.
 
         Generation score and label agreement (here: the classifier's accuracy) are those of the test images,
-        FID is that of as many training images to the test images.
+        FID is that of as many training images, drawn over the whole set, to the test images.
         """
         start = time.perf_counter()
         real = self.domain(domain)
         probabilities, labels, _ = self._judge(real, [(real.test_images, real.test_labels)])
-        train = self._classifiers[domain].features(real.train_images[: len(real.test_images)])
+        order = torch.randperm(len(real.train_images), generator=torch.Generator().manual_seed(0))
+        train = self._classifiers[domain].features(real.train_images[order[: len(real.test_images)]])
         return DomainScores(
             domain=domain,
             images=len(real.test_images),

@@ -44,6 +44,11 @@ class BlockAverager:
             term = weight * array.astype(np.float64)
             sums[name] = sums[name] + term if name in sums else term
 
+    @property
+    def has_members(self) -> bool:
+        """Whether anybody with a weight was added."""
+        return self._total_weight > 0
+
     def average(self) -> dict[BlockKey, dict[str, np.ndarray]]:
         """The averages of all blocks that a member or the body holds.
 

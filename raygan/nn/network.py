@@ -47,7 +47,12 @@ def build_networks(spec: NetworkSpec, blocks: str | None, seed: int) -> Networks
     make = paper_networks if blocks is None else _import_blocks(blocks)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        networks = make(spec)
+        try:
+            networks = make(spec)
+        except Exception as error:
+            if blocks is None:
+                raise
+            raise ConfigError("model.blocks", f"{blocks} failed ({_first_line(error)})", "mend it") from None
     if not isinstance(networks, Networks):
         found = f"{blocks} returned {type(networks).__name__}"
         raise ConfigError("model.blocks", found, "return a raygan.nn.Networks")
@@ -73,6 +78,10 @@ def _import_blocks(path: str) -> Callable[[NetworkSpec], Networks]:
         ) from None
 
 
+def _first_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}".splitlines()[0]
+
+
 def block_state(block: nn.Module) -> BlockState:
     """A copy of the block's parameters and buffers."""
     return {name: tensor.detach().cpu().numpy().copy() for name, tensor in block.state_dict().items()}
@@ -85,6 +94,11 @@ def load_block_state(block: nn.Module, state: BlockState) -> None:
 
 def _tensor(array: np.ndarray) -> Tensor:
     return torch.from_numpy(np.array(array))
+
+
+def is_finite(blocks: Iterable[nn.Module]) -> bool:
+    """Whether all parameters and buffers are finite."""
+    return all(bool(tensor.isfinite().all()) for block in blocks for tensor in block.state_dict().values())
 
 
 def run_blocks(blocks: Iterable[nn.Module], *inputs: Tensor) -> Tensor:
@@ -105,7 +119,7 @@ def adam(blocks: Iterable[nn.Module], lr: float, betas: tuple[float, float]) -> 
 @contextmanager
 def frozen(blocks: Iterable[nn.Module]) -> Iterator[None]:
     """Within it, the blocks' weights get no gradients; gradients pass through them."""
-    parameters = [parameter for block in blocks for parameter in block.parameters()]
+    parameters = [p for block in blocks for p in block.parameters() if p.requires_grad]
     for parameter in parameters:
         parameter.requires_grad_(False)
     try:

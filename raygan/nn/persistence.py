@@ -46,6 +46,8 @@ def load_network_arrays(
             block, {key.removeprefix(prefix): a for key, a in arrays.items() if key.startswith(prefix)}
         )
         for key, parameter in block.named_parameters():
+            if optimizer is not None:
+                optimizer.state.pop(parameter, None)
             saved = {m: arrays.get(f"adam.{name}.{index}.{key}.{m}") for m in MOMENTS}
             if optimizer is not None and all(value is not None for value in saved.values()):
                 optimizer.state[parameter] = {

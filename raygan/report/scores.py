@@ -48,12 +48,9 @@ def _entries(domain: str, values: Mapping[str, Any]) -> list[tuple[str, Mapping[
     clusters = values.get("clusters", {})
     rows = [(domain, values)]
     if len(clusters) > 1:
-        rows += [
-            (f"{domain}, cluster {number} ({entry['clients']} clients)", entry)
-            for number, entry in clusters.items()
-        ]
+        rows += [(f"{domain}: cluster {number}", entry) for number, entry in clusters.items()]
     if values.get("real"):
-        rows.append((f"{domain}, {values['real']['images']:,} real images", values["real"]))
+        rows.append((f"{domain}: {values['real']['images']:,} real", values["real"]))
     return rows
 
 

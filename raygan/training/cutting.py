@@ -33,7 +33,13 @@ class Costs:
 
 def measure(config: Config, networks: Networks, spec: NetworkSpec) -> Costs:
     """Costs of the configured networks for one minibatch of one client."""
-    generator, discriminator = network_costs(networks, spec, config.training.batch_size)
+    try:
+        generator, discriminator = network_costs(networks, spec, config.training.batch_size)
+    except RuntimeError as error:
+        if config.model.blocks is None:
+            raise
+        found = f"{config.model.blocks}: the blocks do not fit ({str(error).splitlines()[0]})"
+        raise ConfigError("model.blocks", found, "make each take what the one before returns") from None
     anchor = (networks.generator_anchor, networks.discriminator_anchor)
     return Costs(_cost(generator, "generator"), _cost(discriminator, "discriminator"), anchor)
 

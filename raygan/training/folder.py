@@ -41,6 +41,9 @@ class RunFolder:
         folder = cls(path)
         if folder.config_file.exists():
             raise RunError(str(path), "this folder holds a run already", "choose another --out")
+        above = next(parent for parent in (folder.path, *folder.path.parents) if parent.exists())
+        if not above.is_dir() or not os.access(above, os.W_OK):
+            raise RunError(str(path), f"cannot be made: {above} cannot be written to", "choose another --out")
         return folder
 
     def create(self, config: Config, cuts: Mapping[str, Any]) -> None:
@@ -109,6 +112,10 @@ class Checkpoint:
         shutil.rmtree(self.draft, ignore_errors=True)
         self.draft.mkdir(parents=True)
         return str(self.draft)
+
+    def set_aside(self) -> set[int]:
+        """Clients that the run had set aside by then."""
+        return set(read_json(self.path / "manifest.json")["set_aside"])
 
     def finish(self, files: Sequence[Written], assignment: Mapping[str, Any]) -> None:
         """Writes the manifest and gives the draft its name."""

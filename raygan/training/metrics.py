@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from raygan.evaluation import cluster_agreement
-from raygan.messages import Assignment, DomainScores, Evaluation, StepReport
+from raygan.messages import Assignment, BodyReport, DomainScores, Evaluation, StepReport
 from raygan.training.round import RoundResult
 
 SCORES = ("label_agreement", "generation_score", "classifier_fid", "inception_fid")
@@ -24,9 +24,18 @@ def mean_losses(reports: Iterable[StepReport]) -> tuple[float, float]:
 
 
 def round_metrics(
-    result: RoundResult, evaluation: Evaluation | None, domains: Mapping[int, int], names: Sequence[str]
+    result: RoundResult,
+    evaluation: Evaluation | None,
+    domains: Mapping[int, int],
+    names: Sequence[str],
+    hosts: Mapping[int, str],
 ) -> dict[str, Any]:
-    """One JSON object: losses, time, bytes, clusters and, where it was evaluated, scores."""
+    """One JSON object: losses, time, bytes, clusters, faults and, where it was evaluated, scores.
+
+    Args:
+        domains, names: as for `domain_scores`.
+        hosts: host -> its name.
+    """
     losses = mean_losses(result.epochs.reports)
     cluster = result.assignment.cluster
     return {
@@ -40,15 +49,29 @@ def round_metrics(
         "bytes_up": sum(report.bytes_sent for report in result.epochs.reports),
         "bytes_down": sum(report.bytes_received for report in result.epochs.reports),
         "phase_seconds": _phases(result.epochs.reports),
+        "body_seconds": _phases(result.epochs.body),
+        "evaluation_seconds": round(evaluation.seconds, 3) if evaluation else None,
         "clusters": len(set(cluster.values())),
         "cluster_agreement": cluster_agreement([cluster[c] for c in cluster], [domains[c] for c in cluster]),
         "scores": domain_scores(evaluation, cluster, domains, names),
         "samples": list(evaluation.samples) if evaluation else [],
-        "faults": [fault for report in result.epochs.reports for fault in report.faults]
-        + result.epochs.faults
-        + list(result.assignment.faults)
-        + list(evaluation.faults if evaluation else ()),
+        "faults": [
+            *(fault for report in result.epochs.reports for fault in report.faults),
+            *_attendance(result, hosts),
+            *result.epochs.faults,
+            *result.assignment.faults,
+            *(evaluation.faults if evaluation else ()),
+        ],
     }
+
+
+def _attendance(result: RoundResult, hosts: Mapping[int, str]) -> list[str]:
+    """Who was lost or late."""
+    lost = result.epochs.lost
+    late = {host: steps for host, steps in result.epochs.absent.items() if host not in lost}
+    return [f"{hosts[host]} was lost ({reason})" for host, reason in sorted(lost.items())] + [
+        f"{hosts[host]} was late and sat out {steps} steps" for host, steps in sorted(late.items())
+    ]
 
 
 def cluster_record(round_number: int, assignment: Assignment) -> dict[str, Any]:
@@ -122,7 +145,7 @@ def _mean_of_known(values: Iterable[float | None]) -> float | None:
     return _number(_mean([value for value in values if value is not None]))
 
 
-def _phases(reports: Iterable[StepReport]) -> dict[str, float]:
+def _phases(reports: Iterable[StepReport | BodyReport]) -> dict[str, float]:
     total: dict[str, float] = {}
     for report in reports:
         for phase, seconds in report.seconds.items():

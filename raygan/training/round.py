@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -30,6 +30,8 @@ class Epochs:
     """Host -> why, of the hosts whose actor died."""
     faults: list[str] = field(default_factory=list)
     """Of clients that cannot be averaged."""
+    absent: Counter[int] = field(default_factory=Counter)
+    """Host -> steps that it sat out, late or lost."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ def train_round(
 
     Args:
         num_steps: steps of the round (the most that any client's local epochs give).
-        steps_ahead: steps that may be submitted before the oldest has ended.
+        steps_ahead: steps that may be under way at a time.
         on_step: called with the round's and each step's number and its reports.
 
     Raises:
@@ -84,13 +86,13 @@ def begin_round(group: Group, round_number: int) -> None:
 def local_epochs(
     group: Group, layout: Layout, round_number: int, num_steps: int, steps_ahead: int, on_step: OnStep
 ) -> Epochs:
-    """All steps of a round, at most `steps_ahead` of them submitted before the oldest has ended."""
+    """All steps of a round, at most `steps_ahead` of them under way at a time."""
     epochs = Epochs()
     under_way: deque[Submitted] = deque()
     for step in range(num_steps):
-        under_way.append(train_step(group, layout, StepId(round_number, step)))
-        if len(under_way) > steps_ahead:
+        if len(under_way) >= steps_ahead:
             _finish(group, under_way.popleft(), epochs, on_step)
+        under_way.append(train_step(group, layout, StepId(round_number, step)))
     while under_way:
         _finish(group, under_way.popleft(), epochs, on_step)
     return epochs
@@ -100,6 +102,7 @@ def _finish(group: Group, submitted: Submitted, epochs: Epochs, on_step: OnStep)
     """Takes in a step's records. A lost host is a value; a lost body ends the round."""
     *reports, body = group.fetch([*submitted.hosts.values(), submitted.body])
     epochs.body.append(_needed(body))
+    epochs.absent.update(body.absent)
     arrived = []
     for host, report in zip(submitted.hosts, reports, strict=True):
         if isinstance(report, Lost):

@@ -82,8 +82,7 @@ class Session:
                     self._config.ray.steps_ahead,
                     self._on_step,
                 )
-                for fault in result.epochs.faults:
-                    self._listener.on_fault(fault)
+                self._tell(result)
                 self._replace_hosts(result.epochs.lost, result)
                 self._readmit(result, self._group.hosts)
                 self._save(result)
@@ -97,26 +96,34 @@ class Session:
             str(self._folder.path), found, "look for the cause in Ray's logs, then continue with --resume"
         )
 
+    def _tell(self, result: RoundResult) -> None:
+        """Faults of the round that no step has told."""
+        for host, steps in sorted(result.epochs.absent.items()):
+            if host in self._group.hosts and host not in result.epochs.lost:
+                self._listener.on_fault(f"{self._layout.hosts[host].name} was late and sat out {steps} steps")
+        for fault in result.epochs.faults:
+            self._listener.on_fault(fault)
+
     def _restart_all(self, number: int) -> None:
         """New actors in the place of the lost ones, all at the state of the last checkpoint."""
-        if not self._group.alive(self._group.body):
+        if number == 0 or not self._group.alive(self._group.body):
             self._group.restart_body()
         self._group.restart_aggregators()
-        from_checkpoint = number > 0
         for host, handle in list(self._group.hosts.items()):
-            if not from_checkpoint or not self._group.alive(handle):
+            if number == 0 or not self._group.alive(handle):
                 self._group.restart_host(host)
-        if not from_checkpoint:
-            self._group.restart_body()
         self._restore(number)
 
     def _restore(self, number: int) -> None:
         """Loads the checkpoint after `number` rounds into body and hosts; nothing to do before the first."""
         if number == 0:
             return
-        path = str(Checkpoint(self._folder, number - 1).path)
-        for handle in (self._group.body, *self._group.hosts.values()):
-            handle.call("restore", path)
+        checkpoint = Checkpoint(self._folder, number - 1)
+        gone = checkpoint.set_aside()
+        for host in [h for h in self._group.hosts if gone.issuperset(self._layout.hosts[h].ids)]:
+            self._group.set_aside(host)
+        handles = (self._group.body, *self._group.hosts.values())
+        self._group.fetch([handle.call("restore", str(checkpoint.path)) for handle in handles])
 
     def _replace_hosts(self, lost: Mapping[int, str], result: RoundResult) -> None:
         """Starts lost hosts again with their clusters' averages; sets one aside that keeps dying."""
@@ -205,7 +212,8 @@ class Session:
             lost = {h: "lost while saving" for h, handle in hosts.items() if not self._wrote(of_hosts[h])}
             if not any(isinstance(record, Lost) for record in written):
                 clusters = {str(client): cluster for client, cluster in result.assignment.cluster.items()}
-                checkpoint.finish(written, {"clusters": clusters})
+                gone = [p.client for p in self._layout.clients if self._layout.host_of[p.client] not in hosts]
+                checkpoint.finish(written, {"clusters": clusters, "set_aside": gone})
                 return
             self._replace_hosts(lost, result)
             self._mend_servers(result)
@@ -236,8 +244,9 @@ class Session:
             if pending.evaluation is not None and not wait and not self._group.ready(pending.evaluation):
                 return
             evaluation = self._scores(pending)
+            hosts = {plan.host: plan.name for plan in self._layout.hosts}
             metrics = round_metrics(
-                pending.result, evaluation, self._plan.domains, domain_names(self._config.data)
+                pending.result, evaluation, self._plan.domains, domain_names(self._config.data), hosts
             )
             self._folder.write_round(metrics)
             self._listener.on_round(metrics)

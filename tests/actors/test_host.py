@@ -48,7 +48,7 @@ def test_a_client_that_sends_nan_is_dropped_and_reported(group: LocalGroup, plan
     poison(group, 2)
     step = train_step(group, plan.layout, StepId(0, 0))
     assert step.hosts[2].faults == (
-        "client-02: what it would send is not finite in discriminate; its update is dropped",
+        "client-02: its activation or gradient is not finite in discriminate; its update is dropped",
     )
     assert step.hosts[2].discriminator_loss == {}
     for other in (0, 1, 3, 4, 5):

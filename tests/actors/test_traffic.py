@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import ray
+import torch
 from ray.experimental import get_object_locations
 
 from raygan.actors import ray_group
@@ -18,7 +19,7 @@ from raygan.actors.wire import Parcel
 from raygan.config.loading import make_config
 from raygan.data import load_client
 from raygan.messages import SMALL, SMALL_BYTES, arrays_of
-from raygan.randomness import stream
+from raygan.randomness import stream, torch_seed
 from raygan.training.plan import Plan, make_plan
 from raygan.training.round import train_round
 
@@ -114,6 +115,9 @@ def _no_image_and_no_label_is_in_any_object(seen: Traffic, plan: Plan) -> None:
         for image, raw in zip(images, data.images, strict=True):
             assert image.tobytes() not in crossed
             assert raw.tobytes() not in crossed
+        latent = torch.Generator().manual_seed(torch_seed(plan.config.seed, "latent", ROUND, client.client))
+        for z in torch.randn(3, 8, plan.layout.spec.latent_size, generator=latent).numpy().reshape(24, -1):
+            assert z.tobytes() not in crossed
         shuffle = stream(plan.config.seed, "batches", ROUND, client.client)
         for batch in data.epoch_batches(shuffle, plan.config.training.batch_size):
             for dtype in (np.int64, np.int32, np.uint8, np.float32, np.float64):

@@ -11,6 +11,8 @@ import pytest
 import yaml
 
 from raygan.cli import main
+from raygan.config.loading import make_config
+from raygan.training.plan import make_plan
 
 PAPER = {
     "data": {
@@ -125,6 +127,35 @@ def test_bad_input_is_one_line(cuts, tiny_settings: dict, arguments: list[str], 
     status, shown, error = cuts(tiny_settings, *arguments)
     assert (status, shown, error.count("\n")) == (2, "", 1)
     assert message in error
+
+
+def test_a_dry_run_says_the_latency(
+    cuts, tiny_settings: dict, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    _, shown, _ = cuts(tiny_settings, "--json")
+    latency_s = json.loads(shown)["latency_s"]
+    monkeypatch.setattr(sys, "argv", ["raygan", "train", "config.yaml", "--dry-run"])
+    with pytest.raises(SystemExit):
+        main()
+    last = capfd.readouterr().out.splitlines()[-1]
+    assert last.startswith(f"predicted latency of one iteration: {latency_s:.4g} s; proof (fixed, ")
+
+
+def test_a_runs_cuts_are_by_client(cuts, tiny_settings: dict) -> None:
+    """`cuts.json` is `Plan.to_json`, which `--json` prints with more."""
+    document = make_plan(make_config(tiny_settings)).cuts.to_json()
+    assert [(row["client"], row["device"]) for row in document["clients"]] == list(
+        enumerate(["small", "medium", "large"] * 2)
+    )
+    medium = document["clients"][1]
+    assert (medium["generator"], medium["discriminator"]) == ([0, 1], [1, 0])
+    busy_s = sum(medium["seconds"].values())
+    assert 0 < busy_s <= document["latency_s"] * (1 + 1e-9)
+    _, shown, _ = cuts(tiny_settings, "--json")
+    printed = json.loads(shown)
+    assert {key: printed[key] for key in document if key != "seconds"} == {
+        key: value for key, value in document.items() if key != "seconds"
+    }
 
 
 def test_it_needs_no_ray(tmp_path: Path) -> None:

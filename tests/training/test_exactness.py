@@ -13,13 +13,13 @@ import torch
 from raygan.actors.evaluator import EvaluatorPlan
 from raygan.actors.local import LocalGroup
 from raygan.config.loading import make_config
-from raygan.messages import StepId
+from raygan.messages import State, StepId
 from raygan.nn.split import valid_cuts
 from raygan.storage import read_arrays
 from raygan.training import train
 from raygan.training.plan import Plan, make_plan
 from raygan.training.step import train_step
-from tests.training.reference import Unsplit
+from tests.training.reference import Reference
 
 CUTS = valid_cuts(5, anchor=2)
 
@@ -44,23 +44,46 @@ def test_one_client_split_anywhere_equals_the_unsplit_networks(
             "fixed": {"small": {"generator": generator, "discriminator": discriminator}},
         },
     }
-    plan = make_plan(make_config(settings))
-    group = local_group(plan, tmp_path)
-    reference = Unsplit(plan.layout.clients[0], plan.layout.spec, plan.config)
-    group.hosts[0].call("begin_round", 0)
-    group.body.call("begin_round", 0)
-    for step in range(5):
-        report = train_step(group, plan.layout, StepId(0, step)).hosts[0]
-        losses = report.discriminator_loss[0], report.generator_loss[0]
-        assert losses == pytest.approx(reference.step(step), rel=1e-5)
-    blocks = {**group.hosts[0].call_many("state", 1)[0].blocks, **group.body.call("state").blocks}
-    for (network, index), state in blocks.items():
-        whole = getattr(reference, network)[index].state_dict()
-        for name, array in state.items():
-            np.testing.assert_allclose(
-                array, whole[name].numpy(), rtol=1e-4, atol=1e-6, err_msg=f"{network}.{index}.{name}"
-            )
+    equals_the_reference(make_plan(make_config(settings)), tmp_path, num_steps=5)
+
+
+@pytest.mark.parametrize("clients_per_actor", [1, 2])
+def test_clients_with_different_cuts_equal_one_graph_over_merged_batches(
+    tiny_settings: dict, tmp_path: Path, clients_per_actor: int
+) -> None:
+    ray_settings = tiny_settings["ray"] | {"clients_per_actor": clients_per_actor}
+    plan = make_plan(make_config(tiny_settings | {"ray": ray_settings}))
+    equals_the_reference(plan, tmp_path, num_steps=3)
+
+
+def equals_the_reference(plan: Plan, folder: Path, num_steps: int) -> None:
+    """Losses of every step, then every parameter and BatchNorm buffer of clients and body."""
+    group, layout = local_group(plan, folder), plan.layout
+    reference = Reference(layout, plan.config)
+    for handle in (*group.hosts.values(), group.body):
+        handle.call("begin_round", 0)
+    for step in range(num_steps):
+        expected = reference.step(step)
+        for report in train_step(group, layout, StepId(0, step)).hosts.values():
+            for client, loss in report.discriminator_loss.items():
+                losses = (loss, report.generator_loss[client])
+                assert losses == pytest.approx(expected[client], rel=1e-4)
+    for host in layout.hosts:
+        for client, state in zip(
+            host.ids, group.hosts[host.host].call_many("state", len(host.ids)), strict=True
+        ):
+            assert_equal_blocks(state, reference.own[client])
+    assert_equal_blocks(group.body.call("state"), reference.body)
     group.close()
+
+
+def assert_equal_blocks(state: State, networks: dict) -> None:
+    for (network, index), block in state.blocks.items():
+        whole = networks[network][index].state_dict()
+        for name, array in block.items():
+            np.testing.assert_allclose(
+                array, whole[name].numpy(), rtol=1e-4, atol=2e-6, err_msg=f"{network}.{index}.{name}"
+            )
 
 
 def checkpoint_arrays(run_path: Path, round_number: int) -> dict[str, np.ndarray]:
