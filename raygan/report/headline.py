@@ -22,10 +22,11 @@ def title_block(record: Record) -> Html:
     """Name, state and the way through the page."""
     config, summary = record.config, record.summary
     done, asked = len(record.rounds), config.training.rounds
-    state = f"{done} rounds" if done >= asked else f"{done} of {asked} rounds: this run has not ended"
+    state = _many(done, "round") if done >= asked else f"{done} of {asked} rounds: this run has not ended"
     scenario = f"scenario {config.scenario} of the paper, " if config.scenario else ""
     when = f", finished {summary['finished'].replace('T', ' ')}" if summary else ""
-    text = f"{scenario}{config.num_clients} clients, {len(record.domains)} domains, {state}, seed {config.seed}{when}"
+    crowd = f"{_many(config.num_clients, 'client')}, {_many(len(record.domains), 'domain')}"
+    text = f"{scenario}{crowd}, {state}, seed {config.seed}{when}"
     links = ("scores", "samples", "clusters", "time", "cuts", "faults", "configuration")
     return tag(
         "header",
@@ -72,12 +73,12 @@ def _who_together(record: Record) -> list[Html]:
         domain = record.domain_of.get(int(client), "unknown")
         domains[domain] = domains.get(domain, 0) + 1
     count = len(groups)
-    lines = [tag("div", f"{count} cluster{'s' if count > 1 else ''}", class_="big")]
+    lines = [tag("div", _many(count, "cluster"), class_="big")]
     for number, domains in sorted(groups.items()):
         members = ", ".join(f"{many} of {domain}" for domain, many in domains.items())
         lines.append(tag("p", f"cluster {number}: {members}"))
     agreement = next((entry["cluster_agreement"] for entry in reversed(record.rounds)), None)
-    if agreement is not None:
+    if agreement is not None and len(record.domains) > 1:
         text = f"adjusted Rand index with the true domains {agreement:.2f} (1: equal, 0: chance)"
         lines.append(tag("p", text, class_="soft"))
     return lines
@@ -89,9 +90,7 @@ def _where_time(record: Record) -> list[Html]:
     total = sum(entry["seconds"] for entry in record.rounds)
     lines = [
         tag("div", duration(total), class_="big"),
-        tag(
-            "p", f"in {len(record.rounds)} rounds, {duration(total / len(record.rounds))} each", class_="soft"
-        ),
+        tag("p", f"for {_many(len(record.rounds), 'round')}{_rest(record, total)}", class_="soft"),
     ]
     phases = phase_totals(record)
     busy = sum(phases.values())
@@ -100,6 +99,18 @@ def _where_time(record: Record) -> list[Html]:
     moved = sum(entry["bytes_up"] + entry["bytes_down"] for entry in record.rounds)
     lines.append(tag("p", f"{size(moved)} moved", class_="soft"))
     return lines
+
+
+def _rest(record: Record, rounds_s: float) -> str:
+    """What a run took beside its rounds, where it has ended."""
+    if record.summary is None:
+        return ""
+    rest_s = max(0.0, record.summary["seconds"] - rounds_s)
+    return f"; {duration(rest_s)} more for classifiers, checkpoints and scores that training waited for"
+
+
+def _many(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def scores_section(record: Record, charts: list[Html]) -> Html:
@@ -143,10 +154,12 @@ def _figure(record: Record, number: int, cluster: int) -> Html:
 
 
 def phase_totals(record: Record) -> dict[str, float]:
-    """Seconds of work by phase over all rounds, summed over actors."""
+    """Seconds of work by phase over all rounds, summed over actors; the body's have names that begin so."""
     totals: dict[str, float] = {}
     for entry in record.rounds:
-        for name, seconds in (entry.get("phase_seconds") or {}).items():
+        phases = dict(entry.get("phase_seconds") or {})
+        phases |= {f"body: {name}": seconds for name, seconds in (entry.get("body_seconds") or {}).items()}
+        for name, seconds in phases.items():
             totals[name] = totals.get(name, 0.0) + seconds
     return {name: seconds for name, seconds in totals.items() if seconds > 0}
 

@@ -67,7 +67,7 @@ def test_a_finished_run_has_its_report(run_path: Path) -> None:
     links = {attributes["href"] for tag, attributes in page.found if tag == "a"}
     assert links == {f"#{name}" for name in sections}
     for text in (
-        "label agreement 40", "classifier fid 40", "domain0, 24 real images",
+        "label agreement 40", "classifier fid 40", "domain0: 24 real",
         "adjusted Rand index", "KLD runs from", "batch_size: 8", "clients: generate fakes", "nobody was lost",
         "Predicted:",
     ):  # fmt: skip
