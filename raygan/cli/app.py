@@ -96,13 +96,17 @@ Round = Annotated[int | None, typer.Option("--round", help="Round, from 1. Defau
 def evaluate(
     run: RunFolder,
     round_number: Round = None,
+    usefulness_images: Annotated[
+        int | None,
+        typer.Option(help="Also train a CNN on so many generated images of each domain (the paper: 30000)."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document, nothing else.")] = False,
 ) -> None:
     """Compute the scores of a kept round again, from its checkpoint and without Ray."""
     from raygan.cli.evaluate import print_scores, show_scores
     from raygan.training.run import Run
 
-    (print_scores if as_json else show_scores)(Run.load(run), round_number)
+    (print_scores if as_json else show_scores)(Run.load(run), round_number, usefulness_images)
 
 
 @app.command()

@@ -8,28 +8,29 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from raygan.errors import InputError
 from raygan.report.scores import named_scores, score_table
 from raygan.training import trainer
 from raygan.training.run import Run
 from raygan.training.scoring import score_round
 
 
-def show_scores(run: Run, round_number: int | None) -> None:
+def show_scores(run: Run, round_number: int | None, usefulness_images: int | None) -> None:
     """Computes and prints a table.
 
     Raises:
         InputError: no such round, or data that is not where it was.
     """
-    result = _scored(run, round_number)
+    result = _scored(run, round_number, usefulness_images)
     console = Console()
     console.print(scores_table(result["scores"], f"{run.path.name}: round {result['round']}"))
     for fault in result["faults"]:
         console.print(f"[yellow]warning[/yellow] {fault}", highlight=False)
 
 
-def print_scores(run: Run, round_number: int | None) -> None:
+def print_scores(run: Run, round_number: int | None, usefulness_images: int | None) -> None:
     """`--json`: one document with the scores under names that state their protocol. Errors as above."""
-    result = _scored(run, round_number)
+    result = _scored(run, round_number, usefulness_images)
     scores = {
         name: {
             **(named_scores(entry) if entry["images"] else {}),
@@ -55,5 +56,7 @@ def scores_table(scores: dict[str, Any], title: str) -> Table:
     return table
 
 
-def _scored(run: Run, round_number: int | None) -> dict[str, Any]:
-    return score_round(run, round_number, trainer.CLASSIFIER_CACHE.expanduser())
+def _scored(run: Run, round_number: int | None, usefulness_images: int | None) -> dict[str, Any]:
+    if usefulness_images is not None and usefulness_images < 2:
+        raise InputError("--usefulness-images", str(usefulness_images), "give at least 2 (the paper: 30000)")
+    return score_round(run, round_number, trainer.CLASSIFIER_CACHE.expanduser(), usefulness_images)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -39,12 +40,18 @@ def evaluator_plan(
     )
 
 
-def score_round(run: Run, round_number: int | None = None, cache: str | Path | None = None) -> dict[str, Any]:
+def score_round(
+    run: Run,
+    round_number: int | None = None,
+    cache: str | Path | None = None,
+    usefulness_images: int | None = None,
+) -> dict[str, Any]:
     """The scores of a kept round, computed in this process from its checkpoint: those of `metrics.jsonl`.
 
     Args:
         round_number: from 1; None: the last that was kept.
         cache: folder of trained classifiers; None: train them here.
+        usefulness_images: generated images for usefulness; None: as configured, for any round.
 
     Returns:
         `round`, `scores` (by domain, as in `metrics.jsonl`) and `faults`.
@@ -55,7 +62,9 @@ def score_round(run: Run, round_number: int | None = None, cache: str | Path | N
     """
     number = run.kept_round(round_number)
     cluster, domains = run.membership(number), run.domain_of
-    plan = evaluator_plan(run.config, run.shape, run.spec, None, cache)
+    plan = replace(evaluator_plan(run.config, run.shape, run.spec, None, cache), last_round=None)
+    if usefulness_images is not None:
+        plan = replace(plan, usefulness_images=usefulness_images)
     tasks = cluster_tasks(cluster, domains)
     blocks = [_generator_blocks(run, number, task.cluster) for task in tasks]
     result = Evaluator(plan).evaluate(number - 1, tasks, blocks)

@@ -34,7 +34,7 @@ def final_arrays(path: Path) -> dict[str, bytes]:
 
 
 def lines(path: Path) -> list[dict]:
-    timed = ("seconds", "train_seconds", "end_seconds", "phase_seconds", "body_seconds")
+    timed = ("seconds", "train_seconds", "end_seconds", "phase_seconds", "body_seconds", "evaluation_seconds")
     rows = [json.loads(line) for line in (path / "metrics.jsonl").read_text().splitlines()]
     return [{key: value for key, value in row.items() if key not in timed} for row in rows]
 
