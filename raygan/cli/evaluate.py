@@ -23,7 +23,7 @@ def show_scores(run: Run, round_number: int | None, usefulness_images: int | Non
     """
     result = _scored(run, round_number, usefulness_images)
     console = Console()
-    console.print(scores_table(result["scores"], f"{run.path.name}: round {result['round']}"))
+    print_table(console, result["scores"], f"{run.path.name}: round {result['round']}")
     for fault in result["faults"]:
         console.print(f"[yellow]warning[/yellow] {fault}", highlight=False)
 
@@ -45,15 +45,18 @@ def print_scores(run: Run, round_number: int | None, usefulness_images: int | No
     print(json.dumps({**result, "scores": scores}, indent=2, allow_nan=False))
 
 
-def scores_table(scores: dict[str, Any], title: str) -> Table:
-    """The scores, a row a domain."""
+def print_table(console: Console, scores: dict[str, Any], title: str) -> None:
+    """The scores, a row a domain; as wide as they are, since a narrow terminal may scroll."""
     head, rows = score_table(scores)
-    table = Table(head[0], title=title, title_justify="left")
-    for column in head[1:]:
-        table.add_column(column, justify="right")
+    widths = [max(map(len, (row[0] for row in rows)), default=6)]
+    widths += [max(8, *map(len, name.split())) for name in head[1:]]
+    table = Table(title=title, title_justify="left")
+    for name, width in zip(head, widths, strict=True):
+        table.add_column(name, justify="left" if name == "domain" else "right", width=width)
     for row in rows:
         table.add_row(*row)
-    return table
+    console.width = max(console.width, sum(widths) + 3 * len(widths) + 1)
+    console.print(table)
 
 
 def _scored(run: Run, round_number: int | None, usefulness_images: int | None) -> dict[str, Any]:

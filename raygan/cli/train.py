@@ -13,7 +13,7 @@ from rich.table import Table
 
 from raygan.actors.cluster import demands
 from raygan.cli.cuts import latency_line
-from raygan.cli.evaluate import scores_table
+from raygan.cli.evaluate import print_table
 from raygan.config import Config
 from raygan.report.runs import resume, train
 from raygan.training.listener import Listener
@@ -43,7 +43,7 @@ def resume_and_show(path: Path, address: str | None, in_process: bool) -> None:
 def _print_results(console: Console, run: Run) -> None:
     summary = run.summary
     title = f"{summary['rounds']} rounds, {summary['clusters']} clusters, Rand index {summary['cluster_agreement']:.2f}"
-    console.print(scores_table(summary["scores"], title))
+    print_table(console, summary["scores"], title)
     _print_written(console, run)
 
 
