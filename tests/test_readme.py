@@ -20,6 +20,10 @@ LINES = [line.removeprefix("$ ") for block in BLOCKS for line in block.splitline
 COMMANDS = [line for line in LINES if re.match(r"(\.venv/bin/)?raygan ", line)]
 
 
+def test_nothing_is_left_to_fill_in() -> None:
+    assert not re.search(r"^[A-Z]{3,}$", README, flags=re.MULTILINE)
+
+
 def test_the_first_two_commands_set_up_and_run() -> None:
     first, second = LINES[:2]
     assert first.endswith(".venv/bin/raygan train")

@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
@@ -122,14 +123,14 @@ class ProgressDisplay(Listener):
 
     def on_fault(self, fault: str) -> None:
         """Warns."""
-        self._console.print(f"[yellow]warning[/yellow] {fault}", highlight=False)
+        self._console.print(f"[yellow]warning[/yellow] {escape(fault)}", highlight=False)
 
 
 def _print_written(console: Console, run: Run) -> None:
     last = [path for path in run.samples if path.name.startswith(f"round-{run.summary['rounds']:04d}")]
     names = ("metrics.jsonl", "clusters.jsonl", "summary.json", "report.html")
     for path in (*last, *(run.path / name for name in names)):
-        console.print(f"wrote {_relative(path)}", highlight=False, soft_wrap=True)
+        console.print(f"wrote {_relative(path)}", highlight=False, markup=False, soft_wrap=True)
 
 
 def _relative(path: Path) -> Path:

@@ -218,7 +218,7 @@ class Evaluator:
     def _real_distance(self, real: RealDomain) -> FrechetDistance | None:
         if not torchmetrics_installed():
             warnings.warn(
-                "FID is skipped: torchmetrics is not installed; pip install 'raygan[fid]'", stacklevel=2
+                "FID is skipped: torchmetrics is not installed; pip install torchmetrics", stacklevel=2
             )
             return None
         return FrechetDistance(self._classifiers[real.name].features(real.test_images))

@@ -130,7 +130,7 @@ def _metric_class() -> Any:
     try:
         from torchmetrics.image.fid import FrechetInceptionDistance
     except ImportError as error:
-        raise InputError("fid", "torchmetrics is not installed", "pip install 'raygan[fid]'") from error
+        raise InputError("fid", "torchmetrics is not installed", "pip install torchmetrics") from error
     return FrechetInceptionDistance
 
 

@@ -91,5 +91,5 @@ def test_without_torchmetrics_one_fault_in_a_run_says_so(
     evaluator = Evaluator(plan)
     first, second = (evaluator.evaluate(number, BOTH, [generator(plan)]) for number in (0, 1))
     assert first.scores[0].classifier_fid is None
-    assert first.faults == ("FID is skipped: torchmetrics is not installed; pip install 'raygan[fid]'",)
+    assert first.faults == ("FID is skipped: torchmetrics is not installed; pip install torchmetrics",)
     assert second.faults == ()
