@@ -105,6 +105,7 @@ def _start(layout: Layout, config: Config, namespace: str) -> None:
         return
     for name, value in WORKER_ENVIRONMENT.items():
         os.environ.setdefault(name, value)  # workers inherit it
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # a Ray of our own calls nobody
     needs = required(layout, config)
     custom = {name: amount for name, amount in needs.items() if name not in ("CPU", "GPU")}
     cpus = max(os.cpu_count() or 1, int(-(-needs.get("CPU", 0) // 1)))

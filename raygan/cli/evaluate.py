@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from raygan.errors import InputError
@@ -25,7 +26,7 @@ def show_scores(run: Run, round_number: int | None, usefulness_images: int | Non
     console = Console()
     print_table(console, result["scores"], f"{run.path.name}: round {result['round']}")
     for fault in result["faults"]:
-        console.print(f"[yellow]warning[/yellow] {fault}", highlight=False)
+        console.print(f"[yellow]warning[/yellow] {escape(fault)}", highlight=False)
 
 
 def print_scores(run: Run, round_number: int | None, usefulness_images: int | None) -> None:
