@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+import ray
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch: spinning threads starve the actors
 
@@ -19,6 +21,10 @@ CUTS = {
     "medium": {"generator": [0, 1], "discriminator": [1, 0]},
     "large": {"generator": [1, 1], "discriminator": [1, 1]},
 }
+
+
+RESOURCES = {"small": 4, "medium": 4, "large": 4, "body": 1}
+"""Of a small Ray."""
 
 
 def write_domain(path: Path, seed: int, num_train: int = 96, num_classes: int = 4, side: int = 12) -> Path:
@@ -60,3 +66,18 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mon
     from raygan.training import trainer
 
     monkeypatch.setattr(trainer, "CLASSIFIER_CACHE", tmp_path_factory.getbasetemp() / "classifiers")
+
+
+@pytest.fixture(scope="module")
+def small_ray() -> Iterator[None]:
+    """One small Ray for a module's tests."""
+    ray.init(
+        "local",
+        num_cpus=2,
+        resources=RESOURCES,
+        include_dashboard=False,
+        log_to_driver=False,
+        logging_level="error",
+    )
+    yield
+    ray.shutdown()

@@ -85,8 +85,7 @@ def connection(layout: Layout, config: Config, namespace: str) -> Iterator[str |
         _start(layout, config, namespace)
     try:
         check_resources(layout, config)
-        url = ray.get_runtime_context().gcs_address and _dashboard()
-        yield url
+        yield _dashboard()
     finally:
         if ours:
             ray.shutdown()

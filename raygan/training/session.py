@@ -140,6 +140,8 @@ class Session:
 
     def _readmit(self, result: RoundResult, hosts: Iterable[int], everybody: bool = False) -> None:
         """Clients that were left out of the round's average (or all, after a restart) take over a cluster's."""
+        if not everybody and len(result.assignment.cluster) == len(self._layout.clients):
+            return
         left_out = {
             client: cluster
             for client, cluster in self._last_clusters(result).items()
@@ -209,12 +211,12 @@ class Session:
             written = self._group.fetch(
                 [*others, *(r for references in of_hosts.values() for r in references)]
             )
-            lost = {h: "lost while saving" for h, handle in hosts.items() if not self._wrote(of_hosts[h])}
             if not any(isinstance(record, Lost) for record in written):
                 clusters = {str(client): cluster for client, cluster in result.assignment.cluster.items()}
                 gone = [p.client for p in self._layout.clients if self._layout.host_of[p.client] not in hosts]
                 checkpoint.finish(written, {"clusters": clusters, "set_aside": gone})
                 return
+            lost = {host: "lost while saving" for host in hosts if not self._wrote(of_hosts[host])}
             self._replace_hosts(lost, result)
             self._mend_servers(result)
         raise RunError(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
 
 import pytest
 import ray
@@ -13,22 +12,6 @@ from raygan.config.loading import make_config
 from raygan.training import train
 from raygan.training.listener import Listener
 from raygan.training.session import Session
-
-CUSTOM = {"small": 4, "medium": 4, "large": 4, "body": 1}
-
-
-@pytest.fixture(scope="module")
-def own_ray() -> Iterator[None]:
-    ray.init(
-        "local",
-        num_cpus=2,
-        resources=CUSTOM,
-        include_dashboard=False,
-        log_to_driver=False,
-        logging_level="error",
-    )
-    yield
-    ray.shutdown()
 
 
 class Killer(Listener):
@@ -64,7 +47,7 @@ class Killer(Listener):
 
 
 @pytest.fixture
-def killed(own_ray: None, tiny_settings: dict, tmp_path, monkeypatch: pytest.MonkeyPatch):
+def killed(small_ray: None, tiny_settings: dict, tmp_path, monkeypatch: pytest.MonkeyPatch):
     """Trains four rounds while a role is killed; returns what was seen and the run."""
 
     def go(role: str, round_number: int, step: int):
