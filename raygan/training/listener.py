@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from raygan.training.plan import Plan
@@ -21,3 +22,30 @@ class Listener:
 
     def on_fault(self, fault: str) -> None:
         """Something went wrong with one client."""
+
+
+class Listeners(Listener):
+    """Tells several."""
+
+    def __init__(self, listeners: Iterable[Listener]) -> None:
+        self._listeners = tuple(listeners)
+
+    def on_start(self, plan: Plan, num_steps: int, first_round: int, dashboard: str | None) -> None:
+        """As `Listener`."""
+        for listener in self._listeners:
+            listener.on_start(plan, num_steps, first_round, dashboard)
+
+    def on_step(self, round_number: int, step: int, losses: tuple[float, float], num_images: int) -> None:
+        """As `Listener`."""
+        for listener in self._listeners:
+            listener.on_step(round_number, step, losses, num_images)
+
+    def on_round(self, metrics: dict[str, Any]) -> None:
+        """As `Listener`."""
+        for listener in self._listeners:
+            listener.on_round(metrics)
+
+    def on_fault(self, fault: str) -> None:
+        """As `Listener`."""
+        for listener in self._listeners:
+            listener.on_fault(fault)
