@@ -80,18 +80,35 @@ def connection(layout: Layout, config: Config, namespace: str) -> Iterator[str |
     Raises:
         InputError: a cluster that cannot be reached or that lacks what the actors ask for.
     """
+    with ray_with(required(layout, config), config, namespace) as dashboard:
+        check_resources(layout, config)
+        yield dashboard
+
+
+@contextmanager
+def ray_with(needs: Mapping[str, float], config: Config, namespace: str) -> Iterator[str | None]:
+    """Ray for a time: the one that is there, or one of our own that has what is needed.
+
+    Args:
+        needs: resources that a Ray of our own declares; one that is there is not checked.
+
+    Yields:
+        The address of the dashboard, if there is one.
+
+    Raises:
+        InputError: a cluster that cannot be reached.
+    """
     ours = not ray.is_initialized()
     if ours:
-        _start(layout, config, namespace)
+        _start(needs, config, namespace)
     try:
-        check_resources(layout, config)
         yield _dashboard()
     finally:
         if ours:
             ray.shutdown()
 
 
-def _start(layout: Layout, config: Config, namespace: str) -> None:
+def _start(needs: Mapping[str, float], config: Config, namespace: str) -> None:
     address = cluster_address(config)
     common: dict[str, Any] = {"namespace": namespace, "log_to_driver": False, "logging_level": "error"}
     if address:
@@ -105,7 +122,6 @@ def _start(layout: Layout, config: Config, namespace: str) -> None:
     for name, value in WORKER_ENVIRONMENT.items():
         os.environ.setdefault(name, value)  # workers inherit it
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # a Ray of our own calls nobody
-    needs = required(layout, config)
     custom = {name: amount for name, amount in needs.items() if name not in ("CPU", "GPU")}
     cpus = max(os.cpu_count() or 1, int(-(-needs.get("CPU", 0) // 1)))
     ray.init("local", num_cpus=cpus, resources=custom, include_dashboard=True, **common)

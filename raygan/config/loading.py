@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +22,16 @@ def read_config(path: str | Path | None = None, overrides: Iterable[str] = ()) -
     Raises:
         ConfigError: naming the file or key, what was found, and what to do.
     """
-    settings = {} if path is None else _read_yaml(Path(path))
-    changes = [parse_override(override) for override in overrides]
+    settings = {} if path is None else read_yaml(Path(path))
+    return changed_config(settings, [parse_override(override) for override in overrides])
+
+
+def changed_config(settings: Mapping[str, Any], changes: Sequence[tuple[str, Any]]) -> Config:
+    """Nested settings with dotted keys changed, in order: the one door for `--set` and for searches.
+
+    Raises:
+        ConfigError: as `read_config`.
+    """
     for key, value in changes:
         if (
             key == "scenario"
@@ -34,10 +42,15 @@ def read_config(path: str | Path | None = None, overrides: Iterable[str] = ()) -
     return make_config(settings)
 
 
-def absolute_paths(config: Config) -> Config:
-    """The same configuration with the paths of its data made absolute: actors run in other folders."""
+def absolute_paths(config: Config, start: Path | None = None) -> Config:
+    """The same configuration with the paths of its data made absolute: actors run in other folders.
+
+    Args:
+        start: where relative paths start; None: the current folder.
+    """
+    start = start or Path.cwd()
     domains = tuple(
-        domain.model_copy(update={kind: str(Path(value).expanduser().absolute())})
+        domain.model_copy(update={kind: str(start / Path(value).expanduser())})
         if kind in ("npz", "images", "wav")
         else domain
         for domain in config.data.domains
@@ -62,7 +75,7 @@ def make_config(settings: Mapping[str, Any]) -> Config:
     try:
         return Config.model_validate(settings)
     except ValidationError as error:
-        raise _first_mistake(error, settings) from None
+        raise first_mistake(error) from None
 
 
 def parse_override(text: str) -> tuple[str, Any]:
@@ -77,7 +90,7 @@ def parse_override(text: str) -> tuple[str, Any]:
             f"--set {text}", "no key=value", "write it as key.path=value, such as training.rounds=10"
         )
     try:
-        return key.strip(), _number(yaml.safe_load(value))
+        return key.strip(), as_number(yaml.safe_load(value))
     except yaml.YAMLError as error:
         raise ConfigError(
             f"--set {key}", f"{value!r} is not YAML ({_line(error)})", "quote the value"
@@ -114,7 +127,12 @@ def _changed(node: Any, path: list[str], value: Any, default: Any, key: str) -> 
     return {**node, head: _changed(node.get(head), rest, value, below, key)}
 
 
-def _read_yaml(path: Path) -> dict[str, Any]:
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The keys and values of a YAML file.
+
+    Raises:
+        ConfigError: it cannot be read, is not YAML, or holds something else.
+    """
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -130,7 +148,7 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     return content
 
 
-def _number(value: Any) -> Any:
+def as_number(value: Any) -> Any:
     """YAML 1.1 reads 1e-4 as a string; a person means a number."""
     if isinstance(value, str):
         try:
@@ -144,13 +162,18 @@ def _line(error: Exception) -> str:
     return " ".join(str(error).split())
 
 
-def _first_mistake(error: ValidationError, settings: Mapping[str, Any]) -> ConfigError:
+def first_mistake(error: ValidationError, root: type[BaseModel] = Config) -> ConfigError:
+    """The first mistake as one line: an unknown key, with the nearest known one, before all others.
+
+    Args:
+        root: the model that was validated.
+    """
     mistakes = _of_the_meant_variant(error.errors())
     mistake = next((m for m in mistakes if m["type"] == "extra_forbidden"), mistakes[0])
     path = _path(mistake)
     key = ".".join(map(str, path)) or "configuration"
     if mistake["type"] == "extra_forbidden":
-        return ConfigError(key, "unknown key", _nearest(path))
+        return ConfigError(key, "unknown key", _nearest(path, root))
     if mistake["type"] == "value_error":
         text = str(mistake["ctx"]["error"])
         found, _, remedy = text.partition("; ")
@@ -196,8 +219,8 @@ def _expected(mistake: Mapping[str, Any]) -> str:
     return "give " + mistake["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
 
 
-def _nearest(path: list[str | int]) -> str:
-    models: list[type[BaseModel]] = [Config]
+def _nearest(path: list[str | int], root: type[BaseModel]) -> str:
+    models: list[type[BaseModel]] = [root]
     for part in path[:-1]:
         models = _models_below(models, str(part))
     known = [name for model in models for name in model.model_fields]
