@@ -1,11 +1,16 @@
-"""Files that are written whole or not at all: safetensors for arrays, JSON for the rest, never a pickle."""
+"""Files that are written whole or not at all: safetensors for arrays, JSON for the rest, never a pickle.
+
+What cannot be written (a full disk, a folder that was locked) is a `RunError` that says so on one line.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,20 +21,63 @@ from safetensors.numpy import load_file, save
 from raygan.errors import RunError
 from raygan.messages import Written
 
+CHUNK_BYTES = 2**20
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Around whatever writes a file or folder of a run.
+
+    Raises:
+        RunError: it could not be written; names the file and why.
+    """
+    try:
+        yield
+    except OSError as error:
+        found = f"cannot be written ({error.strerror or error})"
+        remedy = "free or unlock its disk; a run goes on after its last checkpoint with --resume"
+        raise RunError(str(path), found, remedy) from None
+
+
+def sync_folder(path: Path) -> None:
+    """Syncs the names in a folder to disk; on systems that cannot open folders this does nothing."""
+    if not hasattr(os, "O_DIRECTORY"):
+        return
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
 
 def write_bytes(path: Path, content: bytes) -> Written:
-    """Writes a file under a temporary name, syncs it to disk and renames it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Writes a file under a temporary name, syncs it to disk, renames it and syncs the name.
+
+    Raises:
+        RunError: it cannot be written; what was there before is still there.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with temporary.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+        sync_folder(path.parent)
     return Written(path.name, len(content), hashlib.sha256(content).hexdigest())
+
+
+def remove_folder(path: Path) -> None:
+    """Takes a folder's name away first, so that nobody finds half of it, and then what is in it."""
+    if path.exists():
+        gone = path.with_name(f".{path.name.lstrip('.')}.gone")
+        shutil.rmtree(gone, ignore_errors=True)
+        os.replace(path, gone)
+        shutil.rmtree(gone, ignore_errors=True)
 
 
 def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> Written:
@@ -64,28 +112,66 @@ def read_json(path: Path) -> Any:
     """
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise RunError(
             str(path), f"cannot be read ({error})", "check the folder's name, or use another run"
         ) from None
 
 
 def append_json_line(path: Path, content: Any) -> None:
-    """Appends one JSON object as one line, synced to disk."""
-    with path.open("a", encoding="utf-8") as file:
+    """Appends one JSON object as one line, synced to disk.
+
+    Raises:
+        RunError: it cannot be written; `read_json_lines` leaves out a line that was cut off.
+    """
+    with writing(path), path.open("a", encoding="utf-8") as file:
         file.write(json.dumps(content, allow_nan=False) + "\n")
         file.flush()
         os.fsync(file.fileno())
 
 
 def read_json_lines(path: Path) -> list[Any]:
-    """Reads a JSON-lines file; a last line that was cut off by a crash is left out."""
+    """Reads a JSON-lines file; a last line that was cut off by a crash is left out.
+
+    Raises:
+        RunError: it cannot be read, or a line before the last is damaged.
+    """
+    lines, damaged = whole_json_lines(path)
+    if damaged is not None:
+        raise RunError(f"{path}:{damaged}", "this line is damaged", "restore the file, or resume the run")
+    return lines
+
+
+def whole_json_lines(path: Path) -> tuple[list[Any], int | None]:
+    """The objects of a JSON-lines file before the first damaged line, and that line's number (from 1) or None.
+
+    A last line without its end is not damage: it was being written. A file that is not there has no lines.
+
+    Raises:
+        RunError: it cannot be read.
+    """
     if not path.exists():
-        return []
-    lines = path.read_text(encoding="utf-8").split("\n")
-    return [json.loads(line) for line in lines[:-1]]
+        return [], None
+    try:
+        lines = path.read_bytes().split(b"\n")[:-1]
+    except OSError as error:
+        raise RunError(str(path), f"cannot be read ({error.strerror})", "check the file's rights") from None
+    found: list[Any] = []
+    for number, line in enumerate(lines, start=1):
+        try:
+            entry = json.loads(line)
+        except (ValueError, RecursionError):  # not UTF-8 or not JSON
+            return found, number
+        if not isinstance(entry, dict):
+            return found, number
+        found.append(entry)
+    return found, None
 
 
 def sha256_of(path: Path) -> str:
     """Checksum of a file, hexadecimal."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while part := file.read(CHUNK_BYTES):
+            digest.update(part)
+    return digest.hexdigest()

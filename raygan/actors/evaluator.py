@@ -18,7 +18,7 @@ from raygan import evaluation
 from raygan.actors.aggregator import cluster_file, generator_states
 from raygan.config.schema import DataConfig
 from raygan.data import CommonShape, domain_names, forget_domains, test_set, train_set
-from raygan.errors import InputError
+from raygan.errors import InputError, RunError
 from raygan.evaluation import RealDomain, Sample, sample_grid
 from raygan.messages import BlockAverage, DomainScores, Evaluation, Lost, UsefulnessScores
 from raygan.nn.network import build_networks, load_block_state, run_blocks
@@ -107,13 +107,15 @@ class Evaluator:
         with self._collecting(faults):
             for task, blocks in zip(tasks, generators, strict=True):
                 try:
-                    sample = self._sampler(task, blocks)
+                    sample = self._sampler(task, blocks, round_number)
                     scores += [
                         self._score(task.cluster, index, sample, round_number) for index in task.domains
                     ]
                     pictures += self._draw(round_number, task, sample)
                 except InputError as error:  # a generator that has diverged: a finding, not the run's end
                     faults.append(f"round {round_number + 1}, cluster {task.cluster} is not scored: {error}")
+                except OSError as error:  # a full disk: what must be written will say so
+                    faults.append(f"round {round_number + 1}, cluster {task.cluster} has no picture: {error}")
             real = self._real
         seconds = time.perf_counter() - started
         return Evaluation(round_number, tuple(scores), tuple(pictures), seconds, real, tuple(faults))
@@ -139,12 +141,14 @@ class Evaluator:
         scores = (self._judge.score_real(name) for name in self._names)
         return tuple(_record(index, None, score) for index, score in enumerate(scores))
 
-    def _sampler(self, task: ClusterTask, blocks: Sequence[BlockAverage | Lost]) -> Sample:
+    def _sampler(self, task: ClusterTask, blocks: Sequence[BlockAverage | Lost], round_number: int) -> Sample:
         plan = self._plan
         states: Mapping[int, Mapping[str, np.ndarray]]
         states = {a.block[1]: a.state for a in blocks if not isinstance(a, Lost)}
         if len(states) < len(blocks):
-            assert task.file is not None, "a lost average can only be read from its checkpoint"
+            if task.file is None:
+                found = f"an average of round {round_number + 1} was lost and it has no checkpoint"
+                raise RunError("evaluation", found, "set checkpoints.every to 1")
             states = generator_states(Path(task.file))
         generator = load_generator(plan.spec, plan.blocks, states)
         return lambda labels: sample_images(generator, plan.spec, labels, torch.default_generator)

@@ -258,6 +258,19 @@ class EvaluationConfig(Section):
     """After the last round, also the usual FID, where torch-fidelity and its Inception weights are at hand."""
 
 
+class CheckpointConfig(Section):
+    """What is kept of a run while it goes on."""
+
+    every: Count = 1
+    """Write a checkpoint after every n-th round (and after the last)."""
+    keep: Count | None = 3
+    """The last so many stay whole, so that a run can go on from them; None: all do."""
+    best: Literal["label_agreement", "generation_score", "classifier_fid"] | None = "label_agreement"
+    """The round that is best by this score (the mean over the domains) stays whole as well; None: none does."""
+    networks: bool = True
+    """Whether the others keep their clusters' networks, to sample from and to score again."""
+
+
 class Config(Section):
     """A whole run."""
 
@@ -275,6 +288,7 @@ class Config(Section):
     wire: WireConfig = WireConfig()
     ray: RayConfig = RayConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
+    checkpoints: CheckpointConfig = CheckpointConfig()
 
     @model_validator(mode="after")
     def _clusters_fit(self) -> Config:

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from raygan.errors import RunError
 from raygan.nn.network import block_state, load_block_state
 
 MOMENTS = ("step", "exp_avg", "exp_avg_sq")
@@ -39,12 +40,20 @@ def load_network_arrays(
     optimizer: torch.optim.Optimizer | None,
     arrays: Mapping[str, np.ndarray],
 ) -> None:
-    """The inverse of `network_arrays`, in place."""
+    """The inverse of `network_arrays`, in place.
+
+    Raises:
+        RunError: the arrays are those of other networks or cuts.
+    """
     for index, block in blocks.items():
         prefix = f"{name}.{index}."
-        load_block_state(
-            block, {key.removeprefix(prefix): a for key, a in arrays.items() if key.startswith(prefix)}
-        )
+        mine = {key.removeprefix(prefix): a for key, a in arrays.items() if key.startswith(prefix)}
+        try:
+            load_block_state(block, mine)
+        except (RuntimeError, TypeError) as error:
+            found = f"block {index} does not fit ({' '.join(str(error).split())[:200]})"
+            remedy = "resume with the configuration and the cuts that the checkpoint was written with"
+            raise RunError(f"checkpoint of the {name}", found, remedy) from None
         for key, parameter in block.named_parameters():
             if optimizer is not None:
                 optimizer.state.pop(parameter, None)

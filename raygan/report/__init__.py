@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from raygan.errors import RunError
 from raygan.report.curves import loss_chart, score_charts
 from raygan.report.headline import cards, samples_section, scores_section, title_block
 from raygan.report.html import page
@@ -32,12 +31,7 @@ def write_report(path: str | Path) -> Path:
     """
     record = read_record(path)
     target = Path(path) / FILE
-    try:
-        write_bytes(target, render(record).encode())
-    except OSError as error:
-        raise RunError(
-            str(target), f"cannot be written ({error.strerror})", "free or unlock the folder"
-        ) from None
+    write_bytes(target, render(record).encode())
     return target
 
 

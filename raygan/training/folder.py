@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,8 @@ import yaml
 
 from raygan.config.schema import Config
 from raygan.errors import RunError
-from raygan.messages import Written
-from raygan.storage import append_json_line, read_json, read_json_lines, sha256_of, write_bytes, write_json
+from raygan.storage import append_json_line, read_json, whole_json_lines, write_bytes, write_json
+from raygan.training.checkpoints import Checkpoints
 
 
 class RunFolder:
@@ -47,43 +47,67 @@ class RunFolder:
         return folder
 
     def create(self, config: Config, cuts: Mapping[str, Any]) -> None:
-        """Writes the configuration and the cuts.
+        """Writes the configuration and the cuts: both, or nothing is left behind.
 
         Raises:
             RunError: it cannot be written.
         """
+        made = not self.path.exists()
         try:
             self.samples.mkdir(parents=True, exist_ok=True)
             self.checkpoints.mkdir(exist_ok=True)
             text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, default_flow_style=None)
             write_json(self.cuts_file, cuts)
             write_bytes(self.config_file, text.encode())
-        except OSError as error:
-            raise RunError(
-                str(self.path), f"cannot be written ({error.strerror})", "choose another --out"
-            ) from None
+        except (OSError, RunError) as error:
+            self._uncreate(made)
+            found = error.found if isinstance(error, RunError) else f"cannot be written ({error.strerror})"
+            raise RunError(str(self.path), found, "choose another --out") from None
+
+    def _uncreate(self, made: bool) -> None:
+        if made:
+            shutil.rmtree(self.path, ignore_errors=True)
+        for file in (self.cuts_file, self.config_file):
+            file.unlink(missing_ok=True)
 
     def kept_cuts(self) -> tuple[Any, ...] | None:
-        """The cuts of `cuts.json`, in the form of `raygan.cuts.Plan.cuts`; None: not written yet."""
+        """The cuts of `cuts.json`, in the form of `raygan.cuts.Plan.cuts`; None: not written yet.
+
+        Raises:
+            RunError: the file is damaged.
+        """
         if not self.cuts_file.exists():
             return None
-        clients = read_json(self.cuts_file)["clients"]
-        return tuple((tuple(client["generator"]), tuple(client["discriminator"])) for client in clients)
+        try:
+            clients = read_json(self.cuts_file)["clients"]
+            return tuple((tuple(client["generator"]), tuple(client["discriminator"])) for client in clients)
+        except (KeyError, TypeError):
+            raise RunError(
+                str(self.cuts_file), "holds no cuts", "remove the file, so that they are planned again"
+            ) from None
 
-    def rewind(self) -> int:
+    def rewind(
+        self, checkpoints: Checkpoints, warn: Callable[[str], None], at_most: int | None = None
+    ) -> int:
         """Takes back what was written after the last round that is whole: checkpoint, clusters and metrics.
+
+        Args:
+            warn: told of every damage that costs rounds.
+            at_most: rounds that may be kept; None: all that are whole.
 
         Returns:
             Rounds that are kept: the number of the next round, from 0.
         """
-        written = min(len(read_json_lines(file)) for file in (self.metrics_file, self.clusters_file))
-        kept = next(
-            (n for n in range(written, 0, -1) if checkpoint_is_whole(Checkpoint(self, n - 1).path)), 0
-        )
-        for file in (self.metrics_file, self.clusters_file):
-            lines = read_json_lines(file)
+        files = (self.metrics_file, self.clusters_file)
+        lines = {file: _numbered(file, warn) for file in files}
+        written = min(len(found) for found in lines.values())
+        damaged: list[str] = []
+        kept = checkpoints.last_whole(written if at_most is None else min(written, at_most), damaged)
+        for text in damaged:
+            warn(text)
+        for file in files:
             if file.exists():
-                write_bytes(file, "".join(json.dumps(line) + "\n" for line in lines[:kept]).encode())
+                write_bytes(file, "".join(json.dumps(line) + "\n" for line in lines[file][:kept]).encode())
         return kept
 
     def write_round(self, metrics: Mapping[str, Any]) -> None:
@@ -95,41 +119,10 @@ class RunFolder:
         append_json_line(self.clusters_file, record)
 
 
-class Checkpoint:
-    """One round's folder under `checkpoints/`: it has its name only once it is whole.
-
-    Files: `cluster-K.safetensors` (every block of a cluster's networks), `body.safetensors`,
-    `client-NNNN.safetensors` (heads, tails, optimizers), and `manifest.json` with every file's checksum.
-    """
-
-    def __init__(self, folder: RunFolder, round_number: int) -> None:
-        self.path = folder.checkpoints / f"round-{round_number + 1:04d}"
-        self.draft = folder.checkpoints / f".round-{round_number + 1:04d}.tmp"
-        self._round = round_number
-
-    def begin(self) -> str:
-        """An empty draft folder for the actors to write into."""
-        shutil.rmtree(self.draft, ignore_errors=True)
-        self.draft.mkdir(parents=True)
-        return str(self.draft)
-
-    def set_aside(self) -> set[int]:
-        """Clients that the run had set aside by then."""
-        return set(read_json(self.path / "manifest.json")["set_aside"])
-
-    def finish(self, files: Sequence[Written], assignment: Mapping[str, Any]) -> None:
-        """Writes the manifest and gives the draft its name."""
-        described = {file.name: {"bytes": file.num_bytes, "sha256": file.sha256} for file in files}
-        write_json(self.draft / "manifest.json", {"round": self._round + 1, "files": described, **assignment})
-        if self.path.exists():
-            shutil.rmtree(self.path)
-        os.replace(self.draft, self.path)
-
-
-def checkpoint_is_whole(path: Path) -> bool:
-    """Whether the manifest can be read and every file is there with its checksum."""
-    try:
-        files = read_json(path / "manifest.json")["files"]
-        return all(sha256_of(path / Path(name).name) == entry["sha256"] for name, entry in files.items())
-    except (RunError, OSError, KeyError, TypeError):
-        return False
+def _numbered(file: Path, warn: Callable[[str], None]) -> list[Any]:
+    """The lines of a file up to the first that is damaged or is not the next round's."""
+    lines, damaged = whole_json_lines(file)
+    good = next((n for n, line in enumerate(lines) if line.get("round") != n + 1), len(lines))
+    if damaged is not None or good < len(lines):
+        warn(f"{file.name}, line {good + 1} is damaged: the rounds from there on are run again")
+    return lines[:good]

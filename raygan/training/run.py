@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,8 @@ from raygan.errors import RunError
 from raygan.nn.network import network_spec
 from raygan.nn.spec import NetworkSpec
 from raygan.storage import read_json, read_json_lines
-from raygan.training.folder import RunFolder, checkpoint_is_whole
+from raygan.training.checkpoints import Checkpoint, Checkpoints
+from raygan.training.folder import RunFolder
 
 
 class Generator:
@@ -93,8 +94,11 @@ class Run:
 
     @property
     def ended(self) -> bool:
-        """Whether all of its rounds are done."""
-        return self._folder.summary_file.exists()
+        """Whether all of its rounds are done. A summary that was cut off does not count: it is written again."""
+        try:
+            return isinstance(read_json(self._folder.summary_file), dict)
+        except RunError:
+            return False
 
     @property
     def samples(self) -> list[Path]:
@@ -103,27 +107,37 @@ class Run:
 
     @property
     def rounds(self) -> list[int]:
-        """Rounds (from 1) that have a whole checkpoint."""
-        paths = sorted(self._folder.checkpoints.glob("round-*"))
-        return [int(path.name.removeprefix("round-")) for path in paths if checkpoint_is_whole(path)]
+        """Rounds (from 1) whose networks are kept and undamaged."""
+        return [c.round + 1 for c in self._checkpoints.stored() if c.damage() is None]
 
     def kept_round(self, round_number: int | None = None) -> int:
-        """The round itself if it has a whole checkpoint; None: the last that has.
+        """The round itself if its networks are kept; None: the last that has them.
 
         Raises:
-            RunError: no whole checkpoint of that round.
+            RunError: the round is not kept, is damaged, or was never trained.
         """
-        kept = self.rounds
-        number = round_number if round_number is not None else (kept[-1] if kept else 0)
-        if number not in kept:
-            have = ", ".join(map(str, kept)) or "none"
-            raise RunError(str(self.path), f"no whole checkpoint of round {number}", f"choose one of: {have}")
-        return number
+        stored = self._checkpoints.stored()
+        if round_number is None:
+            newest = (c.round + 1 for c in reversed(stored) if c.damage() is None)
+            if (last := next(newest, None)) is not None:
+                return last
+            raise RunError(str(self.path), "no round is kept", "train at least one round, or use another run")
+        found = next((c for c in stored if c.round + 1 == round_number), None)
+        if found is not None and (damage := found.damage()) is None:
+            return round_number
+        missing = f"round {round_number} was not kept" if 0 < round_number <= self._num_done else ""
+        missing = missing or f"there is no round {round_number}"
+        reason = f"the checkpoint of round {round_number} cannot be used ({damage})" if found else missing
+        have = ", ".join(map(str, self.rounds)) or "none"
+        raise RunError(str(self.path), reason, f"choose one of: {have}")
+
+    @property
+    def _num_done(self) -> int:
+        return len(read_json_lines(self._folder.metrics_file))
 
     def membership(self, round_number: int) -> dict[int, int]:
         """Client -> cluster at the end of a kept round."""
-        clusters = read_json(self._checkpoint(round_number) / "manifest.json")["clusters"]
-        return {int(client): cluster for client, cluster in clusters.items()}
+        return dict(self._checkpoint(round_number).manifest().clusters)
 
     @property
     def domain_of(self) -> dict[int, int]:
@@ -159,14 +173,19 @@ class Run:
         if cluster not in known:
             found = f"no cluster {cluster} in round {round_number}"
             raise RunError(str(self.path), found, f"choose one of: {', '.join(map(str, known))}")
-        return generator_states(self._checkpoint(round_number) / cluster_file(cluster))
+        return generator_states(self._checkpoint(round_number).path / cluster_file(cluster))
 
     def _clusters(self, round_number: int) -> list[int]:
-        files = self._checkpoint(round_number).glob("cluster-*.safetensors")
-        return sorted(int(file.stem.removeprefix("cluster-")) for file in files)
+        files = self._checkpoint(round_number).manifest().files
+        names = (PurePath(name).stem for name in files if name.startswith("cluster-"))
+        return sorted(int(name.removeprefix("cluster-")) for name in names)
 
-    def _checkpoint(self, round_number: int) -> Path:
-        return self._folder.checkpoints / f"round-{round_number:04d}"
+    def _checkpoint(self, round_number: int) -> Checkpoint:
+        return self._checkpoints.of(round_number - 1)
+
+    @property
+    def _checkpoints(self) -> Checkpoints:
+        return Checkpoints(self._folder.checkpoints, self.config.checkpoints)
 
     @cached_property
     def infos(self) -> list[DomainInfo]:

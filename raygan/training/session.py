@@ -1,8 +1,8 @@
 """The rounds of one run: trains, scores, saves, and recovers what is lost.
 
 A lost client sits the rest of its round out, is started again and takes over its cluster's last average. When
-the body or an aggregator is lost, the round begins again from the last checkpoint. A lost evaluator is started
-again and scores again.
+the body or an aggregator is lost, the run goes back to its last checkpoint. A lost evaluator is started again and
+scores again.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ from raygan.data import domain_names
 from raygan.errors import RunError
 from raygan.messages import Evaluation, Inventory, Lost, StepReport
 from raygan.storage import read_json_lines, write_json
-from raygan.training.folder import Checkpoint, RunFolder
+from raygan.training.checkpoints import Checkpoint, Checkpoints
+from raygan.training.folder import RunFolder
 from raygan.training.listener import Listener
 from raygan.training.metrics import cluster_record, mean_losses, round_metrics
 from raygan.training.plan import Plan
@@ -33,6 +34,8 @@ MAX_STARTS = 3
 """A host that is lost this often is set aside."""
 MAX_REPEATS = 5
 """A round that is lost this often ends the run."""
+MAX_PENDING = 2
+"""Rounds that may wait for their scores: their averages stay in the object store until then."""
 
 
 @dataclass
@@ -50,51 +53,68 @@ class Session:
     def __init__(self, plan: Plan, folder: RunFolder, group: Group, listener: Listener) -> None:
         self._plan, self._folder, self._group, self._listener = plan, folder, group, listener
         self._layout, self._config = plan.layout, plan.config
+        self._checkpoints = Checkpoints(folder.checkpoints, plan.config.checkpoints)
         self._pending: list[_Pending] = []
+        self._repeats: Counter[int] = Counter()
         self._losses: Counter[int] = Counter()
         self._num_steps = 0
 
     def run(self, dashboard: str | None = None) -> None:
         """All rounds that are missing, then the scores that are still under way, then the summary."""
         started = time.perf_counter()
-        first = self._folder.rewind()
+        self._checkpoints.sweep()
+        first = self._folder.rewind(self._checkpoints, self._listener.on_fault)
         self._restore(first)
         self._take_inventory()
         self._group.evaluator.call("prepare")
         self._listener.on_start(self._plan, self._num_steps, first, dashboard)
-        for number in range(first, self._config.training.rounds):
-            result = self._round(number)
+        number = first
+        while number < self._config.training.rounds:
+            try:
+                result = self._round(number)
+            except RoundLost as lost:
+                number = self._go_back(number, lost)
+                continue
             self._folder.write_clusters(cluster_record(number, result.assignment))
             self._pending.append(_Pending(result, self._evaluate(result)))
             self._write_finished(wait=False)
+            number += 1
         self._write_finished(wait=True)
         write_json(self._folder.summary_file, self._summary(time.perf_counter() - started))
 
     def _round(self, number: int) -> RoundResult:
-        """One round and its checkpoint, begun again as often as the body or an aggregator is lost in it."""
-        for _ in range(MAX_REPEATS):
-            try:
-                result = train_round(
-                    self._group,
-                    self._layout,
-                    number,
-                    self._num_steps,
-                    self._config.ray.steps_ahead,
-                    self._on_step,
-                )
-                self._tell(result)
-                self._replace_hosts(result.epochs.lost, result)
-                self._readmit(result, self._group.hosts)
-                self._save(result)
-            except RoundLost as lost:
-                self._listener.on_fault(f"round {number + 1} begins again: {lost}")
-                self._restart_all(number)
-            else:
-                return result
-        found = f"round {number + 1} was lost {MAX_REPEATS} times"
-        raise RunError(
-            str(self._folder.path), found, "look for the cause in Ray's logs, then continue with --resume"
-        )
+        """One round and, where it gets one, its checkpoint.
+
+        Raises:
+            RoundLost: the body or an aggregator was lost in it.
+        """
+        steps_ahead = self._config.ray.steps_ahead
+        result = train_round(self._group, self._layout, number, self._num_steps, steps_ahead, self._on_step)
+        self._tell(result)
+        self._replace_hosts(result.epochs.lost, result)
+        self._readmit(result, self._group.hosts)
+        if self._checkpoints.due(number, self._config.training.rounds):
+            self._save(result)
+        return result
+
+    def _go_back(self, number: int, lost: RoundLost) -> int:
+        """The round to go on with after a loss: the one after the last checkpoint, with everybody at its state.
+
+        Raises:
+            RunError: the round was lost too often.
+        """
+        self._repeats[number] += 1
+        if self._repeats[number] >= MAX_REPEATS:
+            found = f"round {number + 1} was lost {MAX_REPEATS} times"
+            remedy = "look for the cause in Ray's logs, then continue with --resume"
+            raise RunError(str(self._folder.path), found, remedy)
+        kept = self._checkpoints.last_whole(number)
+        if kept < number:
+            self._write_finished(wait=True)
+            kept = self._folder.rewind(self._checkpoints, self._listener.on_fault, at_most=kept)
+        self._listener.on_fault(f"round {kept + 1} begins again: {lost}")
+        self._restart_all(kept)
+        return kept
 
     def _tell(self, result: RoundResult) -> None:
         """Faults of the round that no step has told."""
@@ -118,9 +138,9 @@ class Session:
         """Loads the checkpoint after `number` rounds into body and hosts; nothing to do before the first."""
         if number == 0:
             return
-        checkpoint = Checkpoint(self._folder, number - 1)
-        gone = checkpoint.set_aside()
-        for host in [h for h in self._group.hosts if gone.issuperset(self._layout.hosts[h].ids)]:
+        checkpoint = self._checkpoints.of(number - 1)
+        gone = checkpoint.manifest().set_aside
+        for host in [h for h in self._group.hosts if set(gone).issuperset(self._layout.hosts[h].ids)]:
             self._group.set_aside(host)
         handles = (self._group.body, *self._group.hosts.values())
         self._group.fetch([handle.call("restore", str(checkpoint.path)) for handle in handles])
@@ -189,7 +209,8 @@ class Session:
         last = result.round + 1 == self._config.training.rounds
         if not last and (result.round + 1) % self._config.evaluation.every:
             return None
-        folder = Checkpoint(self._folder, result.round).path
+        saved = self._checkpoints.due(result.round, self._config.training.rounds)
+        folder = self._checkpoints.of(result.round).path if saved else None
         tasks = cluster_tasks(result.assignment.cluster, self._plan.domains, folder)
         generators = [
             [reference for key, reference in blocks.items() if key[0] == "generator"]
@@ -198,30 +219,41 @@ class Session:
         return self._group.evaluator.call("evaluate", result.round, tasks, generators)
 
     def _save(self, result: RoundResult) -> None:
-        """A checkpoint: each actor writes its own file, the driver only the manifest."""
-        for _ in range(MAX_REPEATS):
-            checkpoint = Checkpoint(self._folder, result.round)
-            draft = checkpoint.begin()
-            hosts = dict(self._group.hosts)
-            of_hosts = {
-                host: handle.call_many("save", len(self._layout.hosts[host].clients), draft)
-                for host, handle in hosts.items()
-            }
-            others = [self._group.body.call("save", draft), *self._save_clusters(result, draft)]
-            written = self._group.fetch(
-                [*others, *(r for references in of_hosts.values() for r in references)]
-            )
-            if not any(isinstance(record, Lost) for record in written):
-                clusters = {str(client): cluster for client, cluster in result.assignment.cluster.items()}
-                gone = [p.client for p in self._layout.clients if self._layout.host_of[p.client] not in hosts]
-                checkpoint.finish(written, {"clusters": clusters, "set_aside": gone})
-                return
-            lost = {host: "lost while saving" for host in hosts if not self._wrote(of_hosts[host])}
-            self._replace_hosts(lost, result)
-            self._mend_servers(result)
+        """A checkpoint: each actor writes its own file, the driver only the manifest.
+
+        Raises:
+            RunError: it cannot be written (a full disk); those before it are whole.
+        """
+        checkpoint = self._checkpoints.of(result.round)
+        try:
+            for _ in range(MAX_REPEATS):
+                if self._try_to_save(result, checkpoint):
+                    return
+        except RunError:
+            checkpoint.give_up()
+            raise
         raise RunError(
             str(self._folder.path), "no checkpoint could be written", "look for the cause in Ray's logs"
         )
+
+    def _try_to_save(self, result: RoundResult, checkpoint: Checkpoint) -> bool:
+        """Whether all were there to write their files; lost hosts are replaced, so that another try may do it."""
+        draft = checkpoint.begin()
+        hosts = dict(self._group.hosts)
+        of_hosts = {
+            host: handle.call_many("save", len(self._layout.hosts[host].clients), draft)
+            for host, handle in hosts.items()
+        }
+        others = [self._group.body.call("save", draft), *self._save_clusters(result, draft)]
+        written = self._group.fetch([*others, *(r for references in of_hosts.values() for r in references)])
+        if any(isinstance(record, Lost) for record in written):
+            lost = {host: "lost while saving" for host in hosts if not self._wrote(of_hosts[host])}
+            self._replace_hosts(lost, result)
+            self._mend_servers(result)
+            return False
+        gone = [p.client for p in self._layout.clients if self._layout.host_of[p.client] not in hosts]
+        checkpoint.finish(written, result.assignment.cluster, gone)
+        return True
 
     def _wrote(self, references: Iterable[Reference]) -> bool:
         return not any(isinstance(record, Lost) for record in self._group.fetch(list(references)))
@@ -243,7 +275,8 @@ class Session:
         """Writes the metrics of rounds whose scores are there, in the order of the rounds."""
         while self._pending:
             pending = self._pending[0]
-            if pending.evaluation is not None and not wait and not self._group.ready(pending.evaluation):
+            may_wait = not wait and len(self._pending) <= MAX_PENDING
+            if pending.evaluation is not None and may_wait and not self._group.ready(pending.evaluation):
                 return
             evaluation = self._scores(pending)
             hosts = {plan.host: plan.name for plan in self._layout.hosts}
@@ -251,6 +284,7 @@ class Session:
                 pending.result, evaluation, self._plan.domains, domain_names(self._config.data), hosts
             )
             self._folder.write_round(metrics)
+            self._checkpoints.prune(read_json_lines(self._folder.metrics_file))
             self._listener.on_round(metrics)
             self._pending.pop(0)
 

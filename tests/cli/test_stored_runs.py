@@ -119,7 +119,7 @@ def test_what_cannot_be_sampled(cli, kept: Path, tmp_path: Path, arguments: tupl
 def test_a_round_that_was_not_kept_has_no_scores(cli, kept: Path) -> None:
     status, shown, error = cli("evaluate", kept, "--round", 5, "--json")
     assert (status, shown) == (2, "")
-    assert error.endswith("no whole checkpoint of round 5; choose one of: 1, 2\n")
+    assert error.endswith("there is no round 5; choose one of: 1, 2\n")
 
 
 @pytest.mark.parametrize("command", ["sample", "evaluate", "report"])

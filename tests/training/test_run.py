@@ -78,7 +78,7 @@ def test_every_round_keeps_its_generators(run: raygan.Run) -> None:
 
 
 def test_what_is_not_there_is_refused(run: raygan.Run, tmp_path: Path) -> None:
-    with pytest.raises(RunError, match="no whole checkpoint of round 7; choose one of: 1, 2"):
+    with pytest.raises(RunError, match="there is no round 7; choose one of: 1, 2"):
         run.generators(7)
     with pytest.raises(RunError, match="labels from 0 to 9; give labels from 0 to 3"):
         run.generators()[0].sample([0, 9])
