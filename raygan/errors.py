@@ -8,6 +8,9 @@ All of them survive pickling, because they are raised inside actors and read in 
 from __future__ import annotations
 
 
+MAX_LENGTH = 1000
+
+
 class InputError(ValueError):
     """Something that the user gave and can mend: a key, a file, a number.
 
@@ -22,7 +25,13 @@ class InputError(ValueError):
         self.where, self.found, self.remedy = where, found, remedy
 
     def __str__(self) -> str:
-        return f"{self.where}: {self.found}; {self.remedy}"
+        return _one_line(f"{self.where}: {self.found}; {self.remedy}")
+
+
+def _one_line(text: str) -> str:
+    """A user's keys and files may hold anything: line ends and control characters become spaces."""
+    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return line if len(line) <= MAX_LENGTH else line[: MAX_LENGTH - 4] + " ..."
 
 
 class ConfigError(InputError):

@@ -21,6 +21,13 @@ BODY_RESOURCE = "body"
 WORKER_ENVIRONMENT = {"OMP_WAIT_POLICY": "PASSIVE"}
 """Threads that wait must sleep: actors share cores, and spinning made a step up to ten times slower."""
 
+OWN_RAY = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_task_events_max_num_task_in_gcs": "4000",
+}
+"""Settings of a Ray of our own: it calls nobody, and its control process remembers a hundred steps' calls, not
+thousands of them (each is several kB)."""
+
 REACH_SECONDS = 5.0
 
 
@@ -121,7 +128,8 @@ def _start(needs: Mapping[str, float], config: Config, namespace: str) -> None:
         return
     for name, value in WORKER_ENVIRONMENT.items():
         os.environ.setdefault(name, value)  # workers inherit it
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # a Ray of our own calls nobody
+    for name, value in OWN_RAY.items():
+        os.environ.setdefault(name, value)
     custom = {name: amount for name, amount in needs.items() if name not in ("CPU", "GPU")}
     cpus = max(os.cpu_count() or 1, int(-(-needs.get("CPU", 0) // 1)))
     ray.init("local", num_cpus=cpus, resources=custom, include_dashboard=True, **common)

@@ -15,6 +15,9 @@ from raygan.config.scenarios import with_scenario
 from raygan.config.schema import Config
 from raygan.errors import ConfigError
 
+NOT_YAML = (yaml.YAMLError, ValueError, AttributeError, TypeError, RecursionError)
+"""What PyYAML raises: its own errors, and others for texts such as `2001-99-99`, `!!int a` or a thousand brackets."""
+
 
 def read_config(path: str | Path | None = None, overrides: Iterable[str] = ()) -> Config:
     """The configuration of a YAML file (None: the default) with `key.path=value` overrides.
@@ -91,7 +94,7 @@ def parse_override(text: str) -> tuple[str, Any]:
         )
     try:
         return key.strip(), as_number(yaml.safe_load(value))
-    except yaml.YAMLError as error:
+    except NOT_YAML as error:
         raise ConfigError(
             f"--set {key}", f"{value!r} is not YAML ({_line(error)})", "quote the value"
         ) from None
@@ -137,7 +140,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(str(path), f"cannot be read ({error.strerror})", "check the file's name") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except NOT_YAML as error:
         raise ConfigError(str(path), f"is not YAML ({_line(error)})", "mend the file") from None
     if content is None:
         return {}

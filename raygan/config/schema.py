@@ -100,15 +100,15 @@ class DataConfig(Section):
 class ModelConfig(Section):
     """The two networks."""
 
-    width: Positive = 0.25
+    width: Annotated[Positive, Field(le=64)] = 0.25
     """Scales the paper's channel counts."""
-    image_size: Annotated[int, Field(ge=8, multiple_of=4)] = 28
+    image_size: Annotated[int, Field(ge=8, le=4096, multiple_of=4)] = 28
     """Height and width that every domain is brought to, pixels."""
     channels: Literal[1, 3] | None = None
     """Image channels; None: 3 if any domain is in colour, else 1."""
-    latent_size: Count = 100
+    latent_size: Annotated[Count, Field(le=2**16)] = 100
     """Entries of z."""
-    label_embedding_size: Count = 10
+    label_embedding_size: Annotated[Count, Field(le=2**16)] = 10
     """Entries of the generator's learned label embedding."""
     blocks: str | None = None
     """Import path `package.module:function` of networks of your own; None: the paper's."""
@@ -121,7 +121,7 @@ class TrainingConfig(Section):
     """Rounds; a round is `local_epochs` of steps, then clustering, weighting and aggregation."""
     local_epochs: Count = 1
     """Passes over a client's images in a round (E)."""
-    batch_size: Annotated[int, Field(ge=2)] = 32
+    batch_size: Annotated[int, Field(ge=2, le=2**20)] = 32
     """Images of one client in one step."""
     lr: Positive = 5e-4
     """Adam's learning rate (the paper: 2e-4, for many more rounds)."""

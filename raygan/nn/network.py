@@ -51,7 +51,8 @@ def build_networks(spec: NetworkSpec, blocks: str | None, seed: int) -> Networks
             networks = make(spec)
         except Exception as error:
             if blocks is None:
-                raise
+                found = f"networks of this size cannot be built ({_first_line(error)})"
+                raise ConfigError("model", found, "lower width, image_size or the embedding sizes") from None
             raise ConfigError("model.blocks", f"{blocks} failed ({_first_line(error)})", "mend it") from None
     if not isinstance(networks, Networks):
         found = f"{blocks} returned {type(networks).__name__}"
@@ -72,7 +73,7 @@ def _import_blocks(path: str) -> Callable[[NetworkSpec], Networks]:
     module, _, function = path.partition(":")
     try:
         return getattr(importlib.import_module(module), function)
-    except (ImportError, AttributeError, ValueError) as error:
+    except Exception as error:  # a module of the user's may raise anything
         raise ConfigError(
             "model.blocks", f"{path!r} cannot be imported ({error})", "give package.module:function"
         ) from None

@@ -15,7 +15,9 @@ from pathlib import Path
 import psutil
 import ray
 from ray._private.internal_api import get_memory_info_reply, get_state_from_address
+from ray._private.state import actors
 
+from raygan.actors.cluster import OWN_RAY
 from raygan.config.loading import make_config
 from raygan.training import train
 from raygan.training.listener import Listener
@@ -55,17 +57,14 @@ class Watch(Listener):
 
 
 def processes() -> dict[str, psutil.Process]:
-    """The driver, and below it Ray's own processes and the actors, by name."""
+    """The driver, Ray's own processes below it, and the actors, by name."""
     found = {"driver": psutil.Process()}
     for process in psutil.Process().children(recursive=True):
-        try:
-            name = process.cmdline()[0] if process.cmdline() else process.name()
-            if name.startswith("ray::") and "IDLE" not in name:
-                found[name.removeprefix("ray::").split(".")[0] + f" {process.pid}"] = process
-            elif process.name() in ("raylet", "gcs_server"):
-                found[process.name()] = process
-        except psutil.Error:
-            continue
+        if process.name() in ("raylet", "gcs_server"):
+            found[process.name()] = process
+    for actor in actors().values():
+        if actor["State"] == "ALIVE":
+            found[actor["Name"]] = psutil.Process(actor["Pid"])
     return found
 
 
@@ -102,7 +101,8 @@ def growth(watch: Watch) -> dict[str, tuple[float, float, float, float]]:
 def measure(num_steps: int, folder: Path, **changes: object) -> Watch:
     """Trains at least so many steps on a small store."""
     fleet = {"raspberry_pi_4": 8, "jetson_nano": 8, "workstation": 8, "body": 1}
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    for name, value in OWN_RAY.items():
+        os.environ.setdefault(name, value)
     quiet = {"include_dashboard": False, "log_to_driver": False, "logging_level": "error"}
     ray.init("local", num_cpus=4, resources=fleet, object_store_memory=STORE_BYTES, **quiet)
     try:
