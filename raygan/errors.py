@@ -7,7 +7,6 @@ All of them survive pickling, because they are raised inside actors and read in 
 
 from __future__ import annotations
 
-
 MAX_LENGTH = 1000
 
 
