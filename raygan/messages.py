@@ -9,7 +9,8 @@
 | the small ones | anybody -> driver | losses, timings, counts, clusters, scores: no arrays |
 
 No image, no label and no z is in any of them. Arrays are numpy: Ray writes them to the object store
-without a copy in between, and an aggregator needs no torch.
+without a copy in between, and an aggregator needs no torch. Under a wire codec other than float32, activations
+and gradients are `Encoded`, which is the only form in which integers cross.
 """
 
 from __future__ import annotations
@@ -26,6 +27,41 @@ NetworkName = Literal["generator", "discriminator"]
 NETWORKS: tuple[NetworkName, NetworkName] = ("generator", "discriminator")
 BlockKey = tuple[NetworkName, int]
 BlockState = Mapping[str, np.ndarray]
+Codec = Literal["float32", "bfloat16", "float16", "int8"]
+"""Number format of activations and gradients on the wire (`raygan.actors.codec`)."""
+
+
+@dataclass(frozen=True)
+class CodecForm:
+    """What a codec puts on the wire for each tensor."""
+
+    payload: type[np.generic]
+    """Type of the payload's entries. numpy has no bfloat16: its bits travel as uint16."""
+    scale_bytes: int = 0
+    """Bytes of the scale that goes with a payload."""
+
+
+CODECS: Mapping[Codec, CodecForm] = {
+    "float32": CodecForm(np.float32),
+    "bfloat16": CodecForm(np.uint16),
+    "float16": CodecForm(np.float16, 8),
+    "int8": CodecForm(np.int8, 8),
+}
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """A float tensor under a wire codec other than float32: its entries are `payload * scale`."""
+
+    codec: Codec
+    payload: np.ndarray
+    """Of the tensor's shape (B_k, ...) and the codec's type."""
+    scale: float = 1.0
+    """Of the whole tensor. Not finite: an entry of the tensor was not."""
+
+
+WirePart = np.ndarray | Encoded
+"""One tensor on the wire."""
 
 
 @dataclass(frozen=True)
@@ -41,8 +77,8 @@ class Activations:
     """Activations at a cut. A client that sits out is not in `arrays`."""
 
     step: StepId
-    arrays: Mapping[int, tuple[np.ndarray, ...]]
-    """Client -> one float32 array (B_k, ...) for each of the passes that travel together."""
+    arrays: Mapping[int, tuple[WirePart, ...]]
+    """Client -> one float tensor (B_k, ...) for each of the passes that travel together."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +86,7 @@ class Gradients:
     """Gradients of the loss with respect to activations at a cut, in the form of `Activations`."""
 
     step: StepId
-    arrays: Mapping[int, tuple[np.ndarray, ...]]
+    arrays: Mapping[int, tuple[WirePart, ...]]
 
 
 @dataclass(frozen=True)
@@ -215,25 +251,36 @@ def arrays_of(record: Any) -> Iterator[np.ndarray]:
 
 
 def num_bytes(record: Any) -> int:
-    """Bytes of the arrays inside a record."""
+    """Bytes of the arrays inside a record, and of the scales of encoded ones."""
+    if isinstance(record, Encoded):
+        return record.payload.nbytes + CODECS[record.codec].scale_bytes
+    if isinstance(record, Mapping):
+        return sum(num_bytes(value) for value in record.values())
+    if isinstance(record, (tuple, list)):
+        return sum(num_bytes(value) for value in record)
+    if isinstance(record, (Activations, Gradients)):
+        return num_bytes(record.arrays)
     return sum(array.nbytes for array in arrays_of(record))
+
+
+def wire_bytes(num_elements: float, codec: Codec) -> float:
+    """Bytes of a tensor of so many elements on the wire."""
+    form = CODECS[codec]
+    return num_elements * np.dtype(form.payload).itemsize + form.scale_bytes
 
 
 def checked(record: Any) -> Any:
     """The record itself, if the wire contract allows it.
 
     Raises:
-        WireError: it is not one of the records of this module, activations or gradients are not float,
-            a small record holds an array, or an array has no batch axis.
+        WireError: it is not one of the records of this module, activations or gradients are neither float
+            nor well encoded, a small record holds an array, or an array has no batch axis.
     """
     if record is None:
         return record
     if isinstance(record, (Activations, Gradients)):
-        for array in arrays_of(record):
-            if array.dtype.kind != "f" or array.ndim < 1:
-                raise WireError(
-                    f"{type(record).__name__}: {array.dtype} array of shape {array.shape}; only float batches cross"
-                )
+        for part in _parts(record):
+            _check_part(type(record).__name__, part)
     elif isinstance(record, SMALL):
         if next(arrays_of(record), None) is not None:
             raise WireError(
@@ -248,3 +295,29 @@ def checked(record: Any) -> Any:
     else:
         raise WireError(f"{type(record).__name__} is not a record of raygan.messages")
     return record
+
+
+def _parts(record: Activations | Gradients) -> Iterator[Any]:
+    """Every tensor of the record, and any array that hides elsewhere in it."""
+    yield from arrays_of(record.step)
+    for parts in record.arrays.values():
+        yield from parts
+
+
+def _check_part(where: str, part: Any) -> None:
+    """One tensor: a float batch, or one that is well encoded."""
+    payload, needed = part, "float"
+    if isinstance(part, Encoded):
+        form = CODECS.get(part.codec)
+        if form is None or part.codec == "float32" or not isinstance(part.scale, float):
+            raise WireError(f"{where}: {part.codec!r} with scale {part.scale!r} is no encoded tensor")
+        if not form.scale_bytes and part.scale != 1.0:
+            raise WireError(f"{where}: {part.codec} has no scale, but {part.scale} came with it")
+        payload, needed = part.payload, np.dtype(form.payload).name
+    if not isinstance(payload, np.ndarray):
+        raise WireError(f"{where} holds a {type(payload).__name__}; only {needed} batches cross")
+    fits = payload.dtype.kind == "f" if needed == "float" else payload.dtype.name == needed
+    if not fits or payload.ndim < 1:
+        raise WireError(
+            f"{where}: {payload.dtype} array of shape {payload.shape}; only {needed} batches cross"
+        )

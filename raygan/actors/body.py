@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from raygan.actors.codec import CPU, decode, encode
 from raygan.actors.layout import Layout
 from raygan.actors.pace import Pacer
 from raygan.config.schema import Config
@@ -28,6 +29,7 @@ from raygan.messages import (
     NetworkName,
     State,
     StepId,
+    WirePart,
     Written,
 )
 from raygan.nn.merged import MergedPass
@@ -60,13 +62,13 @@ PASSES = {
 class SharedBody:
     """The server's side of every pass, stage by stage, and of a round's end."""
 
-    def __init__(self, layout: Layout, config: Config) -> None:
-        self._layout, self._config = layout, config
+    def __init__(self, layout: Layout, config: Config, device: torch.device = CPU) -> None:
+        self._layout, self._config, self._device = layout, config, device
         networks = build_networks(layout.spec, config.model.blocks, torch_seed(config.seed, "networks"))
         whole = {"generator": networks.generator, "discriminator": networks.discriminator}
         self._blocks: dict[str, dict[int, nn.Module]] = {"generator": {}, "discriminator": {}}
         for network, index in sorted(layout.body_held):
-            self._blocks[network][index] = whole[network][index]
+            self._blocks[network][index] = whole[network][index].to(device)
         training = config.training
         self._optimizers = {
             name: adam(blocks.values(), training.lr, training.betas) for name, blocks in self._blocks.items()
@@ -106,7 +108,7 @@ class SharedBody:
         blocks = self._blocks[kind.network].values()
         outputs = []
         for lane, merged in enumerate(self._passes[pass_name]):
-            parts = {client: torch.from_numpy(arrays[lane]) for client, arrays in entering.items()}
+            parts = {client: decode(arrays[lane], self._device) for client, arrays in entering.items()}
             if kind.trains:
                 outputs.append(merged.forward(stage.blocks, parts, leaving))
             else:
@@ -129,7 +131,7 @@ class SharedBody:
         rows = [merged.num_rows for merged in self._passes[pass_name]]
         outputs = []
         for lane, merged in enumerate(self._passes[pass_name]):
-            parts = {client: torch.from_numpy(arrays[lane]) for client, arrays in received.items()}
+            parts = {client: decode(arrays[lane], self._device) for client, arrays in received.items()}
             outputs.append(merged.backward(parts))
         optimizer = self._optimizers[kind.network]
         if stage_index == 0 and kind.trains and optimizer is not None:
@@ -207,7 +209,7 @@ class SharedBody:
         keep = self._config.clusters.feature_batches
         for merged in self._passes[pass_name]:
             for client, feature in merged.observed.items():
-                self._maps.setdefault(client, deque(maxlen=keep)).append(feature.numpy())
+                self._maps.setdefault(client, deque(maxlen=keep)).append(feature.cpu().numpy())
             merged.observed = {}
 
     def _clients_of(self, hosts: Sequence[int]) -> tuple[int, ...]:
@@ -215,22 +217,20 @@ class SharedBody:
 
     def _pack(
         self, hosts: Sequence[int], lanes: list[dict[int, Tensor]]
-    ) -> list[dict[int, tuple[np.ndarray, ...]]]:
-        """Host by host, the arrays of its clients."""
-        return [
-            {
-                client: tuple(lane[client].numpy() for lane in lanes)
-                for client in self._layout.hosts[host].ids
-                if client in lanes[0]
-            }
-            for host in hosts
+    ) -> list[dict[int, tuple[WirePart, ...]]]:
+        """Host by host, what its clients are sent."""
+        clients = [
+            [client for client in self._layout.hosts[host].ids if client in lanes[0]] for host in hosts
         ]
+        tensors = [lane[client] for group in clients for client in group for lane in lanes]
+        parts = iter(encode(tensors, self._config.wire.codec))
+        return [{client: tuple(next(parts) for _ in lanes) for client in group} for group in clients]
 
     def _arrived(
         self, hosts: Sequence[int], messages: Sequence[Activations | Gradients | Lost]
-    ) -> dict[int, tuple[np.ndarray, ...]]:
-        """Client -> arrays of everybody whose message is there; notes who is absent."""
-        arrays: dict[int, tuple[np.ndarray, ...]] = {}
+    ) -> dict[int, tuple[WirePart, ...]]:
+        """Client -> what everybody sent whose message is there; notes who is absent."""
+        arrays: dict[int, tuple[WirePart, ...]] = {}
         for host, message in zip(hosts, messages, strict=True):
             if isinstance(message, Lost):
                 self._absent.add(host)

@@ -11,7 +11,7 @@ turns in one step, in order; each takes what the body sent and returns what goes
     backpropagate         backward through the D head, the fakes, the G tail    gradient
     update_generator      backward through the G head, G update                 (nothing)
 
-Images, labels and z stay in this object.
+Images, labels and z stay in this object. z is drawn on the CPU, so that it is the same on every device.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from raygan.actors.codec import CPU
 from raygan.actors.layout import ClientPlan
 from raygan.config.schema import Config
 from raygan.data import load_client
@@ -34,7 +35,7 @@ from raygan.nn.persistence import load_network_arrays, network_arrays
 from raygan.nn.spec import NetworkSpec
 from raygan.randomness import stream, torch_seed
 
-Arrays = tuple[np.ndarray, ...]
+Tensors = tuple[Tensor, ...]
 
 
 class NonFiniteError(ArithmeticError):
@@ -42,14 +43,25 @@ class NonFiniteError(ArithmeticError):
 
 
 class Client:
-    """One client of the federation."""
+    """One client of the federation.
 
-    def __init__(self, plan: ClientPlan, networks: Networks, spec: NetworkSpec, config: Config) -> None:
-        self.plan, self._spec, self._config = plan, spec, config
+    Args:
+        device: where it computes; what it takes and returns in a step is there too.
+    """
+
+    def __init__(
+        self,
+        plan: ClientPlan,
+        networks: Networks,
+        spec: NetworkSpec,
+        config: Config,
+        device: torch.device = CPU,
+    ) -> None:
+        self.plan, self._spec, self._config, self._device = plan, spec, config, device
         self._data = load_client(plan.data)
         lr, betas = config.training.lr, config.training.betas
-        self.generator = NetworkEnds(networks.generator, plan.generator_cut, lr, betas)
-        self.discriminator = NetworkEnds(networks.discriminator, plan.discriminator_cut, lr, betas)
+        self.generator = NetworkEnds(networks.generator, plan.generator_cut, lr, betas, device)
+        self.discriminator = NetworkEnds(networks.discriminator, plan.discriminator_cut, lr, betas, device)
         self._batches: list[np.ndarray] = []
         self._latent = torch.Generator()
         self.losses: tuple[float, float] = (math.nan, math.nan)
@@ -76,59 +88,60 @@ class Client:
         """Whether its local epochs still have a minibatch for this step of the round."""
         return step < len(self._batches)
 
-    def generate(self, step: int) -> Arrays:
+    def generate(self, step: int) -> Tensors:
         """z ~ N(0, 1) and the minibatch's labels through the G head."""
         images, labels = self._data.batch(self._batches[step])
         self.num_images = len(labels)
-        self._reals, self._labels = torch.from_numpy(images), torch.from_numpy(labels)
+        self._reals = torch.from_numpy(images).to(self._device)
+        self._labels = torch.from_numpy(labels).to(self._device)
         z = torch.randn(len(labels), self._spec.latent_size, generator=self._latent)
-        self._generated = self.generator.run_head(z, self._labels)
-        return (_array(self._generated),)
+        self._generated = self.generator.run_head(z.to(self._device), self._labels)
+        return (self._generated,)
 
-    def discriminate(self, arrays: Arrays) -> Arrays:
+    def discriminate(self, received: Tensors) -> Tensors:
         """Fakes from the G tail; the D head on the fakes (detached) and, separately, on the reals."""
-        self._generator_tail_in = _leaf(arrays[0])
+        self._generator_tail_in = leaf(received[0])
         self._fakes = self.generator.run_tail(self._generator_tail_in)
         self._judged = [
             self.discriminator.run_head(images, self._labels)
             for images in (self._fakes.detach(), self._reals)
         ]
-        return tuple(_array(x) for x in self._judged)
+        return tuple(self._judged)
 
-    def judge(self, arrays: Arrays) -> Arrays:
+    def judge(self, received: Tensors) -> Tensors:
         """BCE(fake, 0) + BCE(real, 1), backward through the D tail."""
-        inputs = [_leaf(array) for array in arrays]
+        inputs = [leaf(x) for x in received]
         fake_logits, real_logits = (self.discriminator.run_tail(x) for x in inputs)
         loss = discriminator_loss(fake_logits, real_logits)
         self.losses = (_finite(loss), self.losses[1])
         loss.backward()
-        return tuple(_array(gradient_of(x)) for x in inputs)
+        return tuple(gradient_of(x) for x in inputs)
 
-    def update_discriminator(self, arrays: Arrays) -> Arrays:
+    def update_discriminator(self, received: Tensors) -> Tensors:
         """Backward through the D head and D's update; then the new D head on the same fakes, graph kept."""
-        backward(self._judged, [_tensor(array) for array in arrays])
+        backward(self._judged, list(received))
         self.discriminator.update()
         with frozen(self.discriminator.blocks.values()):
             self._fooling = self.discriminator.run_head(self._fakes, self._labels)
-        return (_array(self._fooling),)
+        return (self._fooling,)
 
-    def fool(self, arrays: Arrays) -> Arrays:
+    def fool(self, received: Tensors) -> Tensors:
         """BCE(fake, 1), backward through the D tail without D's weight gradients."""
-        x = _leaf(arrays[0])
+        x = leaf(received[0])
         with frozen(self.discriminator.tail.values()):
             loss = generator_loss(self.discriminator.run_tail(x))
             self.losses = (self.losses[0], _finite(loss))
             loss.backward()
-        return (_array(gradient_of(x)),)
+        return (gradient_of(x),)
 
-    def backpropagate(self, arrays: Arrays) -> Arrays:
+    def backpropagate(self, received: Tensors) -> Tensors:
         """On through the D head (no weight gradients), the fakes and the G tail."""
-        backward([self._fooling], [_tensor(arrays[0])])
-        return (_array(gradient_of(self._generator_tail_in)),)
+        backward([self._fooling], [received[0]])
+        return (gradient_of(self._generator_tail_in),)
 
-    def update_generator(self, arrays: Arrays) -> None:
+    def update_generator(self, received: Tensors) -> None:
         """Backward through the G head, then G's update."""
-        backward([self._generated], [_tensor(arrays[0])])
+        backward([self._generated], [received[0]])
         self.generator.update()
 
     def abandon(self) -> None:
@@ -182,18 +195,6 @@ class Client:
         for network in NETWORKS:
             ends = self.ends(network)
             load_network_arrays(network, ends.blocks, ends.optimizer, arrays)
-
-
-def _tensor(array: np.ndarray) -> Tensor:
-    return torch.from_numpy(array)
-
-
-def _leaf(array: np.ndarray) -> Tensor:
-    return leaf(torch.from_numpy(array))
-
-
-def _array(x: Tensor) -> np.ndarray:
-    return x.detach().numpy()
 
 
 def _finite(loss: Tensor) -> float:

@@ -6,10 +6,11 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
+import torch
 
-from raygan.actors.client import Arrays, Client, NonFiniteError
-from raygan.actors.layout import HostPlan, Layout
+from raygan.actors.client import Client, NonFiniteError, Tensors
+from raygan.actors.codec import CPU, decode, encode, is_finite
+from raygan.actors.layout import ClientPlan, HostPlan, Layout
 from raygan.actors.pace import Pacer
 from raygan.config.schema import Config
 from raygan.messages import (
@@ -22,6 +23,7 @@ from raygan.messages import (
     State,
     StepId,
     StepReport,
+    WirePart,
     Written,
     num_bytes,
 )
@@ -30,6 +32,7 @@ from raygan.randomness import torch_seed
 from raygan.storage import read_arrays, write_arrays
 
 FromBody = Activations | Gradients | Lost
+Parts = tuple[WirePart, ...]
 
 
 class ClientHost:
@@ -38,17 +41,16 @@ class ClientHost:
     A client that the body's message does not mention sits out the rest of the step.
     """
 
-    def __init__(self, plan: HostPlan, layout: Layout, config: Config) -> None:
-        self.plan = plan
+    def __init__(self, plan: HostPlan, layout: Layout, config: Config, device: torch.device = CPU) -> None:
+        self.plan, self._codec, self._device = plan, config.wire.codec, device
         self._clients = {client.client: self._build(client, layout, config) for client in plan.clients}
         self._active: dict[int, Client] = {}
         self._pacer = Pacer(layout.pace, plan.name)
         self._reset_counts()
 
-    @staticmethod
-    def _build(plan, layout: Layout, config: Config) -> Client:
+    def _build(self, plan: ClientPlan, layout: Layout, config: Config) -> Client:
         networks = build_networks(layout.spec, config.model.blocks, torch_seed(config.seed, "networks"))
-        return Client(plan, networks, layout.spec, config)
+        return Client(plan, networks, layout.spec, config, self._device)
 
     def inventory(self) -> list[Inventory]:
         """What each client holds: counts only."""
@@ -147,8 +149,8 @@ class ClientHost:
         self._sent = self._received = 0
 
     def _each(
-        self, phase: str, turn: Callable[[Client, Arrays], Arrays | None], message: FromBody | None = None
-    ) -> dict[int, Arrays]:
+        self, phase: str, turn: Callable[[Client, Tensors], Tensors | None], message: FromBody | None = None
+    ) -> dict[int, Parts]:
         """Every active client's turn.
 
         A client that the message leaves out, or whose loss or arrays are not finite, is dropped: it must not
@@ -164,9 +166,7 @@ class ClientHost:
                 self._drop(number, client)
                 continue
             try:
-                _check_finite(received.get(number))
-                out = turn(client, received.get(number, ()))
-                _check_finite(out)
+                out = self._turn(client, turn, received.get(number, ()))
             except NonFiniteError as error:
                 self._faults.append(f"client-{number:02d}: {error} in {phase}; its update is dropped")
                 self._drop(number, client)
@@ -179,20 +179,30 @@ class ClientHost:
         self._seconds[phase] = time.perf_counter() - started
         return sent
 
+    def _turn(
+        self, client: Client, turn: Callable[[Client, Tensors], Tensors | None], received: Parts
+    ) -> Parts | None:
+        _check_finite(received)
+        out = turn(client, tuple(decode(part, self._device) for part in received))
+        if out is None:
+            return None
+        sent = encode(out, self._codec)
+        _check_finite(sent)
+        return sent
+
     def _drop(self, number: int, client: Client) -> None:
         client.abandon()
         del self._active[number]
 
 
-def _check_finite(arrays: Arrays | None) -> None:
-    """One pass over each array: a sum is finite only if every entry is.
+def _check_finite(parts: Parts) -> None:
+    """Nothing, or:
 
     Raises:
-        NonFiniteError: an array holds NaN or inf.
+        NonFiniteError: a tensor holds NaN or inf.
     """
-    for array in arrays or ():
-        if not np.isfinite(array.sum()):
-            raise NonFiniteError("its activation or gradient is not finite")
+    if not all(is_finite(part) for part in parts):
+        raise NonFiniteError("its activation or gradient is not finite")
 
 
 def _file(folder: str, client: int) -> Path:

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from raygan.config.devices import DeviceProfile, catalogue
+from raygan.messages import Codec
 
 SOURCES = ("name", "npz", "images", "wav", "medmnist", "loader")
 
@@ -223,8 +224,9 @@ class CutsConfig(Section):
 class WireConfig(Section):
     """How activations and gradients travel."""
 
-    codec: Literal["float32"] = "float32"
-    """Number format on the wire."""
+    codec: Codec = "float32"
+    """Number format of activations and gradients on the wire. `bfloat16` halves the bytes; `float16` and `int8`
+    (a quarter) scale every tensor by its largest entry."""
 
 
 class RayConfig(Section):

@@ -25,8 +25,8 @@ class BlockCosts:
     """Gradients of the weights and, from block 1 on, of the block's input."""
     output_shapes: tuple[tuple[int, ...], ...]
     """Shapes of the outputs, without the batch axis."""
-    output_bytes: tuple[float, ...]
-    """Bytes of the output as float32."""
+    output_elements: tuple[int, ...]
+    """Entries of the output; the wire codec decides how many bytes they are."""
     parameter_bytes: tuple[float, ...]
     activation_bytes: tuple[float, ...]
     """Bytes that a block keeps for its backward pass (its layers' outputs), estimated from its modules."""
@@ -60,7 +60,7 @@ def _costs(blocks: list[nn.Module], inputs: tuple[Tensor, ...]) -> BlockCosts:
         for hook in hooks:
             hook.remove()
         shapes.append(tuple(output.shape[1:]))
-        sizes.append(float(output.numel() * 4))
+        sizes.append(output.numel())
         parameters.append(float(sum(p.numel() * p.element_size() for p in block.parameters())))
         kept.append(float(sum(layer_bytes)))
         inputs = (output.detach().requires_grad_(),)

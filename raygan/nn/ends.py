@@ -15,11 +15,19 @@ class NetworkEnds:
     Args:
         blocks: the whole network; only the blocks of head and tail are kept.
         cut: (h, t).
+        device: where the blocks are moved to.
     """
 
-    def __init__(self, blocks: list[nn.Module], cut: Cut, lr: float, betas: tuple[float, float]) -> None:
-        self.head = {index: blocks[index] for index in head_blocks(cut)}
-        self.tail = {index: blocks[index] for index in tail_blocks(cut, len(blocks))}
+    def __init__(
+        self,
+        blocks: list[nn.Module],
+        cut: Cut,
+        lr: float,
+        betas: tuple[float, float],
+        device: torch.device | None = None,
+    ) -> None:
+        self.head = {index: blocks[index].to(device) for index in head_blocks(cut)}
+        self.tail = {index: blocks[index].to(device) for index in tail_blocks(cut, len(blocks))}
         self.blocks = {**self.head, **self.tail}
         self.optimizer = adam(self.blocks.values(), lr, betas)
 

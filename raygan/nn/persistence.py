@@ -60,5 +60,5 @@ def load_network_arrays(
             saved = {m: arrays.get(f"adam.{name}.{index}.{key}.{m}") for m in MOMENTS}
             if optimizer is not None and all(value is not None for value in saved.values()):
                 optimizer.state[parameter] = {
-                    m: torch.from_numpy(np.array(value)) for m, value in saved.items()
+                    m: torch.from_numpy(np.array(value)).to(parameter.device) for m, value in saved.items()
                 }

@@ -12,6 +12,7 @@ from raygan.config.schema import Config, ProfileCut
 from raygan.cuts import NetworkCost, Plan, Study, plan_config, plan_study
 from raygan.data import common_shape, describe_domain
 from raygan.errors import ConfigError
+from raygan.messages import Codec, wire_bytes
 from raygan.nn.blocks import Networks
 from raygan.nn.cost import BlockCosts, network_costs
 from raygan.nn.network import build_networks, network_spec
@@ -41,7 +42,8 @@ def measure(config: Config, networks: Networks, spec: NetworkSpec) -> Costs:
         found = f"{config.model.blocks}: the blocks do not fit ({str(error).splitlines()[0]})"
         raise ConfigError("model.blocks", found, "make each take what the one before returns") from None
     anchor = (networks.generator_anchor, networks.discriminator_anchor)
-    return Costs(_cost(generator, "generator"), _cost(discriminator, "discriminator"), anchor)
+    codec = config.wire.codec
+    return Costs(_cost(generator, "generator", codec), _cost(discriminator, "discriminator", codec), anchor)
 
 
 def choose_cuts(config: Config, costs: Costs) -> Plan:
@@ -94,11 +96,11 @@ def check_fixed(config: Config, costs: Costs) -> None:
         )
 
 
-def _cost(costs: BlockCosts, network: str) -> NetworkCost:
+def _cost(costs: BlockCosts, network: str, codec: Codec) -> NetworkCost:
     cost = NetworkCost(
         forward_flops=costs.forward_flops,
         backward_flops=costs.backward_flops,
-        output_bytes=costs.output_bytes,
+        output_bytes=[wire_bytes(count, codec) for count in costs.output_elements],
         parameter_bytes=costs.parameter_bytes,
     )
     passes = LIVE_PASSES[network]

@@ -70,7 +70,10 @@ def refused(run_cli, capsys, *arguments: str) -> str:
         ("data.partition=unfair", "data.partition: 'unfair' does not fit; give 'iid'"),
         ("data.partition={dirichlet: 0}", "data.partition.dirichlet: 0 does not fit; give greater than 0"),
         ("model.blocks=nowhere:blocks", "model.blocks: 'nowhere:blocks' cannot be imported"),
-        ("wire.codec=morse", "wire.codec: 'morse' does not fit; give 'float32'"),
+        (
+            "wire.codec=morse",
+            "wire.codec: 'morse' does not fit; give 'float32', 'bfloat16', 'float16' or 'int8'",
+        ),
         ("ray.step_deadline_s=0", "ray.step_deadline_s: 0 does not fit"),
         ("training.rounds", "--set training.rounds: no key=value; write it as key.path=value"),
         ("training.rounds={", "is not YAML"),
