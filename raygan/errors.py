@@ -49,5 +49,9 @@ class RunError(InputError):
     """A run's folder that is missing, incomplete or not what it should be."""
 
 
+class StoppedError(RuntimeError):
+    """A run that cannot go on now, through no fault of its input; its last checkpoint is whole."""
+
+
 class WireError(RuntimeError):
     """Something that the wire contract does not allow was about to cross an actor boundary."""

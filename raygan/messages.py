@@ -132,6 +132,8 @@ class BodyReport:
     """Seconds of work by pass and direction; waiting for clients is not in them."""
     absent: tuple[int, ...]
     """Hosts that were late or lost in some pass of the step."""
+    step_seconds: float = 0.0
+    """Seconds from the end of the step before, or the round's begin, to its own end: waiting is in them."""
 
 
 @dataclass(frozen=True)
@@ -228,6 +230,8 @@ class Lost:
     """What stands where a message should: its sender is dead or late."""
 
     reason: str
+    late: bool = False
+    """Whether the message may still come."""
 
 
 BULK = (Activations, Gradients, State, BlockAverage)

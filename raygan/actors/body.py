@@ -80,12 +80,19 @@ class SharedBody:
         self._maps: dict[int, deque[np.ndarray]] = {}
         self._seconds: dict[str, float] = {}
         self._absent: set[int] = set()
+        self._step_started = time.perf_counter()
+
+    def senders(self, direction: str, pass_name: str, stage_index: int) -> tuple[int, ...]:
+        """The hosts whose messages `forward` or `backward` takes, in order."""
+        stage = self._stages[PASSES[pass_name].network][stage_index]
+        return stage.entering if direction == "forward" else stage.leaving
 
     def begin_round(self, round_number: int) -> None:
         """Forgets the last round's anchor features."""
         self._maps = {}
         self._seconds, self._absent = {}, set()
         self._faults = []
+        self._step_started = time.perf_counter()
 
     def forward(
         self, step: StepId, pass_name: str, stage_index: int, messages: Sequence[Activations | Lost]
@@ -103,7 +110,7 @@ class SharedBody:
         stage = self._stages[kind.network][stage_index]
         if stage_index == 0:
             self._passes[pass_name] = self._begin(kind)
-        entering = self._arrived(stage.entering, messages)
+        entering = self._arrived(step, stage.entering, messages)
         leaving = self._clients_of(stage.leaving)
         blocks = self._blocks[kind.network].values()
         outputs = []
@@ -127,7 +134,7 @@ class SharedBody:
         started = time.perf_counter()
         kind = PASSES[pass_name]
         stage = self._stages[kind.network][stage_index]
-        received = self._arrived(stage.leaving, messages)
+        received = self._arrived(step, stage.leaving, messages)
         rows = [merged.num_rows for merged in self._passes[pass_name]]
         outputs = []
         for lane, merged in enumerate(self._passes[pass_name]):
@@ -144,8 +151,9 @@ class SharedBody:
     def report(self, step: StepId) -> BodyReport:
         """Ends a step: where its time went, and who was not there."""
         self._faults += self._pacer.end_step(step)
-        report = BodyReport(step, self._seconds, tuple(sorted(self._absent)))
-        self._seconds, self._absent = {}, set()
+        now = time.perf_counter()
+        report = BodyReport(step, self._seconds, tuple(sorted(self._absent)), now - self._step_started)
+        self._seconds, self._absent, self._step_started = {}, set(), now
         return report
 
     def assign(self, round_number: int, num_samples: Mapping[int, int]) -> Assignment | Lost:
@@ -227,12 +235,12 @@ class SharedBody:
         return [{client: tuple(next(parts) for _ in lanes) for client in group} for group in clients]
 
     def _arrived(
-        self, hosts: Sequence[int], messages: Sequence[Activations | Gradients | Lost]
+        self, step: StepId, hosts: Sequence[int], messages: Sequence[Activations | Gradients | Lost]
     ) -> dict[int, tuple[WirePart, ...]]:
-        """Client -> what everybody sent whose message is there; notes who is absent."""
+        """Client -> what everybody sent whose message of this step is there; notes who is absent."""
         arrays: dict[int, tuple[WirePart, ...]] = {}
         for host, message in zip(hosts, messages, strict=True):
-            if isinstance(message, Lost):
+            if isinstance(message, Lost) or message.step != step:
                 self._absent.add(host)
             else:
                 arrays |= message.arrays

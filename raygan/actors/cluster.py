@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -107,12 +109,22 @@ def ray_with(needs: Mapping[str, float], config: Config, namespace: str) -> Iter
     """
     ours = not ray.is_initialized()
     if ours:
-        _start(needs, config, namespace)
+        with _own_sigterm_handler():
+            _start(needs, config, namespace)
     try:
         yield _dashboard()
     finally:
         if ours:
             ray.shutdown()
+
+
+@contextmanager
+def _own_sigterm_handler() -> Iterator[None]:
+    """Puts the caller's handler back: `ray.init` replaces it by one that leaves without a word."""
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    if callable(before) and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, before)
 
 
 def _start(needs: Mapping[str, float], config: Config, namespace: str) -> None:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
+from raygan.messages import StepId
+
 Reference = Any
 
 
@@ -60,8 +62,17 @@ class Group(Protocol):
     def alive(self, handle: Any) -> bool:
         """Whether a role answers."""
 
+    def begin_step(self, step: StepId, deadline_s: float) -> None:
+        """Lets the body go on, in this step, without those whom it has waited for so long."""
+
     def fetch(self, references: Sequence[Reference], timeout_s: float | None = None) -> list[Any]:
-        """The small records behind references, in order; `Lost` where one is late or its actor died."""
+        """The small records behind references, in order; `Lost` where one is late or its actor died.
+
+        An actor that hangs is ended, so that every fetch returns.
+
+        Args:
+            timeout_s: seconds to wait for all of them; None: until each has come or its actor is gone.
+        """
 
     def ready(self, reference: Reference) -> bool:
         """Whether a fetch would not wait."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -38,13 +38,16 @@ Parts = tuple[WirePart, ...]
 class ClientHost:
     """One or several clients that share a profile and its cuts.
 
-    A client that the body's message does not mention sits out the rest of the step.
+    A client that the body's message does not mention was late: it sits out the rest of the round. One whose
+    numbers are not finite sits out the rest of the step.
     """
 
     def __init__(self, plan: HostPlan, layout: Layout, config: Config, device: torch.device = CPU) -> None:
         self.plan, self._codec, self._device = plan, config.wire.codec, device
         self._clients = {client.client: self._build(client, layout, config) for client in plan.clients}
         self._active: dict[int, Client] = {}
+        self._left_out: set[int] = set()
+        self._step = StepId(-1, -1)
         self._pacer = Pacer(layout.pace, plan.name)
         self._reset_counts()
 
@@ -56,15 +59,26 @@ class ClientHost:
         """What each client holds: counts only."""
         return [client.inventory() for client in self._clients.values()]
 
-    def begin_round(self, round_number: int) -> None:
-        """Prepares the minibatches of a round."""
-        for client in self._clients.values():
-            client.begin_round(round_number)
+    def begin_round(self, round_number: int, taking_part: Collection[int] | None = None) -> None:
+        """Prepares the minibatches of a round.
+
+        Args:
+            taking_part: the clients of the federation that take part in it; None: all.
+        """
+        self._left_out = set() if taking_part is None else set(self._clients) - set(taking_part)
+        for number, client in self._clients.items():
+            if number not in self._left_out:
+                client.begin_round(round_number)
 
     def generate(self, step: StepId) -> Activations:
         """Begins a step: the clients whose local epochs are not over, through their G heads."""
         self._reset_counts()
-        self._active = {number: c for number, c in self._clients.items() if c.takes_part(step.step)}
+        self._step = step
+        self._active = {
+            number: client
+            for number, client in self._clients.items()
+            if number not in self._left_out and client.takes_part(step.step)
+        }
         return Activations(step, self._each("generate", lambda client, _: client.generate(step.step)))
 
     def discriminate(self, step: StepId, message: FromBody) -> Activations:
@@ -157,12 +171,15 @@ class ClientHost:
         reach the merged batch, where one NaN would be everybody's.
         """
         started = time.perf_counter()
+        if isinstance(message, (Activations, Gradients)) and message.step != self._step:
+            message = Lost(f"a message of {message.step} came in {self._step}")
         if isinstance(message, Lost):
             self._faults.append(f"{self.plan.name}: {message.reason}")
         received = message.arrays if isinstance(message, (Activations, Gradients)) else {}
         sent = {}
         for number, client in list(self._active.items()):
             if message is not None and number not in received:
+                self._left_out.add(number)
                 self._drop(number, client)
                 continue
             try:

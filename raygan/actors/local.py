@@ -14,7 +14,7 @@ from raygan.actors.host import ClientHost
 from raygan.actors.layout import Layout
 from raygan.actors.pace import refuse_emulation
 from raygan.config.schema import Config
-from raygan.messages import checked
+from raygan.messages import StepId, checked
 
 
 class LocalHandle:
@@ -90,6 +90,9 @@ class LocalGroup:
     def alive(self, handle: LocalHandle) -> bool:
         """Always: they live and die with this process."""
         return True
+
+    def begin_step(self, step: StepId, deadline_s: float) -> None:
+        """Nothing: everybody takes their turn, so nobody is late."""
 
     def fetch(self, references: Sequence[Any], timeout_s: float | None = None) -> list[Any]:
         """The references themselves: they are the values."""

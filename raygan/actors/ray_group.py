@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import ray
@@ -14,32 +15,37 @@ from raygan.actors import roles
 from raygan.actors.cluster import WORKER_ENVIRONMENT, ActorDemand, demands
 from raygan.actors.evaluator import EvaluatorPlan
 from raygan.actors.layout import Layout
-from raygan.actors.wire import gather
+from raygan.actors.watch import Watch, Watched
+from raygan.actors.wire import gather, references_in
 from raygan.config.schema import Config
 from raygan.errors import InputError
-from raygan.messages import Lost
+from raygan.messages import Lost, StepId
 
-ANSWER_SECONDS = 30.0
-"""An actor that does not answer within this is taken for lost."""
+LOOK_SECONDS = 1.0
+"""A wait that lasts longer looks so often whether an actor hangs."""
+LIVELY = "ready"
 
 
 class RayHandle:
     """Submits calls to one actor; what they return stays with the workers."""
 
-    def __init__(self, name: str, actor: Any) -> None:
+    def __init__(self, name: str, actor: Any, watch: Watch, limit_s: Callable[[str], float]) -> None:
         self.name, self.actor = name, actor
         self._methods: dict[tuple[str, int], Any] = {}
+        self._watch, self.watched = watch, Watched(name, limit_s)
+        watch.add(self.watched)
+        self.built = self.call(LIVELY)
 
     def call(self, method: str, *args: Any) -> ray.ObjectRef:
         """Submits a method that returns one record."""
-        return self._method(method, 1).remote(list(args))
+        return self.call_many(method, 1, *args)[0]
 
     def call_many(self, method: str, num_returns: int, *args: Any) -> list[ray.ObjectRef]:
         """Submits a method that returns `num_returns` records."""
-        references = self._method(method, num_returns).remote(list(args))
-        if num_returns == 0:
-            return []
-        return [references] if num_returns == 1 else references
+        answer = self._method(method, num_returns + 1).remote(list(args))
+        *references, receipt = answer if num_returns else (answer,)
+        self._watch.submitted(self.watched, method, receipt, references_in(args), references)
+        return references
 
     def _method(self, method: str, num_returns: int) -> Any:
         """The actor's method under a name that the dashboard shows; made once, since making it costs a call."""
@@ -55,6 +61,7 @@ class RayGroup:
 
     def __init__(self, layout: Layout, config: Config, evaluator: EvaluatorPlan) -> None:
         self._layout, self._config, self._evaluator_plan = layout, config, evaluator
+        self._watch = Watch()
         self._started: list[RayHandle] = []
         self._aggregators: list[RayHandle] = []
         self._num_started: dict[str, int] = {}
@@ -112,17 +119,52 @@ class RayGroup:
 
     def alive(self, handle: RayHandle) -> bool:
         """Whether the actor answers."""
-        (answer,) = gather([handle.call("ready")], ANSWER_SECONDS)
+        (answer,) = self.fetch([handle.call(LIVELY)])
         return not isinstance(answer, Lost)
 
+    def begin_step(self, step: StepId, deadline_s: float) -> None:
+        """Sets the body's deadline for a step."""
+        self.body.call("begin_step", step, deadline_s)
+
     def fetch(self, references: Sequence[ray.ObjectRef], timeout_s: float | None = None) -> list[Any]:
-        """The small records behind references; `Lost` where one is late or its actor died."""
+        """The small records behind references; `Lost` where one is late or its actor died or was ended."""
+        makers = [self._watch.producer(reference) for reference in references]
+        late = self._wait(references, timeout_s)
+        here = [reference for reference in references if reference not in late]
         try:
-            return gather(references, timeout_s)
+            records = iter(gather(here))
         except RayTaskError as error:
             if isinstance(error.cause, InputError):
                 raise error.cause from None
             raise
+        self._watch.ended(here)
+        return [
+            Lost(f"late: nothing within {timeout_s:g} s", late=True)
+            if reference in late
+            else _explained(next(records), maker)
+            for reference, maker in zip(references, makers, strict=True)
+        ]
+
+    def _wait(self, references: Sequence[ray.ObjectRef], timeout_s: float | None) -> set[ray.ObjectRef]:
+        """Waits for all, and ends actors that hang meanwhile; returns those that are late."""
+        pending = list(dict.fromkeys(references))
+        ends_s = None if timeout_s is None else time.monotonic() + timeout_s
+        while pending:
+            rest_s = LOOK_SECONDS if ends_s is None else min(LOOK_SECONDS, ends_s - time.monotonic())
+            _, pending = ray.wait(pending, num_returns=len(pending), timeout=max(0.0, rest_s))
+            if pending and rest_s <= 0:
+                break
+            if pending:
+                self._end_hanging()
+        return set(pending)
+
+    def _end_hanging(self) -> None:
+        for watched, reason in self._watch.hanging():
+            watched.ended_because = reason
+            for handle in self._started:
+                if handle.watched is watched:
+                    self._watch.forget(watched)
+                    ray.kill(handle.actor)
 
     def ready(self, reference: ray.ObjectRef) -> bool:
         """Whether the record is there."""
@@ -134,13 +176,17 @@ class RayGroup:
             self._end(handle)
 
     def _await(self, handles: Sequence[RayHandle]) -> None:
-        """Returns when the actors are built.
+        """Returns when the actors are built; one that dies meanwhile is found and replaced later.
 
         Raises:
             InputError: what a user must mend for one of them.
         """
-        for fault in ray.get([handle.call("ready") for handle in handles]):
-            if fault is not None:
+        for handle, fault in zip(handles, self.fetch([handle.built for handle in handles]), strict=True):
+            if handle.watched.ended_because is not None:
+                seconds = self._config.ray.start_timeout_s
+                found = f"{handle.name} was not there within {seconds:g} s"
+                raise InputError("ray.start_timeout_s", found, "see what the actors ask for with --dry-run")
+            if isinstance(fault, InputError):
                 raise fault
 
     def _replace(self, before: RayHandle | None, role: type, demand: ActorDemand, *args: Any) -> RayHandle:
@@ -150,6 +196,7 @@ class RayGroup:
 
     def _end(self, handle: RayHandle) -> None:
         ray.kill(handle.actor)
+        self._watch.forget(handle.watched)
         self._started.remove(handle)
 
     def _start(self, role: type, demand: ActorDemand, *args: Any) -> RayHandle:
@@ -161,6 +208,18 @@ class RayGroup:
         options = {**demand.options(), "name": name, "namespace": self._namespace, "max_concurrency": 1}
         if environment:
             options["runtime_env"] = environment
-        handle = RayHandle(demand.name, ray.remote(role).options(**options).remote(*args))
+        actor: Any = ray.remote(role).options(**options).remote(*args)
+        longest_s = (
+            self._config.evaluation.timeout_s if role is roles.Evaluator else self._config.ray.call_timeout_s
+        )
+        limits_s = {LIVELY: self._config.ray.start_timeout_s}
+        handle = RayHandle(demand.name, actor, self._watch, lambda method: limits_s.get(method, longest_s))
         self._started.append(handle)
         return handle
+
+
+def _explained(record: Any, maker: Watched | None) -> Any:
+    """A record; why it is lost where its actor was ended."""
+    if isinstance(record, Lost) and maker is not None and maker.ended_because is not None:
+        return Lost(maker.ended_because)
+    return record

@@ -11,11 +11,12 @@ from typing import Any
 import ray
 
 from raygan.actors.aggregator import ClusterAggregator
+from raygan.actors.deadline import StepDeadline
 from raygan.actors.layout import HostPlan, Layout
 from raygan.actors.wire import gather, receive, ship
 from raygan.config.schema import Config
 from raygan.errors import InputError
-from raygan.messages import BlockAverage, BlockKey
+from raygan.messages import BlockKey
 
 MERGING = ("forward", "backward")
 """The body's methods that go on without those who are late."""
@@ -30,15 +31,13 @@ class Role:
     _plain: Any
     _name: str
     _fault: InputError | None = None
-    _deadline_s: float | None = None
-    """Seconds that `MERGING` methods wait for their messages; others wait until these come or are lost."""
 
     def __repr__(self) -> str:
         return self._name
 
-    def ready(self, arguments: list[Any]) -> InputError | None:
+    def ready(self, arguments: list[Any]) -> tuple[InputError | None, None]:
         """Returns when the actor has been built: None, or what a user must mend first."""
-        return self._fault
+        return self._fault, None
 
     def _build(self, make: Callable[[], Any]) -> None:
         """Makes the plain object. An `InputError` is kept: raised here, it would reach nobody as what it is."""
@@ -48,13 +47,18 @@ class Role:
             self._fault = error
 
     def _turn(self, method: str, arguments: list[Any]) -> Any:
-        records = getattr(self._plain, method)(
-            *receive(arguments, self._deadline_s if method in MERGING else None)
-        )
-        if not isinstance(records, list):
-            return ship(records)
-        shipped = [ship(record) for record in records]
-        return shipped[0] if len(shipped) == 1 else shipped
+        if self._fault is not None:
+            raise self._fault
+        return reply(getattr(self._plain, method)(*self._receive(method, arguments)))
+
+    def _receive(self, method: str, arguments: list[Any]) -> list[Any]:
+        return receive(arguments)
+
+
+def reply(records: Any) -> Any:
+    """The records of a call as Ray takes them, and behind them a receipt (`raygan.actors.watch`)."""
+    shipped = [ship(record) for record in records] if isinstance(records, list) else [ship(records)]
+    return (*shipped, None) if shipped else None
 
 
 def exposing(*methods: str):
@@ -99,8 +103,20 @@ class Body(Role):
         _use_threads(config.ray.body_threads)
         from raygan.actors.body import SharedBody
 
-        self._name, self._deadline_s = "body", config.ray.step_deadline_s
+        self._name, self._deadline = "body", StepDeadline()
         self._build(lambda: SharedBody(layout, config))
+
+    def begin_step(self, arguments: list[Any]) -> tuple[None, None]:
+        """Sets the deadline of a step; until the first call nobody is late."""
+        self._deadline.begin_step(*arguments)
+        return None, None
+
+    def _receive(self, method: str, arguments: list[Any]) -> list[Any]:
+        if method not in MERGING:
+            return receive(arguments)
+        step, pass_name, stage, messages = arguments
+        hosts = self._plain.senders(method, pass_name, stage)
+        return [step, pass_name, stage, self._deadline.gather(hosts, messages)]
 
 
 @exposing("save")
@@ -121,10 +137,9 @@ class Aggregator(Role):
         weights: Sequence[float],
         body: Any,
         members: Sequence[ray.ObjectRef],
-    ) -> list[BlockAverage]:
+    ) -> Any:
         states = (gather([member])[0] for member in members)
-        shipped = [ship(a) for a in self._plain.average(blocks, weights, body, states)]
-        return shipped[0] if len(shipped) == 1 else shipped
+        return reply(self._plain.average(blocks, weights, body, states))
 
 
 @exposing("prepare", "evaluate")

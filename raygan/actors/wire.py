@@ -38,7 +38,7 @@ def ship(record: Any) -> Any:
 
 def receive(argument: Any, deadline_s: float | None = None) -> Any:
     """Replaces references inside lists, tuples and dicts by what they refer to, or by `Lost`."""
-    references = list(_references(argument))
+    references = list(references_in(argument))
     return _replace(argument, iter(gather(references, deadline_s))) if references else argument
 
 
@@ -64,7 +64,8 @@ def gather(references: Sequence[ray.ObjectRef], deadline_s: float | None = None)
     except RayError:
         pass  # at least one failed: find out which
     return [
-        Lost(f"late: nothing within {deadline_s:g} s") if ref in late else _get(ref) for ref in references
+        Lost(f"late: nothing within {deadline_s:g} s", late=True) if ref in late else _get(ref)
+        for ref in references
     ]
 
 
@@ -82,15 +83,16 @@ def _get(reference: ray.ObjectRef) -> Any:
         return Lost(f"{type(error).__name__}: {str(error).strip().splitlines()[-1]}")
 
 
-def _references(argument: Any) -> Iterator[ray.ObjectRef]:
+def references_in(argument: Any) -> Iterator[ray.ObjectRef]:
+    """Every reference inside lists, tuples and dicts."""
     if isinstance(argument, ray.ObjectRef):
         yield argument
     elif isinstance(argument, (list, tuple)):
         for part in argument:
-            yield from _references(part)
+            yield from references_in(part)
     elif isinstance(argument, dict):
         for part in argument.values():
-            yield from _references(part)
+            yield from references_in(part)
 
 
 def _replace(argument: Any, values: Iterator[Any]) -> Any:

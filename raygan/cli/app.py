@@ -9,7 +9,10 @@ from typing import Annotated
 
 import typer
 
-from raygan.errors import InputError
+from raygan.cli.signals import stopping_on_signals
+from raygan.errors import InputError, StoppedError
+
+GOES_ON = "a run goes on after its last whole round with raygan train --resume RUN"
 
 app = typer.Typer(
     help="Train conditional GANs over devices that may not share their data.",
@@ -83,11 +86,6 @@ def cuts(
         show_study(settings, out or Path("cuts.png"))
 
 
-def _interrupt(*_: object) -> None:
-    """SIGTERM ends a run as Ctrl-C does: the actors are ended, the finished rounds are kept."""
-    raise KeyboardInterrupt
-
-
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder.")]
 Round = Annotated[int | None, typer.Option("--round", help="Round, from 1. Default: the last kept.")]
 
@@ -139,12 +137,18 @@ def report(run: RunFolder) -> None:
 
 def main() -> None:
     """Entry point of the `raygan` command."""
-    signal.signal(signal.SIGTERM, _interrupt)
-    try:
-        app()
-    except InputError as error:
-        print(f"raygan: {error}", file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        print("raygan: interrupted; a run goes on after its last whole round with --resume", file=sys.stderr)
-        sys.exit(130)
+    with stopping_on_signals() as received:
+        try:
+            app()
+        except InputError as error:
+            print(f"raygan: {error}", file=sys.stderr)
+            sys.exit(2)
+        except StoppedError as error:
+            print(f"raygan: {error}", file=sys.stderr)
+            sys.exit(1)
+        except SystemExit:
+            if not received:
+                raise
+            name = signal.Signals(received[0]).name
+            print(f"raygan: stopped by {name}; {GOES_ON}", file=sys.stderr)
+            sys.exit(128 + received[0])

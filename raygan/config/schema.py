@@ -128,6 +128,10 @@ class TrainingConfig(Section):
     """Adam's learning rate (the paper: 2e-4, for many more rounds)."""
     betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = (0.5, 0.999)
     """Adam's decay rates."""
+    participation: Annotated[float, BeforeValidator(_not_bool), Field(gt=0, le=1)] = 1.0
+    """Share of the clients that take part in a round, drawn anew for each; the others take over an average."""
+    min_clients: Count = 1
+    """A round that fewer clients than this bring to its end stops the run; its last checkpoint is whole."""
 
 
 class ClusterConfig(Section):
@@ -229,6 +233,13 @@ class WireConfig(Section):
     (a quarter) scale every tensor by its largest entry."""
 
 
+class MedianDeadline(Section):
+    """A deadline that follows the clients' speed."""
+
+    median: Annotated[float, BeforeValidator(_not_bool), Field(gt=1, allow_inf_nan=False)]
+    """Multiple of the median."""
+
+
 class RayConfig(Section):
     """The actor system."""
 
@@ -236,8 +247,17 @@ class RayConfig(Section):
     """Ray cluster to join (`auto`, `ray://...`, `host:port`); None: `RAY_ADDRESS` if set, else a local Ray is started."""
     clients_per_actor: Literal["auto"] | Count = "auto"
     """Clients (of one profile and cuts) in one actor; `auto`: 1 on a cluster, on one machine as its cores allow."""
-    step_deadline_s: Positive | None = None
-    """Seconds that the body waits for a client in each pass of a step; None: until it comes or its actor dies."""
+    step_deadline_s: Positive | MedianDeadline | None = None
+    """After so many seconds a step goes on without the clients that are late; they sit out the rest of the round.
+    `{median: 3}`: three times what a step takes where every client is as fast as the median one.
+    None: everybody is waited for, as long as `call_timeout_s` allows."""
+    call_timeout_s: Positive = 120.0
+    """An actor that works longer on one call is taken for hung: it is ended and treated as lost. Calls may take ten
+    times their median, where that is longer."""
+    start_timeout_s: Positive = 180.0
+    """Seconds for an actor to find a place and to be built."""
+    max_restarts: Count = 3
+    """A client actor that is lost in more rounds in a row than this is set aside."""
     steps_ahead: Count = 3
     """Steps that are under way at a time: the driver submits ahead so that no actor waits for it."""
     client_threads: Count = 1
@@ -253,6 +273,8 @@ class EvaluationConfig(Section):
     """Score after every n-th round (and after the last)."""
     images: Annotated[int, Field(ge=2)] = 5000
     """Generated images a domain for the scores."""
+    timeout_s: Positive = 3600.0
+    """An evaluator that works longer on a round's scores (or on its classifiers) is taken for hung."""
     usefulness_images: Annotated[int, Field(ge=2)] | None = None
     """Generated images a domain on which a CNN is trained after the last round, to be tested on real images
     (the paper: 30000); None: no usefulness."""
@@ -300,6 +322,20 @@ class Config(Section):
                 f"lower clusters.count or add clients"
             )
         return self
+
+    @model_validator(mode="after")
+    def _enough_take_part(self) -> Config:
+        if self.training.min_clients > self.clients_a_round:
+            raise ValueError(
+                f"training.min_clients: {self.training.min_clients} of {self.clients_a_round} clients in a round; "
+                f"lower training.min_clients or raise training.participation"
+            )
+        return self
+
+    @property
+    def clients_a_round(self) -> int:
+        """Clients that take part in a round."""
+        return max(1, round(self.training.participation * self.num_clients))
 
     @property
     def num_clients(self) -> int:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from raygan.actors.group import Group, Reference
 from raygan.actors.layout import Layout
+from raygan.errors import StoppedError
 from raygan.messages import Assignment, BlockKey, BodyReport, Lost, StepId, StepReport
+from raygan.training.deadline import Deadline
 from raygan.training.step import Submitted, train_step
 
 Averages = dict[BlockKey, Reference]
@@ -28,10 +30,17 @@ class Epochs:
     body: list[BodyReport] = field(default_factory=list)
     lost: dict[int, str] = field(default_factory=dict)
     """Host -> why, of the hosts whose actor died."""
+    late: set[int] = field(default_factory=set)
+    """Hosts that missed a step's deadline: they sit out the rest of the round."""
     faults: list[str] = field(default_factory=list)
     """Of clients that cannot be averaged."""
     absent: Counter[int] = field(default_factory=Counter)
     """Host -> steps that it sat out, late or lost."""
+
+    @property
+    def gone(self) -> set[int]:
+        """Hosts that take no part in the rest of the round."""
+        return {*self.lost, *self.late}
 
 
 @dataclass(frozen=True)
@@ -48,82 +57,130 @@ class RoundResult:
     """Seconds of clustering, weighting and aggregation."""
 
 
+@dataclass(frozen=True)
+class RoundPlan:
+    """One round to be."""
+
+    number: int
+    """From 0."""
+    num_steps: int
+    """The most that any client's local epochs give."""
+    taking_part: tuple[int, ...]
+    """Clients."""
+    min_clients: int
+    """Fewer than these must not be averaged."""
+    steps_ahead: int
+    """Steps that may be under way at a time."""
+
+
 def train_round(
-    group: Group,
-    layout: Layout,
-    round_number: int,
-    num_steps: int,
-    steps_ahead: int,
-    on_step: OnStep,
+    group: Group, layout: Layout, plan: RoundPlan, on_step: OnStep, deadline: Deadline | None = None
 ) -> RoundResult:
     """One round.
 
     Args:
-        num_steps: steps of the round (the most that any client's local epochs give).
-        steps_ahead: steps that may be under way at a time.
         on_step: called with the round's and each step's number and its reports.
+        deadline: how long a step waits for stragglers; None: until they come.
 
     Raises:
         RoundLost: the body or an aggregator was lost.
+        StoppedError: too few clients are left.
     """
     started = time.perf_counter()
-    begin_round(group, round_number)
-    epochs = local_epochs(group, layout, round_number, num_steps, steps_ahead, on_step)
+    begin_round(group, plan.number, plan.taking_part)
+    epochs = local_epochs(group, layout, plan, on_step, deadline or Deadline(None))
     trained = time.perf_counter()
-    num_samples = roll_call(group, epochs)
-    assignment = cluster_and_weigh(group, round_number, num_samples)
-    averages = aggregate(group, layout, assignment, epochs.lost)
+    num_samples = roll_call(group, layout, plan, epochs)
+    assignment = cluster_and_weigh(group, plan.number, num_samples)
+    averages = aggregate(group, layout, assignment)
     ended = time.perf_counter()
-    return RoundResult(round_number, assignment, averages, epochs, trained - started, ended - trained)
+    return RoundResult(plan.number, assignment, averages, epochs, trained - started, ended - trained)
 
 
-def begin_round(group: Group, round_number: int) -> None:
-    """Clients shuffle their images, the body forgets the last round's features."""
-    for handle in (*group.hosts.values(), group.body):
-        handle.call("begin_round", round_number)
+def begin_round(group: Group, round_number: int, taking_part: Sequence[int] | None = None) -> None:
+    """Clients that take part (None: all) shuffle their images, the body forgets the last round's features."""
+    for handle in group.hosts.values():
+        handle.call("begin_round", round_number, taking_part)
+    group.body.call("begin_round", round_number)
 
 
 def local_epochs(
-    group: Group, layout: Layout, round_number: int, num_steps: int, steps_ahead: int, on_step: OnStep
+    group: Group, layout: Layout, plan: RoundPlan, on_step: OnStep, deadline: Deadline
 ) -> Epochs:
     """All steps of a round, at most `steps_ahead` of them under way at a time."""
     epochs = Epochs()
+    idle = {host.host for host in layout.hosts if not set(host.ids) & set(plan.taking_part)}
     under_way: deque[Submitted] = deque()
-    for step in range(num_steps):
-        if len(under_way) >= steps_ahead:
-            _finish(group, under_way.popleft(), epochs, on_step)
-        under_way.append(train_step(group, layout, StepId(round_number, step)))
+    for number in range(plan.num_steps):
+        if len(under_way) >= plan.steps_ahead:
+            _finish(group, under_way.popleft(), epochs, on_step, deadline)
+        step = StepId(plan.number, number)
+        if deadline.seconds is not None:
+            group.begin_step(step, deadline.seconds)
+        under_way.append(train_step(group, layout, step, without=idle | epochs.gone))
+        epochs.absent.update(epochs.gone)
     while under_way:
-        _finish(group, under_way.popleft(), epochs, on_step)
+        _finish(group, under_way.popleft(), epochs, on_step, deadline)
     return epochs
 
 
-def _finish(group: Group, submitted: Submitted, epochs: Epochs, on_step: OnStep) -> None:
-    """Takes in a step's records. A lost host is a value; a lost body ends the round."""
-    *reports, body = group.fetch([*submitted.hosts.values(), submitted.body])
+def _finish(group: Group, submitted: Submitted, epochs: Epochs, on_step: OnStep, deadline: Deadline) -> None:
+    """Takes in a step's records. A late or lost host is a value; a lost body ends the round."""
+    (body,) = group.fetch([submitted.body])
     epochs.body.append(_needed(body))
-    epochs.absent.update(body.absent)
+    absent = set(body.absent) & set(submitted.hosts)
+    epochs.absent.update(absent)
+    if deadline.seconds is not None:
+        epochs.late.update(absent - epochs.lost.keys())
     arrived = []
-    for host, report in zip(submitted.hosts, reports, strict=True):
-        if isinstance(report, Lost):
-            epochs.lost[host] = report.reason
-        else:
+    for host, report in _reports(group, submitted, epochs.late, deadline.seconds):
+        if not isinstance(report, Lost):
             arrived.append(report)
+        elif report.late:
+            epochs.late.add(host)
+        else:
+            epochs.late.discard(host)
+            epochs.lost[host] = report.reason
+    if not absent:
+        deadline.note(body, arrived)
     epochs.reports.extend(arrived)
     on_step(submitted.id.round, submitted.id.step, arrived)
 
 
-def roll_call(group: Group, epochs: Epochs) -> dict[int, int]:
-    """Client -> training images, of those that are there with finite parameters."""
+def _reports(
+    group: Group, submitted: Submitted, late: Collection[int], deadline_s: float | None
+) -> list[tuple[int, StepReport | Lost]]:
+    """Host -> its report; those of late hosts are not waited for."""
+    records: dict[int, StepReport | Lost] = {}
+    for timeout_s, wanted in ((0.0, late), (deadline_s, submitted.hosts.keys() - set(late))):
+        hosts = [host for host in submitted.hosts if host in wanted]
+        references = [submitted.hosts[host] for host in hosts]
+        records |= zip(hosts, group.fetch(references, timeout_s), strict=True)
+    return [(host, records[host]) for host in submitted.hosts]
+
+
+def roll_call(group: Group, layout: Layout, plan: RoundPlan, epochs: Epochs) -> dict[int, int]:
+    """Client -> training images, of those that took part and are there with finite parameters.
+
+    Raises:
+        StoppedError: they are too few.
+    """
     num_samples: dict[int, int] = {}
-    answers = group.fetch([handle.call("presence") for handle in group.hosts.values()])
-    for host, answer in zip(list(group.hosts), answers, strict=True):
+    hosts = [host for host in group.hosts if host not in epochs.late]
+    answers = group.fetch([group.hosts[host].call("presence") for host in hosts])
+    for host, answer in zip(hosts, answers, strict=True):
         if isinstance(answer, Lost):
             epochs.lost[host] = answer.reason
         else:
             num_samples |= answer.num_images
             epochs.faults.extend(answer.faults)
-    return dict(sorted(num_samples.items()))
+    present = {client: num_samples[client] for client in plan.taking_part if client in num_samples}
+    if len(present) < plan.min_clients:
+        raise StoppedError(
+            f"round {plan.number + 1} has {len(present)} of at least {plan.min_clients} clients "
+            f"(training.min_clients) at its end: stopped"
+        )
+    return present
 
 
 def cluster_and_weigh(group: Group, round_number: int, num_samples: Mapping[int, int]) -> Assignment:
@@ -132,11 +189,9 @@ def cluster_and_weigh(group: Group, round_number: int, num_samples: Mapping[int,
     return _needed(assignment)
 
 
-def aggregate(
-    group: Group, layout: Layout, assignment: Assignment, lost: Iterable[int] = ()
-) -> dict[int, Averages]:
+def aggregate(group: Group, layout: Layout, assignment: Assignment) -> dict[int, Averages]:
     """Each cluster's average goes to its members, block by block; the body takes the average over all."""
-    present = [host for host in group.hosts if host not in set(lost)]
+    present = [host for host in group.hosts if assignment.cluster.keys() & set(layout.hosts[host].ids)]
     states: dict[int, Reference] = {}
     for host in present:
         ids = layout.hosts[host].ids

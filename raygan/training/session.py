@@ -1,8 +1,8 @@
 """The rounds of one run: trains, scores, saves, and recovers what is lost.
 
-A lost client sits the rest of its round out, is started again and takes over its cluster's last average. When
-the body or an aggregator is lost, the run goes back to its last checkpoint. A lost evaluator is started again and
-scores again.
+A lost or late client sits the rest of its round out and takes over its cluster's average; a lost one is started
+again first. When the body or an aggregator is lost, the run goes back to its last checkpoint. A lost evaluator is
+started again and scores again. An actor that hangs is ended by the group, and is lost.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import platform
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
@@ -20,20 +20,20 @@ from raygan.actors.aggregator import cluster_file
 from raygan.actors.evaluator import cluster_tasks
 from raygan.actors.group import Group, Reference
 from raygan.data import domain_names
-from raygan.errors import RunError
-from raygan.messages import Evaluation, Inventory, Lost, StepReport
+from raygan.errors import RunError, StoppedError
+from raygan.messages import Evaluation, Lost, StepReport
 from raygan.storage import read_json_lines, write_json
 from raygan.training.checkpoints import Checkpoint, Checkpoints
+from raygan.training.deadline import Deadline
 from raygan.training.folder import RunFolder
 from raygan.training.listener import Listener
 from raygan.training.metrics import cluster_record, mean_losses, round_metrics
+from raygan.training.participation import last_clusters, sample_clients
 from raygan.training.plan import Plan
-from raygan.training.round import RoundLost, RoundResult, load_averages, train_round
+from raygan.training.round import RoundLost, RoundPlan, RoundResult, load_averages, train_round
 
-MAX_STARTS = 3
-"""A host that is lost this often is set aside."""
 MAX_REPEATS = 5
-"""A round that is lost this often ends the run."""
+"""A round, or its scores, that are lost this often are given up."""
 MAX_PENDING = 2
 """Rounds that may wait for their scores: their averages stay in the object store until then."""
 
@@ -57,17 +57,22 @@ class Session:
         self._pending: list[_Pending] = []
         self._repeats: Counter[int] = Counter()
         self._losses: Counter[int] = Counter()
-        self._num_steps = 0
+        """Host -> rounds in a row in which it was lost."""
+        self._epoch_steps: dict[int, int] = {}
+        """Client -> minibatches in one pass over its images."""
+        self._readmitted: dict[int, Reference] = {}
+        """Host -> whether it has taken over an average, since the last checkpoint."""
+        self._deadline = Deadline(plan.config.ray.step_deadline_s)
 
     def run(self, dashboard: str | None = None) -> None:
         """All rounds that are missing, then the scores that are still under way, then the summary."""
         started = time.perf_counter()
         self._checkpoints.sweep()
         first = self._folder.rewind(self._checkpoints, self._listener.on_fault)
-        self._restore(first)
         self._take_inventory()
+        self._restore(first)
         self._group.evaluator.call("prepare")
-        self._listener.on_start(self._plan, self._num_steps, first, dashboard)
+        self._listener.on_start(self._plan, self._num_steps(self._epoch_steps), first, dashboard)
         number = first
         while number < self._config.training.rounds:
             try:
@@ -87,27 +92,29 @@ class Session:
 
         Raises:
             RoundLost: the body or an aggregator was lost in it.
+            StoppedError: too few clients are left.
         """
-        steps_ahead = self._config.ray.steps_ahead
-        result = train_round(self._group, self._layout, number, self._num_steps, steps_ahead, self._on_step)
+        plan = self._round_plan(number)
+        result = train_round(self._group, self._layout, plan, self._on_step, self._deadline)
         self._tell(result)
+        self._count_losses(result.epochs.lost)
         self._replace_hosts(result.epochs.lost, result)
-        self._readmit(result, self._group.hosts)
+        self._readmit(result)
         if self._checkpoints.due(number, self._config.training.rounds):
             self._save(result)
+        self._check_readmitted()
         return result
 
     def _go_back(self, number: int, lost: RoundLost) -> int:
         """The round to go on with after a loss: the one after the last checkpoint, with everybody at its state.
 
         Raises:
-            RunError: the round was lost too often.
+            StoppedError: the round was lost too often.
         """
         self._repeats[number] += 1
         if self._repeats[number] >= MAX_REPEATS:
-            found = f"round {number + 1} was lost {MAX_REPEATS} times"
-            remedy = "look for the cause in Ray's logs, then continue with --resume"
-            raise RunError(str(self._folder.path), found, remedy)
+            found = f"round {number + 1} was lost {MAX_REPEATS} times ({lost})"
+            raise StoppedError(f"{found}: stopped; look for the cause in Ray's logs")
         kept = self._checkpoints.last_whole(number)
         if kept < number:
             self._write_finished(wait=True)
@@ -115,6 +122,21 @@ class Session:
         self._listener.on_fault(f"round {kept + 1} begins again: {lost}")
         self._restart_all(kept)
         return kept
+
+    def _round_plan(self, number: int) -> RoundPlan:
+        available = [client for host in self._group.hosts for client in self._layout.hosts[host].ids]
+        taking_part = sample_clients(available, self._config, number)
+        return RoundPlan(
+            number,
+            self._num_steps(taking_part),
+            taking_part,
+            self._config.training.min_clients,
+            self._config.ray.steps_ahead,
+        )
+
+    def _num_steps(self, clients: Iterable[int]) -> int:
+        """The most steps that the local epochs of any of these clients give."""
+        return self._config.training.local_epochs * max(self._epoch_steps.get(c, 0) for c in clients)
 
     def _tell(self, result: RoundResult) -> None:
         """Faults of the round that no step has told."""
@@ -126,6 +148,7 @@ class Session:
 
     def _restart_all(self, number: int) -> None:
         """New actors in the place of the lost ones, all at the state of the last checkpoint."""
+        self._readmitted = {}
         if number == 0 or not self._group.alive(self._group.body):
             self._group.restart_body()
         self._group.restart_aggregators()
@@ -145,58 +168,81 @@ class Session:
         handles = (self._group.body, *self._group.hosts.values())
         self._group.fetch([handle.call("restore", str(checkpoint.path)) for handle in handles])
 
+    def _count_losses(self, lost: Collection[int]) -> None:
+        """A host that ends a round begins its count anew."""
+        self._losses = Counter({host: self._losses[host] + 1 for host in lost})
+
     def _replace_hosts(self, lost: Mapping[int, str], result: RoundResult) -> None:
         """Starts lost hosts again with their clusters' averages; sets one aside that keeps dying."""
         for host, reason in lost.items():
             name = self._layout.hosts[host].name
-            self._losses[host] += 1
-            if self._losses[host] > MAX_STARTS:
-                self._listener.on_fault(f"{name} is set aside: lost {self._losses[host]} times ({reason})")
-                self._group.set_aside(host)
+            if self._losses[host] > self._config.ray.max_restarts:
+                self._set_aside(host, f"lost in {self._losses[host]} rounds in a row ({reason})")
                 continue
             self._listener.on_fault(f"{name} was lost ({reason}); it takes part again from the next round")
             self._group.restart_host(host)
-            self._readmit(result, [host], everybody=True)
+            self._begin_anew(result, host)
 
-    def _readmit(self, result: RoundResult, hosts: Iterable[int], everybody: bool = False) -> None:
-        """Clients that were left out of the round's average (or all, after a restart) take over a cluster's."""
-        if not everybody and len(result.assignment.cluster) == len(self._layout.clients):
+    def _set_aside(self, host: int, reason: str) -> None:
+        name, needed = self._layout.hosts[host].name, self._config.training.min_clients
+        left = [
+            client for other in self._group.hosts if other != host for client in self._layout.hosts[other].ids
+        ]
+        if len(left) < needed:
+            raise StoppedError(
+                f"{name} was {reason}, and without it {len(left)} of at least {needed} clients "
+                f"(training.min_clients) are left: stopped"
+            )
+        self._listener.on_fault(f"{name} is set aside: {reason}")
+        self._group.set_aside(host)
+
+    def _readmit(self, result: RoundResult) -> None:
+        """Clients that are not in the round's average, late ones and those that were not drawn, take it over."""
+        if len(result.assignment.cluster) == len(self._layout.clients):
             return
-        left_out = {
-            client: cluster
-            for client, cluster in self._last_clusters(result).items()
-            if everybody or client not in result.assignment.cluster
-        }
-        for host in hosts:
-            if left_out.keys() & set(self._layout.hosts[host].ids):
-                load_averages(self._group, self._layout, host, left_out, result.averages, "readmit")
+        given = self._last_clusters(result)
+        left_out = {c: k for c, k in given.items() if c not in result.assignment.cluster}
+        for host in self._group.hosts:
+            if left_out.keys() & set(self._layout.hosts[host].ids) and host not in self._readmitted:
+                self._take_over(host, left_out, result)
+
+    def _begin_anew(self, result: RoundResult, host: int) -> None:
+        """All clients of a host that was started again take over their clusters' averages."""
+        self._take_over(host, self._last_clusters(result), result)
+
+    def _take_over(self, host: int, cluster: Mapping[int, int], result: RoundResult) -> None:
+        answer = load_averages(self._group, self._layout, host, cluster, result.averages, "readmit")
+        self._readmitted[host] = answer
 
     def _last_clusters(self, result: RoundResult) -> dict[int, int]:
-        """Client -> a cluster of this round: its own, that of a client of its last cluster, or the first."""
-        now = result.assignment.cluster
-        before = {}
-        for line in read_json_lines(self._folder.clusters_file)[-1:]:
-            before = {int(client): entry["cluster"] for client, entry in line["clients"].items()}
-        heirs = {before[client]: cluster for client, cluster in now.items() if client in before}
-        anyone = next(iter(now.values()))
-        return {
-            plan.client: now.get(plan.client, heirs.get(before.get(plan.client, -1), anyone))
-            for plan in self._layout.clients
-        }
+        """Client -> the cluster of this round whose average it has, or is to have."""
+        rounds = [cluster_record(result.round, result.assignment)]
+        return last_clusters(
+            [*read_json_lines(self._folder.clusters_file), *rounds], range(len(self._layout.clients))
+        )
 
     def _take_inventory(self) -> None:
-        """Asks every client how much it holds."""
-        references = [
-            reference
-            for host, handle in self._group.hosts.items()
-            for reference in handle.call_many("inventory", len(self._layout.hosts[host].clients))
-        ]
-        entries: list[Inventory] = [
-            entry for entry in self._group.fetch(references) if not isinstance(entry, Lost)
-        ]
-        self._num_steps = self._config.training.local_epochs * max(
-            entry.batches_per_epoch for entry in entries
-        )
+        """Asks every client how much it holds; one that dies over it is started again."""
+        for _ in range(self._config.ray.max_restarts + 1):
+            missing = [
+                host
+                for host in self._group.hosts
+                if not self._epoch_steps.keys() >= set(self._layout.hosts[host].ids)
+            ]
+            if not missing:
+                return
+            references = {
+                host: self._group.hosts[host].call_many("inventory", len(self._layout.hosts[host].ids))
+                for host in missing
+            }
+            self._group.fetch([reference for asked in references.values() for reference in asked])
+            for host, asked in references.items():
+                entries = self._group.fetch(asked)
+                if any(isinstance(entry, Lost) for entry in entries):
+                    self._group.restart_host(host)
+                else:
+                    self._epoch_steps |= {entry.client: entry.batches_per_epoch for entry in entries}
+        raise StoppedError("client actors die as soon as they are started: look for the cause in Ray's logs")
 
     def _on_step(self, number: int, step: int, reports: list[StepReport]) -> None:
         for fault in (fault for report in reports for fault in report.faults):
@@ -223,6 +269,7 @@ class Session:
 
         Raises:
             RunError: it cannot be written (a full disk); those before it are whole.
+            StoppedError: actors die again and again while they write.
         """
         checkpoint = self._checkpoints.of(result.round)
         try:
@@ -232,9 +279,15 @@ class Session:
         except RunError:
             checkpoint.give_up()
             raise
-        raise RunError(
-            str(self._folder.path), "no checkpoint could be written", "look for the cause in Ray's logs"
-        )
+        raise StoppedError("no checkpoint could be written: stopped; look for the cause in Ray's logs")
+
+    def _check_readmitted(self) -> None:
+        """A host that is alive and could not take over its averages tells of a lost aggregator."""
+        hosts = list(self._readmitted)
+        answers = self._group.fetch([self._readmitted.pop(host) for host in hosts])
+        for host, answer in zip(hosts, answers, strict=True):
+            if isinstance(answer, Lost) and self._group.alive(self._group.hosts[host]):
+                raise RoundLost(answer.reason)
 
     def _try_to_save(self, result: RoundResult, checkpoint: Checkpoint) -> bool:
         """Whether all were there to write their files; lost hosts are replaced, so that another try may do it."""
@@ -246,8 +299,10 @@ class Session:
         }
         others = [self._group.body.call("save", draft), *self._save_clusters(result, draft)]
         written = self._group.fetch([*others, *(r for references in of_hosts.values() for r in references)])
+        self._check_readmitted()
         if any(isinstance(record, Lost) for record in written):
             lost = {host: "lost while saving" for host in hosts if not self._wrote(of_hosts[host])}
+            self._losses.update(list(lost))
             self._replace_hosts(lost, result)
             self._mend_servers(result)
             return False
@@ -298,7 +353,7 @@ class Session:
                 return evaluation
             self._listener.on_fault(f"the evaluator was lost ({evaluation.reason})")
             pending.repeats += 1
-            if pending.repeats > MAX_STARTS:
+            if pending.repeats > MAX_REPEATS:
                 return None
             self._group.restart_evaluator()
             for other in self._pending:

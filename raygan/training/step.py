@@ -5,7 +5,7 @@ Only references pass through here: activations and gradients go from actor to ac
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from raygan.actors.group import Group, Reference
@@ -14,7 +14,7 @@ from raygan.messages import Lost, StepId
 
 ByHost = Mapping[int, Reference]
 SET_ASIDE = Lost("set aside")
-"""Stands for the messages of a host that no longer takes part."""
+"""Stands for the messages of a host that does not take part."""
 
 
 @dataclass(frozen=True)
@@ -28,11 +28,16 @@ class Submitted:
     """`BodyReport`."""
 
 
-def train_step(group: Group, layout: Layout, step: StepId) -> Submitted:
-    """Submits one step."""
+def train_step(group: Group, layout: Layout, step: StepId, without: Collection[int] = ()) -> Submitted:
+    """Submits one step.
+
+    Args:
+        without: hosts that sit it out.
+    """
+    hosts = {host: handle for host, handle in group.hosts.items() if host not in without}
 
     def clients(method: str, messages: ByHost) -> ByHost:
-        return {host: handle.call(method, step, messages[host]) for host, handle in group.hosts.items()}
+        return {host: handle.call(method, step, messages[host]) for host, handle in hosts.items()}
 
     def forward(pass_name: str, messages: ByHost) -> ByHost:
         return _through_body(group, layout, step, "forward", pass_name, messages)
@@ -41,7 +46,7 @@ def train_step(group: Group, layout: Layout, step: StepId) -> Submitted:
         return _through_body(group, layout, step, "backward", pass_name, messages)
 
     # D update: fakes and reals through D, and the gradients back.
-    fakes = forward("generate", {host: handle.call("generate", step) for host, handle in group.hosts.items()})
+    fakes = forward("generate", {host: handle.call("generate", step) for host, handle in hosts.items()})
     verdicts = forward("discriminate", clients("discriminate", fakes))
     discriminator_gradients = backward("discriminate", clients("judge", verdicts))
     # G update: the same fakes through the new D, and the gradients through D into G.

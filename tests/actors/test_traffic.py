@@ -21,7 +21,7 @@ from raygan.data import load_client
 from raygan.messages import SMALL, SMALL_BYTES, arrays_of
 from raygan.randomness import stream, torch_seed
 from raygan.training.plan import Plan, make_plan
-from raygan.training.round import train_round
+from raygan.training.round import RoundPlan, train_round
 
 ROUND = 1
 
@@ -67,7 +67,7 @@ def a_round(small_ray: None, plan: Plan, traffic: Traffic, samples: str) -> Iter
     layout, config = plan.layout, plan.config
     evaluator = EvaluatorPlan(config.data, plan.shape, layout.spec, None, 0, 10, samples, None)
     group = RayGroup(layout, config, evaluator)
-    result = train_round(group, layout, ROUND, 3, 2, lambda *_: None)
+    result = train_round(group, layout, RoundPlan(ROUND, 3, tuple(range(6)), 1, 2), lambda *_: None)
     assert len(result.epochs.reports) == 3 * len(layout.hosts)
     ray.wait(traffic.references, num_returns=len(traffic.references), fetch_local=False)
     yield traffic

@@ -1,96 +1,87 @@
-"""Roles are killed in the middle of a run; the run ends by itself with every round accounted for."""
+"""Actors are killed or stopped in the middle of a run; the run ends by itself with every round accounted for."""
 
 from __future__ import annotations
 
-import os
-import signal
+from pathlib import Path
 
 import pytest
-import ray
 
 from raygan.config.loading import make_config
-from raygan.training import train
+from raygan.errors import StoppedError
+from raygan.training import resume, train
 from raygan.training.listener import Listener
-from raygan.training.session import Session
+from tests.training.kills import Armoury, Blow, armoury
+from tests.training.test_fault_matrix import every_round_is_accounted_for, settings_for
+from tests.training.test_resume import arrays_of_round
+
+__all__ = ["armoury"]
+pytestmark = pytest.mark.usefixtures("small_ray")
 
 
-class Killer(Listener):
-    """Sends SIGKILL to a role's process after a step."""
+class Blows(Listener):
+    """Arms a blow when a round has begun."""
 
-    def __init__(self, role: str, round_number: int, step: int) -> None:
-        self._role, self._when = role, (round_number, step)
-        self.session: Session | None = None
+    def __init__(self, armoury: Armoury, blows: dict[int, Blow]) -> None:
+        self._armoury, self._blows = armoury, blows
         self.faults: list[str] = []
-        self.rounds: list[int] = []
+        if -1 in blows:
+            armoury.arm(blows[-1])
 
     def on_step(self, round_number, step, losses, num_images) -> None:
-        if (round_number, step) == self._when:
-            self._when = (-1, -1)
-            os.kill(self._process(), signal.SIGKILL)
-
-    def _process(self) -> int:
-        assert self.session is not None
-        group = self.session._group
-        handle = {
-            "client": lambda: group.hosts[1],
-            "body": lambda: group.body,
-            "aggregator": lambda: group.aggregators(1)[0],
-            "evaluator": lambda: group.evaluator,
-        }[self._role]()
-        return ray.get(handle.actor.__ray_call__.remote(lambda actor: os.getpid()))
+        if step == 0 and round_number in self._blows:
+            self._armoury.arm(self._blows.pop(round_number))
 
     def on_fault(self, fault: str) -> None:
         self.faults.append(fault)
 
-    def on_round(self, metrics) -> None:
-        self.rounds.append(metrics["round"])
+    def told(self, *parts: str) -> bool:
+        """Whether one fault has all of these in it."""
+        return any(all(part in fault for part in parts) for fault in self.faults)
 
 
-@pytest.fixture
-def killed(small_ray: None, tiny_settings: dict, tmp_path, monkeypatch: pytest.MonkeyPatch):
-    """Trains four rounds while a role is killed; returns what was seen and the run."""
-
-    def go(role: str, round_number: int, step: int):
-        killer = Killer(role, round_number, step)
-        create = Session.__init__
-
-        def remember(self: Session, *args) -> None:
-            create(self, *args)
-            killer.session = self
-
-        monkeypatch.setattr(Session, "__init__", remember)
-        settings = tiny_settings | {"training": tiny_settings["training"] | {"rounds": 4}}
-        run = train(make_config(settings), tmp_path / "run", listener=killer)
-        assert killer.rounds == [1, 2, 3, 4]
-        assert run.rounds == [1, 2, 3, 4]
-        assert run.ended
-        return killer, run
-
-    return go
-
-
-def test_a_lost_client_sits_out_and_comes_back(killed) -> None:
-    killer, run = killed("client", 1, 0)
-    assert any("was lost" in fault and "takes part again" in fault for fault in killer.faults)
-    counted = run.clusters.groupby("round").size().tolist()
-    assert counted[0] == counted[2] == counted[3] == 6
-    assert counted[1] < 6, "it was not in the average of its round"
+def test_actors_that_hang_are_ended_and_replaced(
+    armoury: Armoury, tiny_settings: dict, tmp_path: Path
+) -> None:
+    """SIGSTOP: nothing dies, nothing answers. The body in the first round, a client, then an aggregator."""
+    blows = Blows(
+        armoury,
+        {
+            -1: Blow("body", "backward discriminate", deed="stop"),
+            0: Blow("client", "backpropagate", deed="stop", name="clients-00"),
+            1: Blow("aggregator", "average", deed="stop"),
+        },
+    )
+    settings = settings_for(tiny_settings, 3, call_timeout_s=10, clients_per_actor=2)
+    run = train(make_config(settings), tmp_path / "run", listener=blows)
+    every_round_is_accounted_for(run, 3)
+    assert blows.told("round 1 begins again", "hung: backward took longer than 10 s")
+    assert blows.told("clients-00", "was lost (hung: backpropagate took longer than 10 s)")
+    assert blows.told("round 2 begins again")
+    assert run.metrics["lost"].tolist()[0] == 1
+    assert run.metrics["clients"].tolist() == [4, 6, 6]
 
 
-@pytest.mark.parametrize("round_number", [0, 2])
-def test_a_lost_body_costs_its_round(killed, round_number: int) -> None:
-    killer, run = killed("body", round_number, 1)
-    assert any(f"round {round_number + 1} begins again" in fault for fault in killer.faults)
-    assert run.clusters.groupby("round").size().tolist() == [6, 6, 6, 6]
+def test_a_client_that_keeps_dying_is_set_aside(
+    armoury: Armoury, tiny_settings: dict, tmp_path: Path
+) -> None:
+    blow = Blow("client", "judge", name="clients-01")
+    blows = Blows(armoury, {-1: blow, 0: blow})
+    settings = settings_for(tiny_settings, 3, max_restarts=1, clients_per_actor=2)
+    run = train(make_config(settings), tmp_path / "run", listener=blows)
+    every_round_is_accounted_for(run, 3)
+    assert blows.told("clients-01", "takes part again from the next round")
+    assert blows.told("clients-01", "is set aside: lost in 2 rounds in a row")
+    assert run.metrics["clients"].tolist() == [4, 4, 4]
 
 
-def test_a_lost_aggregator_is_replaced(killed) -> None:
-    killer, run = killed("aggregator", 1, 1)
-    assert any("begins again" in fault for fault in killer.faults)
-    assert run.clusters.groupby("round").size().tolist() == [6, 6, 6, 6]
-
-
-def test_a_lost_evaluator_scores_again(killed) -> None:
-    killer, run = killed("evaluator", 1, 0)
-    assert any("the evaluator was lost" in fault for fault in killer.faults)
-    assert all(scores for scores in run.metrics["scores"])
+def test_too_few_clients_stop_the_run_and_it_goes_on_from_its_checkpoint(
+    armoury: Armoury, tiny_settings: dict, tmp_path: Path
+) -> None:
+    settings = settings_for(tiny_settings, 3)
+    settings["training"] = settings["training"] | {"min_clients": 6}
+    path = tmp_path / "run"
+    with pytest.raises(StoppedError, match=r"round 2 has 4 of at least 6 clients \(training.min_clients\)"):
+        train(make_config(settings), path, listener=Blows(armoury, {0: Blow("client", "fool", "after")}))
+    assert resume(path, twin=True).ended
+    calm = train(make_config(settings), tmp_path / "calm", twin=True)
+    assert arrays_of_round(path, 3) == arrays_of_round(calm.path, 3)

@@ -29,7 +29,13 @@ class Interrupt(Listener):
 
 
 def final_arrays(path: Path) -> dict[str, bytes]:
-    files = sorted((path / "checkpoints" / "round-0004").glob("*.safetensors"))
+    return arrays_of_round(path, 4)
+
+
+def arrays_of_round(path: Path, number: int) -> dict[str, bytes]:
+    """Every array of a checkpoint, by file and name."""
+    files = sorted((path / "checkpoints" / f"round-{number:04d}").glob("*.safetensors"))
+    assert files
     return {f"{f.name}/{k}": a.tobytes() for f in files for k, a in read_arrays(f).items()}
 
 
