@@ -190,7 +190,11 @@ def _of_the_meant_variant(mistakes: list[Any]) -> list[Any]:
     strange = {
         m["loc"][:-1] for m in mistakes if m["type"] == "extra_forbidden" and any(map(_is_variant, m["loc"]))
     }
-    shapes = ("literal_error",) if any(isinstance(m["input"], dict) for m in mistakes) else ("model_type",)
+    shapes = (
+        ("literal_error", "float_type")
+        if any(isinstance(m["input"], dict) for m in mistakes)
+        else ("model_type",)
+    )
     meant = [m for m in mistakes if m["loc"][:-1] not in strange and m["type"] not in shapes]
     return meant or mistakes
 

@@ -81,7 +81,7 @@ def test_too_few_clients_stop_the_run_and_it_goes_on_from_its_checkpoint(
     settings["training"] = settings["training"] | {"min_clients": 6}
     path = tmp_path / "run"
     with pytest.raises(StoppedError, match=r"round 2 has 4 of at least 6 clients \(training.min_clients\)"):
-        train(make_config(settings), path, listener=Blows(armoury, {0: Blow("client", "fool", "after")}))
+        train(make_config(settings), path, listener=Blows(armoury, {1: Blow("client", "fool", "after")}))
     assert resume(path, twin=True).ended
     calm = train(make_config(settings), tmp_path / "calm", twin=True)
     assert arrays_of_round(path, 3) == arrays_of_round(calm.path, 3)

@@ -56,5 +56,5 @@ def test_actors_and_twin_agree_on_a_share_of_the_clients(tiny_settings: dict, tm
     local = settings.model_copy(update={"ray": settings.ray.model_copy(update={"address": "local"})})
     actors = train(local, tmp_path / "actors")
     assert arrays_of_round(actors.path, 3) == arrays_of_round(twin.path, 3)
-    drawn = {client for client in twin.clusters["client"]}
+    drawn = set(twin.clusters["client"])
     assert drawn == set(range(6)), "three rounds reach everybody (with this seed)"

@@ -1,0 +1,59 @@
+"""The body's waiting: late hosts cost their deadline once and are not waited for again in their round."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+import ray
+
+from raygan.actors.deadline import StepDeadline
+from raygan.actors.wire import ship
+from raygan.messages import Activations, Lost, StepId
+
+pytestmark = pytest.mark.usefixtures("small_ray")
+
+
+@ray.remote(num_cpus=0)
+class Host:
+    def send(self, step: StepId, after_s: float) -> object:
+        time.sleep(after_s)
+        return ship(Activations(step, {0: (np.zeros((2, 3), dtype=np.float32),)}))
+
+
+@pytest.fixture(scope="module")
+def hosts(small_ray: None) -> list:
+    made = [Host.remote() for _ in range(2)]
+    ray.get([host.send.remote(StepId(0, 0), 0) for host in made])
+    return made
+
+
+def test_a_late_host_costs_the_deadline_once_a_round(hosts: list) -> None:
+    fast, slow = hosts
+    deadline = StepDeadline()
+    started = time.monotonic()
+    deadline.begin_step(StepId(0, 0), 3.0)
+    first = deadline.gather([4, 7], [fast.send.remote(StepId(0, 0), 0), slow.send.remote(StepId(0, 0), 30)])
+    waited_s = time.monotonic() - started
+    assert isinstance(first[0], Activations)
+    assert first[1] == Lost("late: nothing within 3 s", late=True)
+    assert 2.9 < waited_s < 20
+    for step in (0, 1):
+        if step:
+            deadline.begin_step(StepId(0, step), 1000.0)
+        reference = fast.send.remote(StepId(0, step), 0)
+        mine, late = deadline.gather([4, 7], [reference, slow.send.remote(StepId(0, step), 0)])
+        assert isinstance(mine, Activations)
+        assert isinstance(late, Lost), "nothing more is waited for in the round"
+    assert time.monotonic() - started < 25, "far less than the slow host's 30 s"
+    deadline.begin_step(StepId(1, 0), 1000.0)
+    assert isinstance(deadline.gather([7], [fast.send.remote(StepId(1, 0), 0)])[0], Activations), (
+        "a new round"
+    )
+
+
+def test_who_is_set_aside_is_not_waited_for(hosts: list) -> None:
+    first, second = StepDeadline().gather([1, 2], [Lost("set aside"), hosts[0].send.remote(StepId(0, 0), 0)])
+    assert isinstance(first, Lost)
+    assert isinstance(second, Activations)
