@@ -71,7 +71,7 @@ def test_an_actor_that_finds_no_place_is_an_error(tiny_settings: dict, tmp_path)
     plan = make_plan(config)
     evaluator = EvaluatorPlan(config.data, plan.shape, plan.layout.spec, None, 0, 10, str(tmp_path), None)
     started = time.monotonic()
-    with pytest.raises(InputError, match="ray.start_timeout_s: body was not there within 3 s; see what"):
+    with pytest.raises(InputError, match=r"ray.start_timeout_s: body was not there within 3 s; see what"):
         RayGroup(plan.layout, config, evaluator)
     assert time.monotonic() - started < 60
     ray.kill(taken)
