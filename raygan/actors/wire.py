@@ -80,7 +80,12 @@ def _get(reference: ray.ObjectRef) -> Any:
     except RayTaskError:
         raise
     except RayError as error:
-        return Lost(f"{type(error).__name__}: {str(error).strip().splitlines()[-1]}")
+        return Lost(f"{type(error).__name__}: {_first_sentence(error)}")
+
+
+def _first_sentence(error: RayError) -> str:
+    """Of the last line, which says why; after it, Ray guesses at causes."""
+    return str(error).strip().splitlines()[-1].split(". ")[0].rstrip(".")
 
 
 def references_in(argument: Any) -> Iterator[ray.ObjectRef]:

@@ -163,12 +163,12 @@ class Campaign(Listener):
 
     def watch_rounds(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Times the rounds, repeated ones with their repeats."""
-        of_session = Session._round
+        of_session, began = Session._round, {}
 
         def timed(session: Session, number: int):
-            began = time.time()
+            began.setdefault(number, time.time())
             result = of_session(session, number)
-            self.rounds[number] = began, time.time()
+            self.rounds[number] = began[number], time.time()
             return result
 
         monkeypatch.setattr(Session, "_round", timed)

@@ -47,7 +47,7 @@ def recovered(campaign: Campaign, armoury: Armoury) -> dict[Blow, float]:
     assert len(fallen) == len(campaign.blows), f"{len(campaign.blows) - len(fallen)} blows did not fall"
     hit = {}
     for blow, moment in zip(campaign.blows, fallen, strict=True):
-        hit[blow] = next(n for n, (began, ended) in campaign.rounds.items() if began <= moment <= ended)
+        hit[blow] = max(n for n, (began, _) in campaign.rounds.items() if began <= moment)
     quiet = [ended - began for n, (began, ended) in campaign.rounds.items() if n and n not in hit.values()]
     cost = {}
     for (blow, number), moment in zip(hit.items(), fallen, strict=True):
