@@ -163,6 +163,7 @@ def roll_call(group: Group, layout: Layout, plan: RoundPlan, epochs: Epochs) -> 
     """Client -> training images, of those that took part and are there with finite parameters.
 
     Raises:
+        RoundLost: none is left.
         StoppedError: they are too few.
     """
     num_samples: dict[int, int] = {}
@@ -175,6 +176,8 @@ def roll_call(group: Group, layout: Layout, plan: RoundPlan, epochs: Epochs) -> 
             num_samples |= answer.num_images
             epochs.faults.extend(answer.faults)
     present = {client: num_samples[client] for client in plan.taking_part if client in num_samples}
+    if not present:
+        raise RoundLost(next(iter(epochs.lost.values()), "no client took part in it"))
     if len(present) < plan.min_clients:
         raise StoppedError(
             f"round {plan.number + 1} has {len(present)} of at least {plan.min_clients} clients "

@@ -32,7 +32,7 @@ from raygan.training.participation import last_clusters, sample_clients
 from raygan.training.plan import Plan
 from raygan.training.round import RoundLost, RoundPlan, RoundResult, load_averages, train_round
 
-MAX_REPEATS = 5
+MAX_REPEATS = 10
 """A round, or its scores, that are lost this often are given up."""
 MAX_PENDING = 2
 """Rounds that may wait for their scores: their averages stay in the object store until then."""

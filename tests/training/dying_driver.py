@@ -19,7 +19,7 @@ from pathlib import Path
 from raygan import storage
 from raygan.config.loading import read_config
 from raygan.training import train
-from raygan.training.folder import Checkpoint
+from raygan.training.checkpoints import Checkpoint
 from tests.processes import descendants
 
 DRAFT = ".round-0003.tmp"
