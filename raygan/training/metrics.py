@@ -136,12 +136,16 @@ def _named(scores: DomainScores) -> dict[str, Any]:
 def _mean_scores(scores: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """The mean over clients, score by score; None for one that nobody has."""
     useful = [entry["usefulness"] for entry in scores if entry["usefulness"]]
-    names = dict.fromkeys(name for entry in useful for name in entry)
     return {
         "images": scores[0]["images"] if scores else None,
         **{name: _mean_of_known([entry[name] for entry in scores]) for name in SCORES},
-        "usefulness": {name: _mean([entry[name] for entry in useful]) for name in names} or None,
+        "usefulness": _mean_usefulness(useful) if useful else None,
     }
+
+
+def _mean_usefulness(scores: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    means = {name: _mean([entry[name] for entry in scores]) for name in scores[0] if name != "images"}
+    return {"images": scores[0]["images"], **means}
 
 
 def _mean_of_known(values: Iterable[float | None]) -> float | None:
