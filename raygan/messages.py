@@ -226,6 +226,21 @@ class Evaluation:
 
 
 @dataclass(frozen=True)
+class Usage:
+    """What an actor has used since it began."""
+
+    wait_s: float
+    """Waiting for messages and reading them."""
+    work_s: float
+    send_s: float
+    """Checking results and handing them to Ray."""
+    cpu_s: float
+    """CPU seconds of its process."""
+    memory_bytes: int
+    """Memory that would be free if the process ended: the object store and shared libraries are not in it."""
+
+
+@dataclass(frozen=True)
 class Lost:
     """What stands where a message should: its sender is dead or late."""
 
@@ -235,7 +250,7 @@ class Lost:
 
 
 BULK = (Activations, Gradients, State, BlockAverage)
-SMALL = (StepReport, BodyReport, Assignment, Inventory, Presence, Written, Evaluation, Lost)
+SMALL = (StepReport, BodyReport, Assignment, Inventory, Presence, Written, Evaluation, Usage, Lost)
 SMALL_BYTES = 64 * 1024
 
 

@@ -6,6 +6,7 @@ Every actor runs one method at a time, in the order in which they were submitted
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import Any
 
 import ray
@@ -13,10 +14,11 @@ import ray
 from raygan.actors.aggregator import ClusterAggregator
 from raygan.actors.deadline import StepDeadline
 from raygan.actors.layout import HostPlan, Layout
+from raygan.actors.usage import Clock, process_usage
 from raygan.actors.wire import gather, receive, ship
 from raygan.config.schema import Config
 from raygan.errors import InputError
-from raygan.messages import BlockKey
+from raygan.messages import BlockKey, Usage
 
 MERGING = ("forward", "backward")
 """The body's methods that go on without those who are late."""
@@ -32,6 +34,10 @@ class Role:
     _name: str
     _fault: InputError | None = None
 
+    @cached_property
+    def _clock(self) -> Clock:
+        return Clock()
+
     def __repr__(self) -> str:
         return self._name
 
@@ -46,10 +52,19 @@ class Role:
         except InputError as error:
             self._fault = error
 
+    def usage(self, arguments: list[Any]) -> Usage:
+        """Where the actor's time went so far, and its memory."""
+        return process_usage(self._clock)
+
     def _turn(self, method: str, arguments: list[Any]) -> Any:
         if self._fault is not None:
             raise self._fault
-        return reply(getattr(self._plain, method)(*self._receive(method, arguments)))
+        with self._clock.timing("wait"):
+            received = self._receive(method, arguments)
+        with self._clock.timing("work"):
+            records = getattr(self._plain, method)(*received)
+        with self._clock.timing("send"):
+            return reply(records)
 
     def _receive(self, method: str, arguments: list[Any]) -> list[Any]:
         return receive(arguments)

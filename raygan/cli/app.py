@@ -135,6 +135,49 @@ def report(run: RunFolder) -> None:
     print(report_run(run))
 
 
+@app.command()
+def bench(
+    config: ConfigFile = None,
+    overrides: Overrides = None,
+    clients: Annotated[int | None, typer.Option(min=1, help="Clients of all domains. [8]")] = None,
+    batch: Annotated[int | None, typer.Option(min=2, help="Images of a client in a step. [64]")] = None,
+    width: Annotated[float | None, typer.Option(help="Channel counts, in the paper's. [1]")] = None,
+    cuts: Annotated[
+        str | None,
+        typer.Option(help="planned, mixed, or pairs of G and D dealt in turn: '0,0/0,0 1,1/1,0'. [mixed]"),
+    ] = None,
+    codec: Annotated[str | None, typer.Option(help="As --set wire.codec.")] = None,
+    clients_per_actor: Annotated[
+        int | None, typer.Option(min=1, help="As --set ray.clients_per_actor.")
+    ] = None,
+    repeats: Annotated[int, typer.Option(min=1, help="Turns of each contender.")] = 5,
+    seconds: Annotated[float, typer.Option(min=0, help="About how long a contender's turn takes.")] = 10.0,
+    scale: Annotated[
+        str | None, typer.Option(help="Instead: the actors alone, for these numbers of clients: 10,50,200.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document, nothing else.")] = False,
+) -> None:
+    """Measure unsplit networks, the split in one process and the split on Ray, in turns.
+
+    Values in brackets hold without CONFIG; with one, what is not given is as it says.
+    """
+    from raygan.bench.settings import AS_CONFIGURED, BenchOptions
+    from raygan.cli.bench import show_bench, show_scale
+    from raygan.config.loading import read_config
+
+    given = {
+        "clients": clients, "batch_size": batch, "width": width, "cuts": cuts, "codec": codec,
+        "clients_per_actor": clients_per_actor, "repeats": repeats, "seconds": seconds,
+    }  # fmt: skip
+    defaults = vars(AS_CONFIGURED if config else BenchOptions())
+    options = BenchOptions(**{**defaults, **{k: v for k, v in given.items() if v is not None}})
+    settings = read_config(config, overrides or [])
+    if scale is not None:
+        show_scale(settings, options, scale, as_json)
+    else:
+        show_bench(settings, options, as_json)
+
+
 def main() -> None:
     """Entry point of the `raygan` command."""
     with stopping_on_signals() as received:

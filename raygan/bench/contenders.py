@@ -1,0 +1,99 @@
+"""Who is measured: each runs steps when it is asked to, and rests in between."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import torch
+
+from raygan.actors.group import Group
+from raygan.bench.unsplit import Unsplit
+from raygan.messages import BodyReport, StepReport, Usage
+from raygan.training.plan import Plan
+from raygan.training.round import begin_round, local_epochs
+
+
+@dataclass(frozen=True)
+class Slice:
+    """A few steps in a row."""
+
+    seconds: float
+    num_steps: int
+    images: int
+    hosts: tuple[StepReport, ...] = ()
+    """Of all hosts and steps."""
+    body: tuple[BodyReport, ...] = ()
+    usage: Mapping[str, tuple[Usage, Usage]] = field(default_factory=dict)
+    """Actor -> before and after."""
+
+    @property
+    def images_per_s(self) -> float:
+        """Real images a second; each comes with a fake."""
+        return self.images / self.seconds
+
+
+class Contender(Protocol):
+    """One way to train the networks."""
+
+    def run(self, num_steps: int) -> Slice:
+        """So many steps of a new round."""
+
+
+class UnsplitContender:
+    """The limit."""
+
+    def __init__(self, plan: Plan, threads: int) -> None:
+        self._networks, self._threads, self._round = Unsplit(plan.layout, plan.config), threads, 0
+
+    def run(self, num_steps: int) -> Slice:
+        """So many steps of a new round."""
+        torch.set_num_threads(self._threads)
+        self._networks.begin_round(self._round)
+        self._round += 1
+        started = time.perf_counter()
+        images = sum(self._networks.step(step) for step in range(num_steps))
+        return Slice(time.perf_counter() - started, num_steps, images)
+
+
+class SplitContender:
+    """The federation, in this process or as actors."""
+
+    def __init__(self, plan: Plan, group: Group, *, actors: bool) -> None:
+        self.plan, self.group, self._actors = plan, group, actors
+        self._round = 0
+
+    def run(self, num_steps: int) -> Slice:
+        """So many steps of a new round."""
+        before = self.usage()
+        started = time.perf_counter()
+        begin_round(self.group, self._round)
+        epochs = local_epochs(
+            self.group,
+            self.plan.layout,
+            self._round,
+            num_steps,
+            self.plan.config.ray.steps_ahead,
+            lambda *_: None,
+        )
+        seconds = time.perf_counter() - started
+        after = self.usage()
+        self._round += 1
+        return Slice(
+            seconds,
+            num_steps,
+            sum(report.num_images for report in epochs.reports),
+            tuple(epochs.reports),
+            tuple(epochs.body),
+            {name: (before[name], after[name]) for name in before},
+        )
+
+    def usage(self) -> dict[str, Usage]:
+        """Actor -> what it has used so far; nothing where there are no actors."""
+        if not self._actors:
+            return {}
+        handles: list[Any] = [*self.group.hosts.values(), self.group.body]
+        records = self.group.fetch([handle.call("usage") for handle in handles])
+        return {handle.name: record for handle, record in zip(handles, records, strict=True)}

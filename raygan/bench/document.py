@@ -1,0 +1,189 @@
+"""The JSON document of `raygan bench`, from what was measured."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from raygan.bench.contenders import Slice
+from raygan.bench.statistics import Spread, ratios
+from raygan.messages import BodyReport, StepReport, Usage
+from raygan.nn.network import build_networks
+from raygan.training.plan import Plan
+from raygan.training.session import versions
+
+LIMIT = "unsplit"
+
+
+def bench_document(
+    plan: Plan,
+    steps_of_a_round: int,
+    slices: Mapping[str, Sequence[Slice]],
+    usage: Mapping[str, Usage],
+    start_up: Mapping[str, float],
+    round_ends: Sequence[Mapping[str, float]],
+) -> dict[str, Any]:
+    """Everything about the three contenders.
+
+    Args:
+        slices: contender -> one slice a turn.
+        usage: actor -> what it uses in the end.
+        start_up: part -> seconds, from the command to the first step's end.
+        round_ends: part -> seconds, of several round ends.
+    """
+    step_s = {name: Spread.of([s.seconds / s.num_steps for s in done]) for name, done in slices.items()}
+    return {
+        "settings": _settings(plan, slices),
+        "throughput": _throughput(slices),
+        "step_seconds": {name: asdict(spread) for name, spread in step_s.items()},
+        "phases": {name: phases(done) for name, done in slices.items() if name != LIMIT},
+        "actors": actors(slices["ray"], usage),
+        "links": links(plan, slices["ray"]),
+        "start_up": {**_rounded(start_up), "total": round(sum(start_up.values()), 3)},
+        "round_end": _round_end(round_ends, steps_of_a_round, step_s["ray"].median),
+    }
+
+
+def scale_document(
+    plans: Mapping[str, Plan],
+    slices: Mapping[str, Sequence[Slice]],
+    usage: Mapping[str, Mapping[str, Usage]],
+    ends: Mapping[str, Mapping[str, float]],
+) -> dict[str, Any]:
+    """One entry for each number of clients, in order; memory of an extra client against the first entry."""
+    first = next(iter(plans))
+    num_first, memory_first = plans[first].config.num_clients, _memory(usage[first])
+    times_first = _client_steps(slices[first], num_first)
+    rows = []
+    for name, plan in plans.items():
+        clients, memory = plan.config.num_clients, _memory(usage[name])
+        times = _client_steps(slices[name], clients)
+        extra = (memory - memory_first) / (clients - num_first) if clients != num_first else None
+        rows.append(
+            {
+                "clients": clients,
+                "actors": len(plan.layout.hosts),
+                "client_step_seconds": asdict(Spread.of(times)),
+                "of_first": asdict(Spread.of(ratios(times, times_first))),
+                "memory_bytes": memory,
+                "bytes_per_extra_client": extra,
+                "client_state_bytes": state_bytes(plan),
+                "round_end": _rounded(ends[name]),
+            }
+        )
+    return {"settings": _settings(plans[first], slices), "scale": rows}
+
+
+def _client_steps(slices: Sequence[Slice], clients: int) -> list[float]:
+    return [s.seconds / s.num_steps / clients for s in slices]
+
+
+def phases(slices: Sequence[Slice]) -> dict[str, dict[str, float]]:
+    """Seconds of work of a step by phase: of all clients together, and of the body."""
+    steps = sum(s.num_steps for s in slices)
+    return {
+        "clients": _rounded(_sum((r for s in slices for r in s.hosts), steps)),
+        "body": _rounded(_sum((r for s in slices for r in s.body), steps)),
+    }
+
+
+def actors(slices: Sequence[Slice], usage: Mapping[str, Usage]) -> dict[str, dict[str, float]]:
+    """Where each actor's time of a step goes, and its memory.
+
+    `wait` is for messages and includes reading them; `idle` is the rest, with nothing submitted.
+    """
+    steps = sum(s.num_steps for s in slices)
+    wall = sum(s.seconds for s in slices) / steps
+    table = {}
+    for name, last in usage.items():
+        pairs = [s.usage[name] for s in slices]
+        parts = {
+            part: sum(getattr(after, f"{part}_s") - getattr(before, f"{part}_s") for before, after in pairs)
+            / steps
+            for part in ("wait", "work", "send", "cpu")
+        }
+        idle = wall - parts["wait"] - parts["work"] - parts["send"]
+        table[name] = {**_rounded({**parts, "idle": idle}), "memory_bytes": last.memory_bytes}
+    return table
+
+
+def links(plan: Plan, slices: Sequence[Slice]) -> dict[str, dict[str, float]]:
+    """Client actor -> bytes of activations and gradients that it sends and receives in a step."""
+    steps = sum(s.num_steps for s in slices)
+    table = {host.name: {"up_bytes": 0.0, "down_bytes": 0.0} for host in plan.layout.hosts}
+    for report in (r for s in slices for r in s.hosts if r.discriminator_loss):
+        host = plan.layout.host_of[next(iter(report.discriminator_loss))]
+        link = table[plan.layout.hosts[host].name]
+        link["up_bytes"] += report.bytes_sent / steps
+        link["down_bytes"] += report.bytes_received / steps
+    return table
+
+
+def state_bytes(plan: Plan) -> float:
+    """Mean bytes of a client's parameters and of Adam's two moments."""
+    networks = build_networks(plan.layout.spec, plan.config.model.blocks, 0)
+    whole = {"generator": networks.generator, "discriminator": networks.discriminator}
+    held = [key for client in plan.layout.clients for key in plan.layout.held_blocks(client)]
+    parameters = (p for network, block in held for p in whole[network][block].parameters())
+    return 3 * sum(p.numel() * p.element_size() for p in parameters) / len(plan.layout.clients)
+
+
+def _throughput(slices: Mapping[str, Sequence[Slice]]) -> dict[str, Any]:
+    speeds = {name: [s.images_per_s for s in done] for name, done in slices.items()}
+    return {
+        name: {
+            "images_per_s": asdict(Spread.of(values)),
+            "of_unsplit": asdict(Spread.of(ratios(values, speeds[LIMIT]))),
+            "turns": [round(value, 2) for value in values],
+        }
+        for name, values in speeds.items()
+    }
+
+
+def _round_end(ends: Sequence[Mapping[str, float]], steps: int, step_s: float) -> dict[str, Any]:
+    parts = {name: Spread.of([end[name] for end in ends]) for name in ends[0]}
+    total = Spread.of([sum(end.values()) for end in ends])
+    whole = total.median + steps * step_s
+    return {
+        **{name: asdict(spread) for name, spread in parts.items()},
+        "total": asdict(total),
+        "steps_of_a_round": steps,
+        "share_of_a_round": total.median / whole,
+    }
+
+
+def _settings(plan: Plan, slices: Mapping[str, Sequence[Slice]]) -> dict[str, Any]:
+    config = plan.config
+    return {
+        "clients": config.num_clients,
+        "client_actors": len(plan.layout.hosts),
+        "batch_size": config.training.batch_size,
+        "width": config.model.width,
+        "codec": config.wire.codec,
+        "cuts": [[plan.generator_cut, plan.discriminator_cut] for plan in plan.layout.clients],
+        "cores": os.cpu_count(),
+        "client_threads": config.ray.client_threads,
+        "body_threads": config.ray.body_threads,
+        "steps_ahead": config.ray.steps_ahead,
+        "steps_of_a_slice": {name: done[0].num_steps for name, done in slices.items()},
+        "turns": len(next(iter(slices.values()))),
+        "versions": versions(),
+    }
+
+
+def _sum(reports: Iterable[StepReport | BodyReport], steps: int) -> dict[str, float]:
+    total: dict[str, float] = {}
+    for report in reports:
+        for phase, seconds in report.seconds.items():
+            total[phase] = total.get(phase, 0.0) + seconds / steps
+    return total
+
+
+def _memory(usage: Mapping[str, Usage]) -> int:
+    return sum(entry.memory_bytes for entry in usage.values())
+
+
+def _rounded(seconds: Mapping[str, float]) -> dict[str, float]:
+    return {name: round(value, 4) for name, value in seconds.items()}

@@ -1,0 +1,42 @@
+"""What a round costs besides its steps: clustering and weighting, aggregation, checkpoint."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+
+from raygan.actors.aggregator import cluster_file
+from raygan.actors.group import Group
+from raygan.actors.layout import Layout
+from raygan.training.round import Averages, Epochs, aggregate, cluster_and_weigh, roll_call
+
+
+def end_round(group: Group, layout: Layout, round_number: int) -> dict[str, float]:
+    """Ends a round whose steps are done, into a folder that is thrown away.
+
+    Args:
+        round_number: from 0; whether it is one of the warm-up is up to the configuration.
+
+    Returns:
+        Seconds of `cluster_and_weigh`, `aggregate` and `checkpoint`.
+    """
+    times = [time.perf_counter()]
+    num_samples = roll_call(group, Epochs())
+    assignment = cluster_and_weigh(group, round_number, num_samples)
+    times.append(time.perf_counter())
+    averages = aggregate(group, layout, assignment)
+    times.append(time.perf_counter())
+    with tempfile.TemporaryDirectory(prefix="raygan-bench-") as folder:
+        _save(group, layout, averages, folder)
+        times.append(time.perf_counter())
+    names = ("cluster_and_weigh", "aggregate", "checkpoint")
+    return {name: times[n + 1] - times[n] for n, name in enumerate(names)}
+
+
+def _save(group: Group, layout: Layout, averages: dict[int, Averages], folder: str) -> None:
+    written = [group.body.call("save", folder)]
+    for host, handle in group.hosts.items():
+        written += handle.call_many("save", len(layout.hosts[host].clients), folder)
+    for (cluster, blocks), aggregator in zip(averages.items(), group.aggregators(len(averages)), strict=True):
+        written.append(aggregator.call("save", f"{folder}/{cluster_file(cluster)}", list(blocks.values())))
+    group.fetch(written)

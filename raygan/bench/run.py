@@ -1,0 +1,168 @@
+"""The bench itself: what to measure with which settings, and the document that comes of it."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from raygan.actors.cluster import ray_with, required
+from raygan.actors.local import LocalGroup
+from raygan.actors.ray_group import RayGroup
+from raygan.actors.usage import process_age_s
+from raygan.bench.contenders import Contender, Slice, SplitContender, UnsplitContender
+from raygan.bench.document import bench_document, scale_document
+from raygan.bench.round_end import end_round
+from raygan.bench.settings import MOST_STEPS, BenchOptions, bench_config, long_rounds
+from raygan.bench.statistics import rotated
+from raygan.config.loading import absolute_paths
+from raygan.config.schema import Config
+from raygan.training.plan import Plan, make_plan
+from raygan.training.scoring import evaluator_plan
+
+WARM_UP_STEPS = 2
+ROUND_ENDS = 3
+Tell = Callable[[str], None]
+
+
+def run_bench(config: Config, options: BenchOptions, tell: Tell) -> dict[str, Any]:
+    """Measures the three contenders in turns.
+
+    Args:
+        tell: called with a line of progress now and then.
+
+    Returns:
+        The document of `raygan bench --json`.
+
+    Raises:
+        InputError: options or data that cannot be used.
+    """
+    watch = Stopwatch(process_age_s())
+    plan = _plan(config, options)
+    watch.lap("plan")
+    with ray_with(required(plan.layout, plan.config), plan.config, "raygan-bench"):
+        watch.lap("ray")
+        with _actors(plan) as actors:
+            watch.lap("actors")
+            actors.run(1)
+            watch.lap("first_step")
+            tell(f"first step after {watch.total:.1f} s; building the others")
+            contenders = _contenders(plan, actors)
+            num_steps = _warm_up(contenders, options.seconds)
+            slices = measure(contenders, num_steps, options.repeats, tell)
+            usage = actors.usage()
+            # Later than any warm-up, so that the clients are really clustered.
+            later = plan.config.clusters.warmup_rounds + options.repeats
+            ends = [end_round(actors.group, plan.layout, later + n) for n in range(ROUND_ENDS)]
+    return bench_document(plan, _steps_of_a_round(config, plan), slices, usage, watch.laps, ends)
+
+
+def run_scale(config: Config, options: BenchOptions, counts: Sequence[int], tell: Tell) -> dict[str, Any]:
+    """Measures the actors for several numbers of clients in turns; arguments and errors as `run_bench`."""
+    plans = {
+        str(count): _plan(config, BenchOptions(**{**vars(options), "clients": count})) for count in counts
+    }
+    needs: dict[str, float] = {}
+    for plan in plans.values():
+        for name, amount in required(plan.layout, plan.config).items():
+            needs[name] = needs.get(name, 0.0) + amount
+    with ray_with(needs, config, "raygan-bench"):
+        groups = {name: _group(plan) for name, plan in plans.items()}
+        try:
+            contenders = {
+                name: SplitContender(plans[name], group, actors=True) for name, group in groups.items()
+            }
+            tell(f"{len(contenders)} federations are up")
+            steps = {name: _warm_up({name: c}, options.seconds) for name, c in contenders.items()}
+            slices = _turns(contenders, steps, options.repeats, tell)
+            usage = {name: contender.usage() for name, contender in contenders.items()}
+            ends = {name: end_round(groups[name], plans[name].layout, MOST_STEPS) for name in groups}
+        finally:
+            for group in groups.values():
+                group.close()
+    return scale_document(plans, slices, usage, ends)
+
+
+def measure(
+    contenders: Mapping[str, Contender], num_steps: int, repeats: int, tell: Tell
+) -> dict[str, list[Slice]]:
+    """Contender -> its slices, one a turn; in every turn another one begins."""
+    return _turns(contenders, dict.fromkeys(contenders, num_steps), repeats, tell)
+
+
+def _turns(
+    contenders: Mapping[str, Contender], steps: Mapping[str, int], repeats: int, tell: Tell
+) -> dict[str, list[Slice]]:
+    slices: dict[str, list[Slice]] = {name: [] for name in contenders}
+    for turn in range(repeats):
+        for name in rotated(list(contenders), turn):
+            slices[name].append(contenders[name].run(steps[name]))
+        speeds = ", ".join(f"{name} {done[-1].images_per_s:.0f}" for name, done in slices.items())
+        tell(f"turn {turn + 1} of {repeats}, images/s: {speeds}")
+    return slices
+
+
+class Stopwatch:
+    """Seconds by part, one after the other."""
+
+    def __init__(self, before: float) -> None:
+        self.laps = {"import": before}
+        self._last = time.perf_counter()
+
+    def lap(self, name: str) -> None:
+        """A part ends here."""
+        now = time.perf_counter()
+        self.laps[name], self._last = now - self._last, now
+
+    @property
+    def total(self) -> float:
+        """Seconds of all parts."""
+        return sum(self.laps.values())
+
+
+def _plan(config: Config, options: BenchOptions) -> Plan:
+    """The layout, with rounds that are long enough to measure in."""
+    chosen = absolute_paths(bench_config(config, options))
+    plan = make_plan(chosen)
+    return make_plan(long_rounds(chosen, [held.num_images for held in plan.holdings]))
+
+
+def _steps_of_a_round(config: Config, plan: Plan) -> int:
+    """As the configuration has it, without the bench's long rounds."""
+    most = max(held.num_images for held in plan.holdings)
+    return config.training.local_epochs * max(1, most // plan.config.training.batch_size)
+
+
+def _group(plan: Plan) -> RayGroup:
+    return RayGroup(
+        plan.layout, plan.config, evaluator_plan(plan.config, plan.shape, plan.layout.spec, None, None)
+    )
+
+
+@contextmanager
+def _actors(plan: Plan) -> Iterator[SplitContender]:
+    group = _group(plan)
+    try:
+        yield SplitContender(plan, group, actors=True)
+    finally:
+        group.close()
+
+
+def _contenders(plan: Plan, actors: SplitContender) -> dict[str, Contender]:
+    """The three, the limit first. In one process there is nobody to share the cores with: all are used."""
+    threads = os.cpu_count() or 1
+    alone = plan.config.ray.model_copy(update={"client_threads": threads, "body_threads": threads})
+    config = plan.config.model_copy(update={"ray": alone})
+    evaluator = evaluator_plan(config, plan.shape, plan.layout.spec, None, None)
+    twin = SplitContender(plan, LocalGroup(plan.layout, config, evaluator), actors=False)
+    return {"unsplit": UnsplitContender(plan, threads), "in_process": twin, "ray": actors}
+
+
+def _warm_up(contenders: Mapping[str, Contender], seconds: float) -> int:
+    """Runs everybody once; steps in a slice of about so many seconds of the slowest."""
+    for contender in contenders.values():
+        contender.run(1)
+    slowest = max(contender.run(WARM_UP_STEPS).seconds for contender in contenders.values())
+    return min(MOST_STEPS, max(2, round(seconds * WARM_UP_STEPS / slowest)))

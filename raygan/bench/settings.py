@@ -1,0 +1,111 @@
+"""What is measured: a configuration with the bench's options in it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from raygan.config.loading import make_config
+from raygan.config.schema import Config
+from raygan.errors import InputError
+
+MIXED = (((0, 0), (0, 0)), ((0, 1), (1, 0)), ((1, 0), (0, 1)), ((1, 1), (1, 1)))
+"""(h, t) of G and of D, dealt to the clients in turn: between them every cut of the paper's networks."""
+CUT = re.compile(r"(\d+),(\d+)/(\d+),(\d+)")
+MOST_STEPS = 64
+"""Steps in one slice of measuring at most: the measured round has so many."""
+
+CutPair = tuple[tuple[int, int], tuple[int, int]]
+
+
+@dataclass(frozen=True)
+class BenchOptions:
+    """What the command line may change; None: as the configuration says."""
+
+    clients: int | None = 8
+    """Clients of all domains together."""
+    batch_size: int | None = 64
+    """Images of one client in one step."""
+    width: float | None = 1.0
+    """Channel counts, in the paper's."""
+    cuts: str | None = "mixed"
+    """`planned`, `mixed`, or pairs such as `0,0/0,0 1,1/1,0` (h,t of G and of D), dealt in turn."""
+    codec: str | None = None
+    clients_per_actor: int | None = None
+    repeats: int = 5
+    """Slices of each contender."""
+    seconds: float = 10.0
+    """About how long a slice takes."""
+
+
+AS_CONFIGURED = BenchOptions(clients=None, batch_size=None, width=None, cuts=None)
+
+
+def bench_config(config: Config, options: BenchOptions) -> Config:
+    """The configuration with the options in it.
+
+    Raises:
+        InputError: options that do not fit.
+    """
+    settings = config.model_dump(mode="json")
+    settings["devices"]["emulate"] = False
+    for section, key, value in (
+        ("training", "batch_size", options.batch_size),
+        ("model", "width", options.width),
+        ("wire", "codec", options.codec),
+        ("ray", "clients_per_actor", options.clients_per_actor),
+    ):
+        if value is not None:
+            settings[section][key] = value
+    if options.clients is not None:
+        settings["data"]["domains"] = _dealt(settings["data"]["domains"], options.clients)
+        count = settings["clusters"]["count"]
+        settings["clusters"]["count"] = count if count == "auto" else min(count, options.clients)
+    if options.cuts not in (None, "planned"):
+        _fix_cuts(settings, parse_cuts(str(options.cuts)))
+    return make_config(settings)
+
+
+def long_rounds(config: Config, num_images: Sequence[int]) -> Config:
+    """The same with so many local epochs that a round has `MOST_STEPS` steps for every client.
+
+    Args:
+        num_images: training images of each client.
+    """
+    batches = min(max(1, count // config.training.batch_size) for count in num_images)
+    training = config.training.model_copy(update={"local_epochs": -(-MOST_STEPS // batches)})
+    return config.model_copy(update={"training": training})
+
+
+def parse_cuts(text: str) -> tuple[CutPair, ...]:
+    """`mixed`, or `h,t/h,t` pairs of G and D apart by spaces.
+
+    Raises:
+        InputError: it is neither.
+    """
+    if text == "mixed":
+        return MIXED
+    found = [CUT.fullmatch(part) for part in text.split()]
+    if not found or None in found:
+        remedy = "give planned, mixed, or pairs of G and D such as 0,0/0,0 1,1/1,0"
+        raise InputError("--cuts", f"{text!r} is no list of cuts", remedy)
+    numbers = [tuple(map(int, match.groups())) for match in found if match]
+    return tuple(((a, b), (c, d)) for a, b, c, d in numbers)
+
+
+def _dealt(domains: list[dict[str, Any]], clients: int) -> list[dict[str, Any]]:
+    """So many clients over the domains, as evenly as it goes; with fewer clients than domains, the first ones."""
+    used = domains[:clients]
+    whole, rest = divmod(clients, len(used))
+    return [domain | {"clients": whole + (n < rest)} for n, domain in enumerate(used)]
+
+
+def _fix_cuts(settings: dict[str, Any], pairs: Sequence[CutPair]) -> None:
+    """A profile of its own for each pair of cuts."""
+    names = [f"cuts-{g[0]}{g[1]}-{d[0]}{d[1]}" for g, d in pairs]
+    profile = {"flops_per_s": 1e9, "bytes_per_s": 1e8}
+    settings["devices"] |= {"fleet": names, "profiles": dict.fromkeys(names, profile)}
+    fixed = {name: {"generator": g, "discriminator": d} for name, (g, d) in zip(names, pairs, strict=True)}
+    settings["cuts"] |= {"solver": "fixed", "fixed": fixed}

@@ -1,0 +1,77 @@
+"""The limit: the same networks, unsplit, trained in one process on the same total batch.
+
+All clients' minibatches are one batch, so BatchNorm sees one merged batch in every block, as the body's
+blocks do. Fakes and reals go through D as separate passes, one D update and one G update a step.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from raygan.actors.layout import Layout
+from raygan.config.schema import Config
+from raygan.data import load_client
+from raygan.nn.losses import discriminator_loss, generator_loss
+from raygan.nn.network import adam, build_networks, frozen, run_blocks
+from raygan.randomness import stream, torch_seed
+
+
+class Unsplit:
+    """G and D as they are, over the images of all clients together."""
+
+    def __init__(self, layout: Layout, config: Config) -> None:
+        self._config, self._latent_size = config, layout.spec.latent_size
+        networks = build_networks(layout.spec, config.model.blocks, torch_seed(config.seed, "networks"))
+        self.generator, self.discriminator = networks.generator, networks.discriminator
+        lr, betas = config.training.lr, config.training.betas
+        self._generator_optimizer = adam(self.generator, lr, betas)
+        self._discriminator_optimizer = adam(self.discriminator, lr, betas)
+        self._data = {plan.client: load_client(plan.data) for plan in layout.clients}
+        self._latent = torch.Generator().manual_seed(torch_seed(config.seed, "latent"))
+
+    def begin_round(self, round_number: int) -> None:
+        """Shuffles every client's local epochs."""
+        training = self._config.training
+        self._batches = {
+            client: [
+                batch
+                for _ in range(training.local_epochs)
+                for batch in data.epoch_batches(
+                    stream(self._config.seed, "batches", round_number, client), training.batch_size
+                )
+            ]
+            for client, data in self._data.items()
+        }
+
+    def step(self, number: int) -> int:
+        """One D update and one G update; the real images that went in."""
+        reals, labels = self._batch(number)
+        z = torch.randn(len(labels), self._latent_size, generator=self._latent)
+        fakes = run_blocks(self.generator, z, labels)
+        discriminator_loss(
+            run_blocks(self.discriminator, fakes.detach(), labels),
+            run_blocks(self.discriminator, reals, labels),
+        ).backward()
+        _update(self._discriminator_optimizer)
+        with frozen(self.discriminator):
+            generator_loss(run_blocks(self.discriminator, fakes, labels)).backward()
+        _update(self._generator_optimizer)
+        return len(labels)
+
+    def _batch(self, number: int) -> tuple[Tensor, Tensor]:
+        parts = [
+            self._data[client].batch(batches[number])
+            for client, batches in self._batches.items()
+            if number < len(batches)
+        ]
+        images, labels = zip(*parts, strict=True)
+        return torch.cat([torch.from_numpy(x) for x in images]), torch.cat(
+            [torch.from_numpy(x) for x in labels]
+        )
+
+
+def _update(optimizer: torch.optim.Optimizer | None) -> None:
+    if optimizer is not None:
+        optimizer.step()
+        optimizer.zero_grad()
