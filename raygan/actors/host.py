@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
@@ -44,16 +45,16 @@ class ClientHost:
 
     def __init__(self, plan: HostPlan, layout: Layout, config: Config, device: torch.device = CPU) -> None:
         self.plan, self._codec, self._device = plan, config.wire.codec, device
-        self._clients = {client.client: self._build(client, layout, config) for client in plan.clients}
+        networks = build_networks(layout.spec, config.model.blocks, torch_seed(config.seed, "networks"))
+        self._clients = {
+            client.client: Client(client, copy.deepcopy(networks), layout.spec, config, device)
+            for client in plan.clients
+        }
         self._active: dict[int, Client] = {}
         self._left_out: set[int] = set()
         self._step = StepId(-1, -1)
         self._pacer = Pacer(layout.pace, plan.name)
         self._reset_counts()
-
-    def _build(self, plan: ClientPlan, layout: Layout, config: Config) -> Client:
-        networks = build_networks(layout.spec, config.model.blocks, torch_seed(config.seed, "networks"))
-        return Client(plan, networks, layout.spec, config, self._device)
 
     def inventory(self) -> list[Inventory]:
         """What each client holds: counts only."""

@@ -13,6 +13,7 @@ from raygan.actors.evaluator import Evaluator, EvaluatorPlan
 from raygan.actors.host import ClientHost
 from raygan.actors.layout import Layout
 from raygan.actors.pace import refuse_emulation
+from raygan.actors.threads import body_threads, client_threads
 from raygan.config.schema import Config
 from raygan.messages import StepId, checked
 
@@ -68,13 +69,13 @@ class LocalGroup:
 
     def restart_host(self, host: int) -> None:
         """A new host."""
-        plan, threads = self._layout.hosts[host], self._config.ray.client_threads
+        plan, threads = self._layout.hosts[host], client_threads(self._layout, self._config)
         self.hosts[host] = LocalHandle(plan.name, ClientHost(plan, self._layout, self._config), threads)
 
     def restart_body(self) -> None:
         """A new body."""
-        threads = self._config.ray.body_threads
-        self.body = LocalHandle("body", SharedBody(self._layout, self._config), threads)
+        body = SharedBody(self._layout, self._config)
+        self.body = LocalHandle("body", body, body_threads(self._config))
 
     def restart_evaluator(self) -> None:
         """A new evaluator, when it is next needed."""

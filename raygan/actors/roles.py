@@ -12,8 +12,10 @@ from typing import Any
 import ray
 
 from raygan.actors.aggregator import ClusterAggregator
+from raygan.actors.allocator import keep_freed_memory
 from raygan.actors.deadline import StepDeadline
 from raygan.actors.layout import HostPlan, Layout
+from raygan.actors.threads import body_threads, client_threads
 from raygan.actors.usage import Clock, process_usage
 from raygan.actors.wire import gather, receive, ship
 from raygan.config.schema import Config
@@ -103,7 +105,7 @@ class Client(Role):
     """One or several clients on one device."""
 
     def __init__(self, plan: HostPlan, layout: Layout, config: Config) -> None:
-        _use_threads(config.ray.client_threads)
+        _compute_with(client_threads(layout, config))
         from raygan.actors.host import ClientHost
 
         self._name = plan.name
@@ -115,7 +117,7 @@ class Body(Role):
     """The shared body."""
 
     def __init__(self, layout: Layout, config: Config) -> None:
-        _use_threads(config.ray.body_threads)
+        _compute_with(body_threads(config))
         from raygan.actors.body import SharedBody
 
         self._name, self._deadline = "body", StepDeadline()
@@ -162,14 +164,15 @@ class Evaluator(Role):
     """Scores and pictures."""
 
     def __init__(self, plan: Any) -> None:
-        _use_threads(1)  # scores are computed beside training, not in its way
+        _compute_with(1)  # scores are computed beside training, not in its way
         from raygan.actors.evaluator import Evaluator as Plain
 
         self._name = "evaluator"
         self._build(lambda: Plain(plan))
 
 
-def _use_threads(count: int) -> None:
+def _compute_with(threads: int) -> None:
+    keep_freed_memory()
     import torch
 
-    torch.set_num_threads(count)
+    torch.set_num_threads(threads)

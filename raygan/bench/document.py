@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from raygan.actors.threads import body_threads, client_threads
 from raygan.bench.contenders import Slice
 from raygan.bench.statistics import Spread, ratios
 from raygan.messages import BodyReport, StepReport, Usage
@@ -164,8 +165,8 @@ def _settings(plan: Plan, slices: Mapping[str, Sequence[Slice]]) -> dict[str, An
         "codec": config.wire.codec,
         "cuts": [[plan.generator_cut, plan.discriminator_cut] for plan in plan.layout.clients],
         "cores": os.cpu_count(),
-        "client_threads": config.ray.client_threads,
-        "body_threads": config.ray.body_threads,
+        "client_threads": client_threads(plan.layout, config),
+        "body_threads": body_threads(config),
         "steps_ahead": config.ray.steps_ahead,
         "steps_of_a_slice": {name: done[0].num_steps for name, done in slices.items()},
         "turns": len(next(iter(slices.values()))),

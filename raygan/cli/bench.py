@@ -10,6 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from raygan.actors.allocator import keep_freed_memory
 from raygan.bench.run import run_bench, run_scale
 from raygan.bench.settings import BenchOptions
 from raygan.config import Config
@@ -21,6 +22,7 @@ NAMES = {"unsplit": "unsplit, one process", "in_process": "split, one process", 
 
 def show_bench(config: Config, options: BenchOptions, as_json: bool) -> None:
     """Measures and prints."""
+    keep_freed_memory()  # as in the actors: otherwise the limit would be the slower for it
     document = run_bench(config, options, _tell)
     if as_json:
         print(json.dumps(document, indent=2, allow_nan=False))

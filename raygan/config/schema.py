@@ -260,10 +260,10 @@ class RayConfig(Section):
     """A client actor that is lost in more rounds in a row than this is set aside."""
     steps_ahead: Count = 3
     """Steps that are under way at a time: the driver submits ahead so that no actor waits for it."""
-    client_threads: Count = 1
-    """Torch threads in a client's actor."""
-    body_threads: Count = 2
-    """Torch threads in the body's actor."""
+    client_threads: Literal["auto"] | Count = "auto"
+    """Torch threads in a client's actor; `auto`: the machine's cores over the client actors, at least 1."""
+    body_threads: Literal["auto"] | Count = "auto"
+    """Torch threads in the body's actor; `auto`: the machine's cores."""
 
 
 class EvaluationConfig(Section):

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.metrics import silhouette_score
+from sklearn.metrics import pairwise_distances, silhouette_score
 
 MIN_SILHOUETTE = 0.1
 """`auto` keeps one cluster when no count separates the clients better than this."""
@@ -28,12 +28,14 @@ def cluster_clients(features: np.ndarray, count: int | Literal["auto"], seed: in
         that k-means leaves empty are not in it.
     """
     num_clients = len(features)
+    features = _compact(features)
     assert count == "auto" or 1 <= count <= num_clients, f"{count} clusters of {num_clients} clients"
     if count != "auto":
         return _renumber(_k_means(features, count, seed))
     candidates = [_k_means(features, k, seed) for k in range(2, min(num_clients, _most(num_clients)))]
+    distances = pairwise_distances(features)
     scored = [
-        (silhouette_score(features, found), found)
+        (silhouette_score(distances, found, metric="precomputed"), found)
         for found in candidates
         if 1 < len(set(found)) < num_clients
     ]
@@ -46,6 +48,16 @@ def cluster_clients(features: np.ndarray, count: int | Literal["auto"], seed: in
 def _most(num_clients: int) -> int:
     """One more than the largest count that `auto` tries: all up to 16 clients, then the square root's growth."""
     return max(16, int(4 * np.sqrt(num_clients)))
+
+
+def _compact(features: np.ndarray) -> np.ndarray:
+    """The same distances in fewer coordinates: K points span at most K of them, however many features they have."""
+    num_clients, num_features = features.shape
+    if num_features <= num_clients:
+        return features
+    centred = features.astype(np.float64) - features.mean(axis=0, dtype=np.float64)
+    left, scale, _ = np.linalg.svd(centred, full_matrices=False)
+    return left * scale
 
 
 def _k_means(features: np.ndarray, count: int, seed: int) -> np.ndarray:

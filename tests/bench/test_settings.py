@@ -16,7 +16,7 @@ def test_cuts_are_pairs_of_generator_and_discriminator() -> None:
 
 @pytest.mark.parametrize("text", ["", "0,1", "0,1/1,0;1,1/0,0", "every"])
 def test_what_is_no_list_of_cuts_is_refused(text: str) -> None:
-    with pytest.raises(InputError, match="--cuts: .* is no list of cuts; give planned, mixed, or pairs"):
+    with pytest.raises(InputError, match=r"--cuts: .* is no list of cuts; give planned, mixed, or pairs"):
         parse_cuts(text)
 
 

@@ -37,3 +37,12 @@ def test_an_empty_cluster_disappears() -> None:
 
 def test_every_client_its_own_cluster() -> None:
     assert cluster_clients(np.arange(3.0)[:, None], 3, seed=0).tolist() == [0, 1, 2]
+
+
+def test_more_features_than_clients_change_nothing() -> None:
+    """Four coordinates, once as they are and once spread over 400 features by an isometry."""
+    features = blobs(0, 5, 10)[:8]
+    rng = np.random.default_rng(1)
+    isometry, _ = np.linalg.qr(rng.standard_normal((400, 4)))
+    wide = (features @ isometry.T).astype(np.float32)
+    assert cluster_clients(wide, "auto", 0).tolist() == cluster_clients(features, "auto", 0).tolist()
