@@ -1,0 +1,70 @@
+"""`raygan bench` at sizes at which its figures mean nothing: what is measured, not how fast."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.cli.command import command
+
+RAYGAN = [sys.executable, "-c", "from raygan.cli import main; main()"]
+
+
+@pytest.fixture
+def config(tmp_path: Path, tiny_settings: dict) -> Path:
+    file = tmp_path / "config.yaml"
+    file.write_text(yaml.safe_dump(tiny_settings))
+    return file
+
+
+def bench(*arguments: object) -> dict:
+    """The document; nothing else is on standard output."""
+    parts = [*RAYGAN, "bench", *map(str, arguments), "--json", "--repeats", "1", "--seconds", "0"]
+    done = subprocess.run(parts, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_the_document_holds_speeds_phases_bytes_memory_and_overheads(config: Path) -> None:
+    document = bench(config)
+    settings, throughput = document["settings"], document["throughput"]
+    assert (settings["clients"], settings["client_actors"]) == (6, 3)
+    assert list(throughput) == ["unsplit", "in_process", "ray"]
+    assert throughput["unsplit"]["of_unsplit"] == {"median": 1.0, "min": 1.0, "max": 1.0}
+    for entry in throughput.values():
+        speed = entry["images_per_s"]
+        assert 0 < speed["min"] <= speed["median"] <= speed["max"]
+    work = document["phases"]
+    assert set(work["ray"]["clients"]) == set(work["in_process"]["clients"]) > {"generate", "fool"}
+    assert set(work["ray"]["body"]) > {"generate forward", "generate backward"}
+    hosts = {"clients-00,03 small", "clients-01,04 medium", "clients-02,05 large"}
+    assert set(document["actors"]) == {*hosts, "body"}
+    assert all(entry["memory_bytes"] > 1e6 for entry in document["actors"].values())
+    assert set(document["links"]) == hosts
+    parts = {name: seconds for name, seconds in document["start_up"].items() if name != "total"}
+    assert document["start_up"]["total"] == pytest.approx(sum(parts.values()), abs=0.01)
+    assert list(parts) == ["import", "plan", "ray", "actors", "first_step"]
+    end = document["round_end"]
+    assert end["steps_of_a_round"] == 4, "32 images in batches of 8"
+    assert 0 < end["share_of_a_round"] < 1
+
+
+def test_numbers_of_clients_are_compared_with_the_first(config: Path) -> None:
+    rows = bench(config, "--scale", "3,6")["scale"]
+    assert [row["clients"] for row in rows] == [3, 6]
+    assert rows[0]["of_first"]["median"] == 1.0
+    assert rows[0]["bytes_per_extra_client"] is None
+    assert rows[1]["client_state_bytes"] > 0
+
+
+def test_bad_options_are_one_line(config: Path) -> None:
+    command("bench", config, "--scale", "10,ten").assert_refused("--scale", "10,ten", "10,50,200")
+    command("bench", config, "--scale", "4,4").assert_refused("--scale", "4,4")
+    command("bench", config, "--cuts", "deep").assert_refused("--cuts", "'deep'", "planned, mixed")
+    command("bench", config, "--cuts", "2,2/0,0").assert_refused("(2, 2)")
+    command("bench", config, "--width", "-1").assert_refused("model.width", "-1")
