@@ -11,7 +11,7 @@ import torch
 
 from raygan.actors.client import Client, NonFiniteError, Tensors
 from raygan.actors.codec import CPU, decode, encode, is_finite
-from raygan.actors.layout import ClientPlan, HostPlan, Layout
+from raygan.actors.layout import HostPlan, Layout
 from raygan.actors.pace import Pacer
 from raygan.config.schema import Config
 from raygan.messages import (
