@@ -54,9 +54,9 @@ class Role:
         except InputError as error:
             self._fault = error
 
-    def usage(self, arguments: list[Any]) -> Usage:
+    def usage(self, arguments: list[Any]) -> tuple[Usage, None]:
         """Where the actor's time went so far, and its memory."""
-        return process_usage(self._clock)
+        return process_usage(self._clock), None
 
     def _turn(self, method: str, arguments: list[Any]) -> Any:
         if self._fault is not None:

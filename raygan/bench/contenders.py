@@ -12,8 +12,9 @@ import torch
 from raygan.actors.group import Group
 from raygan.bench.unsplit import Unsplit
 from raygan.messages import BodyReport, StepReport, Usage
+from raygan.training.deadline import Deadline
 from raygan.training.plan import Plan
-from raygan.training.round import begin_round, local_epochs
+from raygan.training.round import RoundPlan, begin_round, local_epochs
 
 
 @dataclass(frozen=True)
@@ -71,12 +72,7 @@ class SplitContender:
         started = time.perf_counter()
         begin_round(self.group, self._round)
         epochs = local_epochs(
-            self.group,
-            self.plan.layout,
-            self._round,
-            num_steps,
-            self.plan.config.ray.steps_ahead,
-            lambda *_: None,
+            self.group, self.plan.layout, self.round_plan(num_steps), lambda *_: None, Deadline(None)
         )
         seconds = time.perf_counter() - started
         after = self.usage()
@@ -89,6 +85,11 @@ class SplitContender:
             tuple(epochs.body),
             {name: (before[name], after[name]) for name in before},
         )
+
+    def round_plan(self, num_steps: int) -> RoundPlan:
+        """The next round: all clients take part."""
+        everybody = tuple(plan.client for plan in self.plan.layout.clients)
+        return RoundPlan(self._round, num_steps, everybody, 1, self.plan.config.ray.steps_ahead)
 
     def usage(self) -> dict[str, Usage]:
         """Actor -> what it has used so far; nothing where there are no actors."""

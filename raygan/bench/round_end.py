@@ -8,21 +8,21 @@ import time
 from raygan.actors.aggregator import cluster_file
 from raygan.actors.group import Group
 from raygan.actors.layout import Layout
-from raygan.training.round import Averages, Epochs, aggregate, cluster_and_weigh, roll_call
+from raygan.training.round import Averages, Epochs, RoundPlan, aggregate, cluster_and_weigh, roll_call
 
 
-def end_round(group: Group, layout: Layout, round_number: int) -> dict[str, float]:
+def end_round(group: Group, layout: Layout, plan: RoundPlan) -> dict[str, float]:
     """Ends a round whose steps are done, into a folder that is thrown away.
 
     Args:
-        round_number: from 0; whether it is one of the warm-up is up to the configuration.
+        plan: whether its number is one of the warm-up is up to the configuration.
 
     Returns:
         Seconds of `cluster_and_weigh`, `aggregate` and `checkpoint`.
     """
     times = [time.perf_counter()]
-    num_samples = roll_call(group, Epochs())
-    assignment = cluster_and_weigh(group, round_number, num_samples)
+    num_samples = roll_call(group, layout, plan, Epochs())
+    assignment = cluster_and_weigh(group, plan.number, num_samples)
     times.append(time.perf_counter())
     averages = aggregate(group, layout, assignment)
     times.append(time.perf_counter())

@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from raygan.actors.cluster import ray_with, required
@@ -53,9 +54,7 @@ def run_bench(config: Config, options: BenchOptions, tell: Tell) -> dict[str, An
             num_steps = _warm_up(contenders, options.seconds)
             slices = measure(contenders, num_steps, options.repeats, tell)
             usage = actors.usage()
-            # Later than any warm-up, so that the clients are really clustered.
-            later = plan.config.clusters.warmup_rounds + options.repeats
-            ends = [end_round(actors.group, plan.layout, later + n) for n in range(ROUND_ENDS)]
+            ends = [_end_round(actors) for _ in range(ROUND_ENDS)]
     return bench_document(plan, _steps_of_a_round(config, plan), slices, usage, watch.laps, ends)
 
 
@@ -78,7 +77,7 @@ def run_scale(config: Config, options: BenchOptions, counts: Sequence[int], tell
             steps = {name: _warm_up({name: c}, options.seconds) for name, c in contenders.items()}
             slices = _turns(contenders, steps, options.repeats, tell)
             usage = {name: contender.usage() for name, contender in contenders.items()}
-            ends = {name: end_round(groups[name], plans[name].layout, MOST_STEPS) for name in groups}
+            ends = {name: _end_round(contender) for name, contender in contenders.items()}
         finally:
             for group in groups.values():
                 group.close()
@@ -148,6 +147,13 @@ def _actors(plan: Plan) -> Iterator[SplitContender]:
         yield SplitContender(plan, group, actors=True)
     finally:
         group.close()
+
+
+def _end_round(contender: SplitContender) -> dict[str, float]:
+    """As after the warm-up rounds, where the clients are really clustered."""
+    plan = contender.plan
+    number = plan.config.clusters.warmup_rounds
+    return end_round(contender.group, plan.layout, replace(contender.round_plan(0), number=number))
 
 
 def _contenders(plan: Plan, actors: SplitContender) -> dict[str, Contender]:
