@@ -55,7 +55,7 @@ def tiny_settings(tmp_path_factory: pytest.TempPathFactory) -> dict:
         "clusters": {"count": 2, "warmup_rounds": 1, "feature_batches": 2},
         "devices": {"fleet": ["small", "medium", "large"], "profiles": DEVICES},
         "cuts": {"solver": "fixed", "fixed": CUTS},
-        "ray": {"body_threads": 1},
+        "ray": {"client_threads": 1, "body_threads": 1},
         "evaluation": {"images": 40},
     }
 

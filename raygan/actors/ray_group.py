@@ -73,9 +73,9 @@ class RayGroup:
             self.restart_body()
             for plan in layout.hosts:
                 self.restart_host(plan.host)
-            self.restart_evaluator()
             self._await(self._started)
-            self.aggregators(2)  # they start while the first round runs
+            self.restart_evaluator()  # it starts, as the aggregators do, while the first round runs
+            self.aggregators(2)
         except BaseException:
             self.close()
             raise

@@ -261,9 +261,10 @@ class RayConfig(Section):
     steps_ahead: Count = 3
     """Steps that are under way at a time: the driver submits ahead so that no actor waits for it."""
     client_threads: Literal["auto"] | Count = "auto"
-    """Torch threads in a client's actor; `auto`: the machine's cores over the client actors, at least 1."""
+    """Torch threads in a client's actor; `auto`: the machine's cores over the client actors, at least 1. The
+    last bits of a run's numbers depend on it."""
     body_threads: Literal["auto"] | Count = "auto"
-    """Torch threads in the body's actor; `auto`: the machine's cores."""
+    """Torch threads in the body's actor; `auto`: the machine's cores. As above."""
 
 
 class EvaluationConfig(Section):

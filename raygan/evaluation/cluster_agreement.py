@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 
 import numpy as np
-from sklearn.metrics import adjusted_rand_score
 
 from raygan.errors import InputError
 
@@ -34,6 +33,8 @@ def cluster_agreement(found: Sequence[Hashable], true: Sequence[Hashable]) -> fl
         >>> cluster_agreement([0, 0, 0, 0], ["mnist", "mnist", "fashion", "fashion"])
         0.0
     """
+    from sklearn.metrics import adjusted_rand_score  # slow to import
+
     if len(found) != len(true) or not found:
         lengths = f"{len(found)} found and {len(true)} true"
         raise InputError("clusters", lengths, "pass one of each for every client, at least one client")

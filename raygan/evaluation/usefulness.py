@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.metrics import accuracy_score, confusion_matrix, precision_recall_fscore_support
 
 from raygan.errors import InputError
 from raygan.evaluation.classifier import USEFULNESS, ClassifierRecipe, train_classifier
@@ -87,6 +86,8 @@ def classification_scores(predicted: npt.ArrayLike, true: npt.ArrayLike, num_ima
         >>> scores.accuracy, scores.recall, scores.false_positive_rate
         (0.75, 0.75, 0.25)
     """
+    from sklearn.metrics import accuracy_score, precision_recall_fscore_support  # slow to import
+
     found, asked = np.asarray(predicted), np.asarray(true)
     if found.shape != asked.shape or found.ndim != 1 or found.size == 0:
         shapes = f"{found.shape} predictions and {asked.shape} labels"
@@ -103,6 +104,8 @@ def classification_scores(predicted: npt.ArrayLike, true: npt.ArrayLike, num_ima
 
 
 def _macro_false_positive_rate(predicted: np.ndarray, true: np.ndarray) -> float:
+    from sklearn.metrics import confusion_matrix
+
     if len(np.union1d(true, predicted)) == 1:
         return 0.0  # no negatives at all
     confusion = confusion_matrix(true, predicted)  # rows: true, columns: predicted

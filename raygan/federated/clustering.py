@@ -6,9 +6,6 @@ import warnings
 from typing import Literal
 
 import numpy as np
-from sklearn.cluster import KMeans
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.metrics import pairwise_distances, silhouette_score
 
 MIN_SILHOUETTE = 0.1
 """`auto` keeps one cluster when no count separates the clients better than this."""
@@ -32,6 +29,8 @@ def cluster_clients(features: np.ndarray, count: int | Literal["auto"], seed: in
     assert count == "auto" or 1 <= count <= num_clients, f"{count} clusters of {num_clients} clients"
     if count != "auto":
         return _renumber(_k_means(features, count, seed))
+    from sklearn.metrics import pairwise_distances, silhouette_score  # slow to import, first needed here
+
     candidates = [_k_means(features, k, seed) for k in range(2, min(num_clients, _most(num_clients)))]
     distances = pairwise_distances(features)
     scored = [
@@ -61,6 +60,9 @@ def _compact(features: np.ndarray) -> np.ndarray:
 
 
 def _k_means(features: np.ndarray, count: int, seed: int) -> np.ndarray:
+    from sklearn.cluster import KMeans
+    from sklearn.exceptions import ConvergenceWarning
+
     with warnings.catch_warnings():
         warnings.simplefilter(
             "ignore", ConvergenceWarning

@@ -102,7 +102,10 @@ def assert_bit_identical(first: Path, second: Path) -> None:
 
 @pytest.fixture(scope="module")
 def twin_run(tiny_settings: dict, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return train(make_config(tiny_settings), tmp_path_factory.mktemp("twin") / "run", twin=True).path
+    """The plain sequential twin: one client a host, one step at a time."""
+    ray_settings = tiny_settings["ray"] | {"clients_per_actor": 1, "steps_ahead": 1}
+    config = make_config(tiny_settings | {"ray": ray_settings})
+    return train(config, tmp_path_factory.mktemp("twin") / "run", twin=True).path
 
 
 def test_the_same_seed_is_the_same_run(tiny_settings: dict, twin_run: Path, tmp_path: Path) -> None:
@@ -118,11 +121,16 @@ def test_another_seed_is_another_run(tiny_settings: dict, twin_run: Path, tmp_pa
     assert not np.array_equal(checkpoint_arrays(twin_run, 2)[name], checkpoint_arrays(other.path, 2)[name])
 
 
-@pytest.mark.parametrize("clients_per_actor", [1, 2])
+@pytest.mark.parametrize(
+    ("clients_per_actor", "steps_ahead"),
+    [(1, 1), (2, 8)],
+    ids=["one client each, one step at a time", "virtual clients, steps submitted ahead"],
+)
 def test_actors_and_twin_are_bit_identical(
-    tiny_settings: dict, twin_run: Path, tmp_path: Path, clients_per_actor: int
+    tiny_settings: dict, twin_run: Path, tmp_path: Path, clients_per_actor: int, steps_ahead: int
 ) -> None:
-    ray_settings = tiny_settings["ray"] | {"clients_per_actor": clients_per_actor, "address": "local"}
+    ray_settings = tiny_settings["ray"] | {"clients_per_actor": clients_per_actor, "steps_ahead": steps_ahead}
+    ray_settings["address"] = "local"
     run = train(make_config(tiny_settings | {"ray": ray_settings}), tmp_path / "run")
     assert not ray.is_initialized(), "a Ray of our own ends with the run"
     assert_bit_identical(twin_run, run.path)
