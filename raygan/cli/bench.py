@@ -16,7 +16,7 @@ from raygan.bench.settings import BenchOptions
 from raygan.config import Config
 from raygan.errors import InputError
 
-WIDTH = 100
+WIDTH = 110
 NAMES = {"unsplit": "unsplit, one process", "in_process": "split, one process", "ray": "split, Ray actors"}
 
 
@@ -125,9 +125,9 @@ def closing_lines(document: Mapping[str, Any]) -> list[str]:
 def scale_table(rows: Sequence[Mapping[str, Any]]) -> Table:
     """One row for each number of clients."""
     table = Table("clients", title="numbers of clients", title_justify="left")
-    for name in ("actors", "ms a client-step", "min - max", "of first", "memory MB", "MB an extra client"):
+    for name in ("actors", "ms a client-step", "min - max", "of first", "MB in all", "MB an extra one"):
         table.add_column(name, justify="right")
-    table.add_column("weights and Adam MB", justify="right")
+    table.add_column("its state MB", justify="right")
     for row in rows:
         times, extra = row["client_step_seconds"], row["bytes_per_extra_client"]
         table.add_row(
