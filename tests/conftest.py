@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import ray
+import yaml
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch: spinning threads starve the actors
 
@@ -58,6 +59,35 @@ def tiny_settings(tmp_path_factory: pytest.TempPathFactory) -> dict:
         "ray": {"client_threads": 1, "body_threads": 1},
         "evaluation": {"images": 40},
     }
+
+
+@pytest.fixture(scope="session")
+def two_clients(tiny_settings: dict) -> dict:
+    """The smallest federation: two domains of one client each, in one actor."""
+    domains = [{**domain, "clients": 1, "limit": 32} for domain in tiny_settings["data"]["domains"]]
+    return tiny_settings | {
+        "data": {"domains": domains},
+        "devices": {"fleet": ["small"], "profiles": DEVICES},
+        "cuts": {"solver": "fixed"},
+        "training": {"rounds": 3, "batch_size": 8},
+        "evaluation": {"images": 8},
+        "ray": {"clients_per_actor": 2, "body_threads": 1},
+        "checkpoints": {"keep": None},
+    }
+
+
+@pytest.fixture
+def search_file(two_clients: dict, tmp_path: Path) -> Path:
+    """A search that is fine as it is."""
+    path = tmp_path / "tiny.yaml"
+    settings = {
+        "base": two_clients,
+        "space": {"clusters.count": {"grid": [1, 2]}, "training.lr": {"choice": [1e-3, 1e-4]}},
+        "metric": "discriminator_loss",
+        "mode": "min",
+    }
+    path.write_text(yaml.safe_dump(settings))
+    return path
 
 
 @pytest.fixture(autouse=True)

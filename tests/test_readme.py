@@ -12,6 +12,7 @@ from typer.main import get_command
 
 from raygan.cli.app import app
 from raygan.config.loading import read_config
+from raygan.search.search import read_search
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -42,9 +43,13 @@ def test_commands_and_their_options_exist(line: str) -> None:
 
 
 @pytest.mark.parametrize("line", [line for line in COMMANDS if "--set" in line])
-def test_overrides_are_configuration_keys(line: str) -> None:
+def test_overrides_are_keys(line: str) -> None:
     arguments = shlex.split(line, comments=True)
-    read_config(None, [value for flag, value in pairwise(arguments) if flag == "--set"])
+    overrides = [value for flag, value in pairwise(arguments) if flag == "--set"]
+    if arguments[1] == "tune":
+        assert read_search(ROOT / arguments[2], overrides).points()
+    else:
+        read_config(None, overrides)
 
 
 @pytest.mark.parametrize(

@@ -86,6 +86,39 @@ def cuts(
         show_study(settings, out or Path("cuts.png"))
 
 
+@app.command()
+def tune(
+    search: Annotated[
+        Path | None, typer.Argument(help="A search, such as tune_configs/smoke.yaml.", metavar="SEARCH.yaml")
+    ] = None,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="Change one key of the search, such as samples=4 or base.training.rounds=10. Repeatable.",
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The search's folder. Default: a new one under runs/.")
+    ] = None,
+    resume: Annotated[Path | None, typer.Option(help="Continue the search in this folder.")] = None,
+    address: Annotated[str | None, typer.Option(help="Ray cluster to join, such as auto.")] = None,
+) -> None:
+    """Search over configurations: every trial is a whole federation."""
+    from raygan.cli.tune import resume_and_show, search_and_show
+
+    if resume is not None:
+        if search or overrides or out:
+            found = "given together with a search, --set or --out"
+            raise InputError("--resume", found, "give --resume alone: the search's own file is used")
+        raise typer.Exit(resume_and_show(resume, address))
+    if search is None:
+        raise InputError("raygan tune", "no search", "give a file such as tune_configs/smoke.yaml")
+    changes = [*(overrides or []), *([f"base.ray.address={address}"] if address else [])]
+    raise typer.Exit(search_and_show(search, changes, out))
+
+
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder.")]
 Round = Annotated[int | None, typer.Option("--round", help="Round, from 1. Default: the last kept.")]
 

@@ -1,0 +1,197 @@
+"""`raygan tune`: what a person sees of a search while it goes on, and its answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from ray.tune import Callback, ResultGrid
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from raygan.report import write_report
+from raygan.search.plots import draw_curves, draw_pareto
+from raygan.search.results import Results, Trial, collect, write_results
+from raygan.search.search import POINT, Search, read_search
+from raygan.search.trial import SEARCH_FILE
+from raygan.search.tuner import Checked, check_search, resume_search, run_search
+
+SHOWN = ("label_agreement", "generation_score", "classifier_fid", "cluster_agreement")
+"""Columns of the table beside the search's own metrics, where they were computed."""
+PERCENT = ("label_agreement", "usefulness_accuracy")
+
+
+def search_and_show(file: Path, overrides: Sequence[str], out: Path | None) -> int:
+    """Runs a search; returns the exit status: 0, or 1 where no trial has a score.
+
+    Raises:
+        InputError: a mistake in the file, or a search that does not fit; before anything is written.
+    """
+    console = Console()
+    console.print("checking every trial's configuration ...")
+    checked = check_search(read_search(file, overrides))
+    folder = out or Path("runs") / f"tune-{checked.search.name}-{datetime.now():%Y%m%d-%H%M%S}"
+    console.print(_announcement(checked), highlight=False)
+    return _shown(
+        console, checked.search, run_search(checked, folder, [_progress(checked)], _warn(console)), folder
+    )
+
+
+def resume_and_show(folder: Path, address: str | None) -> int:
+    """Continues a search; returns the exit status as `search_and_show`."""
+    console = Console()
+    grid = resume_search(folder, address, _warn(console))
+    return _shown(console, read_search(folder / SEARCH_FILE), grid, folder)
+
+
+def _announcement(checked: Checked) -> str:
+    needs = ", ".join(f"{amount:g} {name}" for name, amount in checked.needs.items())
+    config = checked.search.config
+    trials = f"{checked.num_trials} trial{'s' if checked.num_trials > 1 else ''}"
+    return f"{trials}, {config.concurrency} at a time; one reserves at most {needs}"
+
+
+def _warn(console: Console) -> Any:
+    return lambda text: console.print(f"[yellow]warning[/yellow] {escape(text)}", highlight=False)
+
+
+def _progress(checked: Checked) -> Progress:
+    return Progress(checked.search.config.metric[0], checked.num_trials)
+
+
+class Progress(Callback):
+    """One line for each trial that starts, reports or fails. Ray Tune keeps it with the search, for `--resume`."""
+
+    def __init__(self, metric: str, num_trials: int) -> None:
+        self._metric, self._num_trials = metric, num_trials
+        self._numbers: dict[str, int] = {}
+
+    def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Shows what the trial tries; again after an interruption or, with PBT, a change."""
+        self._print(trial, ", ".join(f"{key}={_short(v)}" for key, v in trial.config[POINT].items()))
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
+    ) -> None:
+        """Shows a round."""
+        score = result.get(self._metric)
+        shown = "no score" if score is None else f"{_words(self._metric)} {_value(self._metric, score)}"
+        clusters = f"{result['clusters']} cluster{'s' if result['clusters'] > 1 else ''}"
+        self._print(trial, f"round {result['round']:>3}  {result['seconds']:6.1f} s  {clusters}  {shown}")
+
+    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Says that it ended."""
+        self._print(trial, "ended")
+
+    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Says that it is given up."""
+        lines = [line for line in str(trial.get_error() or "").splitlines() if line.strip()]
+        self._print(trial, f"failed: {lines[-1].strip() if lines else 'no message'}")
+
+    def _print(self, trial: Any, text: str) -> None:
+        number = self._numbers.setdefault(trial.trial_id, len(self._numbers) + 1)
+        print(f"trial {number:>{len(str(self._num_trials))}}/{self._num_trials}  {text}", flush=True)
+
+
+def _shown(console: Console, search: Search, grid: ResultGrid, folder: Path) -> int:
+    """Writes the results, prints the table and the answer."""
+    results = collect(search, grid)
+    written = write_results(results, folder)
+    for trial in results.trials:
+        if trial.error:
+            console.print(
+                f"[yellow]warning[/yellow] {trial.name} failed: {escape(trial.error)}", highlight=False
+            )
+    groups, best = results.groups(), results.best()
+    if groups.empty or best is None:
+        console.print("no trial has a score", highlight=False)
+        return 1
+    written += [draw_curves(results, folder / "curves.png"), draw_pareto(results, folder / "pareto.png")]
+    if best.run is not None:
+        written.append(write_report(best.run))
+    table = answer_table(results, groups)
+    console.width = max(console.width, 12 * len(table.columns) + 20)  # a narrow terminal may scroll
+    console.print(table)
+    console.print(answer(results, groups, best), highlight=False, soft_wrap=True)
+    for path in written:
+        console.print(f"wrote {path}", highlight=False, markup=False, soft_wrap=True)
+    unfinished = [trial for trial in results.trials if not trial.ended and not trial.error]
+    if unfinished:
+        text = f"{len(unfinished)} trials are not done: raygan tune --resume {folder}"
+        console.print(text, highlight=False, soft_wrap=True)
+    return 0
+
+
+def answer_table(results: Results, groups: pd.DataFrame) -> Table:
+    """A row a point, best first, with the spread over its seeds."""
+    measures = list(dict.fromkeys([*results.search.config.metric, *SHOWN, "latency_s", "bytes_per_round"]))
+    measures = [name for name in measures if name in groups]
+    title = results.search.config.question or f"Which {', '.join(results.keys)} is best?"
+    table = Table(title=title, title_justify="left")
+    for name in results.keys:
+        table.add_column(name)
+    for name in (*measures, "clusters", "trials", "rounds"):
+        table.add_column(_words(name), justify="right")
+    for _, row in groups.iterrows():
+        cells = [_short(row[key]) for key in results.keys]
+        cells += [_with_spread(row, name) for name in measures]
+        cells += [_clusters(results, row), str(row["trials"]), str(row["rounds"])]
+        table.add_row(*cells)
+    return table
+
+
+def answer(results: Results, groups: pd.DataFrame, best: Trial) -> str:
+    """One or two sentences: the best point, and whether the next is within the spread over seeds."""
+    metric = results.metric
+    mine = ", ".join(f"{key}={_short(best.point.get(key))}" for key in results.keys)
+    rows = [row for _, row in groups.iterrows()]
+    first = next(r for r in rows if all(_same(r[key], best.point.get(key)) for key in results.keys))
+    seeds = f" over {first['trials']} seeds" if first["trials"] > 1 else ""
+    text = f"best: {mine} ({_words(metric)} {_with_spread(first, metric)}{seeds}; {best.name})"
+    others = [row for row in rows if row is not first]
+    if not others:
+        return text
+    following = others[0]
+    spread = max(first[f"{metric}_std"], following[f"{metric}_std"])
+    if pd.notna(spread) and abs(first[metric] - following[metric]) <= spread:
+        name = ", ".join(f"{key}={_short(following[key])}" for key in results.keys)
+        return f"{text}; {name} is within the spread over seeds"
+    return text
+
+
+def _clusters(results: Results, row: pd.Series) -> str:
+    """Numbers of clusters in the last rounds of a point's trials: what `auto` chose."""
+    found = {
+        trial.metrics["clusters"]
+        for trial in results.trials
+        if "clusters" in trial.metrics and all(_same(row[key], trial.point.get(key)) for key in results.keys)
+    }
+    return ", ".join(str(number) for number in sorted(found))
+
+
+def _same(a: Any, b: Any) -> bool:
+    return a == b or (pd.isna(a) and pd.isna(b))
+
+
+def _with_spread(row: pd.Series, name: str) -> str:
+    spread = row[f"{name}_std"]
+    shown = _value(name, row[name])
+    return shown if pd.isna(spread) or not spread else f"{shown} ± {_value(name, spread)}"
+
+
+def _value(name: str, value: float) -> str:
+    if name.split("/")[0] in PERCENT:
+        return f"{100 * value:.1f}%"
+    return f"{value / 1e6:.1f} MB" if name.startswith("bytes") else f"{value:.3g}"
+
+
+def _words(name: str) -> str:
+    return {"latency_s": "latency (s)", "bytes_per_round": "bytes a round"}.get(name, name.replace("_", " "))
+
+
+def _short(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,106 @@
+"""Everything that can be wrong with a search, found before Ray starts: one line for the first mistake."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+from collections.abc import Iterator
+
+from raygan.config.loading import changed_config
+from raygan.config.schema import Config
+from raygan.errors import ConfigError
+from raygan.search.domain import Label
+from raygan.search.reported import check_metrics
+from raygan.search.search import Point, Search
+
+MAX_COMBINATIONS = 256
+"""More combinations than this are not all checked, where a searcher chooses among them as it goes."""
+DRAWS = 32
+"""Points drawn to be checked where not all can be."""
+
+
+def check_space(search: Search) -> dict[str, Config]:
+    """Checks the base, every key, every value and their combinations, and the metrics.
+
+    Returns:
+        What the search may try, by a text that names the point: all of it, or of a search that learns, a part.
+
+    Raises:
+        ConfigError: the first mistake.
+    """
+    _check_base(search)
+    _check_keys(search)
+    configs = {told(point): _config(search, point, f"space: {told(point)}") for point in _points(search)}
+    for config in configs.values():
+        check_metrics(search.config.metric, config)
+        learns = search.config.scheduler is not None or search.config.searcher.name == "optuna"
+        if learns and config.evaluation.every > 1:
+            found = f"scores come only every {config.evaluation.every} rounds"
+            raise ConfigError("base.evaluation.every", found, "set 1: trials are compared round by round")
+    return configs
+
+
+def told(point: Point) -> str:
+    """A point as a person reads it: `clusters.count=2, seed=0`."""
+    return ", ".join(f"{key}={label}" for key, label in point.items())
+
+
+def _check_base(search: Search) -> None:
+    try:
+        changed_config(search.base, [])
+    except ConfigError as error:
+        raise ConfigError(f"base.{error.where}", error.found, error.remedy) from None
+
+
+def _check_keys(search: Search) -> None:
+    """Each value must be valid by itself, and must change the resolved configuration.
+
+    Raises:
+        ConfigError: naming the key of the space.
+    """
+    first: Point = {key: domain.probes[0] for key, domain in search.config.space.items()}
+    for key, domain in search.config.space.items():
+        seen: dict[str, Label] = {}
+        for label in domain.probes:
+            point = _completed(search, {**first, key: label})
+            if len(domain.probes) == 1:
+                seen[_text(search.config_of(point, without=key))] = "the base"
+            text = _text(_config(search, point, f"space.{key}: {label!r}"))
+            if text in seen:
+                found = f"{label!r} gives the same configuration as {seen[text]}"
+                raise ConfigError(f"space.{key}", found, "remove one of them, or search another key")
+            seen[text] = label
+
+
+def _points(search: Search) -> Iterator[Point]:
+    if search.config.searcher.name != "optuna":
+        yield from search.points()
+        return
+    space = search.config.space
+    if math.prod(len(domain.probes) for domain in space.values()) <= MAX_COMBINATIONS:
+        for labels in itertools.product(*(domain.probes for domain in space.values())):
+            yield _completed(search, dict(zip(space, labels, strict=True)))
+    yield from (search.sample(number) for number in range(DRAWS))
+
+
+def _completed(search: Search, point: Point) -> Point:
+    """With the keys that the conditional function adds, each at its first probe."""
+    more = {key: domain.probes[0] for key, domain in search.domains(point).items() if key not in point}
+    return {**point, **more}
+
+
+def _config(search: Search, point: Point, where: str) -> Config:
+    try:
+        return search.config_of(point)
+    except ConfigError as error:
+        if error.where.startswith("conditional"):
+            raise
+        at_fault = [key for key in search.config.space if f"{error.where}.".startswith(f"{key}.")]
+        if at_fault:
+            where = f"space.{at_fault[0]}: {point[at_fault[0]]!r}" if where.startswith("space.") else where
+        raise ConfigError(where, f"{error.where}: {error.found}", error.remedy) from None
+
+
+def _text(config: Config) -> str:
+    return json.dumps(config.model_dump(mode="json"), sort_keys=True)

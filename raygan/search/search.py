@@ -1,0 +1,190 @@
+"""A search as one object: from its file to every trial's configuration.
+
+A *point* is what a trial chose: dotted key -> label (`raygan/search/domain.py`), and the seed. Everything else
+about a trial follows from the search and the point, so that a point is all that Ray Tune needs to carry.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from raygan.config.loading import (
+    absolute_paths,
+    changed_config,
+    first_mistake,
+    parse_override,
+    read_yaml,
+    set_key,
+)
+from raygan.config.schema import Config
+from raygan.errors import ConfigError
+from raygan.randomness import stream
+from raygan.search.domain import KINDS, Domain, Label, parse_domain
+from raygan.search.schema import SearchConfig
+from raygan.storage import write_bytes
+
+Point = dict[str, Label]
+POINT = "set"
+"""Where a trial's configuration, as Ray Tune has it, keeps the point."""
+
+
+@dataclass(frozen=True)
+class Search:
+    """A search whose file has been read."""
+
+    name: str
+    settings: Mapping[str, Any]
+    """The file's keys, with the base inline."""
+    config: SearchConfig
+
+    @property
+    def base(self) -> Mapping[str, Any]:
+        """The settings that all trials share."""
+        assert not isinstance(self.config.base, str), "a base that is a path was read with the file"
+        return self.config.base
+
+    @property
+    def varied(self) -> list[str]:
+        """The keys of the space, in order; those that a function adds are not known before."""
+        return list(self.config.space)
+
+    def domains(self, point: Mapping[str, Label]) -> dict[str, Domain]:
+        """The spaces of all keys, those that the conditional function adds for this point among them.
+
+        Raises:
+            ConfigError: a function that cannot be used, or that returns what it must not.
+        """
+        domains = dict(self.config.space)
+        if self._function is not None:
+            known = {key: domains[key].value(point[key]) for key in domains}
+            domains |= self._more(self._function(known), domains)
+        return domains
+
+    def config_of(self, point: Mapping[str, Label], without: str | None = None) -> Config:
+        """A point's configuration, in full.
+
+        Args:
+            without: a key that keeps the base's value.
+
+        Raises:
+            ConfigError: it is not valid.
+        """
+        values = [(key, domain.value(point[key])) for key, domain in self.domains(point).items()]
+        values = [("seed", point.get("seed", self.config.seeds[0])), *values]
+        values = [(key, value) for key, value in values if key != without]
+        start = None if self.config.paths_from is None else Path(self.config.paths_from)
+        return absolute_paths(changed_config(self.base, values), start)
+
+    def points(self) -> list[Point]:
+        """Every trial of a search that does not learn: the grids crossed, `samples` times, with each seed."""
+        return [
+            {**point, "seed": seed}
+            for number in range(self.config.samples)
+            for point in self._crossed(number)
+            for seed in self.config.seeds
+        ]
+
+    def sample(self, number: int) -> Point:
+        """One drawn point; of a grid, one value."""
+        rng = stream(self.config.seed, "search", number)
+        point: Point = {key: domain.sample(rng) for key, domain in self.config.space.items()}
+        for key, domain in self.domains(point).items():
+            if key not in point:
+                point[key] = domain.sample(rng)
+        return {**point, "seed": self.config.seeds[0]}
+
+    def _crossed(self, number: int) -> Iterator[Point]:
+        """The points of one draw: each combination of the grids, with what else is drawn for it."""
+        everything = self.config.searcher.name == "grid"
+        rng = stream(self.config.seed, "search", number)
+        grids = {
+            key: list(domain.values)
+            for key, domain in self.config.space.items()
+            if domain.kind == "grid" or everything
+        }
+        for labels in itertools.product(*grids.values()):
+            chosen = dict(zip(grids, labels, strict=True))
+            point = {
+                key: chosen[key] if key in chosen else domain.sample(rng)
+                for key, domain in self.config.space.items()
+            }
+            more = {key: domain for key, domain in self.domains(point).items() if key not in point}
+            yield {**point, **{key: domain.sample(rng) for key, domain in more.items()}}
+
+    @cached_property
+    def _function(self) -> Any:
+        if self.config.conditional is None:
+            return None
+        module, _, name = self.config.conditional.partition(":")
+        try:
+            return getattr(import_module(module), name)
+        except (ImportError, AttributeError, ValueError) as error:
+            found = f"{self.config.conditional!r} cannot be imported ({error})"
+            raise ConfigError("conditional", found, "give package.module:function") from None
+
+    def _more(self, returned: Any, domains: Mapping[str, Domain]) -> dict[str, Domain]:
+        if not isinstance(returned, Mapping):
+            found = f"{self.config.conditional} returned {returned!r}"
+            raise ConfigError("conditional", found, "return keys with their values or spaces")
+        more: dict[str, Domain] = {}
+        for key, given in returned.items():
+            if key in domains or key == "seed":
+                raise ConfigError("conditional", f"{key!r} is in the space already", "return other keys")
+            try:
+                more[key] = parse_domain(given) if _is_space(given) else _constant(given)
+            except ValueError as error:
+                found, _, remedy = str(error).partition("; ")
+                raise ConfigError(f"conditional: {key}", found, remedy) from None
+        return more
+
+    def save(self, path: Path) -> None:
+        """Writes the search in full: `read_search` reads it back from anywhere."""
+        text = yaml.safe_dump(dict(self.settings), sort_keys=False, default_flow_style=None)
+        write_bytes(path, text.encode())
+
+
+def read_search(path: str | Path, overrides: Sequence[str] = ()) -> Search:
+    """A search's file, with `key=value` overrides; `base.training.rounds=3` reaches into the base.
+
+    Raises:
+        ConfigError: naming the file or key, what was found, and what to do.
+    """
+    file = Path(path)
+    settings = dict(read_yaml(file))
+    changes = [parse_override(override) for override in overrides]
+    base = dict(changes).get("base", settings.get("base"))
+    settings["base"] = read_yaml(file.parent / base) if isinstance(base, str) else (base or {})
+    for key, value in changes:
+        head, _, rest = key.partition(".")
+        if key == "base":
+            continue
+        if head == "base" and rest and isinstance(settings["base"], Mapping):
+            settings["base"] = set_key(settings["base"], rest, value)
+        elif head == "space" and rest:
+            settings["space"] = {**(settings.get("space") or {}), rest: value}
+        else:
+            settings[head] = set_key({head: settings.get(head)}, key, value)[head] if rest else value
+    settings.setdefault("paths_from", str(Path.cwd()))
+    try:
+        config = SearchConfig.model_validate(settings)
+    except ValidationError as error:
+        raise first_mistake(error, SearchConfig) from None
+    return Search(file.stem, settings, config)
+
+
+def _is_space(given: Any) -> bool:
+    return isinstance(given, Mapping) and len(given) == 1 and next(iter(given)) in KINDS
+
+
+def _constant(value: Any) -> Domain:
+    """A key that has one value."""
+    return Domain("grid", {"given" if isinstance(value, (list, tuple, Mapping)) else value: value})

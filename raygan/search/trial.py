@@ -1,0 +1,135 @@
+"""One trial: a whole federation in an actor of Ray Tune, reported round by round.
+
+A trial's folder holds its run (`run-1`), as `raygan train` writes it. What Ray Tune keeps as a checkpoint only names
+a run and a round: the run's own checkpoints hold the state. From these two a trial that starts finds out what to do:
+
+| Ray Tune's checkpoint | own last run | what happens |
+|---|---|---|
+| none | none | a new run |
+| none, or of the own run | same configuration | the run is resumed; rounds that Ray Tune has not seen are reported |
+| of another run, or of another configuration | begun from just that | the run is resumed |
+| of another run, or of another configuration | otherwise | a new run is forked from it |
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from ray import tune
+
+from raygan.config.loading import read_config
+from raygan.config.schema import Config
+from raygan.search.reported import reported
+from raygan.search.search import POINT, read_search
+from raygan.storage import read_json, read_json_lines, write_json
+from raygan.training import resume, train, trainer
+from raygan.training.folder import RunFolder
+from raygan.training.fork import fork
+from raygan.training.listener import Listener
+from raygan.training.plan import Plan
+
+SEARCH_FILE = "search.yaml"
+ORIGIN_FILE = "origin.json"
+REFERENCE_FILE = "round.json"
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A round of a run: what Ray Tune keeps as a checkpoint."""
+
+    run: str
+    round: int
+    """From 1; 0: nothing yet."""
+
+
+def run_trial(given: Mapping[str, Any]) -> None:
+    """The function that Ray Tune runs.
+
+    Args:
+        given: `set` (the point), `search` (the search's folder), `classifiers` (the cache of trained classifiers).
+    """
+    trainer.CLASSIFIER_CACHE = Path(given["classifiers"])
+    folder = Path(given["search"])
+    config = read_search(folder / SEARCH_FILE).config_of(given[POINT])
+    home = folder / trial_folder(tune.get_context().get_trial_id())
+    known = _known(tune.get_checkpoint())
+    run, is_new = prepare(home, config, known)
+    reporter = Reporter(run, known.round if known else 0)
+    if is_new:
+        train(config, run, listener=reporter)
+    else:
+        resume(run, listener=reporter)
+    reporter.catch_up()
+
+
+def trial_folder(trial_id: str) -> str:
+    """Name of a trial's folder in its search's."""
+    return f"trial-{trial_id}"
+
+
+def prepare(home: Path, config: Config, known: Reference | None) -> tuple[Path, bool]:
+    """The run to go on with, and whether it is new: the table at the top.
+
+    Args:
+        home: the trial's folder.
+        known: the checkpoint that Ray Tune starts the trial from.
+    """
+    runs = sorted(home.glob("run-*"), key=lambda path: int(path.name.removeprefix("run-")))
+    runs = [run for run in runs if RunFolder(run).config_file.exists()]
+    own = runs[-1] if runs else None
+    same = own is not None and read_config(RunFolder(own).config_file) == config
+    if own is not None and same and (known is None or str(own) == known.run or _origin(own) == known):
+        return own, False
+    new = home / f"run-{len(runs) + 1}"
+    if known is None:
+        return new, True
+    fork(known.run, known.round, config, new)
+    write_json(new / ORIGIN_FILE, asdict(known))
+    return new, False
+
+
+class Reporter(Listener):
+    """Tells Ray Tune of every round that it has not seen, with a checkpoint."""
+
+    def __init__(self, run: Path, told: int) -> None:
+        self._folder, self._told = RunFolder(run), told
+        self._seen = self._bytes = 0
+
+    def on_start(self, plan: Plan, num_steps: int, first_round: int, dashboard: str | None) -> None:
+        """Rounds that the run has from before."""
+        self.catch_up()
+
+    def on_round(self, metrics: dict[str, Any]) -> None:
+        """A round's scores are there."""
+        self.catch_up()
+
+    def catch_up(self) -> None:
+        """Goes through the lines of `metrics.jsonl` that are new."""
+        for metrics in read_json_lines(self._folder.metrics_file)[self._seen :]:
+            report = reported(metrics, read_json(self._folder.cuts_file), self._bytes)
+            self._seen, self._bytes = metrics["round"], report["bytes_total"]
+            if metrics["round"] > self._told:
+                self._told = metrics["round"]
+                self._report({**report, "run": str(self._folder.path)})
+
+    def _report(self, report: dict[str, Any]) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            reference = Reference(str(self._folder.path), report["round"])
+            write_json(Path(folder) / REFERENCE_FILE, asdict(reference))
+            tune.report(report, checkpoint=tune.Checkpoint.from_directory(folder))
+
+
+def _known(checkpoint: tune.Checkpoint | None) -> Reference | None:
+    if checkpoint is None:
+        return None
+    with checkpoint.as_directory() as folder:
+        return Reference(**read_json(Path(folder) / REFERENCE_FILE))
+
+
+def _origin(run: Path) -> Reference | None:
+    file = run / ORIGIN_FILE
+    return Reference(**read_json(file)) if file.exists() else None

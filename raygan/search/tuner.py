@@ -1,0 +1,205 @@
+"""A search, run by Ray Tune: from its file to the trials' results, and on again after an interruption."""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ray import tune
+from ray.tune import Callback, Tuner
+from ray.tune.schedulers import TrialScheduler
+
+from raygan.actors.cluster import ray_with
+from raygan.config.schema import Config
+from raygan.errors import InputError, RunError
+from raygan.search.bundles import Bundle, check_fit, local_resources, most, placement, trial_needs
+from raygan.search.checks import check_space
+from raygan.search.loggers import make_loggers
+from raygan.search.scheduling import make_scheduler, make_searcher
+from raygan.search.schema import SearchConfig
+from raygan.search.search import POINT, Search, read_search
+from raygan.search.stopping import StopRules
+from raygan.search.trial import SEARCH_FILE, run_trial, trial_folder
+from raygan.training import trainer
+
+ENVIRONMENT = {
+    "TUNE_GLOBAL_CHECKPOINT_S": "1",  # a killed search forgets no more than a second
+    "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",  # a round that could not be scored has no score
+    "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
+    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",
+}
+QUIET = ("ray.tune", "ray.train", "ray.air")
+"""Loggers whose remarks would interrupt the progress display."""
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A search that can run."""
+
+    search: Search
+    base: Config
+    needs: Bundle
+    """The most that a trial asks for."""
+    num_trials: int
+    """Trials that will be started; a learning search's samples."""
+
+
+def check_search(search: Search) -> Checked:
+    """Everything that can be found wrong before Ray starts.
+
+    Raises:
+        InputError: the first mistake.
+    """
+    configs = check_space(search)
+    base = next(iter(configs.values()))
+    make_scheduler(search, base)
+    make_searcher(search)
+    make_loggers(search.config.callbacks)
+    needs = []
+    for told, config in configs.items():
+        try:
+            needs.append(trial_needs(config, search.config.resources))
+        except InputError as error:
+            raise type(error)(f"space: {told}", f"{error.where}: {error.found}", error.remedy) from None
+    learns = search.config.searcher.name == "optuna"
+    return Checked(search, base, most(needs), search.config.samples if learns else len(search.points()))
+
+
+def run_search(
+    checked: Checked, folder: Path, callbacks: Sequence[Callback] = (), warn: Callable[[str], None] = print
+) -> tune.ResultGrid:
+    """Runs every trial.
+
+    Args:
+        folder: a new folder for the search.
+        callbacks: told of trials and results; they are pickled with the search.
+        warn: told of what does not stop the search.
+
+    Raises:
+        InputError: a folder that cannot be used, or a search that does not fit the cluster.
+    """
+    folder = new_folder(folder)
+    with _ray(checked, folder, warn):
+        folder.mkdir(parents=True, exist_ok=True)
+        checked.search.save(folder / SEARCH_FILE)
+        return _tuner(checked, folder, callbacks).fit()
+
+
+def resume_search(
+    folder: Path, address: str | None = None, warn: Callable[[str], None] = print
+) -> tune.ResultGrid:
+    """Continues a search after anything: finished trials stay finished, the others go on after their last round.
+
+    Args:
+        address: another Ray cluster than the search was started on; None: as then.
+
+    Raises:
+        RunError: there is no search in the folder.
+        InputError: as `run_search`.
+    """
+    folder = folder.absolute()
+    if not (folder / SEARCH_FILE).exists():
+        found = f"no {SEARCH_FILE}, so this is not a search's folder"
+        raise RunError(str(folder), found, "give the folder of a search")
+    overrides = [f"base.ray.address={address}"] if address else []
+    checked = check_search(read_search(folder / SEARCH_FILE, overrides))
+    with _ray(checked, folder, warn):
+        if not list(folder.glob("experiment_state-*.json")):  # interrupted before its first trial
+            return _tuner(checked, folder, ()).fit()
+        trainable = tune.with_resources(run_trial, _placements(checked.search))
+        return Tuner.restore(str(folder), trainable, resume_errored=True).fit()
+
+
+def new_folder(folder: Path) -> Path:
+    """The absolute path of a folder that holds no search yet.
+
+    Raises:
+        RunError: it holds one, or a run.
+    """
+    folder = folder.absolute()
+    if folder.exists() and any(folder.iterdir()):
+        raise RunError(str(folder), "this folder is not empty", "choose another --out")
+    above = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    if not above.is_dir() or not os.access(above, os.W_OK):
+        raise RunError(str(folder), f"cannot be made: {above} cannot be written to", "choose another --out")
+    return folder
+
+
+@contextmanager
+def _ray(checked: Checked, folder: Path, warn: Callable[[str], None]) -> Iterator[None]:
+    """Ray with what the trials ask for, and Ray Tune's settings, for the time of the search."""
+    wanted = min(checked.search.config.concurrency, checked.num_trials)
+    resources = local_resources(checked.needs, wanted, checked.base)
+    before = {name: os.environ.get(name) for name in ENVIRONMENT}
+    os.environ.update(ENVIRONMENT)
+    levels = {name: logging.getLogger(name).level for name in QUIET}
+    for name in QUIET:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    try:
+        with ray_with(resources, checked.base, namespace=f"raygan-{folder.name}"):
+            fitting = check_fit(checked.needs, wanted)
+            if fitting < wanted:
+                warn(f"only {fitting} of {wanted} trials fit at a time: the others wait")
+            yield
+    finally:
+        for name, level in levels.items():
+            logging.getLogger(name).setLevel(level)
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def _tuner(checked: Checked, folder: Path, callbacks: Sequence[Callback]) -> Tuner:
+    search, config = checked.search, checked.search.config
+    scheduler = make_scheduler(search, checked.base)
+    random.seed(config.seed)  # PBT draws from these two
+    np.random.seed(config.seed)
+    space: dict[str, Any] = {"search": str(folder), "classifiers": str(trainer.CLASSIFIER_CACHE.expanduser())}
+    searcher = make_searcher(search)
+    if searcher is None:
+        space[POINT] = tune.grid_search(search.points())
+    return Tuner(
+        tune.with_resources(run_trial, _placements(search)),
+        param_space=space,
+        tune_config=_tune_config(config, scheduler, searcher),
+        run_config=tune.RunConfig(
+            name=folder.name,
+            storage_path=str(folder.parent),
+            stop=StopRules(config),
+            failure_config=tune.FailureConfig(max_failures=config.max_failures),
+            callbacks=[*callbacks, *make_loggers(config.callbacks)],
+            verbose=0,
+        ),
+    )
+
+
+def _tune_config(config: SearchConfig, scheduler: TrialScheduler | None, searcher: Any) -> tune.TuneConfig:
+    return tune.TuneConfig(
+        num_samples=1 if searcher is None else config.samples,
+        search_alg=searcher,
+        scheduler=scheduler,
+        max_concurrent_trials=config.concurrency,
+        time_budget_s=config.stop.seconds,
+        trial_name_creator=_trial_name,
+        trial_dirname_creator=_trial_name,
+    )
+
+
+def _placements(search: Search) -> Callable[[dict[str, Any]], tune.PlacementGroupFactory]:
+    """A trial's configuration, as Ray Tune has it -> its placement group."""
+    return lambda given: placement(search.config_of(given[POINT]), search.config.resources)
+
+
+def _trial_name(trial: Any) -> str:
+    return trial_folder(trial.trial_id)

@@ -1,0 +1,143 @@
+"""Schedulers, searchers and loggers: what Ray would drop silently is refused."""
+
+from __future__ import annotations
+
+import pytest
+from ray.tune.schedulers import ASHAScheduler, MedianStoppingRule, PopulationBasedTraining
+
+from raygan.errors import ConfigError
+from raygan.search import loggers
+from raygan.search.scheduling import make_scheduler, make_searcher
+from raygan.search.stopping import StopRules
+
+PBT = "scheduler={name: pbt, hyperparam_mutations: {training.lr: {uniform: [1.0e-4, 1.0e-2]}}}"
+
+
+def scheduler(search):
+    return make_scheduler(search, search.config_of(search.points()[0]))
+
+
+def test_no_scheduler(searching) -> None:
+    assert scheduler(searching()) is None
+
+
+@pytest.mark.parametrize(
+    ("override", "kind"),
+    [
+        ("scheduler={name: asha, grace_period: 2, reduction_factor: 3, brackets: 1}", ASHAScheduler),
+        ("scheduler={name: median, grace_period: 2, min_samples_required: 2}", MedianStoppingRule),
+        (PBT, PopulationBasedTraining),
+    ],
+)
+def test_a_scheduler_counts_rounds_of_the_first_metric(searching, override: str, kind: type) -> None:
+    made = scheduler(searching(override))
+    assert isinstance(made, kind)
+    assert (made._time_attr, made.metric) == ("training_iteration", "discriminator_loss")
+    assert made._metric_op == -1 if kind is not MedianStoppingRule else made._worst == float("inf")
+
+
+def test_asha_ends_with_the_runs_rounds(searching) -> None:
+    assert scheduler(searching("scheduler=asha", "base.training.rounds=5"))._max_t == 5
+
+
+MUTATE = "scheduler={name: pbt, hyperparam_mutations: {%s}}"
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("scheduler=bandit", "scheduler.name: 'bandit' does not fit; give 'asha', 'median' or 'pbt'"),
+        (
+            "scheduler={name: asha, grace_periode: 2}",
+            "scheduler.grace_periode: asha has no such argument; did you mean 'grace_period'?",
+        ),
+        (
+            "scheduler={name: asha, grace_period: 20}",
+            "asha refuses its arguments (grace_period must be <= max_t!)",
+        ),
+        ("scheduler={name: asha, metric: x}", "scheduler.metric: follows from the search; leave it out"),
+        ("scheduler={name: median, brackets: 2}", "scheduler.brackets: median has no such argument"),
+        ("scheduler=pbt", "give keys and their spaces"),
+        (MUTATE % "model.width: {uniform: [1, 2]}", "model.width: cannot change between two rounds"),
+        (MUTATE % "clusters.beta: {uniform: [1, 2]}", "clusters.beta: is not in the space"),
+        (MUTATE % "training.lr: {uniform: [2, 1]}", "training.lr: uniform: 2 is not below 1"),
+        (PBT.replace("name: pbt", "name: pbt, quantile_fraction: 2"), "pbt refuses its arguments"),
+    ],
+)
+def test_a_mistake_is_one_line(searching, override: str, message: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        scheduler(searching(override))
+    assert message in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_pbt_goes_without_several_seeds(searching) -> None:
+    with pytest.raises(ConfigError, match="seeds: several with pbt"):
+        scheduler(searching(PBT, "seeds=[0, 1]"))
+
+
+def test_pbt_needs_every_checkpoint(searching) -> None:
+    with pytest.raises(ConfigError, match=r"base.checkpoints: keep 3, every 1; set keep: null"):
+        scheduler(searching(PBT, "base.checkpoints.keep=3"))
+
+
+def test_pbt_stays_within_its_space(searching) -> None:
+    clip = scheduler(searching(PBT))._custom_explore_fn
+    assert clip({"set": {"training.lr": 0.5, "seed": 0}}) == {"set": {"training.lr": 1e-2, "seed": 0}}
+    assert clip({"set": {"training.lr": 1e-3}}) == {"set": {"training.lr": 1e-3}}
+
+
+def test_optuna_takes_several_objectives(searching) -> None:
+    search = searching(
+        "searcher={name: optuna, sampler: nsga2}",
+        "space.clusters.count={choice: [1, 2]}",
+        "metric=[label_agreement, latency_s]",
+        "mode=[max, min]",
+    )
+    searcher = make_searcher(search)
+    assert searcher.metric == ["label_agreement", "latency_s"]
+    first = searcher.suggest("a")
+    searcher.suggest("b")
+    assert set(first["set"]) == {"clusters.count", "training.lr", "seed"}
+    searcher.on_trial_complete("a", {"label_agreement": 0.5, "latency_s": 2.0})
+    searcher.on_trial_complete("b", {"label_agreement": 0.4, "latency_s": 1.0})
+    assert len(searcher._ot_study.best_trials) == 2, "neither beats the other"
+
+
+def test_a_logger_that_is_not_installed(searching, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loggers, "find_spec", lambda name: None)
+    with pytest.raises(ConfigError, match=r"callbacks.mlflow: mlflow is not installed; pip install mlflow"):
+        loggers.make_loggers(searching("callbacks=[mlflow]").config.callbacks)
+
+
+def test_a_loggers_arguments_are_checked(searching, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loggers, "find_spec", lambda name: object())
+    with pytest.raises(
+        ConfigError, match=r"callbacks.mlflow.experiment: .* did you mean 'experiment_name'\?"
+    ):
+        loggers.make_loggers(searching("callbacks={mlflow: {experiment: x}}").config.callbacks)
+
+
+def stopped(search, *scores: float, seconds: float = 1.0) -> int | None:
+    """The round (from 1) in which the rules end a trial with these scores."""
+    rules = StopRules(search.config)
+    for number, score in enumerate(scores, 1):
+        if rules("trial", {"discriminator_loss": score, "time_total_s": number * seconds}):
+            return number
+    return None
+
+
+def test_a_trial_ends_when_its_score_is_as_wanted(searching) -> None:
+    assert stopped(searching("stop.score=0.5"), 0.9, 0.6, 0.5, 0.4) == 3
+    assert stopped(searching("stop.score=0.5", "mode=max"), 0.1, 0.6) == 2
+    assert stopped(searching(), 0.9, 0.0) is None
+
+
+def test_a_trial_ends_when_it_no_longer_changes(searching) -> None:
+    search = searching("stop={plateau_rounds: 3, plateau_std: 0.05}")
+    assert stopped(search, 0.9, 0.5, 0.51, 0.5, 0.9) == 4
+    assert stopped(search, 0.9, 0.5, 0.9, 0.5, 0.9) is None
+
+
+def test_a_trial_ends_after_its_time(searching) -> None:
+    assert stopped(searching("stop.trial_seconds=20"), 0.9, 0.9, 0.9, seconds=10) == 2

@@ -1,0 +1,129 @@
+"""What a trial that starts goes on with, and what it reports."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from raygan.config.loading import make_config
+from raygan.search import trial
+from raygan.search.reported import reported
+from raygan.search.trial import Reference, Reporter, prepare
+from raygan.training import Run, resume, train
+from raygan.training.listener import Listener
+
+
+@pytest.fixture(scope="module")
+def config(two_clients: dict):
+    return make_config(two_clients)
+
+
+@pytest.fixture
+def reports(monkeypatch: pytest.MonkeyPatch) -> list[dict]:
+    """What Ray Tune is told: each report with the round that its checkpoint names."""
+    told: list[dict] = []
+
+    def report(metrics: dict, checkpoint) -> None:
+        named = json.loads((Path(checkpoint.path) / trial.REFERENCE_FILE).read_text())
+        told.append({**metrics, "checkpoint": named})
+
+    monkeypatch.setattr(trial.tune, "report", report)
+    return told
+
+
+class Interrupt(Listener):
+    """Ends the driver in the middle of the third round."""
+
+    def on_step(self, round_number, step, losses, num_images) -> None:
+        if round_number == 2:
+            raise KeyboardInterrupt
+
+
+def interrupted(config, path: Path) -> Path:
+    with pytest.raises(KeyboardInterrupt):
+        train(config, path, twin=True, listener=Interrupt())
+    return path
+
+
+def test_a_trial_begins_with_a_new_run(config, tmp_path: Path) -> None:
+    assert prepare(tmp_path, config, None) == (tmp_path / "run-1", True)
+
+
+def test_a_trial_goes_on_with_its_own_run(config, tmp_path: Path) -> None:
+    run = interrupted(config, tmp_path / "run-1")
+    assert prepare(tmp_path, config, None) == (run, False), "Ray Tune knew of no round yet"
+    assert prepare(tmp_path, config, Reference(str(run), 1)) == (run, False)
+
+
+def test_a_trial_of_another_configuration_does_not_go_on_with_it(config, tmp_path: Path) -> None:
+    interrupted(config, tmp_path / "run-1")
+    other = config.model_copy(update={"seed": 5})
+    assert prepare(tmp_path, other, None) == (tmp_path / "run-2", True)
+
+
+def test_a_trial_forks_another_ones_run_once(config, tmp_path: Path) -> None:
+    donor = interrupted(config, tmp_path / "donor" / "run-1")
+    home, known = tmp_path / "trial", Reference(str(donor), 1)
+    training = config.training.model_copy(update={"lr": 1e-3})
+    changed = config.model_copy(update={"training": training})
+    run, is_new = prepare(home, changed, known)
+    assert (run, is_new) == (home / "run-1", False)
+    assert Run.load(run).config.training.lr == 1e-3
+    assert Run.load(run).metrics["round"].tolist() == [1]
+    assert prepare(home, changed, known) == (run, False), "after an interruption it goes on"
+    assert prepare(home, changed, Reference(str(donor), 2)) == (home / "run-2", False), "another exploit"
+
+
+def test_every_round_is_reported_once_with_its_checkpoint(
+    config, tmp_path: Path, reports: list[dict]
+) -> None:
+    run = tmp_path / "run-1"
+    train(config, run, twin=True, listener=Reporter(run, 0))
+    assert [entry["round"] for entry in reports] == [1, 2, 3]
+    assert [entry["checkpoint"] for entry in reports] == [{"run": str(run), "round": n} for n in (1, 2, 3)]
+    moved = [entry["bytes_per_round"] for entry in reports]
+    assert [entry["bytes_total"] for entry in reports] == [moved[0], sum(moved[:2]), sum(moved)]
+    cuts = json.loads((run / "cuts.json").read_text())
+    assert {entry["latency_s"] for entry in reports} == {cuts["latency_s"]}
+
+
+def test_a_trial_that_goes_on_reports_what_ray_tune_has_not_seen(
+    config, tmp_path: Path, reports: list[dict]
+) -> None:
+    run = interrupted(config, tmp_path / "run-1")
+    resume(run, twin=True, listener=Reporter(run, 1))
+    assert [entry["round"] for entry in reports] == [2, 3]
+    assert reports[-1]["bytes_total"] == 3 * reports[-1]["bytes_per_round"]
+
+
+def test_a_run_that_had_ended_is_reported_too(config, tmp_path: Path, reports: list[dict]) -> None:
+    run = train(config, tmp_path / "run-1", twin=True).path
+    reporter = Reporter(run, 2)
+    resume(run, twin=True, listener=reporter)
+    reporter.catch_up()
+    assert [entry["round"] for entry in reports] == [3]
+
+
+def test_a_report_has_means_over_the_domains() -> None:
+    score = {
+        "label_agreement": 0.5,
+        "generation_score": 2.0,
+        "classifier_fid": None,
+        "usefulness": {"accuracy": 0.8},
+    }
+    scores = {"a": score, "b": score | {"label_agreement": 1.0, "usefulness": None}}
+    line = {
+        "round": 2, "bytes_up": 10, "bytes_down": 20, "seconds": 1.0, "clusters": 2, "cluster_agreement": 1.0,
+        "discriminator_loss": None, "generator_loss": 0.5, "scores": scores,
+    }  # fmt: skip
+    report = reported(line, {"latency_s": 3.0, "overlapped_s": 2.0}, bytes_before=100)
+    assert report["label_agreement"] == 0.75
+    assert report["label_agreement/b"] == 1.0
+    assert (report["bytes_per_round"], report["bytes_total"]) == (30, 130)
+    assert (report["latency_s"], report["overlapped_s"]) == (3.0, 2.0)
+    assert not {"discriminator_loss", "classifier_fid", "usefulness_accuracy"} & set(report), (
+        "what nobody knows"
+    )
+    assert report["usefulness_accuracy/a"] == 0.8

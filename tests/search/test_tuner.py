@@ -1,0 +1,197 @@
+"""Searches with Ray: trials side by side, stopped, killed, changed. One small Ray for all of them."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import ray
+from ray.tune import Callback
+
+from raygan.config.loading import read_config
+from raygan.errors import InputError
+from raygan.search.results import Results, collect, write_results
+from raygan.search.search import Search
+from raygan.search.tuner import check_search, run_search
+from raygan.training import train
+from tests.rounds import assert_same_training
+
+pytestmark = pytest.mark.usefixtures("search_ray")
+
+
+@pytest.fixture(scope="module")
+def search_ray() -> Iterator[None]:
+    """Room for two trials."""
+    ray.init(
+        "local",
+        num_cpus=2,
+        resources={"small": 4, "body": 2},
+        include_dashboard=False,
+        log_to_driver=False,
+        logging_level="error",
+    )
+    yield
+    ray.shutdown()
+
+
+@pytest.fixture
+def run(searching: Callable[..., Search], tmp_path: Path) -> Callable[..., Results]:
+    """Runs the small search with overrides and a callback."""
+
+    def go(*overrides: str, callback: Callback | None = None) -> Results:
+        search = searching(*overrides)
+        callbacks = [] if callback is None else [callback]
+        return collect(search, run_search(check_search(search), tmp_path / "search", callbacks))
+
+    return go
+
+
+def twin_of(config_file: Path, folder: Path) -> Path:
+    return train(read_config(config_file), folder, twin=True).path
+
+
+def ask_actors(prefix: str, question: Callable[[Any], Any]) -> list[Any]:
+    """The answers of the trials' actors whose name begins with `prefix`; those that are being ended have none."""
+    answers = []
+    for actor in ray.util.list_named_actors(all_namespaces=True):
+        if actor["namespace"].startswith("raygan-") and actor["name"].startswith(prefix):
+            try:
+                handle = ray.get_actor(actor["name"], actor["namespace"])
+                answers.append(ray.get(handle.__ray_call__.remote(question), timeout=120))
+            except (ValueError, ray.exceptions.RayActorError):
+                continue
+    return answers
+
+
+def placement_group(actor: Any) -> str | None:
+    """The placement group in which an actor lives."""
+    group = ray.util.get_current_placement_group()
+    return None if group is None else group.id.hex()
+
+
+class Watch(Callback):
+    """Notes, at every report, how many trials run, what the cluster has left, and where the actors live."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[int, dict[str, float], set[str | None]]] = []
+
+    def on_trial_result(self, iteration, trials, trial, result, **info) -> None:
+        running = sum(other.status == "RUNNING" for other in trials)
+        groups = set(ask_actors("", placement_group)) if result["round"] == 2 else set()
+        self.seen.append((running, ray.available_resources(), groups))
+
+
+def test_two_trials_side_by_side(run, tmp_path: Path) -> None:
+    watch = Watch()
+    results = run("concurrency=2", "space.training.lr={choice: [1.0e-3]}", callback=watch)
+    assert [trial.metrics["round"] for trial in results.trials] == [3, 3]
+    assert max(running for running, _, _ in watch.seen) == 2
+    assert any(left.get("CPU", 0) == left.get("body", 0) == 0 for _, left, _ in watch.seen), "all is lent"
+    groups = set().union(*(found for _, _, found in watch.seen))
+    assert None not in groups, "every actor of a trial is in its placement group"
+    assert len(groups) == 2
+    for trial in results.trials:
+        assert list((tmp_path / "search" / trial.name).glob("events.out.tfevents.*")), "TensorBoard"
+    write_results(results, tmp_path / "search")
+    best = results.best()
+    assert best is not None
+    assert best.run is not None
+    again = twin_of(tmp_path / "search" / "best.yaml", tmp_path / "again")
+    assert_same_training(again, best.run)
+
+
+class Kill(Callback):
+    """Kills a trial's process once, after its first round."""
+
+    def __init__(self) -> None:
+        self.killed: str | None = None
+        self.rounds: list[int] = []
+
+    def on_trial_result(self, iteration, trials, trial, result, **info) -> None:
+        self.rounds.append(result["round"])
+        if self.killed is None:
+            self.killed = trial.trial_id
+            os.kill(result["pid"], signal.SIGKILL)
+
+
+@pytest.mark.slow
+def test_a_trial_whose_process_dies_goes_on_after_its_last_round(run, tmp_path: Path) -> None:
+    kill = Kill()
+    results = run("space={training.lr: {choice: [1.0e-3]}}", callback=kill)
+    (trial,) = results.trials
+    assert kill.rounds in ([1, 2, 3], [1, 1, 2, 3]), (
+        "a round may be told again, where its checkpoint was not kept"
+    )
+    assert trial.run is not None
+    assert trial.run.name == "run-1"
+    assert_same_training(twin_of(trial.run / "config.yaml", tmp_path / "twin"), trial.run)
+
+
+def test_asha_stops_a_bad_trial_early(run) -> None:
+    results = run(
+        "space={training.lr: {grid: [1.0e-3, 1.0e-9]}}",
+        "scheduler={name: asha, grace_period: 1, reduction_factor: 2}",
+    )
+    rounds = {trial.point["training.lr"]: trial.metrics["round"] for trial in results.trials}
+    assert rounds == {1e-3: 3, 1e-9: 1}
+    best = results.best()
+    assert best is not None
+    assert best.point["training.lr"] == 1e-3
+
+
+class ReadRates(Callback):
+    """Reads the learning rates in use inside the client actors while the reporting trial waits."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[float, set[float]]] = []
+
+    def on_trial_result(self, iteration, trials, trial, result, **info) -> None:
+        rates = {rate for rates in ask_actors("client", learning_rates) for rate in rates}
+        self.seen.append((trial.config["set"]["training.lr"], rates))
+
+
+def learning_rates(actor: Any) -> list[float]:
+    """Of every optimizer of an actor's clients."""
+    return [
+        group["lr"]
+        for client in actor._plain._clients.values()
+        for ends in (client.generator, client.discriminator)
+        for group in ends.optimizer.param_groups
+    ]
+
+
+@pytest.mark.slow
+def test_pbt_changes_the_learning_rate_in_use(run) -> None:
+    read = ReadRates()
+    results = run(
+        "space={training.lr: {grid: [1.0e-3, 1.0e-9]}}",
+        "concurrency=2",
+        "base.training.rounds=6",
+        "scheduler={name: pbt, perturbation_interval: 1, quantile_fraction: 0.5, resample_probability: 0.0, "
+        "perturbation_factors: [2.0, 2.0], hyperparam_mutations: {training.lr: {uniform: [1.0e-9, 1.0]}}}",
+        callback=read,
+    )
+    for configured, in_use in read.seen:
+        assert configured in in_use, "the reporting trial's actors use its configuration's rate"
+    changed = {rate for rate, _ in read.seen} - {1e-3, 1e-9}
+    assert changed, "a trial was changed"
+    assert changed <= {1e-3 * 2**n for n in range(1, 7)}, "to twice that of the one that it goes on from"
+    assert any(trial.run is not None and (trial.run / "origin.json").exists() for trial in results.trials)
+
+
+def test_a_search_that_does_not_fit_says_so_at_once(run, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="Ray resource 'CPU': one trial needs 3, the cluster has 2"):
+        run("resources.cpus_per_trial=3")
+    assert not (tmp_path / "search").exists()
+    with pytest.raises(InputError, match="Ray resource 'small': one trial needs 5, the cluster has 4"):
+        run("base.data.domains.0.clients=4", "base.data.domains.0.limit=64")
+
+
+@pytest.mark.slow
+def test_trials_that_do_not_fit_side_by_side_wait(run, capsys: pytest.CaptureFixture[str]) -> None:
+    run("concurrency=2", "resources.cpus_per_trial=2", "base.training.rounds=1")
+    assert "only 1 of 2 trials fit at a time: the others wait" in capsys.readouterr().out
