@@ -84,7 +84,7 @@ class Results:
         }
         return {
             "trial": trial.name,
-            "status": "failed" if trial.error else "ended" if trial.ended else "interrupted",
+            "status": self._status(trial),
             "rounds": trial.metrics.get("round", 0),
             **{key: trial.point.get(key) for key in self.keys},
             "seed": trial.point.get("seed"),
@@ -92,6 +92,15 @@ class Results:
             "run": trial.metrics.get("run"),
             "error": trial.error,
         }
+
+    def _status(self, trial: Trial) -> str:
+        """`ended` after all rounds, `stopped` by the scheduler or a rule, `failed`, or `interrupted`."""
+        if trial.error:
+            return "failed"
+        if not trial.ended:
+            return "interrupted"
+        rounds = self.search.config_of(trial.point).training.rounds
+        return "ended" if trial.metrics.get("round", 0) == rounds else "stopped"
 
     def groups(self) -> pd.DataFrame:
         """One row a point, best first: keys, `trials`, `rounds`, and `NAME` and `NAME_std` of every measure over its

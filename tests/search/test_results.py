@@ -45,6 +45,11 @@ def test_the_best_is_the_best_trial_of_the_best_point() -> None:
     assert results.best().name == "trial-3", "0.65 on average, although one trial of the other has 0.9"
 
 
+def test_a_trial_that_was_stopped_is_told_from_one_that_ended() -> None:
+    results = made((1, 0, 0.5, 1.0, 3), (2, 0, 0.4, 1.0, 1), base={"training": {"rounds": 3}})
+    assert results.table()["status"].tolist() == ["ended", "stopped"]
+
+
 def test_less_may_be_better() -> None:
     assert made(*FOUR, mode="min").best().name == "trial-0"
 
