@@ -27,6 +27,7 @@ NetworkName = Literal["generator", "discriminator"]
 NETWORKS: tuple[NetworkName, NetworkName] = ("generator", "discriminator")
 BlockKey = tuple[NetworkName, int]
 BlockState = Mapping[str, np.ndarray]
+Shape = tuple[int, ...]
 Codec = Literal["float32", "bfloat16", "float16", "int8"]
 """Number format of activations and gradients on the wire (`raygan.actors.codec`)."""
 
@@ -170,6 +171,36 @@ class Presence:
 
 
 @dataclass(frozen=True)
+class Link:
+    """A way that records of one kind take."""
+
+    source: str
+    target: str
+    """Roles: `client`, `body`, `aggregator`, `evaluator`."""
+    kind: str
+    """The record's type."""
+    client: int | None = None
+    """Whose activations or gradients; None: anybody's."""
+
+
+@dataclass(frozen=True)
+class Count:
+    """What went over a link."""
+
+    link: Link
+    records: int
+    num_bytes: int
+    """Of the arrays in the records."""
+
+
+@dataclass(frozen=True)
+class Tally:
+    """What an actor counted in a round."""
+
+    counts: tuple[Count, ...]
+
+
+@dataclass(frozen=True)
 class Written:
     """A file that an actor wrote."""
 
@@ -223,6 +254,8 @@ class Evaluation:
     """What each domain's real images score."""
     faults: tuple[str, ...] = ()
     """What could not be scored, and why."""
+    tally: Tally | None = None
+    """What the evaluator was sent for it."""
 
 
 @dataclass(frozen=True)
@@ -250,7 +283,7 @@ class Lost:
 
 
 BULK = (Activations, Gradients, State, BlockAverage)
-SMALL = (StepReport, BodyReport, Assignment, Inventory, Presence, Written, Evaluation, Usage, Lost)
+SMALL = (StepReport, BodyReport, Assignment, Inventory, Presence, Tally, Written, Evaluation, Usage, Lost)
 SMALL_BYTES = 64 * 1024
 
 

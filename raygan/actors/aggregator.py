@@ -7,13 +7,17 @@ from pathlib import Path
 
 import numpy as np
 
+from raygan.actors.ledger import Ledger
 from raygan.federated.aggregation import BlockAverager
-from raygan.messages import BlockAverage, BlockKey, Lost, State, Written
+from raygan.messages import BlockAverage, BlockKey, Lost, State, Tally, Written, num_bytes
 from raygan.storage import read_arrays, write_arrays
 
 
 class ClusterAggregator:
     """One cluster's aggregator; the body's average over all clients is one more."""
+
+    def __init__(self) -> None:
+        self._ledger = Ledger()
 
     def average(
         self,
@@ -36,14 +40,20 @@ class ClusterAggregator:
         """
         if isinstance(body, Lost):
             return [body for _ in blocks]
+        self._ledger.add("body", "aggregator", "State", num_bytes(body))
         averager = BlockAverager(body)
         for state, weight in zip(members, weights, strict=True):
             if not isinstance(state, Lost):
+                self._ledger.add("client", "aggregator", "State", num_bytes(state))
                 averager.add(state, weight)
         if not averager.has_members:
             return [Lost("no member of the cluster is left") for _ in blocks]
         averages = averager.average()
         return [BlockAverage(key, averages[key]) for key in blocks]
+
+    def tally(self) -> Tally:
+        """What clients and body sent since this was last asked."""
+        return self._ledger.take()
 
     def save(self, path: str, averages: Sequence[BlockAverage | Lost]) -> Written | Lost:
         """Writes a cluster's networks: `network.block.name` for every array; nothing if an average is lost."""

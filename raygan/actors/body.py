@@ -7,13 +7,16 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from raygan.actors.codec import CPU, decode, encode
+from raygan.actors.contract import Contract, enforce
 from raygan.actors.layout import Layout
+from raygan.actors.ledger import Ledger
 from raygan.actors.pace import Pacer
 from raygan.config.schema import Config
 from raygan.federated.clustering import cluster_clients
@@ -29,8 +32,10 @@ from raygan.messages import (
     NetworkName,
     State,
     StepId,
+    Tally,
     WirePart,
     Written,
+    num_bytes,
 )
 from raygan.nn.merged import MergedPass
 from raygan.nn.network import adam, block_state, build_networks, frozen, is_finite, load_block_state
@@ -38,6 +43,7 @@ from raygan.nn.persistence import load_network_arrays, network_arrays
 from raygan.randomness import torch_seed
 from raygan.storage import read_arrays, write_arrays
 
+Sent = TypeVar("Sent", Activations, Gradients)
 BODY_FILE = "body.safetensors"
 
 
@@ -75,6 +81,8 @@ class SharedBody:
         }
         self._stages = layout.stages
         self._pacer = Pacer(layout.pace, "body")
+        self._ledger = Ledger()
+        self._contract = Contract(layout, config.training.batch_size)
         self._faults: list[str] = []
         self._passes: dict[str, tuple[MergedPass, ...]] = {}
         self._maps: dict[int, deque[np.ndarray]] = {}
@@ -89,6 +97,7 @@ class SharedBody:
 
     def begin_round(self, round_number: int) -> None:
         """Forgets the last round's anchor features."""
+        self._ledger.forget()
         self._maps = {}
         self._seconds, self._absent = {}, set()
         self._faults = []
@@ -110,7 +119,7 @@ class SharedBody:
         stage = self._stages[kind.network][stage_index]
         if stage_index == 0:
             self._passes[pass_name] = self._begin(kind)
-        entering = self._arrived(step, stage.entering, messages)
+        entering = self._arrived(step, stage.entering, messages, pass_name, "forward")
         leaving = self._clients_of(stage.leaving)
         blocks = self._blocks[kind.network].values()
         outputs = []
@@ -125,7 +134,8 @@ class SharedBody:
         rows = [merged.num_rows for merged in self._passes[pass_name]]
         self._pacer.hold_body(kind.network, "forward", stage.blocks, rows, started)
         self._count(f"{pass_name} forward", started)
-        return [Activations(step, arrays) for arrays in self._pack(stage.leaving, outputs)]
+        out = [Activations(step, arrays) for arrays in self._pack(stage.leaving, outputs)]
+        return self._leaving(stage.leaving, out, pass_name, "forward")
 
     def backward(
         self, step: StepId, pass_name: str, stage_index: int, messages: Sequence[Gradients | Lost]
@@ -134,7 +144,7 @@ class SharedBody:
         started = time.perf_counter()
         kind = PASSES[pass_name]
         stage = self._stages[kind.network][stage_index]
-        received = self._arrived(step, stage.leaving, messages)
+        received = self._arrived(step, stage.leaving, messages, pass_name, "backward")
         rows = [merged.num_rows for merged in self._passes[pass_name]]
         outputs = []
         for lane, merged in enumerate(self._passes[pass_name]):
@@ -146,7 +156,8 @@ class SharedBody:
             optimizer.zero_grad()
         self._pacer.hold_body(kind.network, "backward", stage.blocks, rows, started)
         self._count(f"{pass_name} backward", started)
-        return [Gradients(step, arrays) for arrays in self._pack(stage.entering, outputs)]
+        out = [Gradients(step, arrays) for arrays in self._pack(stage.entering, outputs)]
+        return self._leaving(stage.entering, out, pass_name, "backward")
 
     def report(self, step: StepId) -> BodyReport:
         """Ends a step: where its time went, and who was not there."""
@@ -190,7 +201,12 @@ class SharedBody:
         for average in averages:
             assert isinstance(average, BlockAverage)
             load_block_state(self._block(average.block), dict(average.state))
+            self._ledger.add("aggregator", "body", "BlockAverage", num_bytes(average))
         return None
+
+    def tally(self) -> Tally:
+        """What the aggregators sent since the round began; the other links are counted at their other ends."""
+        return self._ledger.take()
 
     def save(self, folder: str) -> Written:
         """Writes blocks and optimizers."""
@@ -234,13 +250,30 @@ class SharedBody:
         parts = iter(encode(tensors, self._config.wire.codec))
         return [{client: tuple(next(parts) for _ in lanes) for client in group} for group in clients]
 
+    def _leaving(
+        self, hosts: Sequence[int], records: list[Sent], pass_name: str, direction: str
+    ) -> list[Sent]:
+        """The records themselves: each holds its host's clients only, in the form of their cuts."""
+        for host, record in zip(hosts, records, strict=True):
+            problem = self._contract.departure_problem(host, pass_name, direction, record)
+            enforce("body", f"{pass_name} {direction}", problem)
+        return records
+
     def _arrived(
-        self, step: StepId, hosts: Sequence[int], messages: Sequence[Activations | Gradients | Lost]
+        self,
+        step: StepId,
+        hosts: Sequence[int],
+        messages: Sequence[Activations | Gradients | Lost],
+        pass_name: str,
+        direction: str,
     ) -> dict[int, tuple[WirePart, ...]]:
         """Client -> what everybody sent whose message of this step is there; notes who is absent."""
         arrays: dict[int, tuple[WirePart, ...]] = {}
         for host, message in zip(hosts, messages, strict=True):
-            if isinstance(message, Lost) or message.step != step:
+            problem = self._contract.arrival_problem(host, pass_name, direction, message)
+            if problem is not None:
+                self._faults.append(f"{self._layout.hosts[host].name} sent {problem}; it was not used")
+            if isinstance(message, Lost) or message.step != step or problem is not None:
                 self._absent.add(host)
             else:
                 arrays |= message.arrays

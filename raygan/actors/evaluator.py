@@ -16,11 +16,12 @@ from torch import Tensor, nn
 
 from raygan import evaluation
 from raygan.actors.aggregator import cluster_file, generator_states
+from raygan.actors.ledger import Ledger
 from raygan.config.schema import DataConfig
 from raygan.data import CommonShape, domain_names, forget_domains, test_set, train_set
 from raygan.errors import InputError, RunError
 from raygan.evaluation import RealDomain, Sample, sample_grid
-from raygan.messages import BlockAverage, DomainScores, Evaluation, Lost, UsefulnessScores
+from raygan.messages import BlockAverage, DomainScores, Evaluation, Lost, Tally, UsefulnessScores, num_bytes
 from raygan.nn.network import build_networks, load_block_state, run_blocks
 from raygan.nn.spec import NetworkSpec
 from raygan.randomness import torch_seed
@@ -118,7 +119,8 @@ class Evaluator:
                     faults.append(f"round {round_number + 1}, cluster {task.cluster} has no picture: {error}")
             real = self._real
         seconds = time.perf_counter() - started
-        return Evaluation(round_number, tuple(scores), tuple(pictures), seconds, real, tuple(faults))
+        tally = _tally(generators)
+        return Evaluation(round_number, tuple(scores), tuple(pictures), seconds, real, tuple(faults), tally)
 
     def prepare(self) -> None:
         """Trains the classifiers of all domains, so that the first round's scores do not wait for them."""
@@ -191,6 +193,14 @@ class Evaluator:
         texts = dict.fromkeys(str(entry.message) for entry in caught if entry.category is UserWarning)
         faults += [text for text in texts if text not in self._told]
         self._told |= set(texts)
+
+
+def _tally(generators: Sequence[Sequence[BlockAverage | Lost]]) -> Tally:
+    ledger = Ledger()
+    for average in (average for blocks in generators for average in blocks):
+        if not isinstance(average, Lost):
+            ledger.add("aggregator", "evaluator", "BlockAverage", num_bytes(average))
+    return ledger.take()
 
 
 def _record(index: int, cluster: int | None, scores: evaluation.DomainScores) -> DomainScores:

@@ -11,7 +11,9 @@ import torch
 
 from raygan.actors.client import Client, NonFiniteError, Tensors
 from raygan.actors.codec import CPU, decode, encode, is_finite
+from raygan.actors.contract import TURNS
 from raygan.actors.layout import HostPlan, Layout
+from raygan.actors.ledger import Ledger
 from raygan.actors.pace import Pacer
 from raygan.config.schema import Config
 from raygan.messages import (
@@ -24,6 +26,7 @@ from raygan.messages import (
     State,
     StepId,
     StepReport,
+    Tally,
     WirePart,
     Written,
     num_bytes,
@@ -54,6 +57,7 @@ class ClientHost:
         self._left_out: set[int] = set()
         self._step = StepId(-1, -1)
         self._pacer = Pacer(layout.pace, plan.name)
+        self._ledger = Ledger()
         self._reset_counts()
 
     def inventory(self) -> list[Inventory]:
@@ -66,6 +70,7 @@ class ClientHost:
         Args:
             taking_part: the clients of the federation that take part in it; None: all.
         """
+        self._ledger.forget()
         self._left_out = set() if taking_part is None else set(self._clients) - set(taking_part)
         for number, client in self._clients.items():
             if number not in self._left_out:
@@ -139,7 +144,12 @@ class ClientHost:
             for average in blocks:
                 assert isinstance(average, BlockAverage)
                 self._clients[number].load(average.block, average.state)
+                self._ledger.add("aggregator", "client", "BlockAverage", num_bytes(average))
         return None
+
+    def tally(self) -> Tally:
+        """What its clients sent and were sent since the round began."""
+        return self._ledger.take()
 
     def readmit(self, averages: Mapping[int, Sequence[BlockAverage | Lost]]) -> Lost | None:
         """As `load`, for clients that were left out of the round: their optimizers begin anew as well."""
@@ -191,11 +201,22 @@ class ClientHost:
                 continue
             if out is not None:
                 sent[number] = out
-        self._sent += num_bytes(sent)
-        self._received += num_bytes(received)
+        self._count(phase, message, sent)
         self._pacer.hold_client(phase, started, {n: client.num_images for n, client in self._active.items()})
         self._seconds[phase] = time.perf_counter() - started
         return sent
+
+    def _count(self, phase: str, message: FromBody | None, sent: Mapping[int, Parts]) -> None:
+        if isinstance(message, (Activations, Gradients)):
+            kind = type(message).__name__
+            for number, parts in message.arrays.items():
+                size = num_bytes(parts)
+                self._received += size
+                self._ledger.add("body", "client", kind, size, number)
+        for number, parts in sent.items():
+            size = num_bytes(parts)
+            self._sent += size
+            self._ledger.add("client", "body", TURNS[phase].record.__name__, size, number)
 
     def _turn(
         self, client: Client, turn: Callable[[Client, Tensors], Tensors | None], received: Parts

@@ -6,13 +6,13 @@ its clients enter and leave the body at the same stages.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from raygan.actors.pace import Pace
 from raygan.data import ClientSlice
-from raygan.messages import BlockKey, NetworkName
+from raygan.messages import BlockKey, NetworkName, Shape
 from raygan.nn.spec import NetworkSpec
 from raygan.nn.split import Cut, Stage, body_blocks, head_blocks, merge_stages, tail_blocks
 
@@ -70,6 +70,10 @@ class Layout:
     anchors: dict[NetworkName, int]
     pace: Pace | None = None
     """How long everybody is to take; None: as long as they need."""
+    output_shapes: Mapping[NetworkName, tuple[Shape, ...]] = field(default_factory=dict)
+    """Shape of every block's output, without the batch axis. Empty: not known, and not checked on the wire."""
+    state_shapes: Mapping[BlockKey, Mapping[str, Shape]] = field(default_factory=dict)
+    """Shape of every parameter and buffer. Empty: as above."""
 
     @cached_property
     def clients(self) -> tuple[ClientPlan, ...]:
@@ -90,6 +94,11 @@ class Layout:
             network: merge_stages({host.host: host.clients[0].cut(network) for host in self.hosts}, count)
             for network, count in self.num_blocks.items()
         }
+
+    def output_shape(self, network: NetworkName, block: int) -> Shape | None:
+        """Shape of a block's output, without the batch axis; None: not known."""
+        shapes = self.output_shapes.get(network)
+        return None if shapes is None else shapes[block]
 
     def held_blocks(self, plan: ClientPlan) -> tuple[BlockKey, ...]:
         """The blocks that a client holds."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
 
 from raygan.actors.aggregator import ClusterAggregator
 from raygan.actors.body import SharedBody
+from raygan.actors.contract import Contract, enforce
 from raygan.actors.evaluator import Evaluator, EvaluatorPlan
 from raygan.actors.host import ClientHost
 from raygan.actors.layout import Layout
@@ -17,24 +19,35 @@ from raygan.actors.threads import body_threads, client_threads
 from raygan.config.schema import Config
 from raygan.messages import StepId, checked
 
+Problem = Callable[[str, Any], str | None]
+
 
 class LocalHandle:
-    """Calls a plain object with the torch threads that its actor would have."""
+    """Calls a plain object with the torch threads that its actor would have.
 
-    def __init__(self, name: str, target: Any, threads: int) -> None:
-        self.name, self._target, self._threads = name, target, threads
+    Args:
+        problem: what a method's records may not be sent for; None: nothing but what `checked` refuses.
+    """
+
+    def __init__(self, name: str, target: Any, threads: int, problem: Problem | None = None) -> None:
+        self.name, self._target, self._threads, self._problem = name, target, threads, problem
 
     def call(self, method: str, *args: Any) -> Any:
         """The method's record, checked as it would be on the wire."""
-        return checked(self._run(method, args))
+        return checked(self._inspected(method, self._run(method, args)))
 
     def call_many(self, method: str, num_returns: int, *args: Any) -> list[Any]:
         """The method's records, checked as they would be on the wire."""
-        records = self._run(method, args)
+        records = self._inspected(method, self._run(method, args))
         assert len(records) == num_returns, (
             f"{self.name}.{method}: {len(records)} records, {num_returns} expected"
         )
         return [checked(record) for record in records]
+
+    def _inspected(self, method: str, records: Any) -> Any:
+        if self._problem is not None:
+            enforce(self.name, method, self._problem(method, records))
+        return records
 
     def _run(self, method: str, args: tuple) -> Any:
         torch.set_num_threads(self._threads)
@@ -54,6 +67,7 @@ class LocalGroup:
         self.restart_body()
         self._make_evaluator: Callable[[], Evaluator] = lambda: Evaluator(evaluator)
         self._evaluator: LocalHandle | None = None
+        self._aggregators: list[LocalHandle] = []
 
     @property
     def evaluator(self) -> LocalHandle:
@@ -65,12 +79,18 @@ class LocalGroup:
 
     def aggregators(self, count: int) -> list[LocalHandle]:
         """One aggregator a cluster."""
-        return [LocalHandle(f"aggregator-{number}", ClusterAggregator(), 1) for number in range(count)]
+        while len(self._aggregators) < count:
+            name = f"aggregator-{len(self._aggregators)}"
+            self._aggregators.append(LocalHandle(name, ClusterAggregator(), 1))
+        return self._aggregators[:count]
 
     def restart_host(self, host: int) -> None:
         """A new host."""
         plan, threads = self._layout.hosts[host], client_threads(self._layout, self._config)
-        self.hosts[host] = LocalHandle(plan.name, ClientHost(plan, self._layout, self._config), threads)
+        contract = Contract(self._layout, self._config.training.batch_size)
+        problem = partial(contract.client_problem, host)
+        target = ClientHost(plan, self._layout, self._config)
+        self.hosts[host] = LocalHandle(plan.name, target, threads, problem)
 
     def restart_body(self) -> None:
         """A new body."""

@@ -13,6 +13,7 @@ import ray
 
 from raygan.actors.aggregator import ClusterAggregator
 from raygan.actors.allocator import keep_freed_memory
+from raygan.actors.contract import Contract, enforce
 from raygan.actors.deadline import StepDeadline
 from raygan.actors.layout import HostPlan, Layout
 from raygan.actors.threads import body_threads, client_threads
@@ -58,6 +59,10 @@ class Role:
         """Where the actor's time went so far, and its memory."""
         return process_usage(self._clock), None
 
+    def _problem(self, method: str, records: Any) -> str | None:
+        """Why the records may not be sent, beside what `ship` refuses; None: they may."""
+        return None
+
     def _turn(self, method: str, arguments: list[Any]) -> Any:
         if self._fault is not None:
             raise self._fault
@@ -66,6 +71,7 @@ class Role:
         with self._clock.timing("work"):
             records = getattr(self._plain, method)(*received)
         with self._clock.timing("send"):
+            enforce(self._name, method, self._problem(method, records))
             return reply(records)
 
     def _receive(self, method: str, arguments: list[Any]) -> list[Any]:
@@ -99,7 +105,7 @@ def _forward(method: str):
 
 @exposing(
     "inventory", "begin_round", "generate", "discriminate", "judge", "update_discriminator", "fool",
-    "backpropagate", "update_generator", "presence", "state", "load", "readmit", "save", "restore",
+    "backpropagate", "update_generator", "presence", "state", "load", "readmit", "tally", "save", "restore",
 )  # fmt: skip
 class Client(Role):
     """One or several clients on one device."""
@@ -108,11 +114,17 @@ class Client(Role):
         _compute_with(client_threads(layout, config))
         from raygan.actors.host import ClientHost
 
-        self._name = plan.name
+        self._name, self._host = plan.name, plan.host
+        self._contract = Contract(layout, config.training.batch_size)
         self._build(lambda: ClientHost(plan, layout, config))
 
+    def _problem(self, method: str, records: Any) -> str | None:
+        return self._contract.client_problem(self._host, method, records)
 
-@exposing("begin_round", "forward", "backward", "report", "assign", "state", "load", "save", "restore")
+
+@exposing(
+    "begin_round", "forward", "backward", "report", "assign", "state", "load", "tally", "save", "restore"
+)
 class Body(Role):
     """The shared body."""
 
@@ -136,7 +148,7 @@ class Body(Role):
         return [step, pass_name, stage, self._deadline.gather(hosts, messages)]
 
 
-@exposing("save")
+@exposing("tally", "save")
 class Aggregator(Role):
     """One cluster's aggregator. Imports no torch."""
 

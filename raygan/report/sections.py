@@ -123,8 +123,49 @@ def time_section(record: Record, losses: Html | None) -> Html:
         tag("div", bars, class_="bars"),
         tag("h3", "Rounds"),
         table(head, rows),
+        *_links(record),
         tag("div", losses, class_="charts") if losses else None,
     )
+
+
+def _links(record: Record) -> list[Html]:
+    """What crossed, by link and kind, and by client."""
+    totals: dict[tuple[str, str], tuple[int, int]] = {}
+    for kinds in (entry.get("links") or {} for entry in record.rounds):
+        for link, counts in kinds.items():
+            for kind, count in counts.items():
+                records, num_bytes = totals.get((link, kind), (0, 0))
+                totals[link, kind] = (records + count["records"], num_bytes + count["bytes"])
+    if not totals:
+        return []
+    rounds = sum(bool(entry.get("links")) for entry in record.rounds)
+    rows = [
+        (link.replace("->", "\u2192"), kind, f"{records:,}", size(num_bytes), size(num_bytes / rounds))
+        for (link, kind), (records, num_bytes) in totals.items()
+    ]
+    text = "Counted by the actors where a record ends (activations and gradients: at the client). Nothing else crosses."
+    return [
+        tag("h3", "Bytes per link"),
+        table(("link", "what", "records", "bytes", "bytes a round"), rows),
+        tag("p", text, class_="soft"),
+        *_client_links(record),
+    ]
+
+
+def _client_links(record: Record) -> list[Html]:
+    totals: dict[str, list[int]] = {}
+    for client, ways in (
+        pair for entry in record.rounds for pair in (entry.get("client_bytes") or {}).items()
+    ):
+        so_far = totals.setdefault(client, [0, 0])
+        so_far[0] += ways["up"]
+        so_far[1] += ways["down"]
+    rows = [
+        (client, record.device_of.get(int(client), "-"), size(up), size(down))
+        for client, (up, down) in list(totals.items())[:MAX_CLIENTS]
+    ]
+    head = ("client", "device", "client \u2192 body", "body \u2192 client")
+    return [tag("h3", "Activations and gradients by client"), table(head, rows)] if rows else []
 
 
 def cuts_section(record: Record, timeline: Html | None) -> Html:

@@ -5,14 +5,14 @@ The costs are measured on the networks at hand and brought into the planner's fo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from raygan.config.schema import Config, ProfileCut
 from raygan.cuts import NetworkCost, Plan, Study, plan_config, plan_study
 from raygan.data import common_shape, describe_domain
 from raygan.errors import ConfigError
-from raygan.messages import Codec, wire_bytes
+from raygan.messages import Codec, NetworkName, Shape, wire_bytes
 from raygan.nn.blocks import Networks
 from raygan.nn.cost import BlockCosts, network_costs
 from raygan.nn.network import build_networks, network_spec
@@ -30,6 +30,8 @@ class Costs:
     generator: NetworkCost
     discriminator: NetworkCost
     anchor: tuple[int, int]
+    output_shapes: Mapping[NetworkName, tuple[Shape, ...]]
+    """Shape of every block's output, without the batch axis."""
 
 
 def measure(config: Config, networks: Networks, spec: NetworkSpec) -> Costs:
@@ -38,12 +40,18 @@ def measure(config: Config, networks: Networks, spec: NetworkSpec) -> Costs:
         generator, discriminator = network_costs(networks, spec, config.training.batch_size)
     except RuntimeError as error:
         if config.model.blocks is None:
-            raise
+            found = f"networks of this size cannot be built ({str(error).splitlines()[0]})"
+            raise ConfigError("model", found, "lower width, image_size or training.batch_size") from None
         found = f"{config.model.blocks}: the blocks do not fit ({str(error).splitlines()[0]})"
         raise ConfigError("model.blocks", found, "make each take what the one before returns") from None
     anchor = (networks.generator_anchor, networks.discriminator_anchor)
     codec = config.wire.codec
-    return Costs(_cost(generator, "generator", codec), _cost(discriminator, "discriminator", codec), anchor)
+    shapes: dict[NetworkName, tuple[Shape, ...]] = {
+        "generator": generator.output_shapes,
+        "discriminator": discriminator.output_shapes,
+    }
+    costs = _cost(generator, "generator", codec), _cost(discriminator, "discriminator", codec)
+    return Costs(*costs, anchor, shapes)
 
 
 def choose_cuts(config: Config, costs: Costs) -> Plan:

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from raygan.evaluation import cluster_agreement
-from raygan.messages import Assignment, BodyReport, DomainScores, Evaluation, StepReport
+from raygan.messages import Assignment, BodyReport, DomainScores, Evaluation, StepReport, Tally
 from raygan.training.round import RoundResult
 
 SCORES = ("label_agreement", "generation_score", "classifier_fid", "inception_fid")
@@ -29,12 +29,14 @@ def round_metrics(
     domains: Mapping[int, int],
     names: Sequence[str],
     hosts: Mapping[int, str],
+    tallies: Iterable[Tally] = (),
 ) -> dict[str, Any]:
     """One JSON object: losses, time, bytes, clusters, faults and, where it was evaluated, scores.
 
     Args:
         domains, names: as for `domain_scores`.
         hosts: host -> its name.
+        tallies: what the actors counted in the round.
     """
     losses = mean_losses(result.epochs.reports)
     cluster = result.assignment.cluster
@@ -48,6 +50,7 @@ def round_metrics(
         "generator_loss": _number(losses[1]),
         "bytes_up": sum(report.bytes_sent for report in result.epochs.reports),
         "bytes_down": sum(report.bytes_received for report in result.epochs.reports),
+        **links([*tallies, *([evaluation.tally] if evaluation and evaluation.tally else [])]),
         "phase_seconds": _phases(result.epochs.reports),
         "body_seconds": _phases(result.epochs.body),
         "evaluation_seconds": round(evaluation.seconds, 3) if evaluation else None,
@@ -65,6 +68,30 @@ def round_metrics(
             *result.assignment.faults,
             *(evaluation.faults if evaluation else ()),
         ],
+    }
+
+
+def links(tallies: Iterable[Tally]) -> dict[str, Any]:
+    """`links`: records and bytes by link and kind; `client_bytes`: activations and gradients of each client.
+
+    As in `{"links": {"client -> body": {"Gradients": {"records": 4, "bytes": 512}}}, "client_bytes": {"0": {"up":
+    512, "down": 0}}}`.
+    """
+    table: dict[str, dict[str, dict[str, int]]] = {}
+    by_client: dict[int, dict[str, int]] = {}
+    for count in (count for tally in tallies for count in tally.counts):
+        link = count.link
+        entry = table.setdefault(f"{link.source} -> {link.target}", {}).setdefault(
+            link.kind, {"records": 0, "bytes": 0}
+        )
+        entry["records"] += count.records
+        entry["bytes"] += count.num_bytes
+        if link.client is not None:
+            way = "up" if link.source == "client" else "down"
+            by_client.setdefault(link.client, {"up": 0, "down": 0})[way] += count.num_bytes
+    return {
+        "links": {name: dict(sorted(kinds.items())) for name, kinds in sorted(table.items())},
+        "client_bytes": {str(client): ways for client, ways in sorted(by_client.items())},
     }
 
 

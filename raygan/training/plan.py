@@ -15,7 +15,8 @@ from raygan.config.loading import cluster_address
 from raygan.config.schema import Config
 from raygan.data import CommonShape, client_slices, common_shape, describe_domain, holdings
 from raygan.data.holdings import Holding
-from raygan.messages import NetworkName
+from raygan.messages import NETWORKS, BlockKey, NetworkName, Shape
+from raygan.nn.blocks import Networks
 from raygan.nn.network import build_networks, network_spec
 from raygan.training.cutting import choose_cuts, measure
 
@@ -57,7 +58,8 @@ def make_plan(config: Config) -> Plan:
         "discriminator": networks.discriminator_anchor,
     }
     profiles = deal_profiles(config)
-    chosen = choose_cuts(config, measure(config, networks, spec))
+    costs = measure(config, networks, spec)
+    chosen = choose_cuts(config, costs)
     clients = [
         ClientPlan(number, held[number].domain, profile, part, generator_cut, discriminator_cut)
         for number, (profile, part, (generator_cut, discriminator_cut)) in enumerate(
@@ -66,7 +68,17 @@ def make_plan(config: Config) -> Plan:
     ]
     hosts = host_clients(clients, clients_per_actor(config))
     pace = plan_pace(chosen, config.training.batch_size) if config.devices.emulate else None
-    return Plan(config, Layout(hosts, spec, num_blocks, anchors, pace), shape, held, chosen)
+    layout = Layout(hosts, spec, num_blocks, anchors, pace, costs.output_shapes, state_shapes(networks))
+    return Plan(config, layout, shape, held, chosen)
+
+
+def state_shapes(networks: Networks) -> dict[BlockKey, dict[str, Shape]]:
+    """Block -> the shape of each of its parameters and buffers."""
+    shapes: dict[BlockKey, dict[str, Shape]] = {}
+    for network, blocks in zip(NETWORKS, (networks.generator, networks.discriminator), strict=True):
+        for index, block in enumerate(blocks):
+            shapes[network, index] = {name: tuple(x.shape) for name, x in block.state_dict().items()}
+    return shapes
 
 
 def deal_profiles(config: Config) -> list[str]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import platform
 import time
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
@@ -21,7 +21,7 @@ from raygan.actors.evaluator import cluster_tasks
 from raygan.actors.group import Group, Reference
 from raygan.data import domain_names
 from raygan.errors import RunError, StoppedError
-from raygan.messages import Evaluation, Lost, StepReport
+from raygan.messages import Evaluation, Lost, StepReport, Tally
 from raygan.storage import read_json_lines, write_json
 from raygan.training.checkpoints import Checkpoint, Checkpoints
 from raygan.training.deadline import Deadline
@@ -44,6 +44,8 @@ class _Pending:
 
     result: RoundResult
     evaluation: Reference | None
+    tallies: Sequence[Tally] = ()
+    """What crossed in it."""
     repeats: int = 0
 
 
@@ -81,7 +83,7 @@ class Session:
                 number = self._go_back(number, lost)
                 continue
             self._folder.write_clusters(cluster_record(number, result.assignment))
-            self._pending.append(_Pending(result, self._evaluate(result)))
+            self._pending.append(_Pending(result, self._evaluate(result), self._tallies(result)))
             self._write_finished(wait=False)
             number += 1
         self._write_finished(wait=True)
@@ -145,6 +147,13 @@ class Session:
                 self._listener.on_fault(f"{self._layout.hosts[host].name} was late and sat out {steps} steps")
         for fault in result.epochs.faults:
             self._listener.on_fault(fault)
+
+    def _tallies(self, result: RoundResult) -> list[Tally]:
+        """What every actor counted in the round; nothing of those that are lost."""
+        aggregators = self._group.aggregators(len(result.averages) + 1)
+        handles = (*self._group.hosts.values(), self._group.body, *aggregators)
+        answers = self._group.fetch([handle.call("tally") for handle in handles])
+        return [answer for answer in answers if not isinstance(answer, Lost)]
 
     def _restart_all(self, number: int) -> None:
         """New actors in the place of the lost ones, all at the state of the last checkpoint."""
@@ -336,7 +345,12 @@ class Session:
             evaluation = self._scores(pending)
             hosts = {plan.host: plan.name for plan in self._layout.hosts}
             metrics = round_metrics(
-                pending.result, evaluation, self._plan.domains, domain_names(self._config.data), hosts
+                pending.result,
+                evaluation,
+                self._plan.domains,
+                domain_names(self._config.data),
+                hosts,
+                pending.tallies,
             )
             self._folder.write_round(metrics)
             self._checkpoints.prune(read_json_lines(self._folder.metrics_file))
