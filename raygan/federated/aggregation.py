@@ -65,7 +65,8 @@ class BlockAverager:
 
     def _cast(self, key: BlockKey, name: str, total: np.ndarray) -> np.ndarray:
         dtype, array = self._dtypes[key, name], total / self._total_weight
-        return np.rint(array).astype(dtype) if dtype.kind in "iu" else array.astype(dtype)
+        rounded = np.rint(array) if dtype.kind in "iu" else array
+        return np.asarray(rounded, dtype)  # of a counter, numpy has made a scalar meanwhile
 
 
 def aggregate(
