@@ -96,7 +96,7 @@ def parse_override(text: str) -> tuple[str, Any]:
         return key.strip(), as_number(yaml.safe_load(value))
     except NOT_YAML as error:
         raise ConfigError(
-            f"--set {key}", f"{value!r} is not YAML ({_line(error)})", "quote the value"
+            f"--set {key}", f"{_shown(value)} is not YAML ({_line(error)[:200]})", "quote the value"
         ) from None
 
 

@@ -11,7 +11,6 @@ from raygan.config.loading import read_config
 from raygan.config.schema import Config
 from raygan.data import domain_names
 from raygan.errors import RunError
-from raygan.storage import read_json, read_json_lines
 from raygan.training.folder import RunFolder
 
 PICTURE = re.compile(r"round-(\d+)-cluster-(\d+)\.png")
@@ -71,17 +70,13 @@ def read_record(path: str | Path) -> Record:
     if not folder.config_file.exists():
         found = "no config.yaml, so this is not a run's folder"
         raise RunError(str(path), found, "give the folder of a run")
-    try:
-        rounds, clusters = read_json_lines(folder.metrics_file), read_json_lines(folder.clusters_file)
-    except ValueError as error:
-        raise RunError(str(path), f"metrics cannot be read ({error})", "restore the file") from None
     return Record(
         path=folder.path,
         config=read_config(folder.config_file),
-        rounds=rounds,
-        clusters=clusters,
-        cuts=read_json(folder.cuts_file) if folder.cuts_file.exists() else None,
-        summary=read_json(folder.summary_file) if folder.summary_file.exists() else None,
+        rounds=folder.metrics(),
+        clusters=folder.clusters(),
+        cuts=folder.cuts() if folder.cuts_file.exists() else None,
+        summary=folder.summary() if folder.summary_file.exists() else None,
         pictures=_pictures(folder.samples),
     )
 

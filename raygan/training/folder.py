@@ -13,8 +13,16 @@ import yaml
 
 from raygan.config.schema import Config
 from raygan.errors import RunError
-from raygan.storage import append_json_line, read_json, whole_json_lines, write_bytes, write_json
+from raygan.storage import (
+    append_json_line,
+    read_json,
+    read_json_lines,
+    whole_json_lines,
+    write_bytes,
+    write_json,
+)
 from raygan.training.checkpoints import Checkpoints
+from raygan.training.forms import ClustersForm, CutsForm, Form, RoundForm, SummaryForm, fits, in_form
 
 
 class RunFolder:
@@ -78,13 +86,41 @@ class RunFolder:
         """
         if not self.cuts_file.exists():
             return None
-        try:
-            clients = read_json(self.cuts_file)["clients"]
-            return tuple((tuple(client["generator"]), tuple(client["discriminator"])) for client in clients)
-        except (KeyError, TypeError):
-            raise RunError(
-                str(self.cuts_file), "holds no cuts", "remove the file, so that they are planned again"
-            ) from None
+        clients = self.cuts()["clients"]
+        return tuple((tuple(client["generator"]), tuple(client["discriminator"])) for client in clients)
+
+    def cuts(self) -> dict[str, Any]:
+        """`cuts.json`.
+
+        Raises:
+            RunError: it is missing or damaged.
+        """
+        return in_form(CutsForm, read_json(self.cuts_file), str(self.cuts_file))
+
+    def summary(self) -> dict[str, Any]:
+        """`summary.json`.
+
+        Raises:
+            RunError: it is missing, since the run has not ended, or damaged.
+        """
+        return in_form(SummaryForm, read_json(self.summary_file), str(self.summary_file))
+
+    def metrics(self) -> list[dict[str, Any]]:
+        """The lines of `metrics.jsonl`.
+
+        Raises:
+            RunError: the file is damaged.
+        """
+        return self._lines(RoundForm, self.metrics_file)
+
+    def clusters(self) -> list[dict[str, Any]]:
+        """The lines of `clusters.jsonl`; errors as above."""
+        return self._lines(ClustersForm, self.clusters_file)
+
+    @staticmethod
+    def _lines(form: type[Form], file: Path) -> list[dict[str, Any]]:
+        lines = enumerate(read_json_lines(file), start=1)
+        return [in_form(form, line, f"{file}:{number}") for number, line in lines]
 
     def rewind(
         self, checkpoints: Checkpoints, warn: Callable[[str], None], at_most: int | None = None
@@ -98,8 +134,8 @@ class RunFolder:
         Returns:
             Rounds that are kept: the number of the next round, from 0.
         """
-        files = (self.metrics_file, self.clusters_file)
-        lines = {file: _numbered(file, warn) for file in files}
+        files: dict[Path, type[Form]] = {self.metrics_file: RoundForm, self.clusters_file: ClustersForm}
+        lines = {file: _good_lines(file, form, warn) for file, form in files.items()}
         written = min(len(found) for found in lines.values())
         damaged: list[str] = []
         kept = checkpoints.last_whole(written if at_most is None else min(written, at_most), damaged)
@@ -119,10 +155,11 @@ class RunFolder:
         append_json_line(self.clusters_file, record)
 
 
-def _numbered(file: Path, warn: Callable[[str], None]) -> list[Any]:
+def _good_lines(file: Path, form: type[Form], warn: Callable[[str], None]) -> list[Any]:
     """The lines of a file up to the first that is damaged or is not the next round's."""
     lines, damaged = whole_json_lines(file)
-    good = next((n for n, line in enumerate(lines) if line.get("round") != n + 1), len(lines))
+    bad = (n for n, line in enumerate(lines) if line.get("round") != n + 1 or not fits(form, line))
+    good = next(bad, len(lines))
     if damaged is not None or good < len(lines):
         warn(f"{file.name}, line {good + 1} is damaged: the rounds from there on are run again")
     return lines[:good]

@@ -18,7 +18,6 @@ from raygan.data import CommonShape, DomainInfo, common_shape, describe_domain
 from raygan.errors import RunError
 from raygan.nn.network import network_spec
 from raygan.nn.spec import NetworkSpec
-from raygan.storage import read_json, read_json_lines
 from raygan.training.checkpoints import Checkpoint, Checkpoints
 from raygan.training.folder import RunFolder
 
@@ -71,12 +70,12 @@ class Run:
     @cached_property
     def metrics(self) -> pd.DataFrame:
         """One row a round (`metrics.jsonl`)."""
-        return pd.DataFrame(read_json_lines(self._folder.metrics_file))
+        return pd.DataFrame(self._folder.metrics())
 
     @cached_property
     def clusters(self) -> pd.DataFrame:
         """One row a round and client: cluster, KLD, weights (`clusters.jsonl`)."""
-        rows = read_json_lines(self._folder.clusters_file)
+        rows = self._folder.clusters()
         return pd.DataFrame(
             {"round": row["round"], "client": int(client), **entry}
             for row in rows
@@ -90,13 +89,13 @@ class Run:
         Raises:
             RunError: the run has not ended.
         """
-        return read_json(self._folder.summary_file)
+        return self._folder.summary()
 
     @property
     def ended(self) -> bool:
         """Whether all of its rounds are done. A summary that was cut off does not count: it is written again."""
         try:
-            return isinstance(read_json(self._folder.summary_file), dict)
+            return bool(self._folder.summary())
         except RunError:
             return False
 
@@ -133,7 +132,7 @@ class Run:
 
     @property
     def _num_done(self) -> int:
-        return len(read_json_lines(self._folder.metrics_file))
+        return len(self._folder.metrics())
 
     def membership(self, round_number: int) -> dict[int, int]:
         """Client -> cluster at the end of a kept round."""

@@ -10,18 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import raygan
 from raygan.cli import main
-from raygan.config.loading import make_config
 from raygan.evaluation import ClassifierRecipe, usefulness
 from raygan.evaluation import evaluator as scoring
 from raygan.storage import read_json_lines
-
-
-@pytest.fixture(scope="module")
-def kept(tiny_settings: dict, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("stored") / "run"
-    return raygan.train(make_config(tiny_settings), path, twin=True).path
 
 
 @pytest.fixture

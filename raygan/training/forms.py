@@ -1,0 +1,149 @@
+"""The forms of a run's files as far as they are read again: what is damaged or edited is found when it is read.
+
+Every form allows more keys than it names: a run's lines may grow.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from raygan.errors import RunError
+
+
+class Form(BaseModel):
+    """Part of a file."""
+
+    model_config = ConfigDict(extra="allow", strict=True, allow_inf_nan=False)
+
+
+Whole = Annotated[int, Field(ge=0, lt=2**53)]
+Real = Annotated[float, BeforeValidator(lambda value: float(value) if type(value) is int else value)]
+Share = Annotated[Real, Field(ge=0, le=1)]
+Digits = Annotated[str, Field(pattern=r"^[0-9]{1,9}$")]
+
+
+class Scores(Form):
+    """Scores of a domain, a cluster or real images."""
+
+    images: Whole | None
+    label_agreement: Share | None = None
+    generation_score: Real | None = None
+    classifier_fid: Real | None = None
+    inception_fid: Real | None = None
+    usefulness: dict[str, Real] | None = None
+
+
+class DomainForm(Scores):
+    """Scores of a domain."""
+
+    clusters: dict[Digits, Scores] = {}
+    real: Scores | None = None
+
+
+class LinkForm(Form):
+    """One kind of record on one link."""
+
+    records: Whole
+    bytes: Whole
+
+
+class RoundForm(Form):
+    """A line of `metrics.jsonl`."""
+
+    round: Annotated[Whole, Field(ge=1)]
+    seconds: Real
+    train_seconds: Real
+    end_seconds: Real
+    images: Whole
+    discriminator_loss: Real | None
+    generator_loss: Real | None
+    bytes_up: Whole
+    bytes_down: Whole
+    links: dict[str, dict[str, LinkForm]] = {}
+    client_bytes: dict[Digits, dict[str, Whole]] = {}
+    phase_seconds: dict[str, Real]
+    body_seconds: dict[str, Real]
+    evaluation_seconds: Real | None
+    clusters: Whole
+    cluster_agreement: Real
+    scores: dict[str, DomainForm]
+    samples: list[str]
+    faults: list[str]
+
+
+class MemberForm(Form):
+    """A client in a line of `clusters.jsonl`."""
+
+    cluster: Whole
+    kld: Real | None
+    weight: Real
+    body_weight: Real
+
+
+class ClustersForm(Form):
+    """A line of `clusters.jsonl`."""
+
+    round: Annotated[Whole, Field(ge=1)]
+    clients: Annotated[dict[Digits, MemberForm], Field(min_length=1)]
+
+
+Pair = Annotated[list[Whole], Field(min_length=2, max_length=2)]
+
+
+class ClientCutForm(Form):
+    """A client in `cuts.json`."""
+
+    device: str
+    generator: Pair
+    discriminator: Pair
+
+
+class CutsForm(Form):
+    """`cuts.json`."""
+
+    solver: str
+    latency_s: Real
+    lower_bound_s: Real | None
+    gap: Real | None
+    optimal: bool
+    parts: dict[str, Real]
+    clients: Annotated[list[ClientCutForm], Field(min_length=1)]
+
+
+class SummaryForm(Form):
+    """`summary.json`."""
+
+    rounds: Whole
+    clusters: Whole
+    cluster_agreement: Real
+    scores: dict[str, DomainForm]
+    seconds: Real
+    bytes_moved: Whole
+    versions: dict[str, str]
+    finished: str
+
+
+def fits(form: type[Form], content: Any) -> bool:
+    """Whether a document has this form."""
+    try:
+        form.model_validate(content)
+    except ValidationError:
+        return False
+    return True
+
+
+def in_form(form: type[Form], content: Any, where: str) -> Any:
+    """The document itself, once it has been found to have this form.
+
+    Raises:
+        RunError: it has not; names the file and the first key that is wrong.
+    """
+    try:
+        form.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(map(str, first["loc"])) or "the document"
+        raise RunError(where, f"{key}: {first['msg']}", "restore the file, or resume the run") from None
+    return content

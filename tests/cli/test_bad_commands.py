@@ -1,0 +1,90 @@
+"""Command lines that cannot be carried out: exit status 2, no traceback, nothing written."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.cli.command import command
+
+
+@pytest.fixture
+def config(tiny_settings: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The tiny configuration, alone in the current folder."""
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / "config.yaml"
+    file.write_text(yaml.safe_dump(tiny_settings))
+    return file
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("train", ".", "--dry-run"), "cannot be read (Is a directory)"),
+        (("train", "config.yaml", "--out", "config.yaml/run"), "config.yaml cannot be written to"),
+        (("train", "config.yaml", "--out", ""), "--out"),
+        (("train", "config.yaml", "--set", ""), "no key=value"),
+        (("train", "config.yaml", "--set", "=3"), "no key=value"),
+        (("train", "config.yaml", "--set", "seed=2001-99-99"), "is not YAML"),
+        (("train", "config.yaml", "--set", "seed=" + "[" * 3000), "is not YAML"),
+        (("train", "config.yaml", "--set", "seed=!!python/name:os.system"), "is not YAML"),
+        (("train", "config.yaml", "--set", "model.blocks=."), "model.blocks: '.' cannot be imported"),
+        (("train", "config.yaml", "--set", "model.blocks=os:system"), "model.blocks"),
+        (("train", "config.yaml", "--set", "model.width=1e9"), "model.width"),
+        (("train", "config.yaml", "--set", "model.latent_size=100000000000"), "model.latent_size"),
+        (("train", "config.yaml", "--set", "training.batch_size=10000000000"), "training.batch_size"),
+        (("train", "config.yaml", "--set", "checkpoints.keep=0"), "checkpoints.keep"),
+        (("train", "config.yaml", "--set", "checkpoints.best=beauty"), "checkpoints.best"),
+        (("train", "config.yaml", "--set", "checkpoints.every=-1"), "checkpoints.every"),
+        (("train", "config.yaml", "--set", "data.domains.0.clients=100"), "clients"),
+        (("train", "config.yaml", "--set", "scenario=9"), "scenario"),
+        (("train", "config.yaml", "--resume", "elsewhere"), "--resume"),
+        (("train", "--resume", "elsewhere"), "no config.yaml"),
+        (("train", "--resume", "config.yaml"), "no config.yaml"),
+        (("cuts", "config.yaml", "--solver", "guess"), "cuts.solver"),
+        (("cuts", "config.yaml", "--out", "cuts.svg"), "is not a PNG"),
+        (("cuts", "config.yaml", "--out", "nowhere/cuts.png"), "no folder"),
+        (("report", "config.yaml"), "no config.yaml"),
+        (("sample", "nowhere", "--count", "0"), "no config.yaml"),
+    ],
+)
+def test_one_line(config: Path, arguments: tuple[str, ...], words: str) -> None:
+    command(*arguments).assert_refused(words)
+    assert [path.name for path in config.parent.iterdir()] == ["config.yaml"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("fly",),
+        ("train", "--fly"),
+        ("train", "a.yaml", "b.yaml"),
+        ("train", "--set"),
+        ("evaluate",),
+        ("evaluate", "run", "--round", "last"),
+        ("sample", "run", "--count", "many"),
+        ("sample", "run", "--seed", "1.5"),
+        ("report",),
+        ("report", "a", "b"),
+        ("report", "\x00"),
+    ],
+)
+def test_a_command_that_is_none(config: Path, arguments: tuple[str, ...]) -> None:
+    """Typer's own words: usage and an error."""
+    found = command(*arguments)
+    assert found.status == 2
+    assert "Error" in found.err
+    assert "Traceback" not in found.err
+    assert [path.name for path in config.parent.iterdir()] == ["config.yaml"]
+
+
+def test_a_real_process_says_the_same(config: Path) -> None:
+    code = "from raygan.cli import main; main()"
+    line = [sys.executable, "-c", code, "train", "config.yaml", "--set", "training.roundz=3"]
+    done = subprocess.run(line, capture_output=True, text=True, timeout=120, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "raygan: training.roundz: unknown key; did you mean 'rounds'?\n"
