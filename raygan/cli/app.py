@@ -35,9 +35,14 @@ def train(
     config: ConfigFile = None,
     overrides: Overrides = None,
     out: Annotated[
-        Path | None, typer.Option(help="The run's folder. Default: a new one under runs/.")
+        str | None,
+        typer.Option(
+            help="The run's folder, or a URI (s3://...) for a copy. Default: a new one under runs/."
+        ),
     ] = None,
-    resume: Annotated[Path | None, typer.Option(help="Continue the run in this folder.")] = None,
+    resume: Annotated[
+        str | None, typer.Option(help="Continue the run in this folder or at this URI.")
+    ] = None,
     address: Annotated[str | None, typer.Option(help="Ray cluster to join, such as auto.")] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show configuration, actors and cuts; train nothing.")
@@ -51,7 +56,7 @@ def train(
     from raygan.config.loading import read_config
 
     if resume is not None:
-        if config or overrides or out or dry_run:
+        if config or overrides or out is not None or dry_run:
             found = "given together with a configuration, --set, --out or --dry-run"
             raise InputError("--resume", found, "give --resume alone: the run's own configuration is used")
         resume_and_show(resume, address, in_process)

@@ -20,9 +20,10 @@ from raygan.report.runs import resume, train
 from raygan.training.listener import Listener
 from raygan.training.plan import Plan, make_plan
 from raygan.training.run import Run
+from raygan.training.trainer import fetched
 
 
-def train_and_show(config: Config, out: Path | None, in_process: bool) -> None:
+def train_and_show(config: Config, out: str | None, in_process: bool) -> None:
     """Trains with a progress display, then prints scores and what was written."""
     console = Console()
     console.print("starting the actors ..." if not in_process else "starting ...")
@@ -31,9 +32,10 @@ def train_and_show(config: Config, out: Path | None, in_process: bool) -> None:
     _print_results(console, run)
 
 
-def resume_and_show(path: Path, address: str | None, in_process: bool) -> None:
+def resume_and_show(run_path: str, address: str | None, in_process: bool) -> None:
     """Continues a run with a progress display; says so if it has ended already."""
     console = Console()
+    path = fetched(run_path)
     if Run.load(path).ended:
         console.print(f"{path} has ended: nothing is left to do", highlight=False)
     with ProgressDisplay(console) as display:

@@ -294,6 +294,17 @@ class CheckpointConfig(Section):
     """The round that is best by this score (the mean over the domains) stays whole as well; None: none does."""
     networks: bool = True
     """Whether the others keep their clusters' networks, to sample from and to score again."""
+    storage: str | None = None
+    """URI of a folder (`s3://bucket/run`, `gs://...`, `file:///...`) that is kept up to date with the run's own, so
+    that another machine can go on with it; None: none. `--out URI` sets it."""
+
+    @model_validator(mode="after")
+    def _storage_is_a_uri(self) -> CheckpointConfig:
+        if self.storage is not None and "://" not in self.storage:
+            raise ValueError(
+                f"checkpoints.storage: {self.storage!r} is no URI; give one such as s3://bucket/run"
+            )
+        return self
 
 
 class Config(Section):

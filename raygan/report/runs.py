@@ -31,4 +31,8 @@ def _reported(run: Run, listener: Listener | None) -> Run:
         write_report(run.path)
     except RunError as error:
         (listener or Listener()).on_fault(f"no report: {error}")
+    try:
+        trainer.push_copy(run)
+    except RunError as error:
+        (listener or Listener()).on_fault(f"the copy is behind: {error}")
     return run

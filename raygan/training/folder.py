@@ -64,13 +64,17 @@ class RunFolder:
         try:
             self.samples.mkdir(parents=True, exist_ok=True)
             self.checkpoints.mkdir(exist_ok=True)
-            text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, default_flow_style=None)
             write_json(self.cuts_file, cuts)
-            write_bytes(self.config_file, text.encode())
+            self.write_config(config)
         except (OSError, RunError) as error:
             self._uncreate(made)
             found = error.found if isinstance(error, RunError) else f"cannot be written ({error.strerror})"
             raise RunError(str(self.path), found, "choose another --out") from None
+
+    def write_config(self, config: Config) -> None:
+        """Writes `config.yaml`."""
+        text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, default_flow_style=None)
+        write_bytes(self.config_file, text.encode())
 
     def _uncreate(self, made: bool) -> None:
         if made:

@@ -28,6 +28,7 @@ from raygan.training.deadline import Deadline
 from raygan.training.folder import RunFolder
 from raygan.training.listener import Listener
 from raygan.training.metrics import cluster_record, mean_losses, round_metrics
+from raygan.training.mirror import Mirror
 from raygan.training.participation import last_clusters, sample_clients
 from raygan.training.plan import Plan
 from raygan.training.round import RoundLost, RoundPlan, RoundResult, load_averages, train_round
@@ -52,9 +53,17 @@ class _Pending:
 class Session:
     """One run, from its first missing round to its last."""
 
-    def __init__(self, plan: Plan, folder: RunFolder, group: Group, listener: Listener) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        folder: RunFolder,
+        group: Group,
+        listener: Listener,
+        mirror: Mirror | None = None,
+    ) -> None:
         self._plan, self._folder, self._group, self._listener = plan, folder, group, listener
         self._layout, self._config = plan.layout, plan.config
+        self._mirror = mirror
         self._checkpoints = Checkpoints(folder.checkpoints, plan.config.checkpoints)
         self._pending: list[_Pending] = []
         self._repeats: Counter[int] = Counter()
@@ -85,9 +94,19 @@ class Session:
             self._folder.write_clusters(cluster_record(number, result.assignment))
             self._pending.append(_Pending(result, self._evaluate(result), self._tallies(result)))
             self._write_finished(wait=False)
+            self._push()
             number += 1
         self._write_finished(wait=True)
         write_json(self._folder.summary_file, self._summary(time.perf_counter() - started))
+        self._push()
+
+    def _push(self) -> None:
+        """Brings the run's copy up to date; one that cannot be reached now is told, and tried again next time."""
+        try:
+            if self._mirror is not None:
+                self._mirror.push(self._folder.path)
+        except RunError as error:
+            self._listener.on_fault(f"the copy is behind: {error}")
 
     def _round(self, number: int) -> RoundResult:
         """One round and, where it gets one, its checkpoint.

@@ -13,6 +13,7 @@ from raygan.config.schema import Config
 from raygan.errors import RunError
 from raygan.training.folder import RunFolder
 from raygan.training.listener import Listener
+from raygan.training.mirror import Mirror, is_uri
 from raygan.training.plan import Plan, make_plan
 from raygan.training.run import Run
 from raygan.training.scoring import evaluator_plan
@@ -27,19 +28,27 @@ def train(
     """Trains as the configuration says and returns the run.
 
     Args:
-        out: the run's folder; None: a new one under `runs/`.
+        out: the run's folder, or a storage URI, whose local folder is then a new one under `runs/`; None: a new
+            one under `runs/` without a copy.
         twin: run everything in this process, without Ray. Equal seeds give equal numbers.
         listener: told of what happens.
 
     Raises:
         InputError: a configuration, data or cluster that cannot be used; found before training starts.
     """
+    if out == "":
+        raise RunError("--out", "is empty", "give the folder of the run")
+    if isinstance(out, str) and is_uri(out):
+        config, out = with_storage(config, out), local_folder(out)
     config = absolute_paths(config)
     plan = make_plan(config)
     folder = RunFolder.new(Path(out) if out else default_folder())
+    mirror = new_mirror(config)
     with _group(plan, folder, twin) as (group, dashboard):
         folder.create(config, plan.cuts.to_json())
-        Session(plan, folder, group, listener or Listener()).run(dashboard)
+        if mirror is not None:
+            mirror.push(folder.path)
+        Session(plan, folder, group, listener or Listener(), mirror).run(dashboard)
     return Run.load(folder.path)
 
 
@@ -50,7 +59,7 @@ def resume(
     interrupted. A run that has ended is returned as it is.
 
     Args:
-        path: the run's folder.
+        path: the run's folder, or its storage URI: then it is fetched into a new folder under `runs/` first.
         address: another Ray cluster than the run's configuration names; None: as configured.
         twin, listener: as for `train`.
 
@@ -58,7 +67,7 @@ def resume(
         RunError: there is no run in the folder.
         InputError: as `train`.
     """
-    run = Run.load(path)
+    run = Run.load(fetched(path))
     if run.ended:
         return run
     config = run.config
@@ -70,9 +79,61 @@ def resume(
         raise RunError(
             str(folder.cuts_file), "these cuts are not what the planner finds now", "fix them in cuts.fixed"
         )
+    mirror = Mirror(config.checkpoints.storage) if config.checkpoints.storage else None
     with _group(plan, folder, twin) as (group, dashboard):
-        Session(plan, folder, group, listener or Listener()).run(dashboard)
+        Session(plan, folder, group, listener or Listener(), mirror).run(dashboard)
     return Run.load(folder.path)
+
+
+def fetched(path: str | Path) -> Path:
+    """The run's local folder; of a storage URI the folder under `runs/` into which the run is fetched now.
+
+    Raises:
+        RunError: no run at the URI, or the folder is there already.
+    """
+    if not (isinstance(path, str) and is_uri(path)):
+        return Path(path)
+    folder = RunFolder(local_folder(path))
+    Mirror(path).pull(folder.path)
+    folder.write_config(with_storage(Run.load(folder.path).config, path))  # it may have been moved
+    return folder.path
+
+
+def with_storage(config: Config, uri: str) -> Config:
+    """The same configuration with a copy at the URI."""
+    return config.model_copy(
+        update={"checkpoints": config.checkpoints.model_copy(update={"storage": uri.rstrip("/")})}
+    )
+
+
+def local_folder(uri: str) -> Path:
+    """Where a run at a URI has its files on this machine: `runs/` and the URI's last part."""
+    name = uri.rstrip("/").rpartition("/")[2]
+    return Path("runs") / name if name.strip(".") else default_folder()
+
+
+def new_mirror(config: Config) -> Mirror | None:
+    """The copy of a new run; None: it has none.
+
+    Raises:
+        RunError: the URI cannot be used, or holds a run already.
+    """
+    if config.checkpoints.storage is None:
+        return None
+    mirror = Mirror(config.checkpoints.storage)
+    if mirror.names():
+        raise RunError(mirror.uri, "this URI holds a run already", "choose another")
+    return mirror
+
+
+def push_copy(run: Run) -> None:
+    """Brings a run's copy up to date, where it has one.
+
+    Raises:
+        RunError: it cannot be reached.
+    """
+    if run.config.checkpoints.storage is not None:
+        Mirror(run.config.checkpoints.storage).push(run.path)
 
 
 def default_folder() -> Path:

@@ -120,8 +120,8 @@ class Leak:
             "labels as float": labels.astype(np.float32),
             "one-hot labels": np.eye(NUM_CLASSES, dtype=np.float32)[labels],
             "labels behind the activation": np.concatenate(
-                [honest.arrays[client][0], np.broadcast_to(labels[:, None, None, None], (16, 16, 3, 3))]
-            ).astype(np.float32),
+                [honest.arrays[client][0], np.resize(labels, (1, 16, 3, 3)).astype(np.float32)]
+            ),
         }[self.what]
         return Activations(step, {**honest.arrays, client: (stolen,)})
 
