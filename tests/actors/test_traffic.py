@@ -37,11 +37,7 @@ class Traffic:
 @pytest.fixture
 def traffic(monkeypatch: pytest.MonkeyPatch) -> Traffic:
     seen = Traffic()
-    call, call_many, gather = RayHandle.call, RayHandle.call_many, ray_group.gather
-
-    def spy_call(self: RayHandle, *args: Any) -> ray.ObjectRef:
-        seen.references.append(reference := call(self, *args))
-        return reference
+    call_many, gather = RayHandle.call_many, ray_group.gather  # `call` is one of many
 
     def spy_call_many(self: RayHandle, *args: Any) -> list[ray.ObjectRef]:
         seen.references += (references := call_many(self, *args))
@@ -51,7 +47,6 @@ def traffic(monkeypatch: pytest.MonkeyPatch) -> Traffic:
         seen.fetched += (values := gather(*args))
         return values
 
-    monkeypatch.setattr(RayHandle, "call", spy_call)
     monkeypatch.setattr(RayHandle, "call_many", spy_call_many)
     monkeypatch.setattr(ray_group, "gather", spy_gather)
     return seen
