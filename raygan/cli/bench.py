@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import redirect_stdout
 from typing import Any
 
 from rich.console import Console
@@ -23,7 +24,8 @@ NAMES = {"unsplit": "unsplit, one process", "in_process": "split, one process", 
 def show_bench(config: Config, options: BenchOptions, as_json: bool) -> None:
     """Measures and prints."""
     keep_freed_memory()  # as in the actors: otherwise the limit would be the slower for it
-    document = run_bench(config, options, _tell)
+    with redirect_stdout(sys.stderr):  # where Ray's warnings go
+        document = run_bench(config, options, _tell)
     if as_json:
         print(json.dumps(document, indent=2, allow_nan=False))
         return
@@ -39,7 +41,9 @@ def show_scale(config: Config, options: BenchOptions, counts: str, as_json: bool
     Raises:
         InputError: `counts` is no list of numbers.
     """
-    document = run_scale(config, options, parse_counts(counts), _tell)
+    wanted = parse_counts(counts)
+    with redirect_stdout(sys.stderr):
+        document = run_scale(config, options, wanted, _tell)
     if as_json:
         print(json.dumps(document, indent=2, allow_nan=False))
     else:

@@ -54,6 +54,7 @@ def test_the_document_holds_speeds_phases_bytes_memory_and_overheads(config: Pat
     assert 0 < end["share_of_a_round"] < 1
 
 
+@pytest.mark.slow
 def test_numbers_of_clients_are_compared_with_the_first(config: Path) -> None:
     rows = bench(config, "--scale", "3,6")["scale"]
     assert [row["clients"] for row in rows] == [3, 6]
