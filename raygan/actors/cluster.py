@@ -13,6 +13,7 @@ from typing import Any
 
 import ray
 
+from raygan.actors.device import gpu_shares
 from raygan.actors.layout import Layout
 from raygan.config.loading import cluster_address
 from raygan.config.schema import Config
@@ -56,15 +57,16 @@ class ActorDemand:
 def demands(layout: Layout, config: Config) -> dict[str, list[ActorDemand]]:
     """Every actor of a run by role. Aggregators come with the clusters: one is listed for each that may be."""
     clients = []
-    for host in layout.hosts:
+    body_gpus, client_gpus = gpu_shares(config, [host.profile for host in layout.hosts])
+    for host, num_gpus in zip(layout.hosts, client_gpus, strict=True):
         profile = config.devices.profile(host.profile)
         amount = {name: value * len(host.clients) for name, value in profile.resources.items()}
-        clients.append(ActorDemand(host.name, profile.num_cpus, profile.num_gpus, amount, profile.labels))
+        clients.append(ActorDemand(host.name, profile.num_cpus, num_gpus, amount, profile.labels))
     count = config.clusters.count
     aggregators = 1 if count == "auto" else count
     return {
         "client": clients,
-        "body": [ActorDemand("body", 0, 0, {BODY_RESOURCE: 1}, {})],
+        "body": [ActorDemand("body", 0, body_gpus, {BODY_RESOURCE: 1}, {})],
         "aggregator": [ActorDemand(f"aggregator-{number}", 0, 0, {}, {}) for number in range(aggregators)],
         "evaluator": [ActorDemand("evaluator", 0, 0, {}, {})],
     }

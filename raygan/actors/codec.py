@@ -106,11 +106,19 @@ def _to_host(tensors: Sequence[Tensor]) -> Sequence[Tensor]:
     """The tensors in this machine's memory; one wait for all of them."""
     if all(tensor.device == CPU for tensor in tensors):
         return tensors
-    pinned = [torch.empty_like(tensor, device=CPU, pin_memory=True) for tensor in tensors]
-    for copy, tensor in zip(pinned, tensors, strict=True):
+    copies = [_pinned(tensor) for tensor in tensors]
+    for copy, tensor in zip(copies, tensors, strict=True):
         copy.copy_(tensor, non_blocking=True)
-    torch.cuda.current_stream().synchronize()
-    return pinned
+    _wait(tensors[0].device)
+    return copies
+
+
+def _pinned(like: Tensor) -> Tensor:
+    return torch.empty_like(like, device=CPU, pin_memory=True)
+
+
+def _wait(device: torch.device) -> None:
+    torch.cuda.current_stream(device).synchronize()
 
 
 def _to_device(tensor: Tensor, device: torch.device) -> Tensor:

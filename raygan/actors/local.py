@@ -11,6 +11,7 @@ import torch
 from raygan.actors.aggregator import ClusterAggregator
 from raygan.actors.body import SharedBody
 from raygan.actors.contract import Contract, enforce
+from raygan.actors.device import pick_device
 from raygan.actors.evaluator import Evaluator, EvaluatorPlan
 from raygan.actors.host import ClientHost
 from raygan.actors.layout import Layout
@@ -61,6 +62,7 @@ class LocalGroup:
         self._threads_before = torch.get_num_threads()
         refuse_emulation(layout.pace)
         self._layout, self._config = layout, config
+        self._device = pick_device(config, "this process")
         self.hosts: dict[int, LocalHandle] = {}
         for plan in layout.hosts:
             self.restart_host(plan.host)
@@ -89,12 +91,12 @@ class LocalGroup:
         plan, threads = self._layout.hosts[host], client_threads(self._layout, self._config)
         contract = Contract(self._layout, self._config.training.batch_size)
         problem = partial(contract.client_problem, host)
-        target = ClientHost(plan, self._layout, self._config)
+        target = ClientHost(plan, self._layout, self._config, self._device)
         self.hosts[host] = LocalHandle(plan.name, target, threads, problem)
 
     def restart_body(self) -> None:
         """A new body."""
-        body = SharedBody(self._layout, self._config)
+        body = SharedBody(self._layout, self._config, self._device)
         self.body = LocalHandle("body", body, body_threads(self._config))
 
     def restart_evaluator(self) -> None:

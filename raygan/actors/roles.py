@@ -116,7 +116,7 @@ class Client(Role):
 
         self._name, self._host = plan.name, plan.host
         self._contract = Contract(layout, config.training.batch_size)
-        self._build(lambda: ClientHost(plan, layout, config))
+        self._build(lambda: ClientHost(plan, layout, config, _device(config, plan.name)))
 
     def _problem(self, method: str, records: Any) -> str | None:
         return self._contract.client_problem(self._host, method, records)
@@ -133,7 +133,7 @@ class Body(Role):
         from raygan.actors.body import SharedBody
 
         self._name, self._deadline = "body", StepDeadline()
-        self._build(lambda: SharedBody(layout, config))
+        self._build(lambda: SharedBody(layout, config, _device(config, "the body")))
 
     def begin_step(self, arguments: list[Any]) -> tuple[None, None]:
         """Sets the deadline of a step; until the first call nobody is late."""
@@ -181,6 +181,12 @@ class Evaluator(Role):
 
         self._name = "evaluator"
         self._build(lambda: Plain(plan))
+
+
+def _device(config: Config, who: str) -> Any:
+    from raygan.actors.device import pick_device
+
+    return pick_device(config, who, has_gpu=bool(ray.get_gpu_ids()))
 
 
 def _compute_with(threads: int) -> None:

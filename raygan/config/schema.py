@@ -260,6 +260,12 @@ class RayConfig(Section):
     """A client actor that is lost in more rounds in a row than this is set aside."""
     steps_ahead: Count = 3
     """Steps that are under way at a time: the driver submits ahead so that no actor waits for it."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where body and clients compute. `auto`: on the GPU if their actor was given one (in process: if there is
+    one), else on the CPU; `cuda`: on a GPU or not at all."""
+    body_gpus: Annotated[float, BeforeValidator(_not_bool), Field(ge=0, allow_inf_nan=False)] | None = None
+    """GPUs, or a share of one, for the body's actor (a client's: `num_gpus` of its profile). None: none on a
+    cluster; on one machine body and clients share its GPUs evenly where no profile names any."""
     client_threads: Literal["auto"] | Count = "auto"
     """Torch threads in a client's actor; `auto`: the machine's cores over the client actors, at least 1. The
     last bits of a run's numbers depend on it."""

@@ -9,6 +9,7 @@ import os
 from dataclasses import dataclass
 
 from raygan import cuts
+from raygan.actors.device import check_device
 from raygan.actors.layout import ClientPlan, Layout, host_clients
 from raygan.actors.pace import plan_pace
 from raygan.config.loading import cluster_address
@@ -44,6 +45,7 @@ def make_plan(config: Config) -> Plan:
     Raises:
         InputError: data, networks or cuts that cannot be used.
     """
+    check_device(config)
     infos = [describe_domain(domain, config.data) for domain in config.data.domains]
     held = tuple(holdings(config))
     shape = common_shape(config.model, infos)

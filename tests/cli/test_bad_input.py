@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import ray
+import torch
 import yaml
 
 from raygan.cli import main
@@ -75,6 +76,8 @@ def refused(run_cli, capsys, *arguments: str) -> str:
             "wire.codec: 'morse' does not fit; give 'float32', 'bfloat16', 'float16' or 'int8'",
         ),
         ("ray.step_deadline_s=0", "ray.step_deadline_s: 0 does not fit"),
+        ("ray.device=gpu", "ray.device: 'gpu' does not fit; give 'auto', 'cpu' or 'cuda'"),
+        ("ray.body_gpus=-1", "ray.body_gpus: -1 does not fit"),
         ("training.rounds", "--set training.rounds: no key=value; write it as key.path=value"),
         ("training.rounds={", "is not YAML"),
         ("seed.deeper=1", "seed: {'deeper': 1} does not fit"),
@@ -82,6 +85,14 @@ def refused(run_cli, capsys, *arguments: str) -> str:
 )
 def test_a_bad_setting(run_cli, capsys: pytest.CaptureFixture[str], override: str, message: str) -> None:
     assert message in refused(run_cli, capsys, "--set", override)
+
+
+def test_a_gpu_that_is_not_there(
+    run_cli, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    error = refused(run_cli, capsys, "--set", "ray.device=cuda")
+    assert "ray.device: cuda, but this machine finds no GPU; set it to auto or cpu" in error
 
 
 def test_a_missing_data_file(run_cli, capsys: pytest.CaptureFixture[str]) -> None:
