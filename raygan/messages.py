@@ -50,18 +50,22 @@ CODECS: Mapping[Codec, CodecForm] = {
 }
 
 
+Array = Any
+"""A numpy array; under Ray Direct Transport a torch tensor, whose types have the same names."""
+
+
 @dataclass(frozen=True)
 class Encoded:
     """A float tensor under a wire codec other than float32: its entries are `payload * scale`."""
 
     codec: Codec
-    payload: np.ndarray
+    payload: Array
     """Of the tensor's shape (B_k, ...) and the codec's type."""
     scale: float = 1.0
     """Of the whole tensor. Not finite: an entry of the tensor was not."""
 
 
-WirePart = np.ndarray | Encoded
+WirePart = Array | Encoded
 """One tensor on the wire."""
 
 
@@ -287,9 +291,9 @@ SMALL = (StepReport, BodyReport, Assignment, Inventory, Presence, Tally, Written
 SMALL_BYTES = 64 * 1024
 
 
-def arrays_of(record: Any) -> Iterator[np.ndarray]:
-    """Every array inside a record, however deep."""
-    if isinstance(record, np.ndarray):
+def arrays_of(record: Any) -> Iterator[Array]:
+    """Every array or tensor inside a record, however deep."""
+    if _type_name(record) is not None:
         yield record
     elif isinstance(record, Mapping):
         for value in record.values():
@@ -340,9 +344,9 @@ def checked(record: Any) -> Any:
             )
     elif isinstance(record, (State, BlockAverage)):
         for array in arrays_of(record):
-            if array.dtype.kind != "f" and array.ndim > 0:
+            if not isinstance(array, np.ndarray) or (array.dtype.kind != "f" and array.ndim > 0):
                 raise WireError(
-                    f"{type(record).__name__}: {array.dtype} array of shape {array.shape}; only parameters cross"
+                    f"{type(record).__name__}: {_type_name(array)} array of shape {array.shape}; only parameters cross"
                 )
     else:
         raise WireError(f"{type(record).__name__} is not a record of raygan.messages")
@@ -366,10 +370,20 @@ def _check_part(where: str, part: Any) -> None:
         if not form.scale_bytes and part.scale != 1.0:
             raise WireError(f"{where}: {part.codec} has no scale, but {part.scale} came with it")
         payload, needed = part.payload, np.dtype(form.payload).name
-    if not isinstance(payload, np.ndarray):
+    found = _type_name(payload)
+    if found is None:
         raise WireError(f"{where} holds a {type(payload).__name__}; only {needed} batches cross")
-    fits = payload.dtype.kind == "f" if needed == "float" else payload.dtype.name == needed
+    fits = found.startswith("float") if needed == "float" else found == needed
     if not fits or payload.ndim < 1:
         raise WireError(
-            f"{where}: {payload.dtype} array of shape {payload.shape}; only {needed} batches cross"
+            f"{where}: {found} array of shape {tuple(payload.shape)}; only {needed} batches cross"
         )
+
+
+def _type_name(payload: Any) -> str | None:
+    """Name of the type of an array's or a torch tensor's entries; None for anything else."""
+    if isinstance(payload, np.ndarray):
+        return payload.dtype.name
+    if type(payload).__module__ == "torch" and type(payload).__name__ == "Tensor":
+        return str(payload.dtype).removeprefix("torch.")
+    return None

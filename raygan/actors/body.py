@@ -247,7 +247,8 @@ class SharedBody:
             [client for client in self._layout.hosts[host].ids if client in lanes[0]] for host in hosts
         ]
         tensors = [lane[client] for group in clients for client in group for lane in lanes]
-        parts = iter(encode(tensors, self._config.wire.codec))
+        direct = self._config.ray.transport == "direct"
+        parts = iter(encode(tensors, self._config.wire.codec, direct))
         return [{client: tuple(next(parts) for _ in lanes) for client in group} for group in clients]
 
     def _leaving(

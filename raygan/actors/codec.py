@@ -29,18 +29,26 @@ LEAST = 1e-30
 CPU = torch.device("cpu")
 
 
-def encode(tensors: Sequence[Tensor], codec: Codec) -> tuple[WirePart, ...]:
+def encode(tensors: Sequence[Tensor], codec: Codec, direct: bool = False) -> tuple[WirePart, ...]:
     """Tensors (B_k, ...) float32 on one device as what crosses the wire.
 
     Under float32 on the CPU the arrays are the tensors' own memory. From a GPU all copies are under way at once,
     into pinned memory.
+
+    Args:
+        direct: for Ray Direct Transport: torch tensors on their device, each in memory of its own, since the
+            receiver is given access to all of it.
     """
     if codec == "float32":
+        if direct:
+            return tuple(x.detach().clone(memory_format=torch.contiguous_format) for x in tensors)
         return tuple(tensor.numpy() for tensor in _to_host([tensor.detach() for tensor in tensors]))
     packed = [_PACK[codec](tensor.detach()) for tensor in tensors]
+    if direct:
+        return tuple(Encoded(codec, _bits(x).contiguous(), scale.item()) for x, scale in packed)
     on_host = _to_host([x for pair in packed for x in pair])
     return tuple(
-        Encoded(codec, _array(payload), scale.item())
+        Encoded(codec, _bits(payload).numpy(), scale.item())
         for payload, scale in zip(on_host[::2], on_host[1::2], strict=True)
     )
 
@@ -48,20 +56,21 @@ def encode(tensors: Sequence[Tensor], codec: Codec) -> tuple[WirePart, ...]:
 def decode(part: WirePart, device: torch.device = CPU) -> Tensor:
     """The float32 tensor of what crossed the wire; under float32 on the CPU it is the array's own memory."""
     if not isinstance(part, Encoded):
-        return _to_device(torch.from_numpy(part), device)
+        return _to_device(_tensor(part), device)
+    payload = _to_device(_tensor(part.payload), device)
     if part.codec == "bfloat16":
-        bits = torch.from_numpy(part.payload.view(np.int16))
-        return _to_device(bits.view(torch.bfloat16), device).to(torch.float32)
-    return _to_device(torch.from_numpy(part.payload), device).to(torch.float32).mul_(part.scale)
+        return payload.view(torch.bfloat16).to(torch.float32)
+    return payload.to(torch.float32).mul_(part.scale)
 
 
 def is_finite(part: WirePart) -> bool:
     """Whether the encoded tensor held neither NaN nor inf."""
     if not isinstance(part, Encoded):
         # a sum is finite only if every entry is
-        return math.isfinite(torch.from_numpy(part).sum().item())
+        return math.isfinite(_tensor(part).sum().item())
     if part.codec == "bfloat16":
-        return int((part.payload & 0x7FFF).max(initial=0)) < 0x7F80
+        bits = _tensor(part.payload).view(torch.int16)
+        return bits.numel() == 0 or int((bits & 0x7FFF).max()) < 0x7F80
     return math.isfinite(part.scale)
 
 
@@ -96,10 +105,12 @@ def _largest(x: Tensor) -> Tensor:
     return torch.where(largest < LEAST, torch.ones_like(largest), largest)
 
 
-def _array(payload: Tensor) -> np.ndarray:
-    if payload.dtype == torch.bfloat16:
-        return payload.view(torch.int16).numpy().view(np.uint16)
-    return payload.numpy()
+def _bits(payload: Tensor) -> Tensor:
+    return payload.view(torch.uint16) if payload.dtype == torch.bfloat16 else payload
+
+
+def _tensor(payload: np.ndarray | Tensor) -> Tensor:
+    return payload if isinstance(payload, Tensor) else torch.from_numpy(payload)
 
 
 def _to_host(tensors: Sequence[Tensor]) -> Sequence[Tensor]:
@@ -122,4 +133,6 @@ def _wait(device: torch.device) -> None:
 
 
 def _to_device(tensor: Tensor, device: torch.device) -> Tensor:
-    return tensor if device == CPU else tensor.pin_memory().to(device, non_blocking=True)
+    if tensor.device.type == device.type:
+        return tensor
+    return (tensor.pin_memory() if tensor.device == CPU else tensor).to(device, non_blocking=device != CPU)

@@ -37,11 +37,17 @@ def pick_device(config: Config, who: str, has_gpu: bool = True) -> torch.device:
 
 
 def check_device(config: Config) -> None:
-    """Refuses `ray.device: cuda` on a machine without a GPU, where everything would run on this machine.
+    """Refuses what is known not to work before any actor starts.
 
     Raises:
-        ConfigError: as `pick_device`.
+        ConfigError: `ray.device: cuda` on a machine without a GPU, where everything would run on this machine;
+            `ray.transport: direct` between actors with and without GPUs.
     """
+    given = {bool(config.devices.profile(name).num_gpus) for name in config.devices.fleet}
+    given.add(bool(config.ray.body_gpus))
+    if config.ray.transport == "direct" and config.ray.device != "cpu" and len(given) > 1:
+        found = "direct, but GPUs for some actors and none for others"
+        raise ConfigError("ray.transport", found, "give all profiles num_gpus and set ray.body_gpus, or none")
     if cluster_address(config) is None:
         pick_device(config, "this machine")
 

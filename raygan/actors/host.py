@@ -47,7 +47,8 @@ class ClientHost:
     """
 
     def __init__(self, plan: HostPlan, layout: Layout, config: Config, device: torch.device = CPU) -> None:
-        self.plan, self._codec, self._device = plan, config.wire.codec, device
+        self.plan, self._device = plan, device
+        self._codec, self._direct = config.wire.codec, config.ray.transport == "direct"
         networks = build_networks(layout.spec, config.model.blocks, torch_seed(config.seed, "networks"))
         self._clients = {
             client.client: Client(client, copy.deepcopy(networks), layout.spec, config, device)
@@ -225,7 +226,7 @@ class ClientHost:
         out = turn(client, tuple(decode(part, self._device) for part in received))
         if out is None:
             return None
-        sent = encode(out, self._codec)
+        sent = encode(out, self._codec, self._direct)
         _check_finite(sent)
         return sent
 

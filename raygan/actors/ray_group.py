@@ -208,7 +208,7 @@ class RayGroup:
         options = {**demand.options(), "name": name, "namespace": self._namespace, "max_concurrency": 1}
         if environment:
             options["runtime_env"] = environment
-        actor: Any = ray.remote(role).options(**options).remote(*args)
+        actor: Any = self._actor_class(role).options(**options).remote(*args)
         longest_s = (
             self._config.evaluation.timeout_s if role is roles.Evaluator else self._config.ray.call_timeout_s
         )
@@ -216,6 +216,12 @@ class RayGroup:
         handle = RayHandle(demand.name, actor, self._watch, lambda method: limits_s.get(method, longest_s))
         self._started.append(handle)
         return handle
+
+    def _actor_class(self, role: type) -> Any:
+        if self._config.ray.transport == "direct" and role in (roles.Client, roles.Body):
+            remote: Any = ray.remote  # its types lack the option
+            return remote(enable_tensor_transport=True)(role)
+        return ray.remote(role)
 
 
 def _explained(record: Any, maker: Watched | None) -> Any:

@@ -18,7 +18,7 @@ from raygan.actors.deadline import StepDeadline
 from raygan.actors.layout import HostPlan, Layout
 from raygan.actors.threads import body_threads, client_threads
 from raygan.actors.usage import Clock, process_usage
-from raygan.actors.wire import gather, receive, ship
+from raygan.actors.wire import check_direct, gather, receive, ship
 from raygan.config.schema import Config
 from raygan.errors import InputError
 from raygan.messages import BlockKey, Usage
@@ -36,6 +36,8 @@ class Role:
     _plain: Any
     _name: str
     _fault: InputError | None = None
+    _direct = False
+    """Whether activations and gradients go by Ray Direct Transport."""
 
     @cached_property
     def _clock(self) -> Clock:
@@ -59,6 +61,20 @@ class Role:
         """Where the actor's time went so far, and its memory."""
         return process_usage(self._clock), None
 
+    def _build_party(self, config: Config, who: str, make: Callable[[Any], Any]) -> None:
+        """As `_build`, for a role that takes part in steps: on its device, once its transport is known to work."""
+        self._direct = config.ray.transport == "direct"
+
+        def build() -> Any:
+            from raygan.actors.device import pick_device
+
+            device = pick_device(config, who, has_gpu=bool(ray.get_gpu_ids()))
+            if self._direct:
+                check_direct()
+            return make(device)
+
+        self._build(build)
+
     def _problem(self, method: str, records: Any) -> str | None:
         """Why the records may not be sent, beside what `ship` refuses; None: they may."""
         return None
@@ -72,15 +88,15 @@ class Role:
             records = getattr(self._plain, method)(*received)
         with self._clock.timing("send"):
             enforce(self._name, method, self._problem(method, records))
-            return reply(records)
+            return reply(records, self._direct)
 
     def _receive(self, method: str, arguments: list[Any]) -> list[Any]:
         return receive(arguments)
 
 
-def reply(records: Any) -> Any:
+def reply(records: Any, direct: bool = False) -> Any:
     """The records of a call as Ray takes them, and behind them a receipt (`raygan.actors.watch`)."""
-    shipped = [ship(record) for record in records] if isinstance(records, list) else [ship(records)]
+    shipped = [ship(record, direct) for record in (records if isinstance(records, list) else [records])]
     return (*shipped, None) if shipped else None
 
 
@@ -116,7 +132,7 @@ class Client(Role):
 
         self._name, self._host = plan.name, plan.host
         self._contract = Contract(layout, config.training.batch_size)
-        self._build(lambda: ClientHost(plan, layout, config, _device(config, plan.name)))
+        self._build_party(config, plan.name, lambda device: ClientHost(plan, layout, config, device))
 
     def _problem(self, method: str, records: Any) -> str | None:
         return self._contract.client_problem(self._host, method, records)
@@ -133,7 +149,7 @@ class Body(Role):
         from raygan.actors.body import SharedBody
 
         self._name, self._deadline = "body", StepDeadline()
-        self._build(lambda: SharedBody(layout, config, _device(config, "the body")))
+        self._build_party(config, "the body", lambda device: SharedBody(layout, config, device))
 
     def begin_step(self, arguments: list[Any]) -> tuple[None, None]:
         """Sets the deadline of a step; until the first call nobody is late."""
@@ -181,12 +197,6 @@ class Evaluator(Role):
 
         self._name = "evaluator"
         self._build(lambda: Plain(plan))
-
-
-def _device(config: Config, who: str) -> Any:
-    from raygan.actors.device import pick_device
-
-    return pick_device(config, who, has_gpu=bool(ray.get_gpu_ids()))
 
 
 def _compute_with(threads: int) -> None:

@@ -15,25 +15,53 @@ from typing import Any
 import ray
 from ray.exceptions import RayError, RayTaskError
 
-from raygan.messages import BULK, Lost, checked, num_bytes
+from raygan.errors import ConfigError
+from raygan.messages import BULK, Activations, Gradients, Lost, checked, num_bytes
 
 INLINE_BYTES = 110 * 1024
 """Ray returns objects below about 100 KiB to the caller itself."""
 
 
+DIRECT = "nixl"
+"""Ray Direct Transport's one-sided way, the only one that a receiver can wait for with a deadline: under `gloo` and
+`nccl` both sides take part, and Ray kills both when one of them is lost."""
+
+
 @dataclass(frozen=True)
 class Parcel:
-    """A reference to a small bulk record, in the object store of its sender."""
+    """A reference to a bulk record, in the object store or the memory of its sender."""
 
     reference: ray.ObjectRef
 
 
-def ship(record: Any) -> Any:
-    """The record, checked against the wire contract, in the form that keeps it away from the driver."""
+def ship(record: Any, direct: bool = False) -> Any:
+    """The record, checked against the wire contract, in the form that keeps it away from the driver.
+
+    Args:
+        direct: activations and gradients stay in their sender's memory until the receiver fetches them.
+    """
     checked(record)
+    if direct and isinstance(record, (Activations, Gradients)) and num_bytes(record):
+        return Parcel(ray.put(record, _tensor_transport=DIRECT))
     if isinstance(record, BULK) and num_bytes(record) < INLINE_BYTES:
         return Parcel(ray.put(record))
     return record
+
+
+def check_direct() -> None:
+    """Refuses Ray Direct Transport where it does not work. Call it in the actor that is to use it.
+
+    Raises:
+        ConfigError: naming the reason.
+    """
+    import torch
+
+    try:
+        ray.put(torch.zeros(1), _tensor_transport=DIRECT)
+    except Exception as error:
+        found = f"direct, but it does not work here ({type(error).__name__}: {error})".splitlines()[0]
+        remedy = "install raygan[direct], or leave it at object_store"
+        raise ConfigError("ray.transport", found, remedy) from None
 
 
 def receive(argument: Any, deadline_s: float | None = None) -> Any:

@@ -266,6 +266,9 @@ class RayConfig(Section):
     body_gpus: Annotated[float, BeforeValidator(_not_bool), Field(ge=0, allow_inf_nan=False)] | None = None
     """GPUs, or a share of one, for the body's actor (a client's: `num_gpus` of its profile). None: none on a
     cluster; on one machine body and clients share its GPUs evenly where no profile names any."""
+    transport: Literal["object_store", "direct"] = "object_store"
+    """How activations and gradients go from actor to actor: through Ray's object store, or by Ray Direct Transport
+    (alpha) over NIXL, from GPU memory to GPU memory where the actors have GPUs (needs the extra `direct`)."""
     client_threads: Literal["auto"] | Count = "auto"
     """Torch threads in a client's actor; `auto`: the machine's cores over the client actors, at least 1. The
     last bits of a run's numbers depend on it."""

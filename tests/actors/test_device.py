@@ -73,6 +73,16 @@ def test_only_this_machines_gpus_are_missed_before_the_actors_start(gpus) -> Non
         check_device(settings(device="cuda"))
 
 
+def test_direct_transport_goes_between_gpus_or_between_cpus(gpus) -> None:
+    gpus(1)
+    with pytest.raises(
+        ConfigError, match=r"ray.transport: direct, but GPUs for some actors and none for others"
+    ):
+        check_device(settings(transport="direct", body_gpus=0.5))
+    check_device(settings(transport="direct"))
+    check_device(settings(transport="direct", body_gpus=0.5, device="cpu"))
+
+
 @pytest.mark.parametrize(
     ("num_gpus", "actors", "share"), [(0, 4, 0), (1, 1, 1), (1, 4, 0.2499), (2, 5, 0.3333), (8, 5, 1)]
 )
