@@ -54,7 +54,7 @@ def test_the_wire_contract_holds_for_tensors(record: object) -> None:
         checked(record)
 
 
-@pytest.mark.parametrize("codec", ["float32", "bfloat16"])
+@pytest.mark.parametrize("codec", ["float32", pytest.param("bfloat16", marks=pytest.mark.slow)])
 def test_directly_or_through_the_store_it_is_the_same_training(
     small_ray: None, tiny_settings: dict, codec: str
 ) -> None:
