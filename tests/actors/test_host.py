@@ -11,7 +11,7 @@ import torch
 from raygan.actors.evaluator import EvaluatorPlan
 from raygan.actors.local import LocalGroup
 from raygan.config.loading import make_config
-from raygan.messages import StepId, arrays_of
+from raygan.messages import Activations, Gradients, Lost, StepId, arrays_of
 from raygan.training.folder import RunFolder
 from raygan.training.listener import Listener
 from raygan.training.plan import Plan, make_plan
@@ -55,6 +55,41 @@ def test_a_client_that_sends_nan_is_dropped_and_reported(group: LocalGroup, plan
         assert step.hosts[other].faults == ()
         assert np.isfinite(step.hosts[other].discriminator_loss[other])
     assert all(np.isfinite(array).all() for array in arrays_of(group.body.call("state")))
+
+
+def test_a_client_that_the_body_leaves_out_sits_out_the_round(group: LocalGroup) -> None:
+    host = group.hosts[2]._target
+    host.begin_round(0)
+    assert set(host.generate(StepId(0, 0)).arrays) == {2}
+    assert host.discriminate(StepId(0, 0), Activations(StepId(0, 0), {})).arrays == {}
+    assert host.update_generator(StepId(0, 0), Gradients(StepId(0, 0), {})).discriminator_loss == {}
+    assert host.generate(StepId(0, 1)).arrays == {}, "stale calls cost nothing"
+    host.begin_round(1)
+    assert set(host.generate(StepId(1, 0)).arrays) == {2}
+
+
+def test_a_client_that_was_not_drawn_sits_out_the_round(group: LocalGroup) -> None:
+    host = group.hosts[2]._target
+    host.begin_round(0, (0, 1, 3))
+    assert host.generate(StepId(0, 0)).arrays == {}
+    host.begin_round(1, (2,))
+    assert set(host.generate(StepId(1, 0)).arrays) == {2}
+
+
+def test_a_message_of_another_step_is_refused(group: LocalGroup, plan: Plan) -> None:
+    host = group.hosts[0]._target
+    host.begin_round(0)
+    sent = host.generate(StepId(0, 1))
+    assert host.discriminate(StepId(0, 1), Activations(StepId(0, 0), sent.arrays)).arrays == {}
+    report = host.update_generator(StepId(0, 1), Gradients(StepId(0, 1), {}))
+    assert "a message of StepId(round=0, step=0) came in StepId(round=0, step=1)" in report.faults[0]
+    body = group.body._target
+    body.begin_round(0)
+    entering = plan.layout.stages["generator"][0].entering
+    assert 0 in entering
+    messages = [sent if number == 0 else Lost("set aside") for number in entering]
+    body.forward(StepId(0, 2), "generate", 0, messages)
+    assert 0 in body.report(StepId(0, 2)).absent
 
 
 class Poison(Listener):
