@@ -24,7 +24,12 @@ ROUNDS = 4
 
 
 @pytest.mark.parametrize(
-    ("number", "arguments"), [(signal.SIGTERM, []), (signal.SIGINT, ["--in-process"])], ids=["actors", "twin"]
+    ("number", "arguments"),
+    [
+        pytest.param(signal.SIGTERM, [], id="actors"),
+        pytest.param(signal.SIGINT, ["--in-process"], id="twin", marks=pytest.mark.slow),
+        pytest.param(signal.SIGINT, [], id="actors-int", marks=pytest.mark.slow),
+    ],
 )
 def test_a_signal_ends_a_run_that_goes_on_later(
     tiny_settings: dict, tmp_path: Path, number: signal.Signals, arguments: list[str]

@@ -88,11 +88,13 @@ def test_one_of_each_role_in_one_run(
     blows = [
         Blow("client", "judge", "after"),
         Blow("body", "backward fool"),
-        Blow("client", "save"),
+        Blow("client", "backpropagate", deed="stop"),
         Blow("aggregator", "average"),
         Blow("evaluator", "evaluate"),
     ]
-    campaign = fight(blows, tiny_settings, tmp_path, armoury, monkeypatch)
+    impatient = tiny_settings | {"ray": tiny_settings["ray"] | {"call_timeout_s": 10}}
+    campaign = fight(blows, impatient, tmp_path, armoury, monkeypatch)
+    assert [fault for fault in campaign.faults if "hung: backpropagate took longer than 10 s" in fault]
     assert not [fault for fault in campaign.faults if "set aside" in fault]
 
 

@@ -39,6 +39,7 @@ class Blows(Listener):
         return any(all(part in fault for part in parts) for fault in self.faults)
 
 
+@pytest.mark.slow
 def test_actors_that_hang_are_ended_and_replaced(
     armoury: Armoury, tiny_settings: dict, tmp_path: Path
 ) -> None:
@@ -61,6 +62,7 @@ def test_actors_that_hang_are_ended_and_replaced(
     assert run.metrics["clients"].tolist() == [4, 6, 6]
 
 
+@pytest.mark.slow
 def test_a_client_that_keeps_dying_is_set_aside(
     armoury: Armoury, tiny_settings: dict, tmp_path: Path
 ) -> None:
