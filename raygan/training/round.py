@@ -176,6 +176,11 @@ def roll_call(group: Group, layout: Layout, plan: RoundPlan, epochs: Epochs) -> 
             num_samples |= answer.num_images
             epochs.faults.extend(answer.faults)
     present = {client: num_samples[client] for client in plan.taking_part if client in num_samples}
+    if not present and epochs.late and not epochs.lost:
+        raise StoppedError(
+            f"round {plan.number + 1}: every client missed the step's deadline (ray.step_deadline_s): stopped; "
+            f"raise it above the seconds of a step"
+        )
     if not present:
         raise RoundLost(next(iter(epochs.lost.values()), "no client took part in it"))
     if len(present) < plan.min_clients:
