@@ -44,7 +44,7 @@ def test_a_signal_ends_a_run_that_goes_on_later(
         wait_for(path / "checkpoints" / "round-0001", run)
         below = descendants(run.pid)
         run.send_signal(number)
-        _, error = run.communicate(timeout=60)
+        _, error = run.communicate(timeout=180)
     assert run.returncode == 128 + number
     assert f"stopped by {number.name}; a run goes on" in error.decode()
     assert "Traceback" not in error.decode()
