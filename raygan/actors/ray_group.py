@@ -15,7 +15,7 @@ from raygan.actors import roles
 from raygan.actors.cluster import WORKER_ENVIRONMENT, ActorDemand, demands
 from raygan.actors.evaluator import EvaluatorPlan
 from raygan.actors.layout import Layout
-from raygan.actors.watch import Watch, Watched
+from raygan.actors.watch import SLACK, Watch, Watched
 from raygan.actors.wire import gather, references_in
 from raygan.config.schema import Config
 from raygan.errors import InputError
@@ -209,11 +209,7 @@ class RayGroup:
         if environment:
             options["runtime_env"] = environment
         actor: Any = self._actor_class(role).options(**options).remote(*args)
-        longest_s = (
-            self._config.evaluation.timeout_s if role is roles.Evaluator else self._config.ray.call_timeout_s
-        )
-        limits_s = {LIVELY: self._config.ray.start_timeout_s}
-        handle = RayHandle(demand.name, actor, self._watch, lambda method: limits_s.get(method, longest_s))
+        handle = RayHandle(demand.name, actor, self._watch, self._limits_s(role))
         self._started.append(handle)
         return handle
 
@@ -222,6 +218,16 @@ class RayGroup:
             remote: Any = ray.remote  # its types lack the option
             return remote(enable_tensor_transport=True)(role)
         return ray.remote(role)
+
+    def _limits_s(self, role: type) -> Callable[[str], float]:
+        """Method -> seconds that a call may take; emulated devices get as long as they are said to need."""
+        longest_s = self._config.ray.call_timeout_s
+        if role is roles.Evaluator:
+            longest_s = self._config.evaluation.timeout_s
+        elif self._layout.pace is not None:
+            longest_s = max(longest_s, SLACK * self._layout.pace.step_s)
+        limits_s = {LIVELY: self._config.ray.start_timeout_s}
+        return lambda method: limits_s.get(method, longest_s)
 
 
 def _explained(record: Any, maker: Watched | None) -> Any:

@@ -76,8 +76,8 @@ class Watch:
     ) -> None:
         """Notes a call."""
         producers = (self._producer.get(reference.binary()) for reference in arguments)
-        needs = [found[1].receipt for found in producers if found is not None]
-        call = Call(method, receipt, needs, [reference.binary() for reference in results])
+        needs = dict.fromkeys(found[1].receipt for found in producers if found is not None)
+        call = Call(method, receipt, list(needs), [reference.binary() for reference in results])
         actor.calls.append(call)
         for result in call.results:
             self._producer[result] = (actor, call)
@@ -102,7 +102,7 @@ class Watch:
         found = []
         for actor in self._actors:
             call = self._first_unfinished(actor, now)
-            if call is None or not all(map(_is_there, call.needs)):
+            if call is None or not _are_there(call.needs):
                 actor.working_on = None
             elif actor.working_on is not call:
                 actor.working_on, actor.since_s = call, now
@@ -117,7 +117,7 @@ class Watch:
     def _first_unfinished(self, actor: Watched, now: float) -> Call | None:
         while actor.calls:
             call = actor.calls[0]
-            if not _is_there(call.receipt):
+            if not _are_there([call.receipt]):
                 return call
             if actor.working_on is call:
                 self._seconds.setdefault(call.method, deque(maxlen=REMEMBERED)).append(now - actor.since_s)
@@ -129,5 +129,8 @@ class Watch:
             self._producer.pop(result, None)
 
 
-def _is_there(reference: ray.ObjectRef) -> bool:
-    return bool(ray.wait([reference], timeout=0, fetch_local=False)[0])
+def _are_there(references: Sequence[ray.ObjectRef]) -> bool:
+    waited_for = list(references)
+    if not waited_for:
+        return True
+    return not ray.wait(waited_for, num_returns=len(waited_for), timeout=0, fetch_local=False)[1]
