@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from raygan.actors.layout import HostPlan
 from raygan.evaluation import cluster_agreement
 from raygan.messages import Assignment, BodyReport, DomainScores, Evaluation, StepReport, Tally
 from raygan.training.round import RoundResult
@@ -28,14 +29,14 @@ def round_metrics(
     evaluation: Evaluation | None,
     domains: Mapping[int, int],
     names: Sequence[str],
-    hosts: Mapping[int, str],
+    hosts: Sequence[HostPlan],
     tallies: Iterable[Tally] = (),
 ) -> dict[str, Any]:
     """One JSON object: losses, time, bytes, clusters, faults and, where it was evaluated, scores.
 
     Args:
         domains, names: as for `domain_scores`.
-        hosts: host -> its name.
+        hosts: all of them, by number.
         tallies: what the actors counted in the round.
     """
     losses = mean_losses(result.epochs.reports)
@@ -55,8 +56,8 @@ def round_metrics(
         "body_seconds": _phases(result.epochs.body),
         "evaluation_seconds": round(evaluation.seconds, 3) if evaluation else None,
         "clients": len(cluster),
-        "late": len(result.epochs.late),
-        "lost": len(result.epochs.lost),
+        "late": sum(len(hosts[host].ids) for host in result.epochs.late),
+        "lost": sum(len(hosts[host].ids) for host in result.epochs.lost),
         "clusters": len(set(cluster.values())),
         "cluster_agreement": cluster_agreement([cluster[c] for c in cluster], [domains[c] for c in cluster]),
         "scores": domain_scores(evaluation, cluster, domains, names),
@@ -95,12 +96,12 @@ def links(tallies: Iterable[Tally]) -> dict[str, Any]:
     }
 
 
-def _attendance(result: RoundResult, hosts: Mapping[int, str]) -> list[str]:
+def _attendance(result: RoundResult, hosts: Sequence[HostPlan]) -> list[str]:
     """Who was lost or late."""
     lost = result.epochs.lost
     late = {host: steps for host, steps in result.epochs.absent.items() if host not in lost}
-    return [f"{hosts[host]} was lost ({reason})" for host, reason in sorted(lost.items())] + [
-        f"{hosts[host]} was late and sat out {steps} steps" for host, steps in sorted(late.items())
+    return [f"{hosts[host].name} was lost ({reason})" for host, reason in sorted(lost.items())] + [
+        f"{hosts[host].name} was late and sat out {steps} steps" for host, steps in sorted(late.items())
     ]
 
 

@@ -362,14 +362,9 @@ class Session:
             if pending.evaluation is not None and may_wait and not self._group.ready(pending.evaluation):
                 return
             evaluation = self._scores(pending)
-            hosts = {plan.host: plan.name for plan in self._layout.hosts}
+            names, hosts = domain_names(self._config.data), self._layout.hosts
             metrics = round_metrics(
-                pending.result,
-                evaluation,
-                self._plan.domains,
-                domain_names(self._config.data),
-                hosts,
-                pending.tallies,
+                pending.result, evaluation, self._plan.domains, names, hosts, pending.tallies
             )
             self._folder.write_round(metrics)
             self._checkpoints.prune(read_json_lines(self._folder.metrics_file))
