@@ -25,7 +25,7 @@ from raygan.training.listener import Listener
 MIB = 1024**2
 STORE_BYTES = 80 * MIB
 """Ray takes no less than 75 MiB."""
-EVERY = 20
+EVERY = 10
 """Steps between two looks."""
 
 
@@ -39,7 +39,7 @@ class Store:
 
 
 class Watch(Listener):
-    """Looks at every process after each 20th step."""
+    """Looks at every process after each tenth step."""
 
     def __init__(self) -> None:
         self.steps = 0

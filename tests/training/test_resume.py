@@ -19,6 +19,10 @@ class Interrupt(Listener):
     def __init__(self, round_number: int, step: int) -> None:
         self._when = (round_number, step)
         self.first_round = -1
+        self.faults: list[str] = []
+
+    def on_fault(self, fault: str) -> None:
+        self.faults.append(fault)
 
     def on_start(self, plan, num_steps, first_round, dashboard) -> None:
         self.first_round = first_round
@@ -90,6 +94,33 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before(
     watcher = Interrupt(-1, 0)
     resume(path, twin=True, listener=watcher)
     assert watcher.first_round == 1
+    assert final_arrays(path) == final_arrays(whole)
+
+
+def test_rounds_after_the_last_checkpoint_are_run_again(
+    four_rounds: dict, whole: Path, tmp_path: Path
+) -> None:
+    settings = four_rounds | {"checkpoints": {"every": 2, "keep": 1}}
+    path = interrupted(settings, tmp_path / "run", round_number=3)
+    assert len((path / "metrics.jsonl").read_text().splitlines()) == 3
+    watcher = Interrupt(-1, 0)
+    resume(path, twin=True, listener=watcher)
+    assert watcher.first_round == 2
+    assert final_arrays(path) == final_arrays(whole)
+    assert lines(path) == lines(whole)
+
+
+@pytest.mark.parametrize("name", ["metrics.jsonl", "clusters.jsonl"])
+def test_a_damaged_line_costs_the_rounds_from_there_on(
+    four_rounds: dict, whole: Path, tmp_path: Path, name: str
+) -> None:
+    path = interrupted(four_rounds, tmp_path / "run")
+    first, *_ = (path / name).read_text().splitlines()
+    (path / name).write_text(f"{first}\n{first[:40]}\n")
+    watcher = Interrupt(-1, 0)
+    resume(path, twin=True, listener=watcher)
+    assert watcher.first_round == 1
+    assert watcher.faults == [f"{name}, line 2 is damaged: the rounds from there on are run again"]
     assert final_arrays(path) == final_arrays(whole)
 
 
