@@ -133,7 +133,7 @@ def answer_table(results: Results, groups: pd.DataFrame) -> Table:
     title = results.search.config.question or f"Which {', '.join(results.keys)} is best?"
     table = Table(title=title, title_justify="left")
     for name in results.keys:
-        table.add_column(name)
+        table.add_column(name, no_wrap=True)
     for name in (*measures, "clusters", "trials", "rounds"):
         table.add_column(_words(name), justify="right")
     for _, row in groups.iterrows():
@@ -145,7 +145,7 @@ def answer_table(results: Results, groups: pd.DataFrame) -> Table:
 
 
 def answer(results: Results, groups: pd.DataFrame, best: Trial) -> str:
-    """One or two sentences: the best point, and whether the next is within the spread over seeds."""
+    """One line: the best point, and whether the next is as good, or within the spread over seeds."""
     metric = results.metric
     mine = ", ".join(f"{key}={_short(best.point.get(key))}" for key in results.keys)
     rows = [row for _, row in groups.iterrows()]
@@ -156,9 +156,11 @@ def answer(results: Results, groups: pd.DataFrame, best: Trial) -> str:
     if not others:
         return text
     following = others[0]
+    name = ", ".join(f"{key}={_short(following[key])}" for key in results.keys)
+    if first[metric] == following[metric]:
+        return f"{text}; {name} scores the same"
     spread = max(first[f"{metric}_std"], following[f"{metric}_std"])
     if pd.notna(spread) and abs(first[metric] - following[metric]) <= spread:
-        name = ", ".join(f"{key}={_short(following[key])}" for key in results.keys)
         return f"{text}; {name} is within the spread over seeds"
     return text
 

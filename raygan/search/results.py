@@ -11,6 +11,7 @@ import yaml
 from ray import tune
 
 from raygan.config.loading import read_config
+from raygan.search.reported import reported
 from raygan.search.search import POINT, Point, Search
 from raygan.search.stopping import reached
 from raygan.storage import read_json_lines, write_bytes
@@ -162,8 +163,6 @@ class Results:
 
     def curves(self) -> dict[str, tuple[list[int], list[float]]]:
         """Trial -> rounds and the first metric, from its run's `metrics.jsonl`."""
-        from raygan.search.reported import reported
-
         found = {}
         for trial in self.trials:
             if trial.run is not None:

@@ -75,6 +75,8 @@ def test_the_answer_names_the_point_and_who_is_as_good() -> None:
     assert text.endswith("clusters.count=1 is within the spread over seeds")
     apart = made((1, 0, 0.4, 1.0, 3), (1, 1, 0.41, 1.0, 3), (2, 0, 0.7, 1.0, 3), (2, 1, 0.71, 1.0, 3))
     assert "within" not in answer(apart, apart.groups(), apart.best())
+    same = made((1, 0, 0.5, 1.0, 3), (2, 0, 0.5, 1.0, 3))
+    assert answer(same, same.groups(), same.best()).endswith("clusters.count=2 scores the same")
 
 
 def test_the_table_shows_what_auto_chose() -> None:
