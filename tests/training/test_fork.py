@@ -11,6 +11,8 @@ from raygan.errors import RunError
 from raygan.storage import read_arrays
 from raygan.training import Run, resume, train
 from raygan.training.fork import fork
+from raygan.training.listener import Listener
+from raygan.training.session import Session
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +54,39 @@ def test_the_rounds_from_then_on_follow_the_new_configuration(settings, whole: P
         run.metrics["discriminator_loss"][:2].tolist()
         == Run.load(whole).metrics["discriminator_loss"][:2].tolist()
     )
+
+
+def test_restored_optimizers_have_the_new_rate_and_the_old_moments(
+    settings, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sessions: list[Session] = []
+    create = Session.__init__
+
+    def remember(self: Session, *args) -> None:
+        create(self, *args)
+        sessions.append(self)
+
+    class Look(Listener):
+        def on_step(self, round_number, step, losses, num_images) -> None:
+            if not seen:
+                seen.extend(optimizers(sessions[0]))
+
+    seen: list[tuple[float, float]] = []
+    monkeypatch.setattr(Session, "__init__", remember)
+    fork(whole, 2, make_config(with_lr(settings, 3e-3)), tmp_path / "fork")
+    resume(tmp_path / "fork", twin=True, listener=Look())
+    assert {rate for rate, _ in seen} == {3e-3}
+    assert min(steps for _, steps in seen) > 6, "two rounds of three steps were before"
+
+
+def optimizers(session: Session) -> list[tuple[float, float]]:
+    """(learning rate, steps so far) of every optimizer of the first client host."""
+    clients = session._group.hosts[0]._target._clients.values()
+    return [
+        (ends.optimizer.param_groups[0]["lr"], float(next(iter(ends.optimizer.state.values()))["step"]))
+        for client in clients
+        for ends in (client.generator, client.discriminator)
+    ]
 
 
 def test_the_other_run_is_left_as_it_is(settings, whole: Path, tmp_path: Path) -> None:
