@@ -24,6 +24,8 @@ class Slice:
     seconds: float
     num_steps: int
     images: int
+    cpu_s: float
+    """CPU seconds of all its processes; unlike `seconds` it hardly depends on what else the machine does."""
     hosts: tuple[StepReport, ...] = ()
     """Of all hosts and steps."""
     body: tuple[BodyReport, ...] = ()
@@ -54,9 +56,9 @@ class UnsplitContender:
         torch.set_num_threads(self._threads)
         self._networks.begin_round(self._round)
         self._round += 1
-        started = time.perf_counter()
+        started, cpu_before = time.perf_counter(), time.process_time()
         images = sum(self._networks.step(step) for step in range(num_steps))
-        return Slice(time.perf_counter() - started, num_steps, images)
+        return Slice(time.perf_counter() - started, num_steps, images, time.process_time() - cpu_before)
 
 
 class SplitContender:
@@ -69,18 +71,21 @@ class SplitContender:
     def run(self, num_steps: int) -> Slice:
         """So many steps of a new round."""
         before = self.usage()
-        started = time.perf_counter()
+        started, cpu_before = time.perf_counter(), time.process_time()
         begin_round(self.group, self._round)
         epochs = local_epochs(
             self.group, self.plan.layout, self.round_plan(num_steps), lambda *_: None, Deadline(None)
         )
         seconds = time.perf_counter() - started
+        cpu_s = time.process_time() - cpu_before
         after = self.usage()
+        cpu_s += sum(after[name].cpu_s - before[name].cpu_s for name in before)
         self._round += 1
         return Slice(
             seconds,
             num_steps,
             sum(report.num_images for report in epochs.reports),
+            cpu_s,
             tuple(epochs.reports),
             tuple(epochs.body),
             {name: (before[name], after[name]) for name in before},

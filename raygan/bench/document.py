@@ -39,6 +39,9 @@ def bench_document(
         "settings": _settings(plan, slices),
         "throughput": _throughput(slices),
         "step_seconds": {name: asdict(spread) for name, spread in step_s.items()},
+        "step_cpu_seconds": {
+            name: asdict(Spread.of([s.cpu_s / s.num_steps for s in done])) for name, done in slices.items()
+        },
         "phases": {name: phases(done) for name, done in slices.items() if name != LIMIT},
         "actors": actors(slices["ray"], usage),
         "links": links(plan, slices["ray"]),

@@ -71,7 +71,7 @@ def throughput_table(document: Mapping[str, Any]) -> Table:
         f"{s['codec']}, {s['cores']} cores"
     )
     table = Table("", title=title, title_justify="left")
-    for name in ("images/s", "min - max", "of unsplit", "min - max", "step s"):
+    for name in ("images/s", "min - max", "of unsplit", "min - max", "step s", "CPU s"):
         table.add_column(name, justify="right")
     for name, entry in document["throughput"].items():
         speed, share = entry["images_per_s"], entry["of_unsplit"]
@@ -82,6 +82,7 @@ def throughput_table(document: Mapping[str, Any]) -> Table:
             f"{share['median']:.3f}",
             f"{share['min']:.3f} - {share['max']:.3f}",
             f"{document['step_seconds'][name]['median']:.3f}",
+            f"{document['step_cpu_seconds'][name]['median']:.3f}",
         )
     return table
 
