@@ -85,7 +85,7 @@ def settings(num_steps: int, **changes: object) -> dict:
 def growth(watch: Watch) -> dict[str, tuple[float, float, float, float]]:
     """Process -> median USS, MiB, of the second quarter and of the last quarter of the run, and both medians of PSS."""
     looks = watch.looks
-    quarter = len(looks) // 4
+    quarter = max(1, len(looks) // 4)
     table = {}
     for name in looks[-1]:
         if all(name in look for look in looks[quarter:]):

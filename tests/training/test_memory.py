@@ -21,15 +21,3 @@ def test_memory_is_flat_over_500_steps(tmp_path: Path) -> None:
     assert len(table) >= 9, "driver, raylet, gcs_server, body, evaluator, aggregators and three client actors"
     assert {name: row for name, row in table.items() if row[1] - row[0] > GROWTH_MIB} == {}
     assert max(store.used for store in watch.store) <= STORE_BYTES
-
-
-@pytest.mark.slow
-def test_a_run_whose_steps_do_not_fit_spills_and_ends(tmp_path: Path) -> None:
-    """Sixteen steps ahead of a batch of 256 images a client are more than the store holds."""
-    large = {"batch_size": 256, "rounds": 3, "local_epochs": 2}
-    changes = {"training": large, "ray": {"clients_per_actor": 2, "steps_ahead": 16}}
-    watch = measure(0, tmp_path / "run", **changes)
-    show(watch)
-    assert watch.steps == 36
-    assert max(store.used for store in watch.store) <= STORE_BYTES * 1.05
-    assert (tmp_path / "run" / "summary.json").exists()
