@@ -251,10 +251,10 @@ class RayConfig(Section):
     """After so many seconds a step goes on without the clients that are late; they sit out the rest of the round.
     `{median: 3}`: three times what a step takes where every client is as fast as the median one.
     None: everybody is waited for, as long as `call_timeout_s` allows."""
-    call_timeout_s: Positive = 120.0
+    call_timeout_s: Positive = 300.0
     """An actor that works longer on one call is taken for hung: it is ended and treated as lost. Calls may take ten
     times their median, where that is longer."""
-    start_timeout_s: Positive = 180.0
+    start_timeout_s: Positive = 600.0
     """Seconds for an actor to find a place and to be built."""
     max_restarts: Count = 3
     """A client actor that is lost in more rounds in a row than this is set aside."""
