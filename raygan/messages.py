@@ -126,6 +126,8 @@ class StepReport:
     """Bytes of activations and gradients that the clients sent."""
     bytes_received: int
     faults: tuple[str, ...] = ()
+    host: int = 0
+    """Number of the actor."""
 
 
 @dataclass(frozen=True)

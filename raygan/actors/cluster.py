@@ -1,4 +1,4 @@
-"""Joining or starting Ray, and what every actor asks it for."""
+"""Joining or starting Ray."""
 
 from __future__ import annotations
 
@@ -6,21 +6,19 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import ray
 
-from raygan.actors.device import gpu_shares
+from raygan.actors.demand import all_demands, required
 from raygan.actors.layout import Layout
+from raygan.actors.nodes import await_nodes
 from raygan.config.loading import cluster_address
 from raygan.config.schema import Config
-from raygan.errors import ConfigError, InputError
+from raygan.errors import ConfigError
 
-BODY_RESOURCE = "body"
-"""Custom resource of the node that runs the shared body."""
 WORKER_ENVIRONMENT = {"OMP_WAIT_POLICY": "PASSIVE"}
 """Threads that wait must sleep: actors share cores, and spinning made a step up to ten times slower."""
 
@@ -34,56 +32,14 @@ thousands of them (each is several kB)."""
 REACH_SECONDS = 5.0
 
 
-@dataclass(frozen=True)
-class ActorDemand:
-    """What one actor asks Ray for."""
-
-    name: str
-    num_cpus: float
-    num_gpus: float
-    resources: Mapping[str, float]
-    labels: Mapping[str, str]
-
-    def options(self) -> dict[str, Any]:
-        """As arguments of `ActorClass.options`."""
-        options: dict[str, Any] = {"name": self.name, "num_cpus": self.num_cpus, "num_gpus": self.num_gpus}
-        if self.resources:
-            options["resources"] = dict(self.resources)
-        if self.labels:
-            options["label_selector"] = dict(self.labels)
-        return options
-
-
-def demands(layout: Layout, config: Config) -> dict[str, list[ActorDemand]]:
-    """Every actor of a run by role. Aggregators come with the clusters: one is listed for each that may be."""
-    clients = []
-    body_gpus, client_gpus = gpu_shares(config, [host.profile for host in layout.hosts])
-    for host, num_gpus in zip(layout.hosts, client_gpus, strict=True):
-        profile = config.devices.profile(host.profile)
-        amount = {name: value * len(host.clients) for name, value in profile.resources.items()}
-        clients.append(ActorDemand(host.name, profile.num_cpus, num_gpus, amount, profile.labels))
-    count = config.clusters.count
-    aggregators = 1 if count == "auto" else count
-    return {
-        "client": clients,
-        "body": [ActorDemand("body", 0, body_gpus, {BODY_RESOURCE: 1}, {})],
-        "aggregator": [ActorDemand(f"aggregator-{number}", 0, 0, {}, {}) for number in range(aggregators)],
-        "evaluator": [ActorDemand("evaluator", 0, 0, {}, {})],
-    }
-
-
-def required(layout: Layout, config: Config) -> dict[str, float]:
-    """The sum of what the actors ask for, by resource."""
-    total: dict[str, float] = {}
-    for demand in (demand for role in demands(layout, config).values() for demand in role):
-        for name, amount in {"CPU": demand.num_cpus, "GPU": demand.num_gpus, **demand.resources}.items():
-            total[name] = total.get(name, 0.0) + amount
-    return {name: amount for name, amount in total.items() if amount}
-
-
 @contextmanager
-def connection(layout: Layout, config: Config, namespace: str) -> Iterator[str | None]:
+def connection(
+    layout: Layout, config: Config, namespace: str, tell: Callable[[str], None] = lambda _: None
+) -> Iterator[str | None]:
     """Ray for the time of a run: the one that is there, or one of our own that ends with it.
+
+    Args:
+        tell: is given a line where nodes are waited for.
 
     Yields:
         The address of the dashboard, if there is one.
@@ -92,8 +48,13 @@ def connection(layout: Layout, config: Config, namespace: str) -> Iterator[str |
         InputError: a cluster that cannot be reached or that lacks what the actors ask for.
     """
     with ray_with(required(layout, config), config, namespace) as dashboard:
-        check_resources(layout, config)
+        await_nodes(all_demands(layout, config), config.ray.wait_for_nodes_s, tell)
         yield dashboard
+
+
+def has_ray() -> bool:
+    """Whether this process has joined or started Ray already."""
+    return ray.is_initialized()
 
 
 @contextmanager
@@ -133,12 +94,7 @@ def _start(needs: Mapping[str, float], config: Config, namespace: str) -> None:
     address = cluster_address(config)
     common: dict[str, Any] = {"namespace": namespace, "log_to_driver": False, "logging_level": "error"}
     if address:
-        try:
-            _reach(address)
-            ray.init(address, **common)
-        except (ConnectionError, OSError, ValueError, RuntimeError) as error:
-            found = f"no Ray cluster at {address!r} ({str(error).splitlines()[0]})"
-            raise ConfigError("ray.address", found, "start one, or leave it null for a local Ray") from None
+        _join(address, common)
         return
     for name, value in WORKER_ENVIRONMENT.items():
         os.environ.setdefault(name, value)  # workers inherit it
@@ -149,26 +105,37 @@ def _start(needs: Mapping[str, float], config: Config, namespace: str) -> None:
     ray.init("local", num_cpus=cpus, resources=custom, include_dashboard=True, **common)
 
 
+def _join(address: str, common: Mapping[str, Any]) -> None:
+    if address.startswith("ray://"):
+        found = f"{address!r} is a Ray client's address: the driver would be no part of the cluster"
+        remedy = "run raygan on a node (`ray job submit ... -- raygan train`), with --address auto"
+        raise ConfigError("ray.address", found, remedy)
+    try:
+        _reach(address)
+        ray.init(address, **common)
+    except (ConnectionError, OSError, ValueError, RuntimeError) as error:
+        if _is_refused(error):
+            found = f"the cluster at {address!r} asks for its token"
+            remedy = "set RAY_AUTH_MODE=token, with what `ray get-auth-token` prints on its head in ~/.ray/auth_token"
+            raise ConfigError("ray.address", found, remedy) from None
+        found = f"no Ray cluster at {address!r} ({str(error).splitlines()[0]})"
+        raise ConfigError("ray.address", found, "start one, or leave it null for a local Ray") from None
+
+
+def _is_refused(error: BaseException | None) -> bool:
+    """Whether the cluster answered, but wants a token."""
+    while error is not None:
+        if "AuthToken" in str(error) or type(error).__name__ == "AuthenticationError":
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
 def _reach(address: str) -> None:
     """Tries `host:port` itself: Ray would try for minutes before it says that nobody is there."""
-    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    host, colon, port = address.rpartition(":")
     if colon and port.isdigit():
         socket.create_connection((host, int(port)), timeout=REACH_SECONDS).close()
-
-
-def check_resources(layout: Layout, config: Config) -> None:
-    """Compares what the actors ask for with what the cluster has.
-
-    Raises:
-        InputError: naming the resource, what is needed and what is there.
-    """
-    there = ray.cluster_resources()
-    for name, amount in required(layout, config).items():
-        if there.get(name, 0.0) < amount:
-            found = f"the actors need {amount:g}, the cluster has {there.get(name, 0.0):g}"
-            raise InputError(
-                f"Ray resource {name!r}", found, "add nodes that declare it, or change devices.fleet"
-            )
 
 
 def _dashboard() -> str | None:

@@ -48,6 +48,10 @@ class EvaluatorPlan:
     """The round (from 0) that gets usefulness and Inception's FID as well; None: every round does."""
     usefulness_images: int | None = None
     """Generated images for usefulness; None: no usefulness."""
+    here: tuple[int, ...] | None = None
+    """Domains whose real images this evaluator reads, by index; None: all."""
+    classes: tuple[tuple[str, ...], ...] = ()
+    """Names of each domain's classes; empty: those of the images that it reads."""
     inception_fid: bool = False
     """Whether to compute Inception's FID where it is at hand."""
 
@@ -85,7 +89,8 @@ class Evaluator:
     def __init__(self, plan: EvaluatorPlan) -> None:
         self._plan = plan
         self._names = domain_names(plan.data)
-        self._classes: list[tuple[str, ...]] = []
+        self._here = tuple(range(len(self._names))) if plan.here is None else plan.here
+        self._classes = dict(enumerate(plan.classes))
         self._told: set[str] = set()
 
     def evaluate(
@@ -110,7 +115,9 @@ class Evaluator:
                 try:
                     sample = self._sampler(task, blocks, round_number)
                     scores += [
-                        self._score(task.cluster, index, sample, round_number) for index in task.domains
+                        self._score(task.cluster, index, sample, round_number)
+                        for index in task.domains
+                        if index in self._here
                     ]
                     pictures += self._draw(round_number, task, sample)
                 except InputError as error:  # a generator that has diverged: a finding, not the run's end
@@ -122,26 +129,41 @@ class Evaluator:
         tally = _tally(generators)
         return Evaluation(round_number, tuple(scores), tuple(pictures), seconds, real, tuple(faults), tally)
 
+    def merge(self, parts: Sequence[Evaluation | Lost]) -> Evaluation | Lost:
+        """One record of what several evaluators, each at its site, found in one round."""
+        found = [part for part in parts if isinstance(part, Evaluation)]
+        if len(found) < len(parts):
+            return next(part for part in parts if isinstance(part, Lost))
+        return Evaluation(
+            round=found[0].round,
+            scores=tuple(score for part in found for score in part.scores),
+            samples=tuple(name for part in found for name in part.samples),
+            seconds=max(part.seconds for part in found),
+            real=tuple(score for part in found for score in part.real),
+            faults=tuple(dict.fromkeys(fault for part in found for fault in part.faults)),
+            tally=Tally(tuple(count for part in found if part.tally for count in part.tally.counts)),
+        )
+
     def prepare(self) -> None:
-        """Trains the classifiers of all domains, so that the first round's scores do not wait for them."""
-        assert self._judge
+        """Trains the classifiers of its domains, so that the first round's scores do not wait for them."""
+        if self._here:
+            assert self._judge
 
     @cached_property
     def _judge(self) -> evaluation.Evaluator:
         plan, domains = self._plan, []
-        self._classes = []
-        for name, domain in zip(self._names, plan.data.domains, strict=True):
+        for index in self._here:
+            name, domain = self._names[index], plan.data.domains[index]
             train, test = train_set(domain, plan.data, plan.shape), test_set(domain, plan.data, plan.shape)
             parts = train.images, train.labels, test.images, test.labels
             domains.append(RealDomain(name, *parts, len(train.classes)))
-            self._classes.append(train.classes)
+            self._classes[index] = train.classes
         forget_domains()
         return evaluation.Evaluator.create(domains, plan.cache)
 
     @cached_property
     def _real(self) -> tuple[DomainScores, ...]:
-        scores = (self._judge.score_real(name) for name in self._names)
-        return tuple(_record(index, None, score) for index, score in enumerate(scores))
+        return tuple(_record(i, None, self._judge.score_real(self._names[i])) for i in self._here)
 
     def _sampler(self, task: ClusterTask, blocks: Sequence[BlockAverage | Lost], round_number: int) -> Sample:
         plan = self._plan

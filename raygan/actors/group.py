@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from raygan.messages import StepId
+from raygan.messages import StepId, Usage
 
 Reference = Any
 
@@ -76,6 +76,9 @@ class Group(Protocol):
 
     def ready(self, reference: Reference) -> bool:
         """Whether a fetch would not wait."""
+
+    def usage(self) -> Mapping[str, Usage]:
+        """What each role but the evaluator has used so far, by its name; empty without actors."""
 
     def close(self) -> None:
         """Ends every role. Safe to call twice."""

@@ -121,6 +121,7 @@ class ClientHost:
             bytes_sent=self._sent,
             bytes_received=self._received,
             faults=tuple(self._faults),
+            host=self.plan.host,
         )
 
     def presence(self) -> Presence:

@@ -46,6 +46,11 @@ class HostPlan:
         return self.clients[0].profile
 
     @property
+    def labels(self) -> dict[str, str]:
+        """Labels of the nodes that hold its clients' data."""
+        return self.clients[0].data.domain.labels
+
+    @property
     def ids(self) -> tuple[int, ...]:
         """The numbers of its clients."""
         return tuple(plan.client for plan in self.clients)
@@ -124,10 +129,11 @@ class Layout:
 
 
 def host_clients(plans: Iterable[ClientPlan], clients_per_actor: int) -> tuple[HostPlan, ...]:
-    """Deals clients to hosts: those of equal profile and cuts together, at most `clients_per_actor` in one."""
+    """Deals clients to hosts: those of equal site, profile and cuts together, at most `clients_per_actor` in one."""
     groups: dict[tuple, list[ClientPlan]] = {}
     for plan in plans:
-        groups.setdefault((plan.profile, plan.generator_cut, plan.discriminator_cut), []).append(plan)
+        site = tuple(sorted(plan.data.domain.labels.items()))
+        groups.setdefault((site, plan.profile, plan.generator_cut, plan.discriminator_cut), []).append(plan)
     parts = [
         tuple(group[start : start + clients_per_actor])
         for group in groups.values()

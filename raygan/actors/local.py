@@ -18,7 +18,7 @@ from raygan.actors.layout import Layout
 from raygan.actors.pace import refuse_emulation
 from raygan.actors.threads import body_threads, client_threads
 from raygan.config.schema import Config
-from raygan.messages import StepId, checked
+from raygan.messages import StepId, Usage, checked
 
 Problem = Callable[[str, Any], str | None]
 
@@ -124,6 +124,10 @@ class LocalGroup:
     def ready(self, reference: Any) -> bool:
         """Always."""
         return True
+
+    def usage(self) -> dict[str, Usage]:
+        """Nothing: they share one process."""
+        return {}
 
     def close(self) -> None:
         """Gives the thread count back."""

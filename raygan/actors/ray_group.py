@@ -6,24 +6,31 @@ import os
 import time
 import uuid
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import ray
 from ray.exceptions import RayTaskError
+from ray.util.placement_group import get_current_placement_group
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from raygan.actors import roles
-from raygan.actors.cluster import WORKER_ENVIRONMENT, ActorDemand, demands
+from raygan.actors.cluster import WORKER_ENVIRONMENT
+from raygan.actors.demand import ActorDemand, demands, domains_of
 from raygan.actors.evaluator import EvaluatorPlan
 from raygan.actors.layout import Layout
 from raygan.actors.watch import SLACK, Watch, Watched
 from raygan.actors.wire import gather, references_in
 from raygan.config.schema import Config
 from raygan.errors import InputError
-from raygan.messages import Lost, StepId
+from raygan.messages import Lost, StepId, Usage
 
 LOOK_SECONDS = 1.0
 """A wait that lasts longer looks so often whether an actor hangs."""
 LIVELY = "ready"
+
+USAGE_SECONDS = 5.0
+"""Numbers that nobody needs are not waited for longer."""
 
 
 class RayHandle:
@@ -56,6 +63,23 @@ class RayHandle:
         return self._methods[key]
 
 
+class SpreadEvaluator:
+    """The evaluators of several sites as one: each scores what it holds, the first puts it together."""
+
+    def __init__(self, main: RayHandle, others: Sequence[RayHandle]) -> None:
+        self.name, self.actor = main.name, main.actor
+        self._main, self._all = main, (main, *others)
+
+    def call(self, method: str, *args: Any) -> ray.ObjectRef:
+        """Submits a method to all."""
+        answers = [handle.call(method, *args) for handle in self._all]
+        return self._main.call("merge", answers) if method == "evaluate" else answers[0]
+
+    def call_many(self, method: str, num_returns: int, *args: Any) -> list[ray.ObjectRef]:
+        """An evaluator has no such method."""
+        raise NotImplementedError(method)
+
+
 class RayGroup:
     """All roles as actors. Build it inside `cluster.connection`."""
 
@@ -64,11 +88,13 @@ class RayGroup:
         self._watch = Watch()
         self._started: list[RayHandle] = []
         self._aggregators: list[RayHandle] = []
+        self._evaluators: list[RayHandle] = []
         self._num_started: dict[str, int] = {}
         self._namespace = (
             f"raygan-{uuid.uuid4().hex[:8]}"  # names are unique in a namespace, not in a cluster
         )
         self.hosts: dict[int, RayHandle] = {}
+        self.evaluator: RayHandle | SpreadEvaluator
         try:
             self.restart_body()
             for plan in layout.hosts:
@@ -101,10 +127,16 @@ class RayGroup:
         self.body = self._replace(getattr(self, "body", None), roles.Body, demand, self._layout, self._config)
 
     def restart_evaluator(self) -> None:
-        """Starts the evaluator, in the place of the one before if there was one."""
-        demand = demands(self._layout, self._config)["evaluator"][0]
-        before = getattr(self, "evaluator", None)
-        self.evaluator = self._replace(before, roles.Evaluator, demand, self._evaluator_plan)
+        """Starts the evaluator, in the place of the one before if there was one; one more at each site."""
+        for handle in self._evaluators:
+            self._end(handle)
+        plan, self._evaluators = self._evaluator_plan, []
+        for demand in demands(self._layout, self._config)["evaluator"]:
+            here = domains_of(self._config, demand.labels)
+            part = replace(plan, here=here, samples=None if demand.labels else plan.samples)
+            self._evaluators.append(self._start(roles.Evaluator, demand, part, demand.name))
+        main, *at_sites = self._evaluators
+        self.evaluator = SpreadEvaluator(main, at_sites) if at_sites else main
 
     def restart_aggregators(self) -> None:
         """Ends the aggregators that are lost; new ones start when they are asked for."""
@@ -170,6 +202,12 @@ class RayGroup:
         """Whether the record is there."""
         return bool(ray.wait([reference], timeout=0, fetch_local=False)[0])
 
+    def usage(self) -> dict[str, Usage]:
+        """What each actor but the evaluator, which may be busy, has used so far, by its name."""
+        handles = (self.body, *self.hosts.values(), *self._aggregators)
+        answers = self.fetch([handle.call("usage") for handle in handles], USAGE_SECONDS)
+        return {h.name: a for h, a in zip(handles, answers, strict=True) if not isinstance(a, Lost)}
+
     def close(self) -> None:
         """Ends every actor."""
         for handle in list(self._started):
@@ -208,6 +246,8 @@ class RayGroup:
         options = {**demand.options(), "name": name, "namespace": self._namespace, "max_concurrency": 1}
         if environment:
             options["runtime_env"] = environment
+        if demand.profile is None and not demand.bundle and not demand.labels:
+            options |= self._beside_body()
         actor: Any = self._actor_class(role).options(**options).remote(*args)
         handle = RayHandle(demand.name, actor, self._watch, self._limits_s(role))
         self._started.append(handle)
@@ -229,9 +269,24 @@ class RayGroup:
         limits_s = {LIVELY: self._config.ray.start_timeout_s}
         return lambda method: limits_s.get(method, longest_s)
 
+    def _beside_body(self) -> dict[str, Any]:
+        """Averaging and scoring need no device: of several nodes, they go to the body's. Ray puts an actor that asks for
+        nothing on any node, whatever it would rather have, so the body's is a must."""
+        if get_current_placement_group() is not None or sum(node["Alive"] for node in ray.nodes()) < 2:
+            return {}
+        asked = self.body.actor.__ray_call__.remote(_node_id)
+        (node,) = gather([asked], self._config.ray.start_timeout_s)
+        if isinstance(node, Lost):
+            return {}
+        return {"scheduling_strategy": NodeAffinitySchedulingStrategy(node, soft=False)}
+
 
 def _explained(record: Any, maker: Watched | None) -> Any:
     """A record; why it is lost where its actor was ended."""
     if isinstance(record, Lost) and maker is not None and maker.ended_because is not None:
         return Lost(maker.ended_because)
     return record
+
+
+def _node_id(_: Any) -> str:
+    return ray.get_runtime_context().get_node_id()

@@ -187,15 +187,15 @@ class Aggregator(Role):
         return reply(self._plain.average(blocks, weights, body, states))
 
 
-@exposing("prepare", "evaluate")
+@exposing("prepare", "evaluate", "merge")
 class Evaluator(Role):
     """Scores and pictures."""
 
-    def __init__(self, plan: Any) -> None:
+    def __init__(self, plan: Any, name: str = "evaluator") -> None:
         _compute_with(1)  # scores are computed beside training, not in its way
         from raygan.actors.evaluator import Evaluator as Plain
 
-        self._name = "evaluator"
+        self._name = name
         self._build(lambda: Plain(plan))
 
 

@@ -44,6 +44,10 @@ def train(
         str | None, typer.Option(help="Continue the run in this folder or at this URI.")
     ] = None,
     address: Annotated[str | None, typer.Option(help="Ray cluster to join, such as auto.")] = None,
+    wait_for_nodes: Annotated[
+        float | None,
+        typer.Option(metavar="SECONDS", min=0, help="Wait so long for nodes that are not there yet."),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show configuration, actors and cuts; train nothing.")
     ] = False,
@@ -59,9 +63,11 @@ def train(
         if config or overrides or out is not None or dry_run:
             found = "given together with a configuration, --set, --out or --dry-run"
             raise InputError("--resume", found, "give --resume alone: the run's own configuration is used")
-        resume_and_show(resume, address, in_process)
+        resume_and_show(resume, address, in_process, wait_for_nodes)
         return
     changes = [*(overrides or []), *([f"ray.address={address}"] if address else [])]
+    if wait_for_nodes is not None:
+        changes.append(f"ray.wait_for_nodes_s={wait_for_nodes}")
     settings = read_config(config, changes)
     if dry_run:
         show_plan(settings)
@@ -214,6 +220,16 @@ def bench(
         show_scale(settings, options, scale, as_json)
     else:
         show_bench(settings, options, as_json)
+
+
+@app.command()
+def dashboard(
+    grafana: Annotated[bool, typer.Option("--grafana", help="A Grafana dashboard (JSON).")] = False,
+) -> None:
+    """Write a dashboard of the metrics that every run publishes (raygan/telemetry/METRICS.md)."""
+    from raygan.cli.dashboard import print_dashboard
+
+    print_dashboard(grafana)
 
 
 def main() -> None:

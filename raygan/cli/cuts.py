@@ -13,6 +13,7 @@ from raygan.cuts import Plan, Study, draw_timeline
 from raygan.cuts.study import ComparisonRow
 from raygan.errors import InputError
 from raygan.training.cutting import study_config
+from raygan.training.sites import surveyor
 
 WIDTH = 100
 NAMES = {
@@ -32,7 +33,7 @@ def show_study(config: Config, out: Path) -> None:
         InputError: a configuration without valid cuts, or a picture that cannot be written.
     """
     _check_picture(out)
-    study = study_config(config)
+    study = _study(config)
     console = Console(highlight=False)
     console.width = max(console.width, WIDTH)
     for table in (profiles_table(study), phases_table(study), comparison_table(study)):
@@ -46,9 +47,14 @@ def print_study(config: Config, out: Path | None) -> None:
     """`--json`: one JSON document on standard output; the picture only if it was asked for. Errors as above."""
     if out is not None:
         _check_picture(out)
-    study = study_config(config)
+    study = _study(config)
     document = {**study.to_json(), "timeline": str(_drawn(study.plan, out)) if out is not None else None}
     print(json.dumps(document, indent=2, allow_nan=False))
+
+
+def _study(config: Config) -> Study:
+    with surveyor(config) as (placed, survey):
+        return study_config(placed, [domain.info for domain in survey(placed)])
 
 
 def profiles_table(study: Study) -> Table:

@@ -12,14 +12,15 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from raygan.actors.cluster import demands
+from raygan.actors.demand import demands
 from raygan.cli.cuts import latency_line
 from raygan.cli.evaluate import print_table
 from raygan.config import Config
 from raygan.report.runs import resume, train
 from raygan.training.listener import Listener
-from raygan.training.plan import Plan, make_plan
+from raygan.training.plan import Plan
 from raygan.training.run import Run
+from raygan.training.sites import planned
 from raygan.training.trainer import fetched
 
 
@@ -32,14 +33,22 @@ def train_and_show(config: Config, out: str | None, in_process: bool) -> None:
     _print_results(console, run)
 
 
-def resume_and_show(run_path: str, address: str | None, in_process: bool) -> None:
+def resume_and_show(
+    run_path: str, address: str | None, in_process: bool, wait_for_nodes_s: float | None = None
+) -> None:
     """Continues a run with a progress display; says so if it has ended already."""
     console = Console()
     path = fetched(run_path)
     if Run.load(path).ended:
         console.print(f"{path} has ended: nothing is left to do", highlight=False)
     with ProgressDisplay(console) as display:
-        run = resume(path, address=address, twin=in_process, listener=display)
+        run = resume(
+            path,
+            address=address,
+            wait_for_nodes_s=wait_for_nodes_s,
+            twin=in_process,
+            listener=display,
+        )
     _print_results(console, run)
 
 
@@ -74,6 +83,10 @@ class ProgressDisplay(Listener):
 
     def __exit__(self, *_: object) -> None:
         self._progress.stop()
+
+    def on_wait(self, progress: str) -> None:
+        """Says what is waited for."""
+        self._console.print(progress, highlight=False, markup=False)
 
     def on_start(self, plan: Plan, num_steps: int, first_round: int, dashboard: str | None) -> None:
         """Shows who takes part and where the dashboard is."""
@@ -145,7 +158,8 @@ def _shown(value: float | None) -> str:
 
 def show_plan(config: Config) -> None:
     """`--dry-run`: the configuration in full, every actor with its resources, the cuts, who holds what."""
-    plan = make_plan(config)
+    with planned(config) as plan:
+        pass
     console = Console()
     console.width = max(console.width, 130)  # the tables are wide; a narrow terminal may scroll
     text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, default_flow_style=None)

@@ -12,7 +12,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from raygan.config.scenarios import with_scenario
-from raygan.config.schema import Config
+from raygan.config.schema import Config, DomainConfig
 from raygan.errors import ConfigError
 
 NOT_YAML = (yaml.YAMLError, ValueError, AttributeError, TypeError, RecursionError)
@@ -50,16 +50,39 @@ def absolute_paths(config: Config, start: Path | None = None) -> Config:
 
     Args:
         start: where relative paths start; None: the current folder.
+
+    Raises:
+        ConfigError: a relative path of a domain with labels, which is on other machines than this.
     """
     start = start or Path.cwd()
-    domains = tuple(
-        domain.model_copy(update={kind: str(start / Path(value).expanduser())})
-        if kind in ("npz", "images", "wav")
-        else domain
-        for domain in config.data.domains
-        for kind, value in [domain.source]
-    )
+    domains = tuple(_absolute(domain, index, start) for index, domain in enumerate(config.data.domains))
     return config.model_copy(update={"data": config.data.model_copy(update={"domains": domains})})
+
+
+def _absolute(domain: DomainConfig, index: int, start: Path) -> DomainConfig:
+    kind, value = domain.source
+    if kind not in ("npz", "images", "wav"):
+        return domain
+    if not domain.labels:
+        return domain.model_copy(update={kind: str(start / Path(value).expanduser())})
+    if not value.startswith(("/", "~")):
+        found = f"{value!r} is relative, and its labels say that it is on other machines"
+        raise ConfigError(f"data.domains[{index}].{kind}", found, "give the whole path, as it is there")
+    return domain
+
+
+def without_labels(config: Config) -> Config:
+    """The same configuration for a machine of its own, where all data is: no actor asks for labels."""
+    domains = tuple(domain.model_copy(update={"labels": {}}) for domain in config.data.domains)
+    profiles = {
+        name: profile.model_copy(update={"labels": {}}) for name, profile in config.devices.profiles.items()
+    }
+    return config.model_copy(
+        update={
+            "data": config.data.model_copy(update={"domains": domains}),
+            "devices": config.devices.model_copy(update={"profiles": profiles}),
+        }
+    )
 
 
 def cluster_address(config: Config) -> str | None:

@@ -29,6 +29,7 @@ def _not_bool(value: Any) -> Any:
 
 
 Count = Annotated[int, BeforeValidator(_not_bool), Field(ge=1)]
+NonNegative = Annotated[float, BeforeValidator(_not_bool), Field(ge=0, allow_inf_nan=False)]
 Positive = Annotated[float, BeforeValidator(_not_bool), Field(gt=0, allow_inf_nan=False)]
 
 
@@ -49,6 +50,9 @@ class DomainConfig(Section):
     """Import path `package.module:function` of a loader of your own."""
     clients: Count = 3
     """Clients that hold this domain."""
+    labels: dict[str, str] = {}
+    """Ray labels of the nodes that hold this domain, such as `{site: a}`: it is described and read there, and nowhere
+    else. Without a cluster they do not count: the data is read on this machine."""
     limit: Count | None = None
     """Use at most this many training images, drawn evenly over the file; None: all."""
 
@@ -59,6 +63,10 @@ class DomainConfig(Section):
             found = f"sources {' and '.join(given)} together" if given else "no source"
             raise ValueError(f"{found}; give exactly one of {', '.join(SOURCES)}")
         return self
+
+    def __hash__(self) -> int:
+        """Labels are a dict, which has none of its own; a domain is a key of caches."""
+        return hash((self.source, self.clients, self.limit, tuple(sorted(self.labels.items()))))
 
     @property
     def source(self) -> tuple[str, str]:
@@ -244,7 +252,10 @@ class RayConfig(Section):
     """The actor system."""
 
     address: str | None = None
-    """Ray cluster to join (`auto`, `ray://...`, `host:port`); None: `RAY_ADDRESS` if set, else a local Ray is started."""
+    """Ray cluster to join (`auto`, `host:port`); None: `RAY_ADDRESS` if set, else a local Ray is started."""
+    wait_for_nodes_s: NonNegative | None = None
+    """Seconds to wait for nodes that are not there yet; None: 10 minutes for those that the autoscaler may start, no time
+    for others."""
     clients_per_actor: Literal["auto"] | Count = "auto"
     """Clients (of one profile and cuts) in one actor; `auto`: 1 on a cluster, on one machine as its cores allow."""
     step_deadline_s: Positive | MedianDeadline | None = None

@@ -11,7 +11,7 @@ from raygan.data.client import (
     test_set,
     train_set,
 )
-from raygan.data.holdings import Holding, holdings
+from raygan.data.holdings import DomainSurvey, Holding, holdings, survey_domain, survey_domains
 from raygan.data.partition import deal
 from raygan.data.shape import CommonShape, common_shape, to_float, to_shape
 from raygan.data.source import (
@@ -29,6 +29,7 @@ __all__ = [
     "ClientSlice",
     "CommonShape",
     "DomainInfo",
+    "DomainSurvey",
     "Holding",
     "ImageSet",
     "Outline",
@@ -43,6 +44,8 @@ __all__ = [
     "load_client",
     "load_domain",
     "outline_domain",
+    "survey_domain",
+    "survey_domains",
     "test_set",
     "to_float",
     "to_shape",

@@ -8,7 +8,7 @@ import numpy as np
 
 from raygan.config.schema import Config
 from raygan.data.partition import deal
-from raygan.data.source import domain_label, outline_domain
+from raygan.data.source import DomainInfo, describe_domain, domain_label, outline_domain
 
 
 @dataclass(frozen=True)
@@ -27,27 +27,48 @@ class Holding:
     """Its training images of each class of its domain."""
 
 
-def holdings(config: Config) -> list[Holding]:
-    """Every client's holding, in the order of the clients; no image is kept to tell.
+@dataclass(frozen=True)
+class DomainSurvey:
+    """What is known of a domain before training: counts only, so that it may leave the site that keeps the data."""
+
+    info: DomainInfo
+    holdings: tuple[Holding, ...]
+    """Its clients'."""
+
+
+def survey_domain(config: Config, index: int) -> DomainSurvey:
+    """Describes a domain, where this is called, and what each of its clients holds; no image is kept to tell.
 
     Raises:
         DataError: a domain that cannot be read, or a client that would have fewer than 2 images.
     """
-    table: list[Holding] = []
-    for index, domain in enumerate(config.data.domains):
-        name = domain_label(domain)
-        outline = outline_domain(domain, config.data)
-        where = f"data.domains[{index}] ({name})"
-        dealt = deal(
-            outline.train_labels,
-            domain.clients,
-            config.data.partition,
-            config.seed,
-            index,
-            outline.groups,
-            where,
-        )
-        for mine in dealt:
-            counts = np.bincount(outline.train_labels[mine], minlength=len(outline.classes))
-            table.append(Holding(name, index, len(table), len(mine), tuple(int(count) for count in counts)))
-    return table
+    domain, name = config.data.domains[index], domain_label(config.data.domains[index])
+    outline = outline_domain(domain, config.data)
+    where = f"data.domains[{index}] ({name})"
+    dealt = deal(
+        outline.train_labels, domain.clients, config.data.partition, config.seed, index, outline.groups, where
+    )
+    first = sum(before.clients for before in config.data.domains[:index])
+    table = []
+    for number, mine in enumerate(dealt):
+        counts = np.bincount(outline.train_labels[mine], minlength=len(outline.classes))
+        table.append(Holding(name, index, first + number, len(mine), tuple(int(count) for count in counts)))
+    return DomainSurvey(describe_domain(domain, config.data), tuple(table))
+
+
+def survey_domains(config: Config) -> list[DomainSurvey]:
+    """Every domain's survey, made here.
+
+    Raises:
+        DataError: as `survey_domain`.
+    """
+    return [survey_domain(config, index) for index in range(len(config.data.domains))]
+
+
+def holdings(config: Config) -> list[Holding]:
+    """Every client's holding, in the order of the clients.
+
+    Raises:
+        DataError: as `survey_domain`.
+    """
+    return [held for survey in survey_domains(config) for held in survey.holdings]

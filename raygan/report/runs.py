@@ -20,10 +20,18 @@ def train(
 
 
 def resume(
-    path: str | Path, *, address: str | None = None, twin: bool = False, listener: Listener | None = None
+    path: str | Path,
+    *,
+    address: str | None = None,
+    wait_for_nodes_s: float | None = None,
+    twin: bool = False,
+    listener: Listener | None = None,
 ) -> Run:
     """`raygan.training.resume`, then RUN/report.html, as for `train`."""
-    return _reported(trainer.resume(path, address=address, twin=twin, listener=listener), listener)
+    run = trainer.resume(
+        path, address=address, wait_for_nodes_s=wait_for_nodes_s, twin=twin, listener=listener
+    )
+    return _reported(run, listener)
 
 
 def _reported(run: Run, listener: Listener | None) -> Run:

@@ -7,12 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from raygan.cuts import Server, draw_timeline, fixed_plan, fleet
-from raygan.data import common_shape, describe_domain
 from raygan.errors import InputError
-from raygan.nn.network import build_networks, network_spec
+from raygan.nn.network import build_networks
 from raygan.report.html import Html, picture
 from raygan.report.record import Record
 from raygan.training.cutting import measure
+from raygan.training.run import Run
 
 
 def timeline(record: Record) -> Html | None:
@@ -28,9 +28,7 @@ def timeline(record: Record) -> Html | None:
 def _drawn(record: Record) -> bytes:
     config = record.config
     assert record.cuts is not None
-    infos = [describe_domain(domain, config.data) for domain in config.data.domains]
-    shape = common_shape(config.model, infos)
-    spec = network_spec(config.model, shape.channels, shape.num_classes)
+    spec = Run.load(record.path).spec
     costs = measure(config, build_networks(spec, config.model.blocks, config.seed), spec)
     cuts = [(tuple(client["generator"]), tuple(client["discriminator"])) for client in record.cuts["clients"]]
     plan = fixed_plan(

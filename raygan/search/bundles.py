@@ -9,7 +9,7 @@ from functools import lru_cache
 import ray
 from ray.tune import PlacementGroupFactory
 
-from raygan.actors.cluster import demands
+from raygan.actors.demand import demands
 from raygan.config.loading import cluster_address
 from raygan.config.schema import ClusterConfig, Config, TrainingConfig
 from raygan.errors import InputError

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from raygan.config.schema import Config, ProfileCut
 from raygan.cuts import NetworkCost, Plan, Study, plan_config, plan_study
-from raygan.data import common_shape, describe_domain
+from raygan.data import DomainInfo, common_shape
 from raygan.errors import ConfigError
 from raygan.messages import Codec, NetworkName, Shape, wire_bytes
 from raygan.nn.blocks import Networks
@@ -77,13 +77,15 @@ def study_cuts(config: Config, costs: Costs) -> Study:
     )
 
 
-def study_config(config: Config) -> Study:
+def study_config(config: Config, infos: Sequence[DomainInfo]) -> Study:
     """As `study_cuts`, with the costs of the networks that the configuration describes.
+
+    Args:
+        infos: of each domain.
 
     Raises:
         InputError: data, networks or cuts that cannot be used.
     """
-    infos = [describe_domain(domain, config.data) for domain in config.data.domains]
     shape = common_shape(config.model, infos)
     spec = network_spec(config.model, shape.channels, shape.num_classes)
     return study_cuts(config, measure(config, build_networks(spec, config.model.blocks, config.seed), spec))

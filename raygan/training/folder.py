@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from raygan.config.schema import Config
+from raygan.data import DomainInfo
 from raygan.errors import RunError
 from raygan.storage import (
     append_json_line,
@@ -35,6 +37,7 @@ class RunFolder:
     metrics_file = property(lambda self: self.path / "metrics.jsonl")
     clusters_file = property(lambda self: self.path / "clusters.jsonl")
     cuts_file = property(lambda self: self.path / "cuts.json")
+    domains_file = property(lambda self: self.path / "domains.json")
     summary_file = property(lambda self: self.path / "summary.json")
     samples = property(lambda self: self.path / "samples")
     checkpoints = property(lambda self: self.path / "checkpoints")
@@ -54,8 +57,8 @@ class RunFolder:
             raise RunError(str(path), f"cannot be made: {above} cannot be written to", "choose another --out")
         return folder
 
-    def create(self, config: Config, cuts: Mapping[str, Any]) -> None:
-        """Writes the configuration and the cuts: both, or nothing is left behind.
+    def create(self, config: Config, cuts: Mapping[str, Any], infos: Sequence[DomainInfo]) -> None:
+        """Writes the configuration, the cuts and what is known of each domain: all, or nothing is left behind.
 
         Raises:
             RunError: it cannot be written.
@@ -65,6 +68,7 @@ class RunFolder:
             self.samples.mkdir(parents=True, exist_ok=True)
             self.checkpoints.mkdir(exist_ok=True)
             write_json(self.cuts_file, cuts)
+            write_json(self.domains_file, [asdict(info) for info in infos])
             self.write_config(config)
         except (OSError, RunError) as error:
             self._uncreate(made)
@@ -79,8 +83,20 @@ class RunFolder:
     def _uncreate(self, made: bool) -> None:
         if made:
             shutil.rmtree(self.path, ignore_errors=True)
-        for file in (self.cuts_file, self.config_file):
+        for file in (self.cuts_file, self.domains_file, self.config_file):
             file.unlink(missing_ok=True)
+
+    def infos(self) -> list[DomainInfo]:
+        """What is known of each domain, though its data may be elsewhere.
+
+        Raises:
+            RunError: the file is missing or damaged.
+        """
+        entries = read_json(self.domains_file)
+        try:
+            return [DomainInfo(**{key: _frozen(value) for key, value in entry.items()}) for entry in entries]
+        except (TypeError, AttributeError):
+            raise RunError(str(self.domains_file), "is damaged", "use another run") from None
 
     def kept_cuts(self) -> tuple[Any, ...] | None:
         """The cuts of `cuts.json`, in the form of `raygan.cuts.Plan.cuts`; None: not written yet.
@@ -167,3 +183,7 @@ def _good_lines(file: Path, form: type[Form], warn: Callable[[str], None]) -> li
     if damaged is not None or good < len(lines):
         warn(f"{file.name}, line {good + 1} is damaged: the rounds from there on are run again")
     return lines[:good]
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value

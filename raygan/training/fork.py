@@ -38,7 +38,9 @@ def fork(source: str | Path, num_rounds: int, config: Config, out: str | Path) -
     for name in ("metrics_file", "clusters_file"):
         lines = read_json_lines(getattr(there, name))[:num_rounds]
         write_bytes(getattr(here, name), "".join(json.dumps(line) + "\n" for line in lines).encode())
-    here.create(config, read_json(there.cuts_file))  # the configuration last: with it, this is a run
+    here.create(
+        config, read_json(there.cuts_file), there.infos()
+    )  # the configuration last: with it, this is a run
 
 
 def _check_whole(checkpoint: Checkpoint, source: str | Path) -> None:

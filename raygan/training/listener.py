@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from raygan.messages import StepReport, Usage
 from raygan.training.plan import Plan
 
 
 class Listener:
     """Does nothing; override what you want to see."""
 
+    def on_wait(self, progress: str) -> None:
+        """Nodes of the cluster are waited for."""
+
     def on_start(self, plan: Plan, num_steps: int, first_round: int, dashboard: str | None) -> None:
         """The actors are up; rounds have `num_steps` steps."""
 
     def on_step(self, round_number: int, step: int, losses: tuple[float, float], num_images: int) -> None:
         """A step has ended: mean discriminator and generator losses, real images used."""
+
+    def on_reports(self, reports: Mapping[str, StepReport]) -> None:
+        """What the client actors tell of the step that has ended, by their names."""
+
+    def on_usage(self, usage: Mapping[str, Usage]) -> None:
+        """A round's steps have ended: what the actors have used so far, by their names."""
 
     def on_round(self, metrics: dict[str, Any]) -> None:
         """A round's line of `metrics.jsonl` was written, scores included."""
@@ -30,6 +40,11 @@ class Listeners(Listener):
     def __init__(self, listeners: Iterable[Listener]) -> None:
         self._listeners = tuple(listeners)
 
+    def on_wait(self, progress: str) -> None:
+        """As `Listener`."""
+        for listener in self._listeners:
+            listener.on_wait(progress)
+
     def on_start(self, plan: Plan, num_steps: int, first_round: int, dashboard: str | None) -> None:
         """As `Listener`."""
         for listener in self._listeners:
@@ -39,6 +54,16 @@ class Listeners(Listener):
         """As `Listener`."""
         for listener in self._listeners:
             listener.on_step(round_number, step, losses, num_images)
+
+    def on_reports(self, reports: Mapping[str, StepReport]) -> None:
+        """As `Listener`."""
+        for listener in self._listeners:
+            listener.on_reports(reports)
+
+    def on_usage(self, usage: Mapping[str, Usage]) -> None:
+        """As `Listener`."""
+        for listener in self._listeners:
+            listener.on_usage(usage)
 
     def on_round(self, metrics: dict[str, Any]) -> None:
         """As `Listener`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -59,6 +60,9 @@ def round_metrics(
         "late": sum(len(hosts[host].ids) for host in result.epochs.late),
         "lost": sum(len(hosts[host].ids) for host in result.epochs.lost),
         "clusters": len(set(cluster.values())),
+        "cluster_sizes": {str(c): size for c, size in sorted(Counter(cluster.values()).items())},
+        "absent_steps": {hosts[host]: steps for host, steps in sorted(result.epochs.absent.items())},
+        "lost_actors": [hosts[host] for host in sorted(result.epochs.lost)],
         "cluster_agreement": cluster_agreement([cluster[c] for c in cluster], [domains[c] for c in cluster]),
         "scores": domain_scores(evaluation, cluster, domains, names),
         "samples": list(evaluation.samples) if evaluation else [],

@@ -6,6 +6,7 @@ Everything that a user can get wrong is found here, before any actor starts.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from raygan import cuts
@@ -14,12 +15,14 @@ from raygan.actors.layout import ClientPlan, Layout, host_clients
 from raygan.actors.pace import plan_pace
 from raygan.config.loading import cluster_address
 from raygan.config.schema import Config
-from raygan.data import CommonShape, client_slices, common_shape, describe_domain, holdings
+from raygan.data import CommonShape, DomainInfo, DomainSurvey, client_slices, common_shape, survey_domains
 from raygan.data.holdings import Holding
 from raygan.messages import NETWORKS, BlockKey, NetworkName, Shape
 from raygan.nn.blocks import Networks
 from raygan.nn.network import build_networks, network_spec
 from raygan.training.cutting import choose_cuts, measure
+
+Survey = Callable[[Config], list[DomainSurvey]]
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,8 @@ class Plan:
     config: Config
     layout: Layout
     shape: CommonShape
+    infos: tuple[DomainInfo, ...]
+    """Of each domain."""
     holdings: tuple[Holding, ...]
     cuts: cuts.Plan
     """Cuts and predicted latency."""
@@ -39,15 +44,19 @@ class Plan:
         return {client: held.domain_index for client, held in enumerate(self.holdings)}
 
 
-def make_plan(config: Config) -> Plan:
+def make_plan(config: Config, survey: Survey = survey_domains) -> Plan:
     """Checks the data, builds the networks once to know their blocks, cuts them and places the clients.
+
+    Args:
+        survey: describes the domains; by default it reads them here.
 
     Raises:
         InputError: data, networks or cuts that cannot be used.
     """
     check_device(config)
-    infos = [describe_domain(domain, config.data) for domain in config.data.domains]
-    held = tuple(holdings(config))
+    surveys = survey(config)
+    infos = tuple(domain.info for domain in surveys)
+    held = tuple(holding for domain in surveys for holding in domain.holdings)
     shape = common_shape(config.model, infos)
     spec = network_spec(config.model, shape.channels, shape.num_classes)
     networks = build_networks(spec, config.model.blocks, config.seed)
@@ -71,7 +80,7 @@ def make_plan(config: Config) -> Plan:
     hosts = host_clients(clients, clients_per_actor(config))
     pace = plan_pace(chosen, config.training.batch_size) if config.devices.emulate else None
     layout = Layout(hosts, spec, num_blocks, anchors, pace, costs.output_shapes, state_shapes(networks))
-    return Plan(config, layout, shape, held, chosen)
+    return Plan(config, layout, shape, infos, held, chosen)
 
 
 def state_shapes(networks: Networks) -> dict[BlockKey, dict[str, Shape]]:

@@ -188,12 +188,15 @@ class Run:
 
     @cached_property
     def infos(self) -> list[DomainInfo]:
-        """What is known of each domain.
+        """What is known of each domain, though its data may be elsewhere by now.
 
         Raises:
-            DataError: the run's data is not where it was.
+            DataError: the run's file of it cannot be read, and the data is not where it was.
         """
-        return [describe_domain(domain, self.config.data) for domain in self.config.data.domains]
+        try:
+            return self._folder.infos()
+        except RunError:
+            return [describe_domain(domain, self.config.data) for domain in self.config.data.domains]
 
     @cached_property
     def shape(self) -> CommonShape:

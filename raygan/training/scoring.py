@@ -9,7 +9,7 @@ from typing import Any
 
 from raygan.actors.evaluator import Evaluator, EvaluatorPlan, cluster_tasks
 from raygan.config.schema import Config
-from raygan.data import CommonShape, domain_names
+from raygan.data import CommonShape, DomainInfo, domain_names
 from raygan.messages import BlockAverage
 from raygan.nn.spec import NetworkSpec
 from raygan.training.metrics import domain_scores
@@ -17,13 +17,19 @@ from raygan.training.run import Run
 
 
 def evaluator_plan(
-    config: Config, shape: CommonShape, spec: NetworkSpec, samples: str | None, cache: str | Path | None
+    config: Config,
+    shape: CommonShape,
+    spec: NetworkSpec,
+    samples: str | None,
+    cache: str | Path | None,
+    infos: Sequence[DomainInfo] = (),
 ) -> EvaluatorPlan:
     """What the evaluator of a run needs to know.
 
     Args:
         samples: folder of the pictures; None: draw none.
         cache: folder of trained classifiers; None: keep none.
+        infos: of each domain; empty: the evaluator reads every domain, and learns its classes from it.
     """
     return EvaluatorPlan(
         data=config.data,
@@ -37,6 +43,7 @@ def evaluator_plan(
         last_round=config.training.rounds - 1,
         usefulness_images=config.evaluation.usefulness_images,
         inception_fid=config.evaluation.inception_fid,
+        classes=tuple(info.classes for info in infos),
     )
 
 
@@ -62,7 +69,7 @@ def score_round(
     """
     number = run.kept_round(round_number)
     cluster, domains = run.membership(number), run.domain_of
-    plan = replace(evaluator_plan(run.config, run.shape, run.spec, None, cache), last_round=None)
+    plan = replace(evaluator_plan(run.config, run.shape, run.spec, None, cache, run.infos), last_round=None)
     if usefulness_images is not None:
         plan = replace(plan, usefulness_images=usefulness_images)
     tasks = cluster_tasks(cluster, domains)

@@ -118,6 +118,7 @@ class Session:
         plan = self._round_plan(number)
         result = train_round(self._group, self._layout, plan, self._on_step, self._deadline)
         self._tell(result)
+        self._listener.on_usage(self._group.usage())
         self._count_losses(result.epochs.lost)
         self._replace_hosts(result.epochs.lost, result)
         self._readmit(result)
@@ -278,6 +279,11 @@ class Session:
         self._listener.on_step(
             number, step, mean_losses(reports), sum(report.num_images for report in reports)
         )
+        self._listener.on_reports({self._name_of(report): report for report in reports})
+
+    def _name_of(self, report: StepReport) -> str:
+        """The client actor that a report is from."""
+        return self._layout.hosts[report.host].name
 
     def _evaluate(self, result: RoundResult) -> Reference | None:
         last = result.round + 1 == self._config.training.rounds

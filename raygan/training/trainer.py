@@ -12,12 +12,13 @@ from raygan.config.loading import absolute_paths
 from raygan.config.schema import Config
 from raygan.errors import RunError
 from raygan.training.folder import RunFolder
-from raygan.training.listener import Listener
+from raygan.training.listener import Listener, Listeners
 from raygan.training.mirror import Mirror, is_uri
-from raygan.training.plan import Plan, make_plan
+from raygan.training.plan import Plan
 from raygan.training.run import Run
 from raygan.training.scoring import evaluator_plan
 from raygan.training.session import Session
+from raygan.training.sites import planned
 
 CLASSIFIER_CACHE = Path("~/.cache/raygan/classifiers")
 
@@ -41,19 +42,25 @@ def train(
     if isinstance(out, str) and is_uri(out):
         config, out = with_storage(config, out), local_folder(out)
     config = absolute_paths(config)
-    plan = make_plan(config)
     folder = RunFolder.new(Path(out) if out else default_folder())
-    mirror = new_mirror(config)
-    with _group(plan, folder, twin) as (group, dashboard):
-        folder.create(config, plan.cuts.to_json())
-        if mirror is not None:
-            mirror.push(folder.path)
-        Session(plan, folder, group, listener or Listener(), mirror).run(dashboard)
+    listener = listener or Listener()
+    with planned(config, twin, listener.on_wait) as plan:
+        mirror = new_mirror(config)
+        with _group(plan, folder, twin, listener) as (group, dashboard):
+            folder.create(config, plan.cuts.to_json(), plan.infos)
+            if mirror is not None:
+                mirror.push(folder.path)
+            Session(plan, folder, group, _published(listener, folder, twin), mirror).run(dashboard)
     return Run.load(folder.path)
 
 
 def resume(
-    path: str | Path, *, address: str | None = None, twin: bool = False, listener: Listener | None = None
+    path: str | Path,
+    *,
+    address: str | None = None,
+    wait_for_nodes_s: float | None = None,
+    twin: bool = False,
+    listener: Listener | None = None,
 ) -> Run:
     """Continues an interrupted run after its last whole round; the numbers are those of a run that was not
     interrupted. A run that has ended is returned as it is.
@@ -61,6 +68,7 @@ def resume(
     Args:
         path: the run's folder, or its storage URI: then it is fetched into a new folder under `runs/` first.
         address: another Ray cluster than the run's configuration names; None: as configured.
+        wait_for_nodes_s: another wait than `ray.wait_for_nodes_s`; None: as configured.
         twin, listener: as for `train`.
 
     Raises:
@@ -70,19 +78,28 @@ def resume(
     run = Run.load(fetched(path))
     if run.ended:
         return run
-    config = run.config
-    if address is not None:
-        config = config.model_copy(update={"ray": config.ray.model_copy(update={"address": address})})
-    plan = make_plan(config)
+    changed = {"address": address, "wait_for_nodes_s": wait_for_nodes_s}
+    given = {key: value for key, value in changed.items() if value is not None}
+    config = run.config.model_copy(update={"ray": run.config.ray.model_copy(update=given)})
     folder = RunFolder(run.path)
-    if (kept := folder.kept_cuts()) is not None and kept != plan.cuts.cuts:
-        raise RunError(
-            str(folder.cuts_file), "these cuts are not what the planner finds now", "fix them in cuts.fixed"
-        )
-    mirror = Mirror(config.checkpoints.storage) if config.checkpoints.storage else None
-    with _group(plan, folder, twin) as (group, dashboard):
-        Session(plan, folder, group, listener or Listener(), mirror).run(dashboard)
+    listener = listener or Listener()
+    with planned(config, twin, listener.on_wait) as plan:
+        if (kept := folder.kept_cuts()) is not None and kept != plan.cuts.cuts:
+            found = "these cuts are not what the planner finds now"
+            raise RunError(str(folder.cuts_file), found, "fix them in cuts.fixed")
+        mirror = Mirror(config.checkpoints.storage) if config.checkpoints.storage else None
+        with _group(plan, folder, twin, listener) as (group, dashboard):
+            Session(plan, folder, group, _published(listener, folder, twin), mirror).run(dashboard)
     return Run.load(folder.path)
+
+
+def _published(listener: Listener, folder: RunFolder, twin: bool) -> Listener:
+    """The listener, and on Ray another that publishes the metrics."""
+    if twin:
+        return listener
+    from raygan.training.published import MetricsListener
+
+    return Listeners([listener, MetricsListener(folder.path.name)])
 
 
 def fetched(path: str | Path) -> Path:
@@ -142,11 +159,13 @@ def default_folder() -> Path:
 
 
 @contextmanager
-def _group(plan: Plan, folder: RunFolder, twin: bool) -> Iterator[tuple[Group, str | None]]:
+def _group(
+    plan: Plan, folder: RunFolder, twin: bool, listener: Listener
+) -> Iterator[tuple[Group, str | None]]:
     """The federation, in this process or as Ray actors, for the time of the run."""
     config, layout = plan.config, plan.layout
     cache = str(CLASSIFIER_CACHE.expanduser())
-    evaluator = evaluator_plan(config, plan.shape, layout.spec, str(folder.samples), cache)
+    evaluator = evaluator_plan(config, plan.shape, layout.spec, str(folder.samples), cache, plan.infos)
     if twin:
         from raygan.actors.local import LocalGroup
 
@@ -159,7 +178,8 @@ def _group(plan: Plan, folder: RunFolder, twin: bool) -> Iterator[tuple[Group, s
     from raygan.actors.cluster import connection
     from raygan.actors.ray_group import RayGroup
 
-    with connection(layout, config, namespace=f"raygan-{folder.path.name}") as dashboard:
+    namespace = f"raygan-{folder.path.name}"
+    with connection(layout, config, namespace, listener.on_wait) as dashboard:
         group = RayGroup(layout, config, evaluator)
         try:
             yield group, dashboard

@@ -14,7 +14,7 @@ from raygan.config.loading import make_config
 from raygan.data import common_shape, describe_domain
 from raygan.evaluation import ClassifierRecipe, usefulness
 from raygan.evaluation import evaluator as scoring
-from raygan.messages import BlockAverage, checked
+from raygan.messages import BlockAverage, Lost, checked
 from raygan.nn.network import block_state, build_networks, network_spec
 
 BOTH = [ClusterTask(0, (0, 1))]
@@ -59,6 +59,29 @@ def test_the_same_round_scores_the_same_and_another_differs(plan: EvaluatorPlan)
     scores = [Evaluator(plan).evaluate(number, BOTH, [generator(plan)]).scores for number in (1, 1, 2)]
     assert scores[0] == scores[1]
     assert scores[0] != scores[2]
+
+
+def test_sites_that_score_what_they_hold_are_one_evaluator_together(
+    plan: EvaluatorPlan, tmp_path: Path
+) -> None:
+    """One without any data draws, two score a domain each."""
+    whole = Evaluator(plan).evaluate(1, BOTH, [generator(plan)])
+    classes = (tuple(f"c{label}" for label in range(4)),) * 2
+    (tmp_path / "others").mkdir()
+    drawing = replace(plan, here=(), classes=classes, samples=str(tmp_path / "others"))
+    evaluators = [
+        Evaluator(drawing),
+        *(Evaluator(replace(drawing, here=(index,), samples=None)) for index in range(2)),
+    ]
+    for evaluator in evaluators:
+        evaluator.prepare()
+    parts = [evaluator.evaluate(1, BOTH, [generator(plan)]) for evaluator in evaluators]
+    merged = checked(evaluators[0].merge(parts))
+    assert (merged.round, merged.scores, merged.real) == (whole.round, whole.scores, whole.real)
+    assert merged.samples == whole.samples
+    pictures = [folder / whole.samples[0] for folder in (tmp_path, tmp_path / "others")]
+    assert pictures[0].read_bytes() == pictures[1].read_bytes()
+    assert isinstance(evaluators[0].merge([parts[0], Lost("dead")]), Lost)
 
 
 def test_usefulness_only_after_the_last_round(plan: EvaluatorPlan, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -112,7 +112,7 @@ def test_it_comes_back_with_its_clusters_average(group: LocalGroup, plan: Plan, 
     )
     plan = make_plan(config)
     folder, listener = RunFolder.new(tmp_path / "run"), Poison()
-    folder.create(config, plan.cuts.to_json())
+    folder.create(config, plan.cuts.to_json(), plan.infos)
     listener.session = Session(plan, folder, group, listener)
     listener.session.run()
     assert listener.faults

@@ -1,0 +1,1 @@
+"""Metrics of a run: their definitions, recording through Ray, documentation, Grafana."""

@@ -1,0 +1,79 @@
+"""Table, documentation and Grafana dashboard against each other."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+
+import pytest
+
+from raygan.cli import main
+from raygan.telemetry.definitions import METRICS
+from raygan.telemetry.grafana import dashboard
+from raygan.telemetry.page import PAGE, metrics_page
+
+EXPORTED = {metric.exported: metric for metric in METRICS}
+
+
+def expressions(document: dict) -> list[str]:
+    return [target["expr"] for panel in document["panels"] for target in panel["targets"]]
+
+
+def test_the_page_is_that_of_the_table() -> None:
+    assert PAGE.read_text(encoding="utf-8") == metrics_page(), (
+        "write it anew: python -c 'from raygan.telemetry.page import *; PAGE.write_text(metrics_page())'"
+    )
+    documented = re.findall(r"^\| `(ray_raygan_\w+)` \|", metrics_page(), flags=re.MULTILINE)
+    assert documented == list(EXPORTED)
+
+
+def test_names_and_tags_are_prometheus_names() -> None:
+    assert len(EXPORTED) == len(METRICS)
+    for metric in METRICS:
+        for name in (metric.name, *metric.tags):
+            assert re.fullmatch(r"[a-z][a-z0-9_]*", name)
+        assert metric.meaning.endswith(".")
+
+
+def test_every_panel_queries_metrics_that_exist_by_tags_that_they_have() -> None:
+    for expression in expressions(dashboard()):
+        (name,) = set(re.findall(r"ray_raygan_\w+", expression))
+        metric = EXPORTED[name.removesuffix("_bucket")]
+        assert name.endswith("_bucket") == (metric.kind == "histogram")
+        assert ("rate(" in expression) or metric.kind != "histogram"
+        used = re.findall(r'(\w+)(?:=~|!=|=)"', expression)
+        for by in re.findall(r"sum by \(([^)]*)\)", expression):
+            used += [tag for tag in by.split(", ") if tag != "le"]
+        assert set(used) <= {"run", *metric.tags}, expression
+
+
+def test_every_metric_is_in_a_panel() -> None:
+    shown = " ".join(expressions(dashboard()))
+    assert [name for name in EXPORTED if name not in shown] == []
+
+
+def test_panels_do_not_overlap() -> None:
+    places = [tuple(panel["gridPos"].values()) for panel in dashboard()["panels"]]
+    assert len(set(places)) == len(places)
+    assert len({panel["id"] for panel in dashboard()["panels"]}) == len(places)
+
+
+def test_the_command_writes_json_and_nothing_else(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["raygan", "dashboard", "--grafana"])
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    assert stopped.value.code == 0
+    assert json.loads(capsys.readouterr().out) == dashboard()
+
+
+def test_the_command_needs_to_know_what(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["raygan", "dashboard"])
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    assert stopped.value.code == 2
+    assert "give --grafana" in capsys.readouterr().err
