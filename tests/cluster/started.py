@@ -69,6 +69,7 @@ def started_cluster(*options: str, node_types: Mapping[str, Any] | None = None) 
     address = f"{ray.util.get_node_ip_address()}:{gcs}"
     environment = {
         **{key: value for key, value in os.environ.items() if not key.startswith("RAY_")},
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
         "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]),
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN": "0123456789abcdef" * 4,
