@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from raygan.actors.cluster import ray_with, required
+from raygan.actors.cluster import ray_with
+from raygan.actors.demand import required
 from raygan.actors.local import LocalGroup
 from raygan.actors.ray_group import RayGroup
 from raygan.actors.usage import process_age_s

@@ -11,8 +11,8 @@ import torch
 
 from raygan.actors import codec as wire_codec
 from raygan.actors import roles
-from raygan.actors.cluster import demands
 from raygan.actors.codec import decode, encode
+from raygan.actors.demand import demands
 from raygan.actors.device import check_device, gpu_shares, pick_device
 from raygan.config import Config
 from raygan.config.loading import make_config
