@@ -124,7 +124,9 @@ def find_autoscaler() -> Autoscaler | None:
             settings = ray.get(read.remote(address), timeout=ANSWER_SECONDS)
         except (GetTimeoutError, RayError):
             return None
-    return autoscaler_of(settings) if settings else None
+    if settings is None or settings["provider"].get("type") == "local":
+        return None  # its nodes are machines that are there: what they have is known once they join
+    return autoscaler_of(settings)
 
 
 def autoscaler_settings(gcs_address: str) -> dict[str, Any] | None:
