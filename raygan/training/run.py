@@ -135,8 +135,16 @@ class Run:
         return len(self._folder.metrics())
 
     def membership(self, round_number: int) -> dict[int, int]:
-        """Client -> cluster at the end of a kept round."""
-        return dict(self._checkpoint(round_number).manifest().clusters)
+        """Client -> cluster at the end of a kept round.
+
+        Raises:
+            RunError: of clients that the run's configuration does not know.
+        """
+        clusters = dict(self._checkpoint(round_number).manifest().clusters)
+        if not clusters.keys() <= self.domain_of.keys():
+            found = f"its round {round_number} has clients that its config.yaml has not"
+            raise RunError(str(self.path), found, "put config.yaml back as the run wrote it")
+        return clusters
 
     @property
     def domain_of(self) -> dict[int, int]:
@@ -157,10 +165,14 @@ class Run:
         """One cluster's generator of a round (from 1); None: the last.
 
         Raises:
-            RunError: no whole checkpoint of that round, or no such cluster in it.
+            RunError: no whole checkpoint of that round, no such cluster in it, or networks of another form.
         """
         states = self.generator_states(self.kept_round(round_number), cluster)
-        return Generator(self.spec, load_generator(self.spec, self.config.model.blocks, states))
+        try:
+            return Generator(self.spec, load_generator(self.spec, self.config.model.blocks, states))
+        except (RuntimeError, KeyError):  # torch's word for shapes or blocks that differ
+            found = "the checkpoint's networks are not those of its config.yaml"
+            raise RunError(str(self.path), found, "put config.yaml back as the run wrote it") from None
 
     def generator_states(self, round_number: int, cluster: int) -> dict[int, dict[str, np.ndarray]]:
         """Block -> parameters and buffers of a cluster's generator in a kept round.

@@ -31,6 +31,10 @@ def cut(name: str, keep: int) -> Damage:
     return lambda run: (run / name).write_bytes((run / name).read_bytes()[:keep])
 
 
+def replaced(name: str, old: str, new: str) -> Damage:
+    return lambda run: (run / name).write_text((run / name).read_text().replace(old, new))
+
+
 def gone(name: str) -> Damage:
     return lambda run: (run / name).unlink()
 
@@ -62,7 +66,9 @@ NETWORKS = "checkpoints/round-0002/cluster-0.safetensors"
         (text("config.yaml", "seeed: 1"), ("evaluate",), "seeed: unknown key"),
         (text("config.yaml", "training: {rounds: 0}"), ("train", "--resume"), "training.rounds"),
         (text("config.yaml", "seed: !!python/object/apply:os.system [exit]"), ("report",), "is not YAML"),
-        (text("config.yaml", "data: {domains: [{npz: /etc/passwd}]}"), ("sample",), "/etc/passwd"),
+        (text("config.yaml", "data: {domains: [{npz: /etc/passwd}]}"), ("sample",), "clients that its config"),
+        (text("config.yaml", "data: {domains: [{npz: /etc/passwd}]}"), ("evaluate",), "clients that its config"),
+        (replaced("config.yaml", "width: 0.0625", "width: 0.125"), ("sample",), "not those of its config.yaml"),
         (text("metrics.jsonl", "{}\n"), ("report",), "metrics.jsonl:1: round"),
         (text("metrics.jsonl", "nonsense\n"), ("report",), "metrics.jsonl:1: this line is damaged"),
         (text("metrics.jsonl", "[]\n"), ("report",), "metrics.jsonl:1: this line is damaged"),
