@@ -171,7 +171,7 @@ class RayGroup:
             raise
         self._watch.ended(here)
         return [
-            Lost(f"late: nothing within {timeout_s:g} s", late=True)
+            Lost(f"late: nothing within {timeout_s:.3g} s", late=True)
             if reference in late
             else _explained(next(records), maker)
             for reference, maker in zip(references, makers, strict=True)
