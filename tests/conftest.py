@@ -90,12 +90,14 @@ def search_file(two_clients: dict, tmp_path: Path) -> Path:
     return path
 
 
-@pytest.fixture(autouse=True)
-def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Classifiers go to a folder of the test session, not to the user's."""
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Classifiers go to a folder of the test session, not to the user's, for fixtures of every scope."""
     from raygan.training import trainer
 
-    monkeypatch.setattr(trainer, "CLASSIFIER_CACHE", tmp_path_factory.getbasetemp() / "classifiers")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(trainer, "CLASSIFIER_CACHE", tmp_path_factory.getbasetemp() / "classifiers")
+        yield
 
 
 @pytest.fixture(scope="module")
