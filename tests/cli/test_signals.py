@@ -26,8 +26,8 @@ ROUNDS = 4
 @pytest.mark.parametrize(
     ("number", "arguments"),
     [
-        pytest.param(signal.SIGTERM, [], id="actors"),
-        pytest.param(signal.SIGINT, ["--in-process"], id="twin", marks=pytest.mark.slow),
+        pytest.param(signal.SIGTERM, [], id="actors", marks=pytest.mark.slow),
+        pytest.param(signal.SIGINT, ["--in-process"], id="twin"),
         pytest.param(signal.SIGINT, [], id="actors-int", marks=pytest.mark.slow),
     ],
 )
@@ -35,7 +35,7 @@ def test_a_signal_ends_a_run_that_goes_on_later(
     tiny_settings: dict, tmp_path: Path, number: signal.Signals, arguments: list[str]
 ) -> None:
     settings = settings_for(tiny_settings, ROUNDS)
-    settings["training"] = settings["training"] | {"local_epochs": 10}
+    settings["training"] = settings["training"] | {"local_epochs": 5}
     config, path = tmp_path / "config.yaml", tmp_path / "run"
     config.write_text(yaml.safe_dump(settings))
     environment = {key: value for key, value in os.environ.items() if key != "RAY_ADDRESS"}
