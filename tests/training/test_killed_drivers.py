@@ -14,8 +14,9 @@ import yaml
 from raygan.config.loading import make_config
 from raygan.training import resume, train
 from raygan.training.run import Run
+from tests.rounds import rounds_of
 from tests.training.test_fault_matrix import settings_for
-from tests.training.test_resume import Interrupt, arrays_of_round, lines
+from tests.training.test_resume import Interrupt, arrays_of_round
 
 
 def killed_run(how: str, settings: dict, folder: Path) -> Path:
@@ -46,7 +47,7 @@ def goes_on(path: Path, whole: Path, twin: bool) -> None:
     assert watcher.first_round == 2 if twin else watcher.first_round <= 2, "scores may have been under way"
     assert arrays_of_round(path, 4) == arrays_of_round(whole, 4)
     assert not list((path / "checkpoints").glob(".round*")), "no draft is left"
-    assert [line["round"] for line in lines(path)] == [1, 2, 3, 4]
+    assert [line["round"] for line in rounds_of(path)] == [1, 2, 3, 4]
 
 
 def test_a_twin_killed_while_it_writes(four_rounds: dict, whole: Path, tmp_path: Path) -> None:

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import json
+from collections import Counter
+
 import pytest
 
-from raygan.messages import DomainScores, Evaluation, UsefulnessScores
-from raygan.training.metrics import domain_scores
+from raygan.config.loading import make_config
+from raygan.messages import Assignment, DomainScores, Evaluation, UsefulnessScores
+from raygan.training.metrics import domain_scores, round_metrics
+from raygan.training.plan import make_plan
+from raygan.training.round import Epochs, RoundResult
 
 CLUSTER, DOMAINS = {0: 0, 1: 0, 2: 1, 3: 1}, {0: 0, 1: 0, 2: 0, 3: 1}
 
@@ -50,3 +56,15 @@ def test_a_cluster_that_could_not_be_scored_is_left_out() -> None:
 
 def test_a_round_that_was_not_evaluated_has_no_scores() -> None:
     assert domain_scores(None, CLUSTER, DOMAINS, ["a", "b"]) == {}
+
+
+def test_a_round_names_who_was_lost_and_who_sat_out(tiny_settings: dict) -> None:
+    hosts = make_plan(make_config(tiny_settings | {"ray": {"clients_per_actor": 2}})).layout.hosts
+    epochs = Epochs(lost={1: "died"}, late={2}, absent=Counter({1: 3, 2: 1}))
+    alone = {0: 0}
+    result = RoundResult(0, Assignment(alone, {0: 0.0}, {0: 1.0}, {0: 1.0}), {}, epochs, 1.0, 1.0)
+    line = json.loads(json.dumps(round_metrics(result, None, alone, ["a"], hosts)))
+    assert line["lost_actors"] == [hosts[1].name]
+    assert line["absent_steps"] == {hosts[1].name: 3, hosts[2].name: 1}
+    assert (line["lost"], line["late"]) == (2, 2)
+    assert f"{hosts[1].name} was lost (died)" in line["faults"]

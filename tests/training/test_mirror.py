@@ -12,7 +12,8 @@ from raygan.errors import ConfigError, RunError
 from raygan.training import resume, train
 from raygan.training.mirror import Mirror, is_uri
 from raygan.training.run import Run
-from tests.training.test_resume import Interrupt, arrays_of_round, lines
+from tests.rounds import rounds_of
+from tests.training.test_resume import Interrupt, arrays_of_round
 
 
 def write(folder: Path, *names: str) -> None:
@@ -40,7 +41,13 @@ def test_what_is_a_uri(path: str, answer: bool) -> None:
 
 
 def test_only_a_runs_files_go_up_and_come_back(tmp_path: Path) -> None:
-    mine = ("config.yaml", "metrics.jsonl", "samples/round-0001-cluster-0.png", f"{ROUND}/body.safetensors")
+    mine = (
+        "config.yaml",
+        "domains.json",
+        "metrics.jsonl",
+        "samples/round-0001-cluster-0.png",
+        f"{ROUND}/body.safetensors",
+    )
     write(tmp_path / "run", *mine, "notes.txt", "checkpoints/.round-0002.tmp/body.safetensors")
     (tmp_path / "run" / "report.html").symlink_to("/etc/hostname")
     mirror = Mirror(f"file://{tmp_path}/far/run")
@@ -115,7 +122,7 @@ def test_a_run_goes_on_from_its_copy_elsewhere(
     assert watcher.first_round == 2
     assert run.path == Path(os.getcwd()) / "runs" / "run"
     assert arrays_of_round(run.path, 3) == arrays_of_round(whole.path, 3)
-    assert lines(run.path) == lines(whole.path)
+    assert rounds_of(run.path) == rounds_of(whole.path)
     Mirror(uri).pull(tmp_path / "third")
     assert Run.load(tmp_path / "third").ended
     with pytest.raises(RunError, match="holds a run already"):

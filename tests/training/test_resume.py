@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
@@ -11,6 +10,7 @@ from raygan.config.loading import make_config
 from raygan.storage import read_arrays
 from raygan.training import resume, train
 from raygan.training.listener import Listener
+from tests.rounds import rounds_of
 
 
 class Interrupt(Listener):
@@ -43,12 +43,6 @@ def arrays_of_round(path: Path, number: int) -> dict[str, bytes]:
     return {f"{f.name}/{k}": a.tobytes() for f in files for k, a in read_arrays(f).items()}
 
 
-def lines(path: Path) -> list[dict]:
-    timed = ("seconds", "train_seconds", "end_seconds", "phase_seconds", "body_seconds", "evaluation_seconds")
-    rows = [json.loads(line) for line in (path / "metrics.jsonl").read_text().splitlines()]
-    return [{key: value for key, value in row.items() if key not in timed} for row in rows]
-
-
 @pytest.fixture(scope="module")
 def four_rounds(tiny_settings: dict) -> dict:
     return tiny_settings | {"training": tiny_settings["training"] | {"rounds": 4}}
@@ -73,7 +67,7 @@ def test_a_resumed_run_is_the_run_that_was_not_interrupted(
     run = resume(path, twin=True, listener=watcher)
     assert watcher.first_round == 2
     assert final_arrays(path) == final_arrays(whole)
-    assert lines(path) == lines(whole)
+    assert rounds_of(path) == rounds_of(whole)
     assert run.ended
 
 
@@ -107,7 +101,7 @@ def test_rounds_after_the_last_checkpoint_are_run_again(
     resume(path, twin=True, listener=watcher)
     assert watcher.first_round == 2
     assert final_arrays(path) == final_arrays(whole)
-    assert lines(path) == lines(whole)
+    assert rounds_of(path) == rounds_of(whole)
 
 
 @pytest.mark.parametrize("name", ["metrics.jsonl", "clusters.jsonl"])
@@ -133,7 +127,7 @@ def test_a_checkpoint_that_was_being_written_is_not_there(
     (path / "metrics.jsonl").open("a").write('{"round": 3, "sec')  # and a line that was cut off
     resume(path, twin=True)
     assert final_arrays(path) == final_arrays(whole)
-    assert lines(path) == lines(whole)
+    assert rounds_of(path) == rounds_of(whole)
 
 
 def test_a_run_interrupted_in_its_first_round_begins_again(
