@@ -175,3 +175,15 @@ def sha256_of(path: Path) -> str:
         while part := file.read(CHUNK_BYTES):
             digest.update(part)
     return digest.hexdigest()
+
+
+def check_makeable(folder: Path) -> None:
+    """Nothing, if a folder is there and can be written to, or can be made.
+
+    Raises:
+        RunError: it is neither.
+    """
+    path = folder.absolute()
+    above = next(parent for parent in (path, *path.parents) if parent.exists())
+    if not above.is_dir() or not os.access(above, os.W_OK):
+        raise RunError(str(folder), f"cannot be made: {above} cannot be written to", "choose another --out")

@@ -117,9 +117,8 @@ def links(plan: Plan, slices: Sequence[Slice]) -> dict[str, dict[str, float]]:
     """Client actor -> bytes of activations and gradients that it sends and receives in a step."""
     steps = sum(s.num_steps for s in slices)
     table = {host.name: {"up_bytes": 0.0, "down_bytes": 0.0} for host in plan.layout.hosts}
-    for report in (r for s in slices for r in s.hosts if r.discriminator_loss):
-        host = plan.layout.host_of[next(iter(report.discriminator_loss))]
-        link = table[plan.layout.hosts[host].name]
+    for report in (r for s in slices for r in s.hosts):
+        link = table[plan.layout.hosts[report.host].name]
         link["up_bytes"] += report.bytes_sent / steps
         link["down_bytes"] += report.bytes_received / steps
     return table

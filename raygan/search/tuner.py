@@ -27,6 +27,7 @@ from raygan.search.schema import SearchConfig
 from raygan.search.search import POINT, Search, read_search
 from raygan.search.stopping import StopRules
 from raygan.search.trial import SEARCH_FILE, run_trial, trial_folder
+from raygan.storage import check_makeable
 from raygan.training import trainer
 
 ENVIRONMENT = {
@@ -128,9 +129,7 @@ def new_folder(folder: Path) -> Path:
     folder = folder.absolute()
     if folder.exists() and any(folder.iterdir()):
         raise RunError(str(folder), "this folder is not empty", "choose another --out")
-    above = next(parent for parent in (folder, *folder.parents) if parent.exists())
-    if not above.is_dir() or not os.access(above, os.W_OK):
-        raise RunError(str(folder), f"cannot be made: {above} cannot be written to", "choose another --out")
+    check_makeable(folder)
     return folder
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
@@ -17,6 +16,7 @@ from raygan.data import DomainInfo
 from raygan.errors import RunError
 from raygan.storage import (
     append_json_line,
+    check_makeable,
     read_json,
     read_json_lines,
     whole_json_lines,
@@ -52,9 +52,7 @@ class RunFolder:
         folder = cls(path)
         if folder.config_file.exists():
             raise RunError(str(path), "this folder holds a run already", "choose another --out")
-        above = next(parent for parent in (folder.path, *folder.path.parents) if parent.exists())
-        if not above.is_dir() or not os.access(above, os.W_OK):
-            raise RunError(str(path), f"cannot be made: {above} cannot be written to", "choose another --out")
+        check_makeable(path)
         return folder
 
     def create(self, config: Config, cuts: Mapping[str, Any], infos: Sequence[DomainInfo]) -> None:
