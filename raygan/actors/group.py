@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
+from raygan.errors import InputError
 from raygan.messages import StepId, Usage
 
 Reference = Any
@@ -61,6 +62,9 @@ class Group(Protocol):
 
     def alive(self, handle: Any) -> bool:
         """Whether a role answers."""
+
+    def fault(self, handle: Any) -> InputError | None:
+        """Why a role cannot do its work, once it is known whether it was built; None: it can, or it is lost."""
 
     def begin_step(self, step: StepId, deadline_s: float) -> None:
         """Lets the body go on, in this step, without those whom it has waited for so long."""

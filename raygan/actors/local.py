@@ -114,6 +114,9 @@ class LocalGroup:
         """Always: they live and die with this process."""
         return True
 
+    def fault(self, handle: LocalHandle) -> None:
+        """None: building it would have failed."""
+
     def begin_step(self, step: StepId, deadline_s: float) -> None:
         """Nothing: everybody takes their turn, so nobody is late."""
 

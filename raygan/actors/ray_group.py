@@ -154,6 +154,11 @@ class RayGroup:
         (answer,) = self.fetch([handle.call(LIVELY)])
         return not isinstance(answer, Lost)
 
+    def fault(self, handle: RayHandle) -> InputError | None:
+        """Why the actor cannot do its work, once it is known whether it was built."""
+        (answer,) = self.fetch([handle.built])
+        return answer if isinstance(answer, InputError) else None
+
     def begin_step(self, step: StepId, deadline_s: float) -> None:
         """Sets the body's deadline for a step."""
         self.body.call("begin_step", step, deadline_s)

@@ -10,44 +10,30 @@ from __future__ import annotations
 import platform
 import time
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from raygan.actors.aggregator import cluster_file
-from raygan.actors.evaluator import cluster_tasks
 from raygan.actors.group import Group, Reference
-from raygan.data import domain_names
 from raygan.errors import RunError, StoppedError
-from raygan.messages import Evaluation, Lost, StepReport, Tally
+from raygan.messages import Lost, StepReport
 from raygan.storage import read_json_lines, write_json
 from raygan.training.checkpoints import Checkpoint, Checkpoints
 from raygan.training.deadline import Deadline
 from raygan.training.folder import RunFolder
+from raygan.training.hosts import Hosts
 from raygan.training.listener import Listener
-from raygan.training.metrics import cluster_record, mean_losses, round_metrics
+from raygan.training.metrics import cluster_record, mean_losses
 from raygan.training.mirror import Mirror
-from raygan.training.participation import last_clusters, sample_clients
+from raygan.training.participation import sample_clients
+from raygan.training.pending import PendingScores
 from raygan.training.plan import Plan
-from raygan.training.round import RoundLost, RoundPlan, RoundResult, load_averages, train_round
+from raygan.training.round import RoundLost, RoundPlan, RoundResult, train_round
 
 MAX_REPEATS = 10
-"""A round, or its scores, that are lost this often are given up."""
-MAX_PENDING = 2
-"""Rounds that may wait for their scores: their averages stay in the object store until then."""
-
-
-@dataclass
-class _Pending:
-    """A finished round whose scores are still being computed."""
-
-    result: RoundResult
-    evaluation: Reference | None
-    tallies: Sequence[Tally] = ()
-    """What crossed in it."""
-    repeats: int = 0
+"""A round that is lost this often is given up."""
 
 
 class Session:
@@ -65,14 +51,11 @@ class Session:
         self._layout, self._config = plan.layout, plan.config
         self._mirror = mirror
         self._checkpoints = Checkpoints(folder.checkpoints, plan.config.checkpoints)
-        self._pending: list[_Pending] = []
+        self._scores = PendingScores(plan, folder, self._checkpoints, group, listener)
+        self._hosts = Hosts(plan, folder, group, listener)
         self._repeats: Counter[int] = Counter()
-        self._losses: Counter[int] = Counter()
-        """Host -> rounds in a row in which it was lost."""
         self._epoch_steps: dict[int, int] = {}
         """Client -> minibatches in one pass over its images."""
-        self._readmitted: dict[int, Reference] = {}
-        """Host -> whether it has taken over an average, since the last checkpoint."""
         self._deadline = Deadline(plan.config.ray.step_deadline_s)
 
     def run(self, dashboard: str | None = None) -> None:
@@ -92,11 +75,11 @@ class Session:
                 number = self._go_back(number, lost)
                 continue
             self._folder.write_clusters(cluster_record(number, result.assignment))
-            self._pending.append(_Pending(result, self._evaluate(result), self._tallies(result)))
-            self._write_finished(wait=False)
+            self._scores.add(result)
+            self._scores.write(wait=False)
             self._push()
             number += 1
-        self._write_finished(wait=True)
+        self._scores.write(wait=True)
         write_json(self._folder.summary_file, self._summary(time.perf_counter() - started))
         self._push()
 
@@ -119,12 +102,10 @@ class Session:
         result = train_round(self._group, self._layout, plan, self._on_step, self._deadline)
         self._tell(result)
         self._listener.on_usage(self._group.usage())
-        self._count_losses(result.epochs.lost)
-        self._replace_hosts(result.epochs.lost, result)
-        self._readmit(result)
+        self._hosts.after_round(result)
         if self._checkpoints.due(number, self._config.training.rounds):
             self._save(result)
-        self._check_readmitted()
+        self._hosts.check_readmitted()
         return result
 
     def _go_back(self, number: int, lost: RoundLost) -> int:
@@ -139,7 +120,7 @@ class Session:
             raise StoppedError(f"{found}: stopped; look for the cause in Ray's logs")
         kept = self._checkpoints.last_whole(number)
         if kept < number:
-            self._write_finished(wait=True)
+            self._scores.write(wait=True)
             kept = self._folder.rewind(self._checkpoints, self._listener.on_fault, at_most=kept)
         self._listener.on_fault(f"round {kept + 1} begins again: {lost}")
         self._restart_all(kept)
@@ -168,22 +149,16 @@ class Session:
         for fault in result.epochs.faults:
             self._listener.on_fault(fault)
 
-    def _tallies(self, result: RoundResult) -> list[Tally]:
-        """What every actor counted in the round; nothing of those that are lost."""
-        aggregators = self._group.aggregators(len(result.averages) + 1)
-        handles = (*self._group.hosts.values(), self._group.body, *aggregators)
-        answers = self._group.fetch([handle.call("tally") for handle in handles])
-        return [answer for answer in answers if not isinstance(answer, Lost)]
-
     def _restart_all(self, number: int) -> None:
         """New actors in the place of the lost ones, all at the state of the last checkpoint."""
-        self._readmitted = {}
+        self._hosts.forget_readmissions()
         if number == 0 or not self._group.alive(self._group.body):
             self._group.restart_body()
         self._group.restart_aggregators()
         for host, handle in list(self._group.hosts.items()):
             if number == 0 or not self._group.alive(handle):
-                self._group.restart_host(host)
+                self._hosts.restart(host)
+        self._hosts.drop_unfit()
         self._restore(number)
 
     def _restore(self, number: int) -> None:
@@ -196,59 +171,6 @@ class Session:
             self._group.set_aside(host)
         handles = (self._group.body, *self._group.hosts.values())
         self._group.fetch([handle.call("restore", str(checkpoint.path)) for handle in handles])
-
-    def _count_losses(self, lost: Collection[int]) -> None:
-        """A host that ends a round begins its count anew."""
-        self._losses = Counter({host: self._losses[host] + 1 for host in lost})
-
-    def _replace_hosts(self, lost: Mapping[int, str], result: RoundResult) -> None:
-        """Starts lost hosts again with their clusters' averages; sets one aside that keeps dying."""
-        for host, reason in lost.items():
-            name = self._layout.hosts[host].name
-            if self._losses[host] > self._config.ray.max_restarts:
-                self._set_aside(host, f"lost in {self._losses[host]} rounds in a row ({reason})")
-                continue
-            self._listener.on_fault(f"{name} was lost ({reason}); it takes part again from the next round")
-            self._group.restart_host(host)
-            self._begin_anew(result, host)
-
-    def _set_aside(self, host: int, reason: str) -> None:
-        name, needed = self._layout.hosts[host].name, self._config.training.min_clients
-        left = [
-            client for other in self._group.hosts if other != host for client in self._layout.hosts[other].ids
-        ]
-        if len(left) < needed:
-            raise StoppedError(
-                f"{name} was {reason}, and without it {len(left)} of at least {needed} clients "
-                f"(training.min_clients) are left: stopped"
-            )
-        self._listener.on_fault(f"{name} is set aside: {reason}")
-        self._group.set_aside(host)
-
-    def _readmit(self, result: RoundResult) -> None:
-        """Clients that are not in the round's average, late ones and those that were not drawn, take it over."""
-        if len(result.assignment.cluster) == len(self._layout.clients):
-            return
-        given = self._last_clusters(result)
-        left_out = {c: k for c, k in given.items() if c not in result.assignment.cluster}
-        for host in self._group.hosts:
-            if left_out.keys() & set(self._layout.hosts[host].ids) and host not in self._readmitted:
-                self._take_over(host, left_out, result)
-
-    def _begin_anew(self, result: RoundResult, host: int) -> None:
-        """All clients of a host that was started again take over their clusters' averages."""
-        self._take_over(host, self._last_clusters(result), result)
-
-    def _take_over(self, host: int, cluster: Mapping[int, int], result: RoundResult) -> None:
-        answer = load_averages(self._group, self._layout, host, cluster, result.averages, "readmit")
-        self._readmitted[host] = answer
-
-    def _last_clusters(self, result: RoundResult) -> dict[int, int]:
-        """Client -> the cluster of this round whose average it has, or is to have."""
-        rounds = [cluster_record(result.round, result.assignment)]
-        return last_clusters(
-            [*read_json_lines(self._folder.clusters_file), *rounds], range(len(self._layout.clients))
-        )
 
     def _take_inventory(self) -> None:
         """Asks every client how much it holds; one that dies over it is started again."""
@@ -285,19 +207,6 @@ class Session:
         """The client actor that a report is from."""
         return self._layout.hosts[report.host].name
 
-    def _evaluate(self, result: RoundResult) -> Reference | None:
-        last = result.round + 1 == self._config.training.rounds
-        if not last and (result.round + 1) % self._config.evaluation.every:
-            return None
-        saved = self._checkpoints.due(result.round, self._config.training.rounds)
-        folder = self._checkpoints.of(result.round).path if saved else None
-        tasks = cluster_tasks(result.assignment.cluster, self._plan.domains, folder)
-        generators = [
-            [reference for key, reference in blocks.items() if key[0] == "generator"]
-            for blocks in result.averages.values()
-        ]
-        return self._group.evaluator.call("evaluate", result.round, tasks, generators)
-
     def _save(self, result: RoundResult) -> None:
         """A checkpoint: each actor writes its own file, the driver only the manifest.
 
@@ -315,14 +224,6 @@ class Session:
             raise
         raise StoppedError("no checkpoint could be written: stopped; look for the cause in Ray's logs")
 
-    def _check_readmitted(self) -> None:
-        """A host that is alive and could not take over its averages tells of a lost aggregator."""
-        hosts = list(self._readmitted)
-        answers = self._group.fetch([self._readmitted.pop(host) for host in hosts])
-        for host, answer in zip(hosts, answers, strict=True):
-            if isinstance(answer, Lost) and self._group.alive(self._group.hosts[host]):
-                raise RoundLost(answer.reason)
-
     def _try_to_save(self, result: RoundResult, checkpoint: Checkpoint) -> bool:
         """Whether all were there to write their files; lost hosts are replaced, so that another try may do it."""
         draft = checkpoint.begin()
@@ -333,11 +234,10 @@ class Session:
         }
         others = [self._group.body.call("save", draft), *self._save_clusters(result, draft)]
         written = self._group.fetch([*others, *(r for references in of_hosts.values() for r in references)])
-        self._check_readmitted()
+        self._hosts.check_readmitted()
         if any(isinstance(record, Lost) for record in written):
             lost = {host: "lost while saving" for host in hosts if not self._wrote(of_hosts[host])}
-            self._losses.update(list(lost))
-            self._replace_hosts(lost, result)
+            self._hosts.lost_while_saving(lost, result)
             self._mend_servers(result)
             return False
         gone = [p.client for p in self._layout.clients if self._layout.host_of[p.client] not in hosts]
@@ -359,40 +259,6 @@ class Session:
         aggregators = self._group.aggregators(len(result.averages) + 1)
         if not all(self._group.alive(handle) for handle in (self._group.body, *aggregators)):
             raise RoundLost("the body or an aggregator was lost while the round was saved")
-
-    def _write_finished(self, wait: bool) -> None:
-        """Writes the metrics of rounds whose scores are there, in the order of the rounds."""
-        while self._pending:
-            pending = self._pending[0]
-            may_wait = not wait and len(self._pending) <= MAX_PENDING
-            if pending.evaluation is not None and may_wait and not self._group.ready(pending.evaluation):
-                return
-            evaluation = self._scores(pending)
-            names, hosts = domain_names(self._config.data), self._layout.hosts
-            metrics = round_metrics(
-                pending.result, evaluation, self._plan.domains, names, hosts, pending.tallies
-            )
-            self._folder.write_round(metrics)
-            self._checkpoints.prune(read_json_lines(self._folder.metrics_file))
-            self._listener.on_round(metrics)
-            self._pending.pop(0)
-
-    def _scores(self, pending: _Pending) -> Evaluation | None:
-        """A round's scores; None where it has none. A lost evaluator is started again and scores again."""
-        while pending.evaluation is not None:
-            (evaluation,) = self._group.fetch([pending.evaluation])
-            if not isinstance(evaluation, Lost):
-                for fault in evaluation.faults:
-                    self._listener.on_fault(fault)
-                return evaluation
-            self._listener.on_fault(f"the evaluator was lost ({evaluation.reason})")
-            pending.repeats += 1
-            if pending.repeats > MAX_REPEATS:
-                return None
-            self._group.restart_evaluator()
-            for other in self._pending:
-                other.evaluation = self._evaluate(other.result)
-        return None
 
     def _summary(self, seconds: float) -> Mapping[str, Any]:
         rounds = read_json_lines(self._folder.metrics_file)

@@ -1,0 +1,69 @@
+"""A data file that is damaged while a run goes on costs the clients that must read it again, who are named."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from raygan.config.loading import make_config
+from raygan.training import train
+from raygan.training.listener import Listener
+from tests.training.kills import Armoury, Blow, armoury
+from tests.training.test_fault_matrix import every_round_is_accounted_for, settings_for
+
+__all__ = ["armoury"]
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("small_ray")]
+
+
+class Damage(Listener):
+    """Overwrites a file in the first round and strikes, so that an actor must read it again."""
+
+    def __init__(self, file: Path, armoury: Armoury, blow: Blow) -> None:
+        self._file, self._armoury, self._blow = file, armoury, blow
+        self.faults: list[str] = []
+
+    def on_step(self, round_number, step, losses, num_images) -> None:
+        if (round_number, step) == (0, 0):
+            self._file.write_bytes(b"nonsense")
+            self._armoury.arm(self._blow)
+
+    def on_fault(self, fault: str) -> None:
+        self.faults.append(fault)
+
+
+@pytest.fixture
+def hospital(tiny_settings: dict, tmp_path: Path) -> Path:
+    """The second domain's file, one that the test may damage."""
+    _, second = tiny_settings["data"]["domains"]
+    return Path(shutil.copy(second["npz"], tmp_path / "hospital.npz"))
+
+
+@pytest.fixture
+def settings(tiny_settings: dict, hospital: Path) -> dict:
+    first, second = tiny_settings["data"]["domains"]
+    domains = [first, second | {"npz": str(hospital)}]
+    return settings_for(tiny_settings, 3, clients_per_actor=1) | {"data": {"domains": domains}}
+
+
+def test_a_client_that_cannot_read_its_data_again_is_set_aside_and_named(
+    settings: dict, hospital: Path, tmp_path: Path, armoury: Armoury
+) -> None:
+    damage = Damage(hospital, armoury, Blow("client", "judge", name="client-05"))
+    run = train(make_config(settings), tmp_path / "run", listener=damage)
+    every_round_is_accounted_for(run, 3)
+    assert [
+        fault for fault in damage.faults if "client-05" in fault and "is set aside: started again" in fault
+    ]
+    assert all("client-05" in fault for fault in damage.faults if "hospital.npz" in fault)
+    assert run.clusters.groupby("round").size().tolist()[1:] == [5, 5]
+
+
+def test_an_evaluator_that_cannot_read_its_data_again_costs_the_scores_only(
+    settings: dict, hospital: Path, tmp_path: Path, armoury: Armoury
+) -> None:
+    damage = Damage(hospital, armoury, Blow("evaluator", "evaluate"))
+    run = train(make_config(settings), tmp_path / "run", listener=damage)
+    assert run.ended
+    assert [fault for fault in damage.faults if "round 3 has no scores" in fault and "hospital.npz" in fault]
