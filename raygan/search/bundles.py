@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 
 import ray
 from ray.tune import PlacementGroupFactory
 
-from raygan.actors.demand import demands
+from raygan.actors.capacity import Autoscaler, Node, place, shortage
+from raygan.actors.demand import ActorDemand, all_demands
+from raygan.actors.nodes import find_autoscaler, live_nodes
 from raygan.config.loading import cluster_address
 from raygan.config.schema import ClusterConfig, Config, TrainingConfig
 from raygan.errors import InputError
@@ -17,28 +19,30 @@ from raygan.search.schema import TrialResources
 from raygan.training.plan import Plan, make_plan
 
 Bundle = dict[str, float]
+Trial = tuple[ActorDemand, ...]
+"""What one trial asks for: the process that drives it, then each actor that asks for something."""
 
 
-def trial_bundles(plan: Plan, resources: TrialResources) -> list[tuple[Bundle, dict[str, str]]]:
-    """A bundle with the labels of its node, for the process that drives the trial and for each actor that asks for
-    something; the others run where there is room."""
-    head = {"CPU": resources.cpus_per_trial, "GPU": resources.gpus_per_trial}
-    bundles: list[tuple[Bundle, dict[str, str]]] = [(head, {})]
-    for demand in (demand for role in demands(plan.layout, plan.config).values() for demand in role):
-        asked = {"CPU": demand.num_cpus, "GPU": demand.num_gpus, **demand.resources}
-        asked = {name: float(amount) for name, amount in asked.items() if amount}
-        if asked:
-            bundles.append((asked, dict(demand.labels)))
-    return bundles
+def trial_demands(config: Config, resources: TrialResources) -> Trial:
+    """What a trial asks for; actors that ask for nothing run where there is room.
+
+    Raises:
+        InputError: data, networks or cuts that cannot be used.
+    """
+    plan = _planned(_federation(config))
+    driver = ActorDemand("the trial's driver", resources.cpus_per_trial, resources.gpus_per_trial, {}, {})
+    return (driver, *(demand for demand in all_demands(plan.layout, plan.config) if demand.bundle))
 
 
 def placement(config: Config, resources: TrialResources) -> PlacementGroupFactory:
     """The placement group of a trial."""
-    bundles = trial_bundles(_planned(_federation(config)), resources)
-    head_is_empty = not any(bundles[0][0].values())  # Ray then drops the bundle, so its labels must go too
-    labels = [label for _, label in bundles[head_is_empty:]]
+    driver, *actors = trial_demands(config, resources)
+    labels = [dict(demand.labels) for demand in (driver, *actors)]
+    if not driver.bundle:
+        labels = labels[1:]  # Ray drops an empty first bundle, so its labels must go too
     options = {"bundle_label_selector": labels} if any(labels) else {}
-    return PlacementGroupFactory([bundle for bundle, _ in bundles], strategy="PACK", **options)
+    bundles = [demand.bundle for demand in (driver, *actors)]
+    return PlacementGroupFactory(bundles, strategy="PACK", **options)
 
 
 def _federation(config: Config) -> str:
@@ -54,25 +58,15 @@ def _planned(config: str) -> Plan:
     return make_plan(Config.model_validate_json(config))
 
 
-def trial_needs(config: Config, resources: TrialResources) -> Bundle:
-    """The sum of what a trial asks for, by resource.
-
-    Raises:
-        InputError: data, networks or cuts that cannot be used.
-    """
+def most(trials: Iterable[Trial]) -> Bundle:
+    """The most that any trial asks for in all, by resource."""
     total: Bundle = {}
-    for bundle, _ in trial_bundles(_planned(_federation(config)), resources):
-        for name, amount in bundle.items():
-            total[name] = total.get(name, 0.0) + amount
-    return {name: amount for name, amount in total.items() if amount}
-
-
-def most(needs: Iterable[Mapping[str, float]]) -> Bundle:
-    """The most that any trial asks for, by resource."""
-    total: Bundle = {}
-    for need in needs:
-        for name, amount in need.items():
-            total[name] = max(total.get(name, 0.0), amount)
+    for trial in trials:
+        sums: Bundle = {}
+        for demand in trial:
+            for name, amount in demand.bundle.items():
+                sums[name] = sums.get(name, 0.0) + amount
+        total = {name: max(total.get(name, 0.0), sums.get(name, 0.0)) for name in {**total, **sums}}
     return total
 
 
@@ -92,21 +86,30 @@ def local_resources(trial: Mapping[str, float], concurrency: int, config: Config
     return {name: amount for name, amount in needs.items() if name != "CPU"}
 
 
-def check_fit(trial: Mapping[str, float], concurrency: int) -> int:
-    """Compares what trials ask for with what the cluster has.
+def check_fit(trials: Iterable[Trial], concurrency: int) -> int:
+    """Holds what trials ask for against the nodes that are there and those that the autoscaler may start.
 
     Returns:
-        How many of the `concurrency` trials fit at a time.
+        How many of the `concurrency` trials fit at a time, whichever they are.
 
     Raises:
-        InputError: not one fits: naming the resource, what is needed and what is there.
+        InputError: one does not fit, even alone.
     """
-    there = ray.cluster_resources()
+    nodes, autoscaler = live_nodes(), find_autoscaler()
     fitting = concurrency
-    for name, amount in trial.items():
-        if there.get(name, 0.0) < amount:
-            found = f"one trial needs {amount:g}, the cluster has {there.get(name, 0.0):g}"
-            remedy = "add nodes that declare it, or make the federation smaller"
-            raise InputError(f"Ray resource {name!r}", found, remedy)
-        fitting = min(fitting, int(there[name] // amount))
+    for trial in trials:
+        missing = place(trial, nodes, autoscaler).unplaced
+        if missing:
+            raise _shortage(missing[0], trial, nodes, autoscaler)
+        while place(trial * fitting, nodes, autoscaler).unplaced:
+            fitting -= 1
     return fitting
+
+
+def _shortage(
+    missing: ActorDemand, trial: Trial, nodes: Sequence[Node], autoscaler: Autoscaler | None
+) -> InputError:
+    error = shortage(missing, trial, nodes, autoscaler)
+    if missing is trial[0]:
+        return InputError("resources", error.found, "lower cpus_per_trial or gpus_per_trial, or add nodes")
+    return error

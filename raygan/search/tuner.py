@@ -19,7 +19,7 @@ from ray.tune.schedulers import TrialScheduler
 from raygan.actors.cluster import ray_with
 from raygan.config.schema import Config
 from raygan.errors import InputError, RunError
-from raygan.search.bundles import Bundle, check_fit, local_resources, most, placement, trial_needs
+from raygan.search.bundles import Bundle, Trial, check_fit, local_resources, most, placement, trial_demands
 from raygan.search.checks import check_space
 from raygan.search.loggers import make_loggers
 from raygan.search.scheduling import make_scheduler, make_searcher
@@ -48,10 +48,15 @@ class Checked:
 
     search: Search
     base: Config
-    needs: Bundle
-    """The most that a trial asks for."""
+    trials: tuple[Trial, ...]
+    """What the trials ask for, each kind once."""
     num_trials: int
     """Trials that will be started; a learning search's samples."""
+
+    @property
+    def needs(self) -> Bundle:
+        """The most that a trial asks for in all, by resource."""
+        return most(self.trials)
 
 
 def check_search(search: Search) -> Checked:
@@ -65,14 +70,16 @@ def check_search(search: Search) -> Checked:
     make_scheduler(search, base)
     make_searcher(search)
     make_loggers(search.config.callbacks)
-    needs = []
+    trials: list[Trial] = []
     for told, config in configs.items():
         try:
-            needs.append(trial_needs(config, search.config.resources))
+            trial = trial_demands(config, search.config.resources)
         except InputError as error:
             raise type(error)(f"space: {told}", f"{error.where}: {error.found}", error.remedy) from None
+        if trial not in trials:
+            trials.append(trial)
     learns = search.config.searcher.name == "optuna"
-    return Checked(search, base, most(needs), search.config.samples if learns else len(search.points()))
+    return Checked(search, base, tuple(trials), search.config.samples if learns else len(search.points()))
 
 
 def run_search(
@@ -145,7 +152,7 @@ def _ray(checked: Checked, folder: Path, warn: Callable[[str], None]) -> Iterato
         logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
         with ray_with(resources, checked.base, namespace=f"raygan-{folder.name}"):
-            fitting = check_fit(checked.needs, wanted)
+            fitting = check_fit(checked.trials, wanted)
             if fitting < wanted:
                 warn(f"only {fitting} of {wanted} trials fit at a time: the others wait")
             yield

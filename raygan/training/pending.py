@@ -45,8 +45,13 @@ class PendingScores:
         self._folder, self._checkpoints, self._group = folder, checkpoints, group
         self._listener = listener
         self._pending: list[_Pending] = []
+        self._prepared: Reference | None = None
         self._restarted = False
         """Whether the evaluator is not the first: that one's faults are found before anything is lost by them."""
+
+    def prepare(self) -> None:
+        """Has the evaluator train its classifiers while the first round trains."""
+        self._prepared = self._group.evaluator.call("prepare")
 
     def add(self, result: RoundResult) -> None:
         """Asks for a round's scores, if it is to have any."""
@@ -113,6 +118,8 @@ class PendingScores:
     def _answer(self, evaluation: Reference) -> Evaluation | InputError | Lost:
         """Scores, or why there are none: the evaluator is lost, or was started again and finds its data damaged."""
         try:
+            if not self._restarted:
+                self._group.fetch([self._prepared])  # what it found wrong must not be found by nobody
             (answer,) = self._group.fetch([evaluation])
         except InputError as error:
             if not self._restarted:

@@ -65,7 +65,7 @@ class Session:
         first = self._folder.rewind(self._checkpoints, self._listener.on_fault)
         self._take_inventory()
         self._restore(first)
-        self._group.evaluator.call("prepare")
+        self._scores.prepare()
         self._listener.on_start(self._plan, self._num_steps(self._epoch_steps), first, dashboard)
         number = first
         while number < self._config.training.rounds:

@@ -84,6 +84,22 @@ def test_nodes_come_for_the_run_and_go_after_it(cluster: StartedCluster, config:
     wait_for(lambda: probe(cluster)[0] == [[]], 180, "the idle nodes to go")
 
 
+def test_nodes_come_for_a_search_too(cluster: StartedCluster, search_file: Path, tmp_path: Path) -> None:
+    out = tmp_path / "search"
+    here = ("--set", f"base.ray.address={cluster.address}", "--set", "base.ray.clients_per_actor=1")
+    status, output = cluster.call("raygan", "tune", str(search_file), *here, "--out", str(out))
+    assert status == 0, output
+    assert len((out / "results.csv").read_text().splitlines()) == 3, "two trials"
+    found = "profile 'small': needs 4 'small', the cluster has"
+    four = ("--set", "base.data.domains.0.clients=3", "--set", "base.data.domains.0.limit=48")
+    status, output = cluster.call(
+        "raygan", "tune", str(search_file), *here, *four, "--out", str(tmp_path / "more")
+    )
+    assert status == 2
+    assert found in output
+    assert "raise max_workers of a node type that declares 'small'" in output
+
+
 def test_more_than_the_autoscaler_may_start_fails_at_once(
     cluster: StartedCluster, config: str, tmp_path: Path
 ) -> None:

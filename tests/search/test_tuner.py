@@ -184,10 +184,14 @@ def test_pbt_changes_the_learning_rate_in_use(run) -> None:
 
 
 def test_a_search_that_does_not_fit_says_so_at_once(run, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="Ray resource 'CPU': one trial needs 3, the cluster has 2"):
+    with pytest.raises(
+        InputError, match="resources: one actor needs 3 'CPU' on one node, the largest has 2; lower cpus"
+    ):
         run("resources.cpus_per_trial=3")
     assert not (tmp_path / "search").exists()
-    with pytest.raises(InputError, match="Ray resource 'small': one trial needs 5, the cluster has 4"):
+    with pytest.raises(
+        InputError, match="profile 'small': needs 5 'small', the cluster has 4; add nodes that"
+    ):
         run("base.data.domains.0.clients=4", "base.data.domains.0.limit=64")
 
 
