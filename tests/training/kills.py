@@ -140,6 +140,7 @@ class Campaign(Listener):
     def __init__(self, armoury: Armoury, blows: list[Blow]) -> None:
         self._armoury, self._left = armoury, list(blows)
         self.blows = blows
+        self._struck: set[int] = set()
         self.faults: list[str] = []
         self.told_at: dict[int, float] = {}
         """Round -> when its metrics were written."""
@@ -152,7 +153,9 @@ class Campaign(Listener):
         return 2 * len(self.blows) + 2
 
     def on_step(self, round_number, step, losses, num_images) -> None:
-        if round_number % 2 and step == 0 and self._left and not self._armoury.armed:
+        first = step == 0 and round_number not in self._struck  # a round that is repeated is struck once
+        if round_number % 2 and first and self._left and not self._armoury.armed:
+            self._struck.add(round_number)
             self._armoury.arm(self._left.pop(0))
 
     def on_fault(self, fault: str) -> None:
