@@ -191,7 +191,7 @@ def test_a_search_that_does_not_fit_says_so_at_once(run, tmp_path: Path) -> None
         run("resources.cpus_per_trial=3")
     assert not (tmp_path / "search").exists()
     with pytest.raises(
-        InputError, match="profile 'small': needs 5 'small', the cluster has 4.*; add nodes that"
+        InputError, match=r"profile 'small': needs 5 'small', the cluster has 4.*; add nodes that"
     ):
         run("base.data.domains.0.clients=4", "base.data.domains.0.limit=64")
 

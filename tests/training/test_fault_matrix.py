@@ -151,8 +151,15 @@ class Storm(Listener):
 
 @pytest.mark.slow
 def test_a_storm(small_ray: None, armoury: Armoury, tiny_settings: dict, tmp_path: Path) -> None:
-    rounds = 80
-    settings = settings_for(tiny_settings, rounds)
+    """On digits and clothes, so that what is learnt can be compared: with the same run undisturbed, and two seeds."""
+    rounds, limit = 60, {"clients": 3, "limit": 1152}
+    domains = [{"name": "demo_mnist", **limit}, {"name": "demo_fashion_mnist", **limit}]
+    settings = settings_for(tiny_settings, rounds) | {
+        "data": {"domains": domains},
+        "model": {"width": 0.125},
+        "training": {"rounds": rounds, "lr": 1e-3},
+        "evaluation": {"images": 500},
+    }
     storm = Storm(armoury, NUM_KILLS, seed=0)
     storm.start()
     started = time.monotonic()
@@ -160,15 +167,15 @@ def test_a_storm(small_ray: None, armoury: Armoury, tiny_settings: dict, tmp_pat
     seconds = time.monotonic() - started
     every_round_is_accounted_for(run, rounds)
     assert len(storm.kills) >= NUM_KILLS
+    print(json.dumps({kind: storm.kills.count(kind) for kind in KINDS}), f"{seconds:.0f} s, {rounds} rounds")
     calm = [
         train(make_config(settings | {"seed": seed}), tmp_path / f"calm{seed}", twin=True)
         for seed in (0, 1, 2)
     ]
     agreements = [agreement(run) for run in calm]
-    print(json.dumps({kind: storm.kills.count(kind) for kind in KINDS}), f"{seconds:.0f} s, {rounds} rounds")
     print(f"label agreement {agreement(run):.3f}, undisturbed {agreements}", flush=True)
     noise = max(agreements) - min(agreements)
-    assert agreement(run) > statistics.mean(agreements) - 2 * noise - 0.05
+    assert agreement(run) > min(agreements) - max(noise, 0.05)
 
 
 def agreement(run: Run) -> float:
