@@ -17,6 +17,7 @@ Images, labels and z stay in this object. z is drawn on the CPU, so that it is t
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 import torch
@@ -25,7 +26,8 @@ from torch import Tensor
 from raygan.actors.codec import CPU
 from raygan.actors.layout import ClientPlan
 from raygan.config.schema import Config
-from raygan.data import load_client
+from raygan.data import ClientData, load_client
+from raygan.errors import DataError
 from raygan.messages import NETWORKS, BlockKey, BlockState, Inventory, NetworkName, State
 from raygan.nn.blocks import Networks
 from raygan.nn.ends import NetworkEnds, backward, gradient_of, leaf
@@ -47,6 +49,10 @@ class Client:
 
     Args:
         device: where it computes; what it takes and returns in a step is there too.
+        again: it takes the place of a lost one, so data that cannot be read is a fault of its own (`unreadable`).
+
+    Raises:
+        DataError: data that cannot be read, the first time.
     """
 
     def __init__(
@@ -56,9 +62,18 @@ class Client:
         spec: NetworkSpec,
         config: Config,
         device: torch.device = CPU,
+        again: bool = False,
     ) -> None:
         self.plan, self._spec, self._config, self._device = plan, spec, config, device
-        self._data = load_client(plan.data)
+        self._data: ClientData | None = None
+        self.unreadable: DataError | None = None
+        """Why it takes no part; None: it has its data."""
+        try:
+            self._data = load_client(plan.data)
+        except DataError as error:
+            if not again:
+                raise
+            self.unreadable = error
         lr, betas = config.training.lr, config.training.betas
         self.generator = NetworkEnds(networks.generator, plan.generator_cut, lr, betas, device)
         self.discriminator = NetworkEnds(networks.discriminator, plan.discriminator_cut, lr, betas, device)
@@ -70,18 +85,13 @@ class Client:
 
     def inventory(self) -> Inventory:
         """How much it holds: counts only."""
-        batches = self._data.epoch_batches(stream(0, "inventory"), self._config.training.batch_size)
-        return Inventory(self.plan.client, len(self._data), len(batches))
+        return Inventory(self.plan.client, self.num_held, len(self._epoch(stream(0, "inventory"))))
 
     def begin_round(self, round_number: int) -> None:
         """Shuffles E epochs of minibatches and seeds z, both from (seed, round, client)."""
         seed, client, training = self._config.seed, self.plan.client, self._config.training
         shuffle = stream(seed, "batches", round_number, client)
-        self._batches = [
-            batch
-            for _ in range(training.local_epochs)
-            for batch in self._data.epoch_batches(shuffle, training.batch_size)
-        ]
+        self._batches = [batch for _ in range(training.local_epochs) for batch in self._epoch(shuffle)]
         self._latent.manual_seed(torch_seed(seed, "latent", round_number, client))
 
     def takes_part(self, step: int) -> bool:
@@ -90,6 +100,7 @@ class Client:
 
     def generate(self, step: int) -> Tensors:
         """z ~ N(0, 1) and the minibatch's labels through the G head."""
+        assert self._data is not None, "without data it has no minibatches"
         images, labels = self._data.batch(self._batches[step])
         self.num_images = len(labels)
         self._reals = torch.from_numpy(images).to(self._device)
@@ -161,7 +172,13 @@ class Client:
     @property
     def num_held(self) -> int:
         """Training images that it holds."""
-        return len(self._data)
+        return 0 if self._data is None else len(self._data)
+
+    def _epoch(self, shuffle: np.random.Generator) -> list[np.ndarray]:
+        """Minibatches of one pass over its images: indices."""
+        return (
+            [] if self._data is None else self._data.epoch_batches(shuffle, self._config.training.batch_size)
+        )
 
     def is_finite(self) -> bool:
         """Whether all parameters and buffers of heads and tails are finite."""
@@ -173,7 +190,7 @@ class Client:
         for network in NETWORKS:
             for index, block in self.ends(network).blocks.items():
                 blocks[network, index] = block_state(block)
-        return State(len(self._data), blocks)
+        return State(self.num_held, blocks)
 
     def load(self, key: BlockKey, state: BlockState) -> None:
         """Takes over one block's average."""
@@ -195,6 +212,17 @@ class Client:
         for network in NETWORKS:
             ends = self.ends(network)
             load_network_arrays(network, ends.blocks, ends.optimizer, arrays)
+
+    def take_over(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Loads its blocks from a cluster's networks, `network.block.name`; its optimizers begin anew."""
+        for network in NETWORKS:
+            for index in self.ends(network).blocks:
+                prefix = f"{network}.{index}."
+                state = {
+                    name.removeprefix(prefix): a for name, a in arrays.items() if name.startswith(prefix)
+                }
+                self.load((network, index), state)
+        self.forget_moments()
 
 
 def _finite(loss: Tensor) -> float:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from raygan.errors import InputError
-from raygan.messages import StepId, Usage
+from raygan.messages import Lost, StepId, Usage
 
 Reference = Any
 
@@ -46,7 +46,17 @@ class Group(Protocol):
         """The aggregators of `count` clusters; those that are missing are started."""
 
     def restart_host(self, host: int) -> None:
-        """A new client host in the place of a lost one; it has lost its state."""
+        """A new client host in the place of a lost one; it has lost its state, and is in `hosts` once it joined."""
+
+    def join(self, wait_s: float) -> Mapping[int, InputError | Lost | None]:
+        """Takes those that were started again into `hosts`.
+
+        Args:
+            wait_s: seconds to wait for them; who is not built by then may join later.
+
+        Returns:
+            Of those whose start has ended since the last call: None, or why they are not among the hosts.
+        """
 
     def restart_body(self) -> None:
         """A new body in the place of a lost one; it has lost its state."""
@@ -54,17 +64,14 @@ class Group(Protocol):
     def restart_evaluator(self) -> None:
         """A new evaluator in the place of a lost one."""
 
-    def restart_aggregators(self) -> None:
-        """New aggregators in the place of the lost ones."""
+    def restart_aggregators(self) -> int:
+        """New aggregators in the place of the lost ones; returns how many were lost."""
 
     def set_aside(self, host: int) -> None:
         """Ends a client host for good: it is no longer in `hosts`."""
 
     def alive(self, handle: Any) -> bool:
         """Whether a role answers."""
-
-    def fault(self, handle: Any) -> InputError | None:
-        """Why a role cannot do its work, once it is known whether it was built; None: it can, or it is lost."""
 
     def begin_step(self, step: StepId, deadline_s: float) -> None:
         """Lets the body go on, in this step, without those whom it has waited for so long."""

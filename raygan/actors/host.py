@@ -44,14 +44,26 @@ class ClientHost:
 
     A client that the body's message does not mention was late: it sits out the rest of the round. One whose
     numbers are not finite sits out the rest of the step.
+
+    Args:
+        device: where its clients compute.
+        again: it takes the place of a lost one: a client whose data cannot be read any more takes no part, instead of
+            being the user's mistake.
     """
 
-    def __init__(self, plan: HostPlan, layout: Layout, config: Config, device: torch.device = CPU) -> None:
+    def __init__(
+        self,
+        plan: HostPlan,
+        layout: Layout,
+        config: Config,
+        device: torch.device = CPU,
+        again: bool = False,
+    ) -> None:
         self.plan, self._device = plan, device
         self._codec, self._direct = config.wire.codec, config.ray.transport == "direct"
         networks = build_networks(layout.spec, config.model.blocks, torch_seed(config.seed, "networks"))
         self._clients = {
-            client.client: Client(client, copy.deepcopy(networks), layout.spec, config, device)
+            client.client: Client(client, copy.deepcopy(networks), layout.spec, config, device, again)
             for client in plan.clients
         }
         self._active: dict[int, Client] = {}
@@ -125,12 +137,17 @@ class ClientHost:
         )
 
     def presence(self) -> Presence:
-        """The clients that can be averaged; one whose parameters are not finite is a fault."""
-        finite = {number for number, client in self._clients.items() if client.is_finite()}
-        broken = [number for number in self._clients if number not in finite]
+        """The clients that can be averaged, and what is wrong with the others."""
+        wrong = {}
+        for number, client in self._clients.items():
+            if client.unreadable is not None:
+                error = client.unreadable
+                wrong[number] = f"cannot read its data again ({error.where}: {error.found}); it takes no part"
+            elif not client.is_finite():
+                wrong[number] = "its parameters are not finite; it takes over an average"
         return Presence(
-            {number: client.num_held for number, client in self._clients.items() if number in finite},
-            tuple(f"client-{n:02d}: its parameters are not finite; it takes over an average" for n in broken),
+            {number: client.num_held for number, client in self._clients.items() if number not in wrong},
+            tuple(f"client-{number:02d}: {problem}" for number, problem in wrong.items()),
         )
 
     def state(self) -> list[State]:
@@ -162,13 +179,22 @@ class ClientHost:
     def save(self, folder: str) -> list[Written]:
         """Each client writes its own file: heads, tails, optimizers."""
         return [
-            write_arrays(_file(folder, number), client.arrays()) for number, client in self._clients.items()
+            write_arrays(Path(folder) / client_file(number), client.arrays())
+            for number, client in self._clients.items()
         ]
 
-    def restore(self, folder: str) -> None:
-        """Each client reads its own file."""
+    def restore(self, folder: str, without: Mapping[int, str] | None = None) -> None:
+        """Each client reads its own file.
+
+        Args:
+            without: client that has none -> the file of the cluster whose average it takes over.
+        """
+        averages = without or {}
         for number, client in self._clients.items():
-            client.restore(read_arrays(_file(folder, number)))
+            if number in averages:
+                client.take_over(read_arrays(Path(folder) / averages[number]))
+            else:
+                client.restore(read_arrays(Path(folder) / client_file(number)))
 
     def _reset_counts(self) -> None:
         self._seconds: dict[str, float] = {}
@@ -246,5 +272,6 @@ def _check_finite(parts: Parts) -> None:
         raise NonFiniteError("its activation or gradient is not finite")
 
 
-def _file(folder: str, client: int) -> Path:
-    return Path(folder) / f"client-{client:04d}.safetensors"
+def client_file(client: int) -> str:
+    """Name of a client's heads, tails and optimizers in a checkpoint."""
+    return f"client-{client:04d}.safetensors"

@@ -94,6 +94,10 @@ class LocalGroup:
         target = ClientHost(plan, self._layout, self._config, self._device)
         self.hosts[host] = LocalHandle(plan.name, target, threads, problem)
 
+    def join(self, wait_s: float) -> dict[int, None]:
+        """Nobody: a new host is there at once."""
+        return {}
+
     def restart_body(self) -> None:
         """A new body."""
         body = SharedBody(self._layout, self._config, self._device)
@@ -103,8 +107,9 @@ class LocalGroup:
         """A new evaluator, when it is next needed."""
         self._evaluator = None
 
-    def restart_aggregators(self) -> None:
-        """Nothing: every round has new ones."""
+    def restart_aggregators(self) -> int:
+        """None: they live and die with this process."""
+        return 0
 
     def set_aside(self, host: int) -> None:
         """Ends a host."""
@@ -113,9 +118,6 @@ class LocalGroup:
     def alive(self, handle: LocalHandle) -> bool:
         """Always: they live and die with this process."""
         return True
-
-    def fault(self, handle: LocalHandle) -> None:
-        """None: building it would have failed."""
 
     def begin_step(self, step: StepId, deadline_s: float) -> None:
         """Nothing: everybody takes their turn, so nobody is late."""

@@ -94,11 +94,12 @@ class RayGroup:
             f"raygan-{uuid.uuid4().hex[:8]}"  # names are unique in a namespace, not in a cluster
         )
         self.hosts: dict[int, RayHandle] = {}
+        self._joining: dict[int, RayHandle] = {}
         self.evaluator: RayHandle | SpreadEvaluator
         try:
             self.restart_body()
             for plan in layout.hosts:
-                self.restart_host(plan.host)
+                self.hosts[plan.host] = self._start_host(plan.host)
             self._await(self._started)
             self.restart_evaluator()  # it starts, as the aggregators do, while the first round runs
             self.aggregators(2)
@@ -114,12 +115,27 @@ class RayGroup:
         return self._aggregators[:count]
 
     def restart_host(self, host: int) -> None:
-        """Starts a client actor, in the place of the one before if there was one."""
-        demand = demands(self._layout, self._config)["client"][host]
-        plan = self._layout.hosts[host]
-        self.hosts[host] = self._replace(
-            self.hosts.get(host), roles.Client, demand, plan, self._layout, self._config
-        )
+        """Ends a client actor and starts another in its place, which is among the hosts once it has joined."""
+        self.set_aside(host)
+        self._joining[host] = self._start_host(host)
+
+    def join(self, wait_s: float) -> dict[int, InputError | Lost | None]:
+        """Takes the client actors that were started again, and are built by now, among the hosts."""
+        hosts = list(self._joining)
+        answers = self.fetch([self._joining[host].built for host in hosts], wait_s)
+        ended = {
+            host: answer
+            for host, answer in zip(hosts, answers, strict=True)
+            if not (isinstance(answer, Lost) and answer.late)
+        }
+        for host, answer in ended.items():
+            handle = self._joining.pop(host)
+            if answer is None:
+                self.hosts[host] = handle
+            else:
+                self._end(handle)
+        self.hosts = dict(sorted(self.hosts.items()))
+        return ended
 
     def restart_body(self) -> None:
         """Starts the body, in the place of the one before if there was one."""
@@ -138,26 +154,24 @@ class RayGroup:
         main, *at_sites = self._evaluators
         self.evaluator = SpreadEvaluator(main, at_sites) if at_sites else main
 
-    def restart_aggregators(self) -> None:
+    def restart_aggregators(self) -> int:
         """Ends the aggregators that are lost; new ones start when they are asked for."""
-        for handle in list(self._aggregators):
-            if not self.alive(handle):
-                self._end(handle)
-                self._aggregators.remove(handle)
+        lost = [handle for handle in self._aggregators if not self.alive(handle)]
+        for handle in lost:
+            self._end(handle)
+            self._aggregators.remove(handle)
+        return len(lost)
 
     def set_aside(self, host: int) -> None:
         """Ends a client actor for good."""
-        self._end(self.hosts.pop(host))
+        for handles in (self.hosts, self._joining):
+            if host in handles:
+                self._end(handles.pop(host))
 
     def alive(self, handle: RayHandle) -> bool:
         """Whether the actor answers."""
         (answer,) = self.fetch([handle.call(LIVELY)])
         return not isinstance(answer, Lost)
-
-    def fault(self, handle: RayHandle) -> InputError | None:
-        """Why the actor cannot do its work, once it is known whether it was built."""
-        (answer,) = self.fetch([handle.built])
-        return answer if isinstance(answer, InputError) else None
 
     def begin_step(self, step: StepId, deadline_s: float) -> None:
         """Sets the body's deadline for a step."""
@@ -231,6 +245,11 @@ class RayGroup:
                 raise InputError("ray.start_timeout_s", found, "see what the actors ask for with --dry-run")
             if isinstance(fault, InputError):
                 raise fault
+
+    def _start_host(self, host: int) -> RayHandle:
+        demand = demands(self._layout, self._config)["client"][host]
+        again = bool(self._num_started.get(demand.name))
+        return self._start(roles.Client, demand, self._layout.hosts[host], self._layout, self._config, again)
 
     def _replace(self, before: RayHandle | None, role: type, demand: ActorDemand, *args: Any) -> RayHandle:
         if before is not None:

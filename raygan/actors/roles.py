@@ -126,13 +126,15 @@ def _forward(method: str):
 class Client(Role):
     """One or several clients on one device."""
 
-    def __init__(self, plan: HostPlan, layout: Layout, config: Config) -> None:
+    def __init__(self, plan: HostPlan, layout: Layout, config: Config, again: bool = False) -> None:
         _compute_with(client_threads(layout, config))
         from raygan.actors.host import ClientHost
+        from raygan.data import forget_domains
 
         self._name, self._host = plan.name, plan.host
         self._contract = Contract(layout, config.training.batch_size)
-        self._build_party(config, plan.name, lambda device: ClientHost(plan, layout, config, device))
+        self._build_party(config, plan.name, lambda device: ClientHost(plan, layout, config, device, again))
+        forget_domains()  # its clients have their images; the rest of their domains is others'
 
     def _problem(self, method: str, records: Any) -> str | None:
         return self._contract.client_problem(self._host, method, records)

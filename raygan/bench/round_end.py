@@ -24,7 +24,7 @@ def end_round(group: Group, layout: Layout, plan: RoundPlan) -> dict[str, float]
     num_samples = roll_call(group, layout, plan, Epochs())
     assignment = cluster_and_weigh(group, plan.number, num_samples)
     times.append(time.perf_counter())
-    averages = aggregate(group, layout, assignment)
+    averages, _ = aggregate(group, layout, assignment)
     times.append(time.perf_counter())
     with tempfile.TemporaryDirectory(prefix="raygan-bench-") as folder:
         _save(group, layout, averages, folder)

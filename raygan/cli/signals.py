@@ -1,9 +1,9 @@
-"""SIGINT and SIGTERM end a command at once: actors are ended, and the last whole round is what a run keeps."""
+"""SIGINT and SIGTERM end a command at once; a run first ends its round and writes its checkpoint, if it is let."""
 
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 STOPPING = (signal.SIGINT, signal.SIGTERM)
@@ -22,9 +22,47 @@ def stopping_on_signals() -> Iterator[list[int]]:
         received.append(number)
         raise KeyboardInterrupt
 
-    before = {number: signal.signal(number, stop) for number in STOPPING}
-    try:
+    with _handling(stop):
         yield received
+
+
+class StopRequest:
+    """Whether somebody wants a run to end: the first signal asks for it, the second one does not ask."""
+
+    def __init__(self, tell: Callable[[], None]) -> None:
+        self._tell = tell
+        self._before = {number: signal.getsignal(number) for number in STOPPING}
+        self.asked: int | None = None
+        """The signal that has come."""
+
+    @contextmanager
+    def heeded(self) -> Iterator[None]:
+        """For the time of a run whose rounds have begun."""
+        with _handling(self._ask):
+            yield
+
+    def carry_out(self) -> None:
+        """Ends the command as the signal would have done."""
+        if self.asked is not None:
+            self._stop(self.asked, None)
+
+    def _ask(self, number: int, frame: object) -> None:
+        if self.asked is not None:
+            self._stop(number, frame)
+        self.asked = number
+        self._tell()
+
+    def _stop(self, number: int, frame: object) -> None:
+        handler = self._before[signal.Signals(number)]
+        assert callable(handler)
+        handler(number, None)
+
+
+@contextmanager
+def _handling(handler: Callable[[int, object], None]) -> Iterator[None]:
+    before = {number: signal.signal(number, handler) for number in STOPPING}
+    try:
+        yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for number, old in before.items():
+            signal.signal(number, old)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from rich.table import Table
 from raygan.actors.demand import demands
 from raygan.cli.cuts import latency_line
 from raygan.cli.evaluate import print_table
+from raygan.cli.signals import StopRequest
 from raygan.config import Config
 from raygan.report.runs import resume, train
 from raygan.training.listener import Listener
@@ -23,6 +25,8 @@ from raygan.training.run import Run
 from raygan.training.sites import planned
 from raygan.training.trainer import fetched
 
+STOPPING_LINE = "stopping once this round has ended and is saved; once more stops at once"
+
 
 def train_and_show(config: Config, out: str | None, in_process: bool) -> None:
     """Trains with a progress display, then prints scores and what was written."""
@@ -30,6 +34,8 @@ def train_and_show(config: Config, out: str | None, in_process: bool) -> None:
     console.print("starting the actors ..." if not in_process else "starting ...")
     with ProgressDisplay(console) as display:
         run = train(config, out, twin=in_process, listener=display)
+    if not run.ended:
+        display.stop.carry_out()
     _print_results(console, run)
 
 
@@ -49,6 +55,8 @@ def resume_and_show(
             twin=in_process,
             listener=display,
         )
+    if not run.ended:
+        display.stop.carry_out()
     _print_results(console, run)
 
 
@@ -76,20 +84,31 @@ class ProgressDisplay(Listener):
         self._task: TaskID | None = None
         self._rounds = self._images = 0
         self._started = 0.0
+        self.stop = StopRequest(self._tell_of_stop)
+        self._until_exit = ExitStack()
 
     def __enter__(self) -> ProgressDisplay:
         self._progress.start()
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._until_exit.close()
         self._progress.stop()
+
+    def should_stop(self) -> bool:
+        """Whether a signal has come."""
+        return self.stop.asked is not None
+
+    def _tell_of_stop(self) -> None:
+        self._console.print(STOPPING_LINE, highlight=False)
 
     def on_wait(self, progress: str) -> None:
         """Says what is waited for."""
         self._console.print(progress, highlight=False, markup=False)
 
     def on_start(self, plan: Plan, num_steps: int, first_round: int, dashboard: str | None) -> None:
-        """Shows who takes part and where the dashboard is."""
+        """Shows who takes part and where the dashboard is. From here on, a signal lets the round end."""
+        self._until_exit.enter_context(self.stop.heeded())
         self._rounds, self._steps = plan.config.training.rounds, num_steps
         layout = plan.layout
         self._console.print(

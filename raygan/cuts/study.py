@@ -11,6 +11,7 @@ draw_timeline(study.plan, "timeline.png")       # raygan.cuts.timeline
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -136,37 +137,49 @@ def fleet(config: Config) -> list[Device]:
 
 
 def plan_config(
-    config: Config, *, generator: NetworkCost, discriminator: NetworkCost, anchor: Anchor = 2
+    config: Config,
+    *,
+    generator: NetworkCost,
+    discriminator: NetworkCost,
+    anchor: Anchor = 2,
+    kept: Sequence[Cuts] | None = None,
 ) -> Plan:
     """The plan that a configuration asks for: its fleet, its server, its solver or its fixed cuts.
+
+    Args:
+        kept: the cuts of each client, where they were chosen before; None: choose them.
 
     Raises:
         CutError: as `plan` and `fixed_plan`.
     """
     devices = fleet(config)
     server = Server(config.devices.server.flops_per_s, config.devices.server.bytes_per_s)
-    if config.cuts.solver == "fixed":
-        given = {name: (cut.generator, cut.discriminator) for name, cut in config.cuts.fixed.items()}
-        cuts = [given.get(device.name, ((0, 0), (0, 0))) for device in devices]
-        return fixed_plan(
-            cuts,
+    if kept is None and config.cuts.solver != "fixed":
+        return plan(
             generator=generator,
             discriminator=discriminator,
             devices=devices,
             server=server,
             anchor=anchor,
+            solver=config.cuts.solver,
+            seed=config.seed,
+            time_limit_s=config.cuts.time_limit_s,
+            genetic=config.cuts.ga,
         )
-    return plan(
+    return fixed_plan(
+        _fixed(config, devices) if kept is None else kept,
         generator=generator,
         discriminator=discriminator,
         devices=devices,
         server=server,
         anchor=anchor,
-        solver=config.cuts.solver,
-        seed=config.seed,
-        time_limit_s=config.cuts.time_limit_s,
-        genetic=config.cuts.ga,
     )
+
+
+def _fixed(config: Config, devices: Sequence[Device]) -> list[Cuts]:
+    """The cuts that the configuration gives for each device's profile."""
+    given = {name: (cut.generator, cut.discriminator) for name, cut in config.cuts.fixed.items()}
+    return [given.get(device.name, ((0, 0), (0, 0))) for device in devices]
 
 
 def plan_study(

@@ -50,6 +50,10 @@ class Manifest(BaseModel):
     whole: bool = True
     """False: thinned out to the clusters' networks, so that no run can go on from here."""
 
+    def set_aside_all(self, clients: Iterable[int]) -> bool:
+        """Whether none of these clients takes part any more."""
+        return set(self.set_aside).issuperset(clients)
+
 
 class Checkpoint:
     """One round's folder under `checkpoints/`: it has its name only once it is whole.

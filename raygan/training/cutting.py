@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from raygan.config.schema import Config, ProfileCut
-from raygan.cuts import NetworkCost, Plan, Study, plan_config, plan_study
+from raygan.cuts import Cuts, NetworkCost, Plan, Study, plan_config, plan_study
 from raygan.data import DomainInfo, common_shape
 from raygan.errors import ConfigError
 from raygan.messages import Codec, NetworkName, Shape, wire_bytes
@@ -54,8 +54,11 @@ def measure(config: Config, networks: Networks, spec: NetworkSpec) -> Costs:
     return Costs(*costs, anchor, shapes)
 
 
-def choose_cuts(config: Config, costs: Costs) -> Plan:
+def choose_cuts(config: Config, costs: Costs, kept: Sequence[Cuts] | None = None) -> Plan:
     """The cuts of every client and their predicted latency.
+
+    Args:
+        kept: the cuts of a run that goes on: how good a plan is found depends on the machine. None: choose them.
 
     Raises:
         CutError: a fixed cut that is not valid, or a device for which none is.
@@ -64,7 +67,11 @@ def choose_cuts(config: Config, costs: Costs) -> Plan:
     if config.cuts.solver == "fixed":
         check_fixed(config, costs)
     return plan_config(
-        config, generator=costs.generator, discriminator=costs.discriminator, anchor=costs.anchor
+        config,
+        generator=costs.generator,
+        discriminator=costs.discriminator,
+        anchor=costs.anchor,
+        kept=kept,
     )
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -61,6 +63,7 @@ class RunFolder:
         Raises:
             RunError: it cannot be written.
         """
+        RunFolder.new(self.path)  # somebody may have been faster
         made = not self.path.exists()
         try:
             self.samples.mkdir(parents=True, exist_ok=True)
@@ -72,6 +75,23 @@ class RunFolder:
             self._uncreate(made)
             found = error.found if isinstance(error, RunError) else f"cannot be written ({error.strerror})"
             raise RunError(str(self.path), found, "choose another --out") from None
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keeps others from writing into the folder; the lock goes with its process, however that ends.
+
+        Raises:
+            RunError: another process writes into it.
+        """
+        with self.config_file.open() as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                found = "another process is training this run"
+                raise RunError(str(self.path), found, "wait until it has ended, or stop it") from None
+            except OSError:
+                pass  # a file system without locks
+            yield
 
     def write_config(self, config: Config) -> None:
         """Writes `config.yaml`."""

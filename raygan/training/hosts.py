@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from raygan.actors.group import Group, Reference
 from raygan.errors import StoppedError
@@ -16,6 +16,11 @@ from raygan.training.participation import last_clusters
 from raygan.training.plan import Plan
 from raygan.training.round import RoundLost, RoundResult, load_averages
 
+JOIN_SECONDS = 30.0
+"""A new actor is waited for so long; one whose node is gone may take minutes, and joins after a later round."""
+LOOK_SECONDS = 0.05
+"""Those that have been waited for are looked for."""
+
 
 class Hosts:
     """The client hosts of one run between its rounds."""
@@ -25,10 +30,16 @@ class Hosts:
         self._folder, self._group, self._listener = folder, group, listener
         self._losses: Counter[int] = Counter()
         """Host -> rounds in a row in which it was lost."""
-        self._restarted: set[int] = set()
-        """Hosts of which it is not known yet whether they could be built again."""
+        self._counted: set[int] = set()
+        """Hosts whose loss in this round is counted."""
+        self._awaited: set[int] = set()
+        """Hosts that were started again and have not joined yet."""
+        self._patient = False
+        """Whether somebody has been started since they were last waited for."""
         self._readmitted: dict[int, Reference] = {}
         """Host -> whether it has taken over an average, since the last checkpoint."""
+        self.given_up: set[int] = set()
+        """Hosts that are set aside."""
 
     def after_round(self, result: RoundResult) -> None:
         """Lost hosts are started again, and everybody who is not in the round's average takes it over.
@@ -36,42 +47,42 @@ class Hosts:
         Raises:
             StoppedError: too few clients are left.
         """
-        lost = result.epochs.lost
-        self._losses = Counter(
-            {host: self._losses[host] + 1 for host in lost}
-        )  # who ends a round begins anew
-        self._replace(lost, result)
+        lost, present = result.epochs.lost, self._group.hosts
+        for host in [host for host in self._losses if host in present and host not in lost]:
+            del self._losses[host]  # who ends a round begins anew
+        self._counted = set()
+        for host, reason in lost.items():
+            self._replace(host, reason)
+        self._let_in(result)
         self._readmit(result)
 
-    def lost_while_saving(self, lost: Mapping[int, str], result: RoundResult) -> None:
-        """As `after_round`, for hosts that were lost since then.
+    def lost_while_saving(self, hosts: Iterable[int], result: RoundResult) -> None:
+        """As `after_round`, for hosts that were lost since then."""
+        for host in hosts:
+            result.epochs.lost.setdefault(host, "lost while saving")
+            self._replace(host, "lost while saving")
+        self._let_in(result)
 
-        Args:
-            lost: host -> why.
-        """
-        self._losses.update(list(lost))
-        self._replace(lost, result)
-
-    def restart(self, host: int) -> None:
-        """A new actor in the place of one before."""
-        self._group.restart_host(host)
-        self._restarted.add(host)
-
-    def forget_readmissions(self) -> None:
-        """All hosts are about to go back to a checkpoint."""
-        self._readmitted = {}
-
-    def drop_unfit(self) -> None:
-        """Sets those aside that were started again and cannot take part, such as one whose data file is damaged.
+    def start_again(self, hosts: Iterable[int]) -> None:
+        """New actors for these hosts, at no round's state yet; returns when they, or some at least, are there.
 
         Raises:
             StoppedError: too few clients are left.
         """
-        for host in sorted(self._restarted & self._group.hosts.keys()):
-            fault = self._group.fault(self._group.hosts[host])
-            if fault is not None:
-                self._set_aside(host, f"started again and found unfit ({fault.where}: {fault.found})")
-        self._restarted.clear()
+        self._readmitted = {}
+        for host in list(hosts):
+            self._restart(host)
+        self._join()
+        while self._awaited and not self._group.hosts:
+            self._patient = True
+            self._join()
+
+    def give_up(self, host: int) -> None:
+        """Sets a host aside for good."""
+        self._group.set_aside(host)
+        self._readmitted.pop(host, None)
+        self._awaited.discard(host)
+        self.given_up.add(host)
 
     def check_readmitted(self) -> None:
         """Waits until those who were to take over an average have it.
@@ -85,23 +96,50 @@ class Hosts:
             if isinstance(answer, Lost) and self._group.alive(self._group.hosts[host]):
                 raise RoundLost(answer.reason)
 
-    def _replace(self, lost: Mapping[int, str], result: RoundResult) -> None:
-        """Starts lost hosts again with their clusters' averages; sets one aside that keeps dying."""
-        clusters = self._last_clusters(result) if lost else {}
-        for host, reason in lost.items():
-            name = self._layout.hosts[host].name
-            if self._losses[host] > self._config.ray.max_restarts:
-                self._set_aside(host, f"lost in {self._losses[host]} rounds in a row ({reason})")
-                continue
-            self._listener.on_fault(f"{name} was lost ({reason}); it takes part again from the next round")
-            self.restart(host)
+    def _replace(self, host: int, reason: str) -> None:
+        """Starts a lost host again; sets it aside if it keeps dying."""
+        if host not in self._counted:
+            self._losses[host] += 1
+            self._counted.add(host)
+        name = self._layout.hosts[host].name
+        if self._losses[host] > self._config.ray.max_restarts:
+            self._set_aside(host, f"lost {self._losses[host]} times in a row ({reason})")
+            return
+        self._listener.on_fault(f"{name} was lost ({reason}); it takes part again once it is back")
+        self._restart(host)
+
+    def _restart(self, host: int) -> None:
+        self._group.restart_host(host)
+        self._readmitted.pop(host, None)
+        self._awaited.add(host)
+        self._patient = True
+
+    def _let_in(self, result: RoundResult) -> None:
+        """Those that are back take over their clusters' averages."""
+        joined = self._join()
+        clusters = self._last_clusters(result) if joined else {}
+        for host in joined:
             self._take_over(host, clusters, result)
-        self.drop_unfit()
+
+    def _join(self) -> list[int]:
+        """The hosts that have joined; one that cannot do its work is set aside, one that died is started again."""
+        ended = self._group.join(JOIN_SECONDS if self._patient else LOOK_SECONDS) if self._awaited else {}
+        self._patient = False
+        self._awaited -= ended.keys()
+        for host, fault in ended.items():
+            if isinstance(fault, Lost):
+                self._counted.discard(host)
+                self._replace(host, fault.reason)
+            elif fault is not None:
+                self._set_aside(host, f"started again and found unfit ({fault.where}: {fault.found})")
+        return [host for host, fault in ended.items() if fault is None]
 
     def _set_aside(self, host: int, reason: str) -> None:
         name, needed = self._layout.hosts[host].name, self._config.training.min_clients
         left = [
-            client for other in self._group.hosts if other != host for client in self._layout.hosts[other].ids
+            plan.client
+            for plan in self._layout.clients
+            if self._layout.host_of[plan.client] not in {host, *self.given_up}
         ]
         if len(left) < needed:
             raise StoppedError(
@@ -109,8 +147,7 @@ class Hosts:
                 f"(training.min_clients) are left: stopped"
             )
         self._listener.on_fault(f"{name} is set aside: {reason}")
-        self._group.set_aside(host)
-        self._readmitted.pop(host, None)
+        self.give_up(host)
 
     def _readmit(self, result: RoundResult) -> None:
         """Clients that are not in the round's average, late ones and those that were not drawn, take it over."""

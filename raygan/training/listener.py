@@ -33,6 +33,10 @@ class Listener:
     def on_fault(self, fault: str) -> None:
         """Something went wrong with one client."""
 
+    def should_stop(self) -> bool:
+        """Asked after each round: whether the run is to end there, with a checkpoint to go on from."""
+        return False
+
 
 class Listeners(Listener):
     """Tells several."""
@@ -74,3 +78,25 @@ class Listeners(Listener):
         """As `Listener`."""
         for listener in self._listeners:
             listener.on_fault(fault)
+
+    def should_stop(self) -> bool:
+        """Whether any of them says so."""
+        return any(listener.should_stop() for listener in self._listeners)
+
+
+class FaultBook(Listeners):
+    """Tells one, and keeps the faults for the round's line."""
+
+    def __init__(self, listener: Listener) -> None:
+        super().__init__([listener])
+        self._faults: list[str] = []
+
+    def on_fault(self, fault: str) -> None:
+        """Keeps and tells it."""
+        self._faults.append(fault)
+        super().on_fault(fault)
+
+    def take(self) -> list[str]:
+        """The faults since this was last asked."""
+        taken, self._faults = self._faults, []
+        return taken

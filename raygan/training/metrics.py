@@ -32,6 +32,7 @@ def round_metrics(
     names: Sequence[str],
     hosts: Sequence[HostPlan],
     tallies: Iterable[Tally] = (),
+    faults: Sequence[str] = (),
 ) -> dict[str, Any]:
     """One JSON object: losses, time, bytes, clusters, faults and, where it was evaluated, scores.
 
@@ -39,6 +40,7 @@ def round_metrics(
         domains, names: as for `domain_scores`.
         hosts: all of them, by number.
         tallies: what the actors counted in the round.
+        faults: told since the round before.
     """
     losses = mean_losses(result.epochs.reports)
     cluster = result.assignment.cluster
@@ -66,13 +68,7 @@ def round_metrics(
         "cluster_agreement": cluster_agreement([cluster[c] for c in cluster], [domains[c] for c in cluster]),
         "scores": domain_scores(evaluation, cluster, domains, names),
         "samples": list(evaluation.samples) if evaluation else [],
-        "faults": [
-            *(fault for report in result.epochs.reports for fault in report.faults),
-            *_attendance(result, hosts),
-            *result.epochs.faults,
-            *result.assignment.faults,
-            *(evaluation.faults if evaluation else ()),
-        ],
+        "faults": list(faults),
     }
 
 
@@ -98,15 +94,6 @@ def links(tallies: Iterable[Tally]) -> dict[str, Any]:
         "links": {name: dict(sorted(kinds.items())) for name, kinds in sorted(table.items())},
         "client_bytes": {str(client): ways for client, ways in sorted(by_client.items())},
     }
-
-
-def _attendance(result: RoundResult, hosts: Sequence[HostPlan]) -> list[str]:
-    """Who was lost or late."""
-    lost = result.epochs.lost
-    late = {host: steps for host, steps in result.epochs.absent.items() if host not in lost}
-    return [f"{hosts[host].name} was lost ({reason})" for host, reason in sorted(lost.items())] + [
-        f"{hosts[host].name} was late and sat out {steps} steps" for host, steps in sorted(late.items())
-    ]
 
 
 def cluster_record(round_number: int, assignment: Assignment) -> dict[str, Any]:

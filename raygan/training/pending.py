@@ -32,6 +32,7 @@ class _Pending:
     evaluation: Reference | None
     tallies: Sequence[Tally]
     """What crossed in it."""
+    faults: list[str]
     restarts: int = 0
 
 
@@ -53,9 +54,14 @@ class PendingScores:
         """Has the evaluator train its classifiers while the first round trains."""
         self._prepared = self._group.evaluator.call("prepare")
 
-    def add(self, result: RoundResult) -> None:
-        """Asks for a round's scores, if it is to have any."""
-        self._pending.append(_Pending(result, self._evaluate(result), self._tallies(result)))
+    def add(self, result: RoundResult, faults: Sequence[str]) -> None:
+        """Asks for a round's scores, if it is to have any.
+
+        Args:
+            faults: told since the round before.
+        """
+        evaluation, tallies = self._evaluate(result), self._tallies(result)
+        self._pending.append(_Pending(result, evaluation, tallies, list(faults)))
 
     def write(self, wait: bool) -> None:
         """Writes the metrics of rounds whose scores are there, or of all."""
@@ -67,7 +73,13 @@ class PendingScores:
             evaluation = self._scores(pending)
             names, hosts = domain_names(self._config.data), self._layout.hosts
             metrics = round_metrics(
-                pending.result, evaluation, self._plan.domains, names, hosts, pending.tallies
+                pending.result,
+                evaluation,
+                self._plan.domains,
+                names,
+                hosts,
+                pending.tallies,
+                pending.faults,
             )
             self._folder.write_round(metrics)
             self._checkpoints.prune(read_json_lines(self._folder.metrics_file))
@@ -100,12 +112,12 @@ class PendingScores:
             answer = self._answer(pending.evaluation)
             if isinstance(answer, Evaluation):
                 for fault in answer.faults:
-                    self._listener.on_fault(fault)
+                    self._tell(pending, fault)
                 return answer
             if isinstance(answer, InputError):
-                self._listener.on_fault(f"round {pending.result.round + 1} has no scores: {answer}")
+                self._tell(pending, f"round {pending.result.round + 1} has no scores: {answer}")
                 return None
-            self._listener.on_fault(f"the evaluator was lost ({answer.reason})")
+            self._tell(pending, f"the evaluator was lost ({answer.reason})")
             pending.restarts += 1
             if pending.restarts > MAX_RESTARTS:
                 return None
@@ -114,6 +126,10 @@ class PendingScores:
             for other in self._pending:
                 other.evaluation = self._evaluate(other.result)
         return None
+
+    def _tell(self, pending: _Pending, fault: str) -> None:
+        pending.faults.append(fault)
+        self._listener.on_fault(fault)
 
     def _answer(self, evaluation: Reference) -> Evaluation | InputError | Lost:
         """Scores, or why there are none: the evaluator is lost, or was started again and finds its data damaged."""

@@ -6,7 +6,7 @@ Everything that a user can get wrong is found here, before any actor starts.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from raygan import cuts
@@ -44,11 +44,14 @@ class Plan:
         return {client: held.domain_index for client, held in enumerate(self.holdings)}
 
 
-def make_plan(config: Config, survey: Survey = survey_domains) -> Plan:
+def make_plan(
+    config: Config, survey: Survey = survey_domains, kept: Sequence[cuts.Cuts] | None = None
+) -> Plan:
     """Checks the data, builds the networks once to know their blocks, cuts them and places the clients.
 
     Args:
         survey: describes the domains; by default it reads them here.
+        kept: the cuts of a run that goes on; None: they are chosen.
 
     Raises:
         InputError: data, networks or cuts that cannot be used.
@@ -70,7 +73,7 @@ def make_plan(config: Config, survey: Survey = survey_domains) -> Plan:
     }
     profiles = deal_profiles(config)
     costs = measure(config, networks, spec)
-    chosen = choose_cuts(config, costs)
+    chosen = choose_cuts(config, costs, kept)
     clients = [
         ClientPlan(number, held[number].domain, profile, part, generator_cut, discriminator_cut)
         for number, (profile, part, (generator_cut, discriminator_cut)) in enumerate(

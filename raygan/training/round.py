@@ -92,7 +92,8 @@ def train_round(
     trained = time.perf_counter()
     num_samples = roll_call(group, layout, plan, epochs)
     assignment = cluster_and_weigh(group, plan.number, num_samples)
-    averages = aggregate(group, layout, assignment)
+    averages, lost = aggregate(group, layout, assignment)
+    epochs.lost.update(lost)
     ended = time.perf_counter()
     return RoundResult(plan.number, assignment, averages, epochs, trained - started, ended - trained)
 
@@ -182,7 +183,7 @@ def roll_call(group: Group, layout: Layout, plan: RoundPlan, epochs: Epochs) -> 
             f"raise it above the seconds of a step"
         )
     if not present:
-        raise RoundLost(next(iter(epochs.lost.values()), "no client took part in it"))
+        raise RoundLost(next(iter([*epochs.lost.values(), *epochs.faults]), "no client took part in it"))
     if len(present) < plan.min_clients:
         raise StoppedError(
             f"round {plan.number + 1} has {len(present)} of at least {plan.min_clients} clients "
@@ -197,8 +198,17 @@ def cluster_and_weigh(group: Group, round_number: int, num_samples: Mapping[int,
     return _needed(assignment)
 
 
-def aggregate(group: Group, layout: Layout, assignment: Assignment) -> dict[int, Averages]:
-    """Each cluster's average goes to its members, block by block; the body takes the average over all."""
+def aggregate(
+    group: Group, layout: Layout, assignment: Assignment
+) -> tuple[dict[int, Averages], dict[int, str]]:
+    """Each cluster's average goes to its members, block by block; the body takes the average over all.
+
+    Returns:
+        Cluster -> averages, and host -> why, of the hosts that were lost before they had theirs.
+
+    Raises:
+        RoundLost: the body or an aggregator was lost.
+    """
     present = [host for host in group.hosts if assignment.cluster.keys() & set(layout.hosts[host].ids)]
     states: dict[int, Reference] = {}
     for host in present:
@@ -221,8 +231,7 @@ def aggregate(group: Group, layout: Layout, assignment: Assignment) -> dict[int,
     held = layout.body_held
     averaged = for_body.call_many("average", len(held), held, weights, body, chosen)
     answers = {host: load_averages(group, layout, host, assignment.cluster, averages) for host in present}
-    _check_loaded(group, group.body.call("load", averaged), answers)
-    return averages
+    return averages, _lost_over(group, group.body.call("load", averaged), answers)
 
 
 def load_averages(
@@ -242,13 +251,15 @@ def load_averages(
     return group.hosts[host].call(method, theirs)
 
 
-def _check_loaded(group: Group, body: Reference, hosts: Mapping[int, Reference]) -> None:
+def _lost_over(group: Group, body: Reference, hosts: Mapping[int, Reference]) -> dict[int, str]:
     """Waits until all have their averages; one that is alive and has none tells of a lost aggregator."""
     body_answer, *answers = group.fetch([body, *hosts.values()])
     _needed(body_answer)
-    for host, answer in zip(hosts, answers, strict=True):
-        if isinstance(answer, Lost) and group.alive(group.hosts[host]):
-            raise RoundLost(answer.reason)
+    lost = {host: a.reason for host, a in zip(hosts, answers, strict=True) if isinstance(a, Lost)}
+    for host, reason in lost.items():
+        if group.alive(group.hosts[host]):
+            raise RoundLost(reason)
+    return lost
 
 
 def _members(assignment: Assignment) -> dict[int, list[int]]:

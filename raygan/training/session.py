@@ -10,13 +10,14 @@ from __future__ import annotations
 import platform
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from raygan.actors.aggregator import cluster_file
 from raygan.actors.group import Group, Reference
+from raygan.actors.host import client_file
 from raygan.errors import RunError, StoppedError
 from raygan.messages import Lost, StepReport
 from raygan.storage import read_json_lines, write_json
@@ -24,10 +25,10 @@ from raygan.training.checkpoints import Checkpoint, Checkpoints
 from raygan.training.deadline import Deadline
 from raygan.training.folder import RunFolder
 from raygan.training.hosts import Hosts
-from raygan.training.listener import Listener
+from raygan.training.listener import FaultBook, Listener
 from raygan.training.metrics import cluster_record, mean_losses
 from raygan.training.mirror import Mirror
-from raygan.training.participation import sample_clients
+from raygan.training.participation import last_clusters, sample_clients
 from raygan.training.pending import PendingScores
 from raygan.training.plan import Plan
 from raygan.training.round import RoundLost, RoundPlan, RoundResult, train_round
@@ -47,19 +48,25 @@ class Session:
         listener: Listener,
         mirror: Mirror | None = None,
     ) -> None:
-        self._plan, self._folder, self._group, self._listener = plan, folder, group, listener
+        self._plan, self._folder, self._group = plan, folder, group
+        self._listener = FaultBook(listener)
         self._layout, self._config = plan.layout, plan.config
         self._mirror = mirror
         self._checkpoints = Checkpoints(folder.checkpoints, plan.config.checkpoints)
         self._scores = PendingScores(plan, folder, self._checkpoints, group, listener)
-        self._hosts = Hosts(plan, folder, group, listener)
+        self._hosts = Hosts(plan, folder, group, self._listener)
         self._repeats: Counter[int] = Counter()
         self._epoch_steps: dict[int, int] = {}
         """Client -> minibatches in one pass over its images."""
         self._deadline = Deadline(plan.config.ray.step_deadline_s)
+        self._stops = False
+        """Whether the run is to end after this round."""
 
     def run(self, dashboard: str | None = None) -> None:
-        """All rounds that are missing, then the scores that are still under way, then the summary."""
+        """All rounds that are missing, then the scores that are still under way, then the summary.
+
+        Where the listener says so, it ends after a round, with its checkpoint and without a summary.
+        """
         started = time.perf_counter()
         self._checkpoints.sweep()
         first = self._folder.rewind(self._checkpoints, self._listener.on_fault)
@@ -75,12 +82,14 @@ class Session:
                 number = self._go_back(number, lost)
                 continue
             self._folder.write_clusters(cluster_record(number, result.assignment))
-            self._scores.add(result)
-            self._scores.write(wait=False)
-            self._push()
+            self._scores.add(result, self._listener.take())
             number += 1
+            self._scores.write(wait=self._stops)
+            self._push()
+            if self._stops and number < self._config.training.rounds:
+                return
         self._scores.write(wait=True)
-        write_json(self._folder.summary_file, self._summary(time.perf_counter() - started))
+        write_json(self._folder.summary_file, self._summary(first, time.perf_counter() - started))
         self._push()
 
     def _push(self) -> None:
@@ -103,7 +112,8 @@ class Session:
         self._tell(result)
         self._listener.on_usage(self._group.usage())
         self._hosts.after_round(result)
-        if self._checkpoints.due(number, self._config.training.rounds):
+        self._stops = self._listener.should_stop()
+        if self._stops or self._checkpoints.due(number, self._config.training.rounds):
             self._save(result)
         self._hosts.check_readmitted()
         return result
@@ -123,7 +133,8 @@ class Session:
             self._scores.write(wait=True)
             kept = self._folder.rewind(self._checkpoints, self._listener.on_fault, at_most=kept)
         self._listener.on_fault(f"round {kept + 1} begins again: {lost}")
-        self._restart_all(kept)
+        if not self._restart_all(kept) and self._repeats[number] > 1:
+            raise StoppedError(f"round {number + 1} fails whenever it is run ({lost}): stopped")
         return kept
 
     def _round_plan(self, number: int) -> RoundPlan:
@@ -146,54 +157,64 @@ class Session:
         for host, steps in sorted(result.epochs.absent.items()):
             if host in self._group.hosts and host not in result.epochs.lost:
                 self._listener.on_fault(f"{self._layout.hosts[host].name} was late and sat out {steps} steps")
-        for fault in result.epochs.faults:
+        for fault in (*result.epochs.faults, *result.assignment.faults):
             self._listener.on_fault(fault)
 
-    def _restart_all(self, number: int) -> None:
-        """New actors in the place of the lost ones, all at the state of the last checkpoint."""
-        self._hosts.forget_readmissions()
-        if number == 0 or not self._group.alive(self._group.body):
+    def _restart_all(self, number: int) -> bool:
+        """New actors in the place of the lost ones, all at the state of the last checkpoint; before the first, all are
+        new. Returns whether any was lost."""
+        lost = [host for host, handle in self._group.hosts.items() if not self._group.alive(handle)]
+        body_is_lost = not self._group.alive(self._group.body)
+        if number == 0 or body_is_lost:
             self._group.restart_body()
-        self._group.restart_aggregators()
-        for host, handle in list(self._group.hosts.items()):
-            if number == 0 or not self._group.alive(handle):
-                self._hosts.restart(host)
-        self._hosts.drop_unfit()
+        num_aggregators = self._group.restart_aggregators()
+        self._hosts.start_again(list(self._group.hosts) if number == 0 else lost)
         self._restore(number)
+        return bool(lost or body_is_lost or num_aggregators)
 
     def _restore(self, number: int) -> None:
         """Loads the checkpoint after `number` rounds into body and hosts; nothing to do before the first."""
         if number == 0:
             return
         checkpoint = self._checkpoints.of(number - 1)
-        gone = checkpoint.manifest().set_aside
-        for host in [h for h in self._group.hosts if set(gone).issuperset(self._layout.hosts[h].ids)]:
-            self._group.set_aside(host)
-        handles = (self._group.body, *self._group.hosts.values())
-        self._group.fetch([handle.call("restore", str(checkpoint.path)) for handle in handles])
+        folder, manifest = str(checkpoint.path), checkpoint.manifest()
+        for host in [h for h in self._group.hosts if manifest.set_aside_all(self._layout.hosts[h].ids)]:
+            self._hosts.give_up(host)
+        clusters = last_clusters(
+            read_json_lines(self._folder.clusters_file), range(len(self._layout.clients))
+        )
+        averages = {c: cluster_file(clusters[c]) for c in clusters if client_file(c) not in manifest.files}
+        calls = [self._group.body.call("restore", folder)]
+        calls += [handle.call("restore", folder, averages) for handle in self._group.hosts.values()]
+        self._group.fetch(calls)
 
     def _take_inventory(self) -> None:
-        """Asks every client how much it holds; one that dies over it is started again."""
+        """Asks every client how much it holds; a host that dies over it is started again."""
+        missing = [plan.host for plan in self._layout.hosts]
         for _ in range(self._config.ray.max_restarts + 1):
-            missing = [
-                host
-                for host in self._group.hosts
-                if not self._epoch_steps.keys() >= set(self._layout.hosts[host].ids)
-            ]
+            missing = self._ask_inventory([host for host in missing if host in self._group.hosts])
             if not missing:
                 return
-            references = {
-                host: self._group.hosts[host].call_many("inventory", len(self._layout.hosts[host].ids))
-                for host in missing
-            }
-            self._group.fetch([reference for asked in references.values() for reference in asked])
-            for host, asked in references.items():
-                entries = self._group.fetch(asked)
-                if any(isinstance(entry, Lost) for entry in entries):
-                    self._group.restart_host(host)
-                else:
-                    self._epoch_steps |= {entry.client: entry.batches_per_epoch for entry in entries}
-        raise StoppedError("client actors die as soon as they are started: look for the cause in Ray's logs")
+            self._hosts.start_again(missing)
+        if self._ask_inventory(missing):
+            raise StoppedError(
+                "client actors die as soon as they are started: look for the cause in Ray's logs"
+            )
+
+    def _ask_inventory(self, hosts: Sequence[int]) -> list[int]:
+        """Takes in what these hosts hold; returns those that are lost."""
+        asked = {
+            host: self._group.hosts[host].call_many("inventory", len(self._layout.hosts[host].ids))
+            for host in hosts
+        }
+        lost = []
+        for host, references in asked.items():
+            entries = self._group.fetch(references)
+            if any(isinstance(entry, Lost) for entry in entries):
+                lost.append(host)
+            else:
+                self._epoch_steps |= {entry.client: entry.batches_per_epoch for entry in entries}
+        return lost
 
     def _on_step(self, number: int, step: int, reports: list[StepReport]) -> None:
         for fault in (fault for report in reports for fault in report.faults):
@@ -236,12 +257,11 @@ class Session:
         written = self._group.fetch([*others, *(r for references in of_hosts.values() for r in references)])
         self._hosts.check_readmitted()
         if any(isinstance(record, Lost) for record in written):
-            lost = {host: "lost while saving" for host in hosts if not self._wrote(of_hosts[host])}
-            self._hosts.lost_while_saving(lost, result)
+            self._hosts.lost_while_saving([h for h in hosts if not self._wrote(of_hosts[h])], result)
             self._mend_servers(result)
             return False
-        gone = [p.client for p in self._layout.clients if self._layout.host_of[p.client] not in hosts]
-        checkpoint.finish(written, result.assignment.cluster, gone)
+        gone = [client for host in self._hosts.given_up for client in self._layout.hosts[host].ids]
+        checkpoint.finish(written, result.assignment.cluster, sorted(gone))
         return True
 
     def _wrote(self, references: Iterable[Reference]) -> bool:
@@ -260,8 +280,15 @@ class Session:
         if not all(self._group.alive(handle) for handle in (self._group.body, *aggregators)):
             raise RoundLost("the body or an aggregator was lost while the round was saved")
 
-    def _summary(self, seconds: float) -> Mapping[str, Any]:
+    def _summary(self, first: int, seconds: float) -> Mapping[str, Any]:
+        """`summary.json`.
+
+        Args:
+            first: the round with which this process began.
+            seconds: since then.
+        """
         rounds = read_json_lines(self._folder.metrics_file)
+        seconds += sum(line["seconds"] for line in rounds[:first])
         last = rounds[-1]
         return {
             "rounds": last["round"],

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from raygan.config.loading import cluster_address, without_labels
 from raygan.config.schema import Config
+from raygan.cuts import Cuts
 from raygan.training.plan import Plan, Survey, make_plan, survey_domains
 
 
@@ -42,11 +43,14 @@ def surveyor(
 
 @contextmanager
 def planned(
-    config: Config, twin: bool = False, tell: Callable[[str], None] = lambda _: None
+    config: Config,
+    twin: bool = False,
+    tell: Callable[[str], None] = lambda _: None,
+    kept: Sequence[Cuts] | None = None,
 ) -> Iterator[Plan]:
     """The plan, while the cluster that it needed is joined. Arguments and errors as `surveyor` and `make_plan`."""
     with surveyor(config, twin, tell) as (placed, survey):
-        yield make_plan(placed, survey)
+        yield make_plan(placed, survey, kept)
 
 
 def _is_cluster(config: Config) -> bool:

@@ -48,9 +48,10 @@ def train(
         mirror = new_mirror(config)
         with _group(plan, folder, twin, listener) as (group, dashboard):
             folder.create(config, plan.cuts.to_json(), plan.infos)
-            if mirror is not None:
-                mirror.push(folder.path)
-            Session(plan, folder, group, _published(listener, folder, twin), mirror).run(dashboard)
+            with folder.locked():
+                if mirror is not None:
+                    mirror.push(folder.path)
+                Session(plan, folder, group, _published(listener, folder, twin), mirror).run(dashboard)
     return Run.load(folder.path)
 
 
@@ -83,10 +84,7 @@ def resume(
     config = run.config.model_copy(update={"ray": run.config.ray.model_copy(update=given)})
     folder = RunFolder(run.path)
     listener = listener or Listener()
-    with planned(config, twin, listener.on_wait) as plan:
-        if (kept := folder.kept_cuts()) is not None and kept != plan.cuts.cuts:
-            found = "these cuts are not what the planner finds now"
-            raise RunError(str(folder.cuts_file), found, "fix them in cuts.fixed")
+    with folder.locked(), planned(config, twin, listener.on_wait, folder.kept_cuts()) as plan:
         mirror = Mirror(config.checkpoints.storage) if config.checkpoints.storage else None
         with _group(plan, folder, twin, listener) as (group, dashboard):
             Session(plan, folder, group, _published(listener, folder, twin), mirror).run(dashboard)

@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM end a run at once, with the usual status and no process left; it goes on with --resume."""
+"""SIGINT and SIGTERM end a run after its round, with its checkpoint, the usual status and no process left."""
 
 from __future__ import annotations
 
@@ -23,6 +23,14 @@ COMMAND = [sys.executable, "-c", "from raygan.cli import main; main()", "train"]
 ROUNDS = 4
 
 
+@pytest.fixture
+def settings(tiny_settings: dict) -> dict:
+    """Rounds of fifteen steps, and no checkpoint before the last."""
+    settings = settings_for(tiny_settings, ROUNDS)
+    settings["training"] = settings["training"] | {"local_epochs": 5}
+    return settings | {"checkpoints": {"every": ROUNDS}}
+
+
 @pytest.mark.parametrize(
     ("number", "arguments"),
     [
@@ -32,27 +40,49 @@ ROUNDS = 4
     ],
 )
 def test_a_signal_ends_a_run_that_goes_on_later(
-    tiny_settings: dict, tmp_path: Path, number: signal.Signals, arguments: list[str]
+    settings: dict, tmp_path: Path, number: signal.Signals, arguments: list[str]
 ) -> None:
-    settings = settings_for(tiny_settings, ROUNDS)
-    settings["training"] = settings["training"] | {"local_epochs": 5}
-    config, path = tmp_path / "config.yaml", tmp_path / "run"
-    config.write_text(yaml.safe_dump(settings))
-    environment = {key: value for key, value in os.environ.items() if key != "RAY_ADDRESS"}
-    command = [*COMMAND, str(config), "--out", str(path), *arguments]
-    with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as run:
-        wait_for(path / "checkpoints" / "round-0001", run)
+    run, path = started(settings, tmp_path, arguments)
+    with run:
+        wait_for(path / "clusters.jsonl", run)
         below = descendants(run.pid)
         run.send_signal(number)
-        _, error = run.communicate(timeout=180)
+        out, error = run.communicate(timeout=180)
     assert run.returncode == 128 + number
+    assert "stopping once this round has ended and is saved" in out.decode()
     assert f"stopped by {number.name}; a run goes on" in error.decode()
     assert "Traceback" not in error.decode()
     assert are_gone(below), "no actor is left"
-    assert 1 <= len(Run.load(path).rounds) < ROUNDS
+    (saved,) = Run.load(path).rounds
+    assert 1 <= saved < ROUNDS, "though no checkpoint was due"
+    assert len(Run.load(path).metrics) == saved, "no round's scores are lost"
     resume(path, twin=True)
     calm = train(make_config(settings), tmp_path / "calm", twin=True)
     assert arrays_of_round(path, ROUNDS) == arrays_of_round(calm.path, ROUNDS)
+
+
+def test_a_second_signal_ends_a_run_at_once(settings: dict, tmp_path: Path) -> None:
+    settings["training"] = settings["training"] | {"local_epochs": 500}
+    run, path = started(settings, tmp_path, ["--in-process"])
+    with run:
+        wait_for(path / "config.yaml", run)
+        time.sleep(2)  # into the first round, which is long
+        run.send_signal(signal.SIGINT)
+        time.sleep(1)
+        run.send_signal(signal.SIGTERM)
+        _, error = run.communicate(timeout=30)
+    assert run.returncode in (128 + signal.SIGINT, 128 + signal.SIGTERM)
+    assert "Traceback" not in error.decode()
+    assert Run.load(path).rounds == []
+
+
+def started(settings: dict, folder: Path, arguments: list[str]) -> tuple[subprocess.Popen, Path]:
+    """`raygan train` and its run's folder."""
+    (folder / "config.yaml").write_text(yaml.safe_dump(settings))
+    environment = {key: value for key, value in os.environ.items() if key != "RAY_ADDRESS"}
+    command = [*COMMAND, str(folder / "config.yaml"), "--out", str(folder / "run"), *arguments]
+    run = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    return run, folder / "run"
 
 
 def wait_for(path: Path, run: subprocess.Popen) -> None:

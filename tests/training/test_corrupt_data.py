@@ -47,20 +47,21 @@ def hospital(tiny_settings: dict, tmp_path: Path) -> Path:
 def settings(tiny_settings: dict, hospital: Path) -> dict:
     first, second = tiny_settings["data"]["domains"]
     domains = [first, second | {"npz": str(hospital)}]
-    return settings_for(tiny_settings, ROUNDS, clients_per_actor=1) | {"data": {"domains": domains}}
+    return settings_for(tiny_settings, ROUNDS, clients_per_actor=2) | {"data": {"domains": domains}}
 
 
-def test_a_client_that_cannot_read_its_data_again_is_set_aside_and_named(
+def test_a_client_that_cannot_read_its_data_again_takes_no_part_and_is_named(
     settings: dict, hospital: Path, tmp_path: Path, armoury: Armoury
 ) -> None:
-    damage = Damage(hospital, armoury, Blow("client", "judge", name="client-05"))
+    damage = Damage(hospital, armoury, Blow("client", "judge", name="clients-02,05"))
     run = train(make_config(settings), tmp_path / "run", listener=damage)
     every_round_is_accounted_for(run, ROUNDS)
-    assert [
-        fault for fault in damage.faults if "client-05" in fault and "is set aside: started again" in fault
-    ]
-    assert all("client-05" in fault for fault in damage.faults if "hospital.npz" in fault)
-    assert run.clusters.groupby("round").size().tolist()[-1] == 5
+    named = [fault for fault in damage.faults if "hospital.npz" in fault]
+    assert named
+    assert all(fault.startswith("client-05: cannot read its data again") for fault in named)
+    assert set(named) <= {fault for faults in run.metrics["faults"] for fault in faults}
+    last = run.clusters[run.clusters["round"] == ROUNDS]
+    assert sorted(last["client"]) == [0, 1, 2, 3, 4], "the other client of its actor goes on"
 
 
 def test_an_evaluator_that_cannot_read_its_data_again_costs_the_scores_only(

@@ -71,8 +71,8 @@ def test_a_client_that_keeps_dying_is_set_aside(
     settings = settings_for(tiny_settings, 3, max_restarts=1, clients_per_actor=2)
     run = train(make_config(settings), tmp_path / "run", listener=blows)
     every_round_is_accounted_for(run, 3)
-    assert blows.told("clients-01", "takes part again from the next round")
-    assert blows.told("clients-01", "is set aside: lost in 2 rounds in a row")
+    assert blows.told("clients-01", "takes part again once it is back")
+    assert blows.told("clients-01", "is set aside: lost 2 times in a row")
     assert run.metrics["clients"].tolist() == [4, 4, 4]
 
 
