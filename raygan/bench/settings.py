@@ -63,6 +63,7 @@ def bench_config(config: Config, options: BenchOptions) -> Config:
         settings["data"]["domains"] = _dealt(settings["data"]["domains"], options.clients)
         count = settings["clusters"]["count"]
         settings["clusters"]["count"] = count if count == "auto" else min(count, options.clients)
+        settings["training"]["participation"] = 1.0  # the measured rounds have everybody
     if options.cuts not in (None, "planned"):
         _fix_cuts(settings, parse_cuts(str(options.cuts)))
     return make_config(settings)

@@ -353,6 +353,11 @@ class Config(Section):
                 f"clusters.count: {self.clusters.count} clusters for {self.num_clients} clients; "
                 f"lower clusters.count or add clients"
             )
+        if self.clusters.count != "auto" and self.clusters.count > self.clients_a_round:
+            raise ValueError(
+                f"clusters.count: {self.clusters.count} clusters for {self.clients_a_round} clients in a round; "
+                f"lower clusters.count or raise training.participation"
+            )
         return self
 
     @model_validator(mode="after")

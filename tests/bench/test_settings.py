@@ -41,6 +41,11 @@ def test_fewer_clients_than_domains_use_the_first() -> None:
     assert config.clusters.count == 1
 
 
+def test_a_share_of_the_clients_does_not_stand_in_the_way_of_fewer() -> None:
+    half = make_config({"training": {"participation": 0.5}, "clusters": {"count": 3}})
+    assert bench_config(half, BenchOptions(clients=4)).clusters.count == 3
+
+
 def test_a_measured_round_is_long_enough_for_every_client() -> None:
     """40 images are five batches of 8, so 64 steps take 13 epochs."""
     config = make_config({"training": {"batch_size": 8}})

@@ -64,6 +64,20 @@ def test_a_configuration_is_frozen_and_survives_its_file() -> None:
         config.seed = 3  # type: ignore[misc]
 
 
+@pytest.mark.parametrize("count", [1, 3, "auto"])
+def test_as_many_clusters_as_take_part_in_a_round_may_be(count: object) -> None:
+    half = make_config({"training": {"participation": 0.5}, "clusters": {"count": count}})
+    assert half.clients_a_round == 3
+
+
+def test_more_clusters_than_take_part_in_a_round_are_refused() -> None:
+    """Six clients, three in a round: of four clusters each would have one member at most."""
+    message = r"clusters.count: 4 clusters for 3 clients in a round; lower clusters.count or raise training.part"
+    with pytest.raises(ConfigError, match=message):
+        make_config({"training": {"participation": 0.5}, "clusters": {"count": 4}})
+    assert make_config({"clusters": {"count": 4}}).clients_a_round == 6
+
+
 def test_paths_become_absolute_for_actors_in_other_folders() -> None:
     config = absolute_paths(make_config({"data": {"domains": [{"npz": "a.npz"}, {"name": "demo_mnist"}]}}))
     assert config.data.domains[0].npz == str(Path.cwd() / "a.npz")
