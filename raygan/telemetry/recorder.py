@@ -21,8 +21,11 @@ REFRESH_SECONDS = 5.0
 """Ray forgets a gauge that is not set again within 20 s (twice `metrics_report_interval_ms`)."""
 
 
+NOTHING = Usage(wait_s=0.0, work_s=0.0, send_s=0.0, cpu_s=0.0, memory_bytes=0)
+
+
 class Recorder:
-    """The metrics of one run. Use it in a process that has joined Ray."""
+    """The metrics of one run. Use it in a process that has joined Ray; make it when the actors are up."""
 
     def __init__(self, run: str) -> None:
         self._run = run
@@ -32,6 +35,7 @@ class Recorder:
         self._gauges: dict[tuple[str, tuple[tuple[str, str], ...]], float] = {}
         self._refreshed = time.perf_counter()
         self._usage: dict[str, tuple[float, Usage]] = {}
+        self._looked = time.perf_counter()
 
     def step(self, losses: tuple[float, float], reports: Mapping[str, StepReport]) -> None:
         """A step has ended.
@@ -83,16 +87,18 @@ class Recorder:
         self._refresh()
 
     def usage(self, actors: Mapping[str, Usage]) -> None:
-        """What the actors have used so far; a restarted one counts from its new beginning."""
+        """What the actors have used so far; a restarted one counts from its new beginning, and one that is new from
+        the look before, when it was not there yet."""
         now = time.perf_counter()
         for actor, usage in actors.items():
-            then, before = self._usage.get(actor, (now, usage))
+            then, before = self._usage.get(actor, (self._looked, NOTHING))
             spent = {state: _since(before, usage, state) for state in STATES}
             spent["queue"] = max(0.0, now - then - sum(spent.values()))
             for state, seconds in spent.items():
                 self._count("raygan_actor_seconds", seconds, actor=actor, state=state)
             self._set("raygan_memory_bytes", usage.memory_bytes, actor=actor)
             self._usage[actor] = (now, usage)
+        self._looked = now
 
     def fault(self) -> None:
         """Something went wrong and was told."""
