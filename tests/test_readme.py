@@ -1,4 +1,4 @@
-"""The README's commands, options and paths exist."""
+"""The README's commands, options and paths exist, and so do its sections that others name."""
 
 from __future__ import annotations
 
@@ -19,6 +19,15 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```(?:sh|console)\n(.*?)```", README, flags=re.DOTALL)
 LINES = [line.removeprefix("$ ") for block in BLOCKS for line in block.splitlines()]
 COMMANDS = [line for line in LINES if re.match(r"(\.venv/bin/)?raygan ", line)]
+PROSE = re.sub(r"```.*?```", "", README, flags=re.DOTALL)
+SECTIONS = set(re.findall(r"^#+ (.+)$", PROSE, flags=re.MULTILINE))
+SHIPPED = [path for name in ("raygan", "tune_configs") for path in sorted((ROOT / name).rglob("*.*"))]
+CITED = [
+    (str(path.relative_to(ROOT)), " ".join(section.replace("#", " ").split()))
+    for path in (ROOT / "cluster.yaml", *SHIPPED)
+    if path.suffix in (".py", ".yaml", ".md", ".html")
+    for section in re.findall(r'README,[\s#]*"([^"]+)"', path.read_text(encoding="utf-8"))
+]
 
 
 def test_nothing_is_left_to_fill_in() -> None:
@@ -57,3 +66,14 @@ def test_overrides_are_keys(line: str) -> None:
 )
 def test_paths_exist(path: str) -> None:
     assert (ROOT / path).exists()
+
+
+@pytest.mark.parametrize(("path", "section"), CITED)
+def test_sections_that_the_code_names_exist(path: str, section: str) -> None:
+    assert section in SECTIONS, f"{path} names a section that the README has not"
+
+
+def test_the_codes_references_are_found() -> None:
+    assert ("raygan/training/folder.py", "A run's folder") in CITED
+    assert ("cluster.yaml", "On a cluster") in CITED
+    assert {"Use it", "On a cluster"} <= SECTIONS

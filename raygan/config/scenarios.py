@@ -1,6 +1,6 @@
 """The paper's six scenarios as the configuration keys that they set.
 
-notMNIST (scenario 6) is in no library: make an `.npz` file of it (README, "Data") and put it into the current
+notMNIST (scenario 6) is in no library: make an `.npz` file of it (README, "Use it") and put it into the current
 folder as `notmnist.npz`, or give `data.domains` yourself.
 """
 

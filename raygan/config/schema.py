@@ -1,6 +1,6 @@
 """The configuration: frozen, typed, every field documented, unknown keys refused.
 
-The names are a contract (README, "Configuration"). Conflicts between keys are refused at construction,
+The names are a contract (README, "Use it"). Conflicts between keys are refused at construction,
 so that whatever holds a `Config` may rely on it.
 """
 
@@ -39,7 +39,8 @@ class DomainConfig(Section):
     name: str | None = None
     """The embedded sample `demo_mnist` or `demo_fashion_mnist`, or a torchvision set (`mnist`, `cifar10`, ...)."""
     npz: str | None = None
-    """Path of an `.npz` file with `train_images`, `train_labels`, `test_images`, `test_labels` (README, "Data")."""
+    """Path of an `.npz` file with `train_images`, `train_labels`, `test_images`, `test_labels` and perhaps `classes`
+    and values of a natural partition (forms: `Arrays` in `raygan/data/arrays.py`)."""
     images: str | None = None
     """Folder with one folder of images a class, or `train/` and `test/` with such folders in each."""
     wav: str | None = None

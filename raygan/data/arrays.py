@@ -85,7 +85,7 @@ class Arrays:
 
     @staticmethod
     def checked(where: str, fields: Mapping[str, Any]) -> Arrays:
-        """Arrays from the names of an `.npz` file (README, "Data"), checked.
+        """Arrays from the names of an `.npz` file, checked.
 
         Args:
             where: the file or key that errors name.

@@ -1,4 +1,4 @@
-"""The paper's generator and discriminator as ordered lists of blocks (arXiv 2507.12979; README, "Networks").
+"""The paper's generator and discriminator as ordered lists of blocks (arXiv 2507.12979).
 
 Shape legend: B batch, C image channels, S image side (divisible by 4), Z latent entries, M class count.
 A block is one main layer with its norm and activation. Block 0 is called with two tensors, every other

@@ -1,4 +1,4 @@
-"""The GAN's losses (README, "The step"): binary cross-entropy on logits, mean over a client's batch."""
+"""The GAN's losses (README, "What happens in a run"): binary cross-entropy on logits, mean over a client's batch."""
 
 from __future__ import annotations
 

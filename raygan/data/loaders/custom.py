@@ -18,7 +18,7 @@ from raygan.errors import DataError
 
 def load_custom(path: str, domain: DomainConfig, where: str) -> Arrays:
     """What `package.module:function` returns when it is called with the domain's configuration: a dict with
-    the names of an `.npz` file (README, "Data"), or `Arrays`.
+    the names of an `.npz` file (see `Arrays.checked`), or `Arrays`.
 
     Modules are looked up where Python looks, and in the current folder.
 

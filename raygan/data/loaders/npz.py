@@ -40,7 +40,7 @@ def demo_file(name: str) -> Path:
 
 @dataclass(frozen=True)
 class NpzFile:
-    """One file in the form of README, "Data". Pickled arrays are never read."""
+    """One file with the names of `Arrays.checked`. Pickled arrays are never read."""
 
     path: Path
     where: str
