@@ -1,4 +1,4 @@
-"""Every error that a user can mend, in one place.
+"""Every error that a user can mend, and the phrases that several of them share, in one place.
 
 Each says what was required, what was found, and what to do about it, on one line. The command line
 turns an `InputError` into that line and exit status 2; anything else is a bug and keeps its traceback.
@@ -6,6 +6,9 @@ All of them survive pickling, because they are raised inside actors and read in 
 """
 
 from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
 
 MAX_LENGTH = 1000
 
@@ -55,3 +58,28 @@ class StoppedError(RuntimeError):
 
 class WireError(RuntimeError):
     """Something that the wire contract does not allow was about to cross an actor boundary."""
+
+
+def instead_of(name: str, known: Sequence[str], shown: Sequence[str] | None = None) -> str:
+    """The remedy for a name that is not known: the nearest one, or else which there are.
+
+    Args:
+        name: what the user wrote.
+        known: what could have been meant.
+        shown: what to list where nothing is near; None: all that is known.
+    """
+    if close := difflib.get_close_matches(name, known, n=1, cutoff=0.5):
+        return f"did you mean {close[0]!r}?"
+    names = known if shown is None else shown
+    return f"use one of {', '.join(names)}" if names else "remove it"
+
+
+def known_names(name: str, known: Sequence[str]) -> str:
+    """As `instead_of` for names of data sets, of which nobody knows all: the nearest one, and which there are."""
+    near = "".join(f"did you mean {close}? " for close in difflib.get_close_matches(name, known, n=1))
+    return f"{near}known names: {', '.join(known)}"
+
+
+def first_line(error: BaseException) -> str:
+    """Of the error's text, which may be many lines long; of one without a text, its kind."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -13,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from raygan.config.scenarios import with_scenario
 from raygan.config.schema import Config, DomainConfig
-from raygan.errors import ConfigError
+from raygan.errors import ConfigError, instead_of
 
 NOT_YAML = (yaml.YAMLError, ValueError, AttributeError, TypeError, RecursionError)
 """What PyYAML raises: its own errors, and others for texts such as `2001-99-99`, `!!int a` or a thousand brackets."""
@@ -254,10 +253,7 @@ def _nearest(path: list[str | int], root: type[BaseModel]) -> str:
     for part in path[:-1]:
         models = _models_below(models, str(part))
     known = [name for model in models for name in model.model_fields]
-    close = difflib.get_close_matches(str(path[-1]), known, n=1, cutoff=0.5)
-    if close:
-        return f"did you mean {close[0]!r}?"
-    return f"use one of {', '.join(known)}" if known else "remove it"
+    return instead_of(str(path[-1]), known)
 
 
 def _models_below(models: list[type[BaseModel]], part: str) -> list[type[BaseModel]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 from collections.abc import Mapping
 from importlib import import_module
@@ -11,7 +10,7 @@ from typing import Any
 
 from ray.tune import Callback
 
-from raygan.errors import ConfigError
+from raygan.errors import ConfigError, instead_of
 
 CALLBACKS = {
     "mlflow": ("ray.air.integrations.mlflow", "MLflowLoggerCallback"),
@@ -37,8 +36,7 @@ def _logger(name: str, arguments: Mapping[str, Any]) -> Callback:
     known = [key for key, value in parameters.items() if value.kind != value.VAR_KEYWORD]
     for key in arguments:
         if key not in known:
-            close = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
-            remedy = f"did you mean {close[0]!r}?" if close else f"use one of {', '.join(known)}"
+            remedy = instead_of(key, known)
             raise ConfigError(f"callbacks.{name}.{key}", f"{kind} has no such argument", remedy)
     try:
         return callback(**arguments)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from typing import Any
 
 from raygan.config.schema import Config
 from raygan.data import domain_names
-from raygan.errors import ConfigError
+from raygan.errors import ConfigError, instead_of
 
 SCORES = ("label_agreement", "generation_score", "classifier_fid", "inception_fid")
 """Scores of `metrics.jsonl` that are reported as means over the domains, and with `/DOMAIN` for each."""
@@ -68,9 +67,7 @@ def check_metrics(names: tuple[str, ...], config: Config) -> None:
     known = known_metrics(config)
     for name in names:
         if name not in known:
-            close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-            remedy = f"did you mean {close[0]!r}?" if close else f"use one of {', '.join(SCORES)}"
-            raise ConfigError("metric", f"{name!r} is not reported", remedy)
+            raise ConfigError("metric", f"{name!r} is not reported", instead_of(name, known, SCORES))
         score = name.split("/")[0]
         if score == USEFULNESS and config.evaluation.usefulness_images is None:
             raise ConfigError("metric", f"{name} is not computed", "set base.evaluation.usefulness_images")

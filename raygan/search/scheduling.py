@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from ray import tune
 from ray.tune.schedulers import ASHAScheduler, MedianStoppingRule, PopulationBasedTraining, TrialScheduler
 
 from raygan.config.schema import Config
-from raygan.errors import ConfigError
+from raygan.errors import ConfigError, instead_of
 from raygan.search.domain import Domain, parse_domain
 from raygan.search.search import POINT, Search
 
@@ -103,8 +102,7 @@ def _check_names(kind: type, name: str, given: Mapping[str, Any]) -> None:
         if key in OURS:
             raise ConfigError(f"scheduler.{key}", "follows from the search", "leave it out")
         if key not in known:
-            close = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
-            remedy = f"did you mean {close[0]!r}?" if close else f"use one of {', '.join(known)}"
+            remedy = instead_of(key, known)
             raise ConfigError(f"scheduler.{key}", f"{name} has no such argument", remedy)
 
 

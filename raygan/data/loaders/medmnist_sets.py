@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from pathlib import Path
 from typing import Any
 
 from raygan.data.arrays import Arrays
 from raygan.data.loaders.download import open_or_download
-from raygan.errors import DataError
+from raygan.errors import DataError, known_names
 
 
 def load_medmnist(name: str, root: Path, download: bool, where: str) -> Arrays:
@@ -43,9 +42,7 @@ def _info(known: dict[str, dict[str, Any]], name: str, where: str) -> dict[str, 
     if name in known:
         kind = "3D images" if "3d" in name else "several labels an image"
         raise DataError(where, f"has {kind}", f"use a 2D set with one label: {', '.join(usable)}")
-    near = difflib.get_close_matches(name, usable, n=1)
-    hint = f"did you mean {near[0]}? " if near else ""
-    raise DataError(where, "no such MedMNIST set", f"{hint}known names: {', '.join(usable)}")
+    raise DataError(where, "no such MedMNIST set", known_names(name, usable))
 
 
 def _open(medmnist: Any, info: dict[str, Any], part: str, root: Path, download: bool, where: str) -> Any:

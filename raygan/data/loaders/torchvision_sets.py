@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ import numpy as np
 from raygan.data.arrays import Arrays
 from raygan.data.loaders.download import open_or_download
 from raygan.data.loaders.npz import DEMO_NAMES
-from raygan.errors import DataError
+from raygan.errors import DataError, known_names
 
 EMNIST_SPLITS = ("balanced", "byclass", "bymerge", "letters", "digits", "mnist")
 CLASSES = {"mnist": "MNIST", "fashion_mnist": "FashionMNIST", "kmnist": "KMNIST", "usps": "USPS"}
@@ -33,10 +32,7 @@ def canonical_name(name: str, where: str) -> str:
     if plain.startswith("notmnist"):
         remedy = "make an .npz file of it and give that as {npz: notmnist.npz}"
         raise DataError(where, "torchvision has no notMNIST", remedy)
-    known = [*DEMO_NAMES, *CLASSES]
-    near = difflib.get_close_matches(plain, known, n=1)
-    hint = f"did you mean {near[0]}? " if near else ""
-    raise DataError(where, "no such set", f"{hint}known names: {', '.join(known)}")
+    raise DataError(where, "no such set", known_names(plain, [*DEMO_NAMES, *CLASSES]))
 
 
 def load_torchvision(name: str, root: Path, download: bool, where: str) -> Arrays:
