@@ -17,7 +17,7 @@ from raygan.actors.layout import Layout
 from raygan.actors.nodes import await_nodes
 from raygan.config.loading import cluster_address
 from raygan.config.schema import Config
-from raygan.errors import ConfigError
+from raygan.errors import ConfigError, first_line
 
 WORKER_ENVIRONMENT = {"OMP_WAIT_POLICY": "PASSIVE"}
 """Threads that wait must sleep: actors share cores, and spinning made a step up to ten times slower."""
@@ -118,7 +118,7 @@ def _join(address: str, common: Mapping[str, Any]) -> None:
             found = f"the cluster at {address!r} asks for its token"
             remedy = "set RAY_AUTH_MODE=token, with what `ray get-auth-token` prints on its head in ~/.ray/auth_token"
             raise ConfigError("ray.address", found, remedy) from None
-        found = f"no Ray cluster at {address!r} ({str(error).splitlines()[0]})"
+        found = f"no Ray cluster at {address!r} ({first_line(error)})"
         raise ConfigError("ray.address", found, "start one, or leave it null for a local Ray") from None
 
 

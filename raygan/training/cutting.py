@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from raygan.config.schema import Config, ProfileCut
 from raygan.cuts import Cuts, NetworkCost, Plan, Study, plan_config, plan_study
 from raygan.data import DomainInfo, common_shape
-from raygan.errors import ConfigError
+from raygan.errors import ConfigError, first_line
 from raygan.messages import Codec, NetworkName, Shape, wire_bytes
 from raygan.nn.blocks import Networks
 from raygan.nn.cost import BlockCosts, network_costs
@@ -40,9 +40,9 @@ def measure(config: Config, networks: Networks, spec: NetworkSpec) -> Costs:
         generator, discriminator = network_costs(networks, spec, config.training.batch_size)
     except RuntimeError as error:
         if config.model.blocks is None:
-            found = f"networks of this size cannot be built ({str(error).splitlines()[0]})"
+            found = f"networks of this size cannot be built ({first_line(error)})"
             raise ConfigError("model", found, "lower width, image_size or training.batch_size") from None
-        found = f"{config.model.blocks}: the blocks do not fit ({str(error).splitlines()[0]})"
+        found = f"{config.model.blocks}: the blocks do not fit ({first_line(error)})"
         raise ConfigError("model.blocks", found, "make each take what the one before returns") from None
     anchor = (networks.generator_anchor, networks.discriminator_anchor)
     codec = config.wire.codec

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
-from raygan.errors import RunError
+from raygan.errors import RunError, first_line
 from raygan.storage import CHUNK_BYTES, writing
 from raygan.training.checkpoints import MANIFEST
 
@@ -122,9 +122,7 @@ class Mirror:
         try:
             yield
         except (OSError, ValueError, KeyError, NotImplementedError) as error:  # pyarrow's are all of these
-            found = (
-                f"cannot be used ({str(error).splitlines()[0][:200] if str(error) else type(error).__name__})"
-            )
+            found = f"cannot be used ({first_line(error)[:200]})"
             raise RunError(self.uri, found, "check the URI and your rights there") from None
 
 
