@@ -11,7 +11,7 @@ from raygan.data.client import (
     test_set,
     train_set,
 )
-from raygan.data.holdings import DomainSurvey, Holding, holdings, survey_domain, survey_domains
+from raygan.data.holdings import DomainSurvey, Holding, survey_domain, survey_domains
 from raygan.data.partition import deal
 from raygan.data.shape import CommonShape, common_shape, to_float, to_shape
 from raygan.data.source import (
@@ -40,7 +40,6 @@ __all__ = [
     "domain_label",
     "domain_names",
     "forget_domains",
-    "holdings",
     "load_client",
     "load_domain",
     "outline_domain",

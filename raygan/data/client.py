@@ -5,10 +5,9 @@ Legend: N images, B batch, C channels, H W space.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
 
 import numpy as np
 
@@ -77,28 +76,10 @@ class ImageSet:
         size = min(batch_size, len(self))
         return [order[start : start + size] for start in range(0, len(self) - size + 1, size)]
 
-    @cached_property
-    def class_counts(self) -> np.ndarray:
-        """int64 (num_classes,): images of each class."""
-        return np.bincount(self.labels, minlength=self.num_classes)
-
-    @cached_property
-    def fingerprint(self) -> str:
-        """SHA-256 of content and shape: equal sets have equal fingerprints on every machine."""
-        digest = hashlib.sha256(repr((self.images.shape, self.num_classes)).encode())
-        digest.update(np.ascontiguousarray(self.images).data)
-        digest.update(self.labels.astype("<i8").tobytes())
-        return digest.hexdigest()
-
 
 @dataclass(frozen=True)
 class ClientData(ImageSet):
     """One client's private images."""
-
-    @cached_property
-    def held_classes(self) -> np.ndarray:
-        """Sorted labels of which this client has at least one image, int64."""
-        return np.flatnonzero(self.class_counts)
 
 
 def client_slices(config: Config, infos: Sequence[DomainInfo]) -> list[ClientSlice]:

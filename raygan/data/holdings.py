@@ -63,12 +63,3 @@ def survey_domains(config: Config) -> list[DomainSurvey]:
         DataError: as `survey_domain`.
     """
     return [survey_domain(config, index) for index in range(len(config.data.domains))]
-
-
-def holdings(config: Config) -> list[Holding]:
-    """Every client's holding, in the order of the clients.
-
-    Raises:
-        DataError: as `survey_domain`.
-    """
-    return [held for survey in survey_domains(config) for held in survey.holdings]

@@ -7,8 +7,6 @@ Parameters and BatchNorm buffers alike; sums in float64, results in the dtype of
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-
 import numpy as np
 
 from raygan.messages import BlockKey, BlockState, State
@@ -67,18 +65,3 @@ class BlockAverager:
         dtype, array = self._dtypes[key, name], total / self._total_weight
         rounded = np.rint(array) if dtype.kind in "iu" else array
         return np.asarray(rounded, dtype)  # of a counter, numpy has made a scalar meanwhile
-
-
-def aggregate(
-    members: Iterable[tuple[State, float]], body: State
-) -> Mapping[BlockKey, Mapping[str, np.ndarray]]:
-    """theta_b(S) for every block b that a member of S or the body holds.
-
-    Args:
-        members: (state, weight) of each member; the weights sum to 1.
-        body: the body's state.
-    """
-    averager = BlockAverager(body)
-    for state, weight in members:
-        averager.add(state, weight)
-    return averager.average()

@@ -8,6 +8,7 @@ from raygan.config.schema import DomainConfig
 from raygan.data import (
     ClientData,
     CommonShape,
+    ImageSet,
     client_slices,
     describe_domain,
     load_client,
@@ -24,6 +25,10 @@ def slices_of(config: Config) -> list:
 
 def config_of(*domains: dict, **data) -> Config:
     return Config.model_validate({"data": {"domains": list(domains), **data}})
+
+
+def class_counts(images: ImageSet) -> list[int]:
+    return np.bincount(images.labels, minlength=images.num_classes).tolist()
 
 
 def test_the_clients_of_a_domain_share_its_images_out(make_npz):
@@ -47,8 +52,7 @@ def test_domains_of_different_form_come_to_one_shape(make_npz):
     assert [client.images.shape for client in clients] == [(24, 3, 28, 28), (12, 3, 28, 28), (12, 3, 28, 28)]
     assert {client.num_classes for client in clients} == {6}
     assert clients[0].classes == ("ant", "bee", "cat", "dog")
-    assert clients[0].class_counts.tolist() == [6, 6, 6, 6, 0, 0]
-    assert clients[0].held_classes.tolist() == [0, 1, 2, 3]
+    assert class_counts(clients[0]) == [6, 6, 6, 6, 0, 0]
 
 
 def test_a_description_is_small_and_survives_pickling(make_npz):
@@ -56,7 +60,9 @@ def test_a_description_is_small_and_survives_pickling(make_npz):
     packed = pickle.dumps(description)
     assert len(packed) < 4096
     assert pickle.loads(packed) == description
-    assert load_client(pickle.loads(packed)).fingerprint == load_client(description).fingerprint
+    here, there = load_client(description), load_client(pickle.loads(packed))
+    assert np.array_equal(there.images, here.images)
+    assert np.array_equal(there.labels, here.labels)
 
 
 def test_a_process_reads_a_domain_once_and_anew_when_it_changed(make_npz, monkeypatch):
@@ -112,8 +118,7 @@ def test_the_evaluators_sets_have_the_runs_shape(make_npz):
     train, test = train_set(domain, Config().data, shape), test_set(domain, Config().data, shape)
     assert train.images.shape == (12, 3, 16, 16)
     assert test.images.shape == (8, 3, 16, 16)
-    assert train.class_counts.tolist() == [3, 3, 3, 3, 0, 0, 0]
-    assert train.fingerprint != test.fingerprint
+    assert class_counts(train) == [3, 3, 3, 3, 0, 0, 0]
 
 
 def test_an_error_names_domain_and_client(make_npz):

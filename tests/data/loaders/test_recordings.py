@@ -6,7 +6,7 @@ from scipy.io import wavfile
 
 from raygan.config import Config
 from raygan.config.schema import DataConfig, DomainConfig
-from raygan.data import client_slices, describe_domain, holdings, load_client, load_domain
+from raygan.data import client_slices, describe_domain, load_client, load_domain, survey_domain
 from raygan.data.loaders.recordings import decode_recording, log_mel_picture, mel_bands
 from raygan.errors import DataError
 
@@ -112,7 +112,7 @@ def test_names_of_the_spoken_digit_set_give_label_speaker_and_part(tmp_path):
 
     data = {"domains": [{"wav": str(tmp_path), "clients": 2}], "partition": {"natural": "speakers"}}
     config = Config.model_validate({"data": data})
-    assert [row.num_images for row in holdings(config)] == [6, 6]
+    assert [row.num_images for row in survey_domain(config, 0).holdings] == [6, 6]
     info = describe_domain(config.data.domains[0], config.data)
     assert (info.image_size, info.channels) == ((28, 28), 1)
     assert load_client(client_slices(config, [info])[1]).images.shape == (6, 1, 28, 28)
