@@ -147,7 +147,7 @@ class ClusterConfig(Section):
     """Clustering and weighting at the end of a round."""
 
     count: Literal["auto"] | Count = "auto"
-    """Clusters for k-means; `auto`: the count with the best silhouette."""
+    """Clusters for k-means, no more than clients take part in a round; `auto`: the count with the best silhouette."""
     beta: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1.0
     """Sharpness of the KLD weights; 0 weighs by sample count alone."""
     warmup_rounds: Annotated[int, Field(ge=0)] = 2
