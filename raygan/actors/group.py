@@ -64,6 +64,9 @@ class Group(Protocol):
     def restart_evaluator(self) -> None:
         """A new evaluator in the place of a lost one."""
 
+    def has_evaluator(self, wait_s: float) -> bool:
+        """Whether the evaluator is there, once it was waited for so long."""
+
     def restart_aggregators(self) -> int:
         """New aggregators in the place of the lost ones; returns how many were lost."""
 

@@ -107,6 +107,10 @@ class LocalGroup:
         """A new evaluator, when it is next needed."""
         self._evaluator = None
 
+    def has_evaluator(self, wait_s: float) -> bool:
+        """Always."""
+        return True
+
     def restart_aggregators(self) -> int:
         """None: they live and die with this process."""
         return 0

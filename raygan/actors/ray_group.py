@@ -154,6 +154,11 @@ class RayGroup:
         main, *at_sites = self._evaluators
         self.evaluator = SpreadEvaluator(main, at_sites) if at_sites else main
 
+    def has_evaluator(self, wait_s: float) -> bool:
+        """Whether the evaluators of all sites are there, once they were waited for so long."""
+        answers = self.fetch([handle.built for handle in self._evaluators], wait_s)
+        return not any(isinstance(answer, Lost) and answer.late for answer in answers)
+
     def restart_aggregators(self) -> int:
         """Ends the aggregators that are lost; new ones start when they are asked for."""
         lost = [handle for handle in self._aggregators if not self.alive(handle)]

@@ -269,7 +269,7 @@ class RayConfig(Section):
     start_timeout_s: Positive = 600.0
     """Seconds for an actor to find a place and to be built."""
     max_restarts: Count = 3
-    """A client actor that is lost in more rounds in a row than this is set aside."""
+    """A client actor that is lost more often in a row than this is set aside."""
     steps_ahead: Count = 3
     """Steps that are under way at a time: the driver submits ahead so that no actor waits for it."""
     device: Literal["auto", "cpu", "cuda"] = "auto"

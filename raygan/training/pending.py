@@ -13,6 +13,7 @@ from raygan.messages import Evaluation, Lost, Tally
 from raygan.storage import read_json_lines
 from raygan.training.checkpoints import Checkpoints
 from raygan.training.folder import RunFolder
+from raygan.training.hosts import JOIN_SECONDS, LOOK_SECONDS
 from raygan.training.listener import Listener
 from raygan.training.metrics import round_metrics
 from raygan.training.plan import Plan
@@ -49,6 +50,8 @@ class PendingScores:
         self._prepared: Reference | None = None
         self._restarted = False
         """Whether the evaluator is not the first: that one's faults are found before anything is lost by them."""
+        self._patience_s = 0.0
+        """How long it is waited for, if it is not the first: one whose node is gone may take minutes."""
 
     def prepare(self) -> None:
         """Has the evaluator train its classifiers while the first round trains."""
@@ -109,6 +112,12 @@ class PendingScores:
     def _scores(self, pending: _Pending) -> Evaluation | None:
         """A round's scores; None where it has none. A lost evaluator is started again and scores again."""
         while pending.evaluation is not None:
+            if self._restarted and not self._group.has_evaluator(self._patience_s):
+                self._patience_s = LOOK_SECONDS
+                self._tell(
+                    pending, f"round {pending.result.round + 1} has no scores: the evaluator is not back"
+                )
+                return None
             answer = self._answer(pending.evaluation)
             if isinstance(answer, Evaluation):
                 for fault in answer.faults:
@@ -122,7 +131,7 @@ class PendingScores:
             if pending.restarts > MAX_RESTARTS:
                 return None
             self._group.restart_evaluator()
-            self._restarted = True
+            self._restarted, self._patience_s = True, JOIN_SECONDS
             for other in self._pending:
                 other.evaluation = self._evaluate(other.result)
         return None
