@@ -113,7 +113,8 @@ def _get(reference: ray.ObjectRef) -> Any:
 
 def _first_sentence(error: RayError) -> str:
     """Of the last line, which says why; after it, Ray guesses at causes."""
-    return str(error).strip().splitlines()[-1].split(". ")[0].rstrip(".")
+    lines = str(error).strip().splitlines() or ["it says nothing"]
+    return lines[-1].split(". ")[0].rstrip(".")
 
 
 def references_in(argument: Any) -> Iterator[ray.ObjectRef]:
