@@ -29,7 +29,7 @@ class Hosts:
         self._layout, self._config = plan.layout, plan.config
         self._folder, self._group, self._listener = folder, group, listener
         self._losses: Counter[int] = Counter()
-        """Host -> rounds in a row in which it was lost."""
+        """Host -> how often it was lost since it last ended a round."""
         self._counted: set[int] = set()
         """Hosts whose loss in this round is counted."""
         self._awaited: set[int] = set()
