@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import ray
-from ray.exceptions import RayTaskError
+from ray.exceptions import GetTimeoutError, RayError, RayTaskError
 
-from raygan.actors.demand import ActorDemand
+from raygan.actors.demand import ActorDemand, label_text
 from raygan.actors.nodes import await_nodes
 from raygan.config.schema import Config
 from raygan.data import DomainSurvey, domain_label, survey_domain
@@ -21,14 +21,14 @@ def survey_sites(config: Config, tell: Callable[[str], None]) -> list[DomainSurv
         tell: is given a line where nodes are waited for.
 
     Raises:
-        InputError: a domain that cannot be used, or no node of its site.
+        InputError: a domain that cannot be used, no node of its site, or one that does not answer.
     """
     demands = [
         _first_client(config, index) for index, domain in enumerate(config.data.domains) if domain.labels
     ]
     await_nodes(demands, config.ray.wait_for_nodes_s, tell)
     surveys = [_submitted(config, index) for index in range(len(config.data.domains))]
-    return [_result(survey) for survey in surveys]
+    return [_result(config, index, survey) for index, survey in enumerate(surveys)]
 
 
 def _submitted(config: Config, index: int) -> DomainSurvey | ray.ObjectRef:
@@ -39,15 +39,23 @@ def _submitted(config: Config, index: int) -> DomainSurvey | ray.ObjectRef:
     return ray.remote(survey_domain).options(**options).remote(config, index)
 
 
-def _result(survey: DomainSurvey | ray.ObjectRef) -> DomainSurvey:
+def _result(config: Config, index: int, survey: DomainSurvey | ray.ObjectRef) -> DomainSurvey:
     if isinstance(survey, DomainSurvey):
         return survey
+    domain, limit_s = config.data.domains[index], config.ray.start_timeout_s
+    where = f"data.domains[{index}] ({domain_label(domain)}, at {label_text(domain.labels)})"
     try:
-        return ray.get(survey)
+        return ray.get(survey, timeout=limit_s)
     except RayTaskError as error:
         if isinstance(error.cause, InputError):
             raise error.cause from None
         raise
+    except GetTimeoutError:
+        found = f"its site has not described it within {limit_s:g} s"
+        raise InputError(where, found, "check the site's nodes, or raise ray.start_timeout_s") from None
+    except RayError as error:
+        found = f"the process that described it at its site was lost ({type(error).__name__})"
+        raise InputError(where, found, "check the site's nodes and their memory, and start again") from None
 
 
 def _first_client(config: Config, index: int) -> ActorDemand:
