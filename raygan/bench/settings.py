@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -49,6 +50,8 @@ def bench_config(config: Config, options: BenchOptions) -> Config:
     Raises:
         InputError: options that do not fit.
     """
+    if not math.isfinite(options.seconds):
+        raise InputError("--seconds", f"{options.seconds} is no time", "give seconds, such as 10")
     settings = config.model_dump(mode="json")
     settings["devices"]["emulate"] = False
     for section, key, value in (

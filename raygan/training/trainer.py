@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 from raygan.actors.group import Group
-from raygan.config.loading import absolute_paths
+from raygan.config.loading import absolute_paths, changed_config
 from raygan.config.schema import Config
 from raygan.errors import RunError
 from raygan.training.folder import RunFolder
@@ -80,8 +80,8 @@ def resume(
     if run.ended:
         return run
     changed = {"address": address, "wait_for_nodes_s": wait_for_nodes_s}
-    given = {key: value for key, value in changed.items() if value is not None}
-    config = run.config.model_copy(update={"ray": run.config.ray.model_copy(update=given)})
+    given = [(f"ray.{key}", value) for key, value in changed.items() if value is not None]
+    config = changed_config(run.config.model_dump(mode="json"), given)
     folder = RunFolder(run.path)
     listener = listener or Listener()
     with folder.locked(), planned(config, twin, listener.on_wait, folder.kept_cuts()) as plan:

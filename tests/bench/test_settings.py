@@ -20,6 +20,12 @@ def test_what_is_no_list_of_cuts_is_refused(text: str) -> None:
         parse_cuts(text)
 
 
+@pytest.mark.parametrize("seconds", [float("nan"), float("inf")])
+def test_a_turn_takes_a_time(seconds: float) -> None:
+    with pytest.raises(InputError, match=rf"--seconds: {seconds} is no time; give seconds"):
+        bench_config(Config(), BenchOptions(seconds=seconds))
+
+
 def test_options_reach_the_configuration() -> None:
     options = BenchOptions(clients=5, batch_size=4, width=0.125, cuts="0,0/0,0 1,1/1,1", clients_per_actor=2)
     config = bench_config(Config(), options)

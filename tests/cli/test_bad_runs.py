@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
+from raygan.errors import ConfigError
 from raygan.report import write_report
+from raygan.training import resume
 from raygan.training.run import Run
 from tests.cli.command import command
 
@@ -119,6 +121,14 @@ def test_a_summary_that_was_cut_off_is_written_again(run: Path) -> None:
     assert command("train", "--resume", run, "--in-process").status == 0
     after = json.loads((run / "summary.json").read_text())
     assert after["scores"] == before["scores"]
+
+
+def test_a_wait_that_has_no_end_is_refused(run: Path) -> None:
+    gone("summary.json")(run)
+    found = command("train", "--resume", run, "--in-process", "--wait-for-nodes", "inf")
+    found.assert_refused("ray.wait_for_nodes_s: inf does not fit")
+    with pytest.raises(ConfigError, match=r"ray.wait_for_nodes_s: nan does not fit"):
+        resume(run, twin=True, wait_for_nodes_s=float("nan"))
 
 
 def test_weights_of_other_networks_are_refused(run: Path) -> None:
