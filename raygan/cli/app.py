@@ -12,7 +12,11 @@ import typer
 from raygan.cli.signals import stopping_on_signals
 from raygan.errors import InputError, StoppedError
 
-GOES_ON = "a run goes on after its last whole round with raygan train --resume RUN"
+GOES_ON = {
+    "train": "; a run goes on after its last whole round with raygan train --resume RUN",
+    "tune": "; a search goes on with raygan tune --resume DIR",
+}
+"""What a person who has stopped a command may want to know."""
 
 app = typer.Typer(
     help="Train conditional GANs over devices that may not share their data.",
@@ -247,5 +251,5 @@ def main() -> None:
             if not received:
                 raise
             name = signal.Signals(received[0]).name
-            print(f"raygan: stopped by {name}; {GOES_ON}", file=sys.stderr)
+            print(f"raygan: stopped by {name}{GOES_ON.get(sys.argv[1], '')}", file=sys.stderr)
             sys.exit(128 + received[0])
