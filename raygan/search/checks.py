@@ -7,7 +7,9 @@ import json
 import math
 from collections.abc import Iterator
 
-from raygan.config.loading import changed_config
+from raygan.actors.cluster import has_ray
+from raygan.actors.demand import label_text
+from raygan.config.loading import changed_config, cluster_address
 from raygan.config.schema import Config
 from raygan.errors import ConfigError
 from raygan.search.domain import Label
@@ -29,10 +31,12 @@ def check_space(search: Search) -> dict[str, Config]:
     Raises:
         ConfigError: the first mistake.
     """
-    _check_base(search)
+    check_base(search)
     _check_keys(search)
     configs = {told(point): _config(search, point, f"space: {told(point)}") for point in _points(search)}
     for config in configs.values():
+        _check_labels(config)
+        _check_storage(config)
         check_metrics(search.config.metric, config)
         learns = search.config.scheduler is not None or search.config.searcher.name == "optuna"
         if learns and config.evaluation.every > 1:
@@ -46,11 +50,38 @@ def told(point: Point) -> str:
     return ", ".join(f"{key}={label}" for key, label in point.items())
 
 
-def _check_base(search: Search) -> None:
+def check_base(search: Search) -> Config:
+    """The base's own configuration.
+
+    Raises:
+        ConfigError: its first mistake.
+    """
     try:
-        changed_config(search.base, [])
+        return changed_config(search.base, [])
     except ConfigError as error:
         raise ConfigError(f"base.{error.where}", error.found, error.remedy) from None
+
+
+def _check_labels(config: Config) -> None:
+    """A search plans its trials where it is started: it reads all data there, and heeds labels on a cluster only."""
+    for index, domain in enumerate(config.data.domains):
+        if domain.labels:
+            found = f"{label_text(domain.labels)}, but a search needs every domain where it is started"
+            remedy = "leave the labels out, with the data where every node can read it"
+            raise ConfigError(f"data.domains[{index}].labels", found, remedy)
+    if cluster_address(config) is not None or has_ray():
+        return
+    for name in config.devices.fleet:
+        if labels := config.devices.profile(name).labels:
+            found = f"{label_text(labels)}, but this search runs on one machine"
+            raise ConfigError(f"devices.profiles.{name}.labels", found, "leave them out, or give --address")
+
+
+def _check_storage(config: Config) -> None:
+    if config.checkpoints.storage is not None:
+        found = f"{config.checkpoints.storage!r}, but only one run can be kept at a URI"
+        remedy = "leave it out: the search's folder holds every trial's run"
+        raise ConfigError("checkpoints.storage", found, remedy)
 
 
 def _check_keys(search: Search) -> None:

@@ -180,6 +180,8 @@ def collect(search: Search, grid: tune.ResultGrid) -> Results:
     trials = []
     for trial in grid._experiment_analysis.trials:
         metrics = dict(trial.last_result or {})
+        if "run" in metrics:
+            metrics["run"] = str(Path(grid.experiment_path) / metrics["run"])
         error = _last_line(trial.get_error()) if trial.status == "ERROR" else None
         ended = trial.status == "TERMINATED"
         trials.append(Trial(str(trial), dict(trial.config[POINT]), _ours(metrics), error, ended))

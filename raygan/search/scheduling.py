@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,8 +30,11 @@ CHANGEABLE = (
 """Keys that may change between two rounds: nothing in a checkpoint has its shape from them."""
 
 
-def make_scheduler(search: Search, base: Config) -> TrialScheduler | None:
+def make_scheduler(search: Search, configs: Sequence[Config]) -> TrialScheduler | None:
     """The scheduler that the search names; None: every trial runs to its end.
+
+    Args:
+        configs: what the trials may be.
 
     Raises:
         ConfigError: an argument that the scheduler does not have, or refuses.
@@ -40,10 +43,10 @@ def make_scheduler(search: Search, base: Config) -> TrialScheduler | None:
     if config is None:
         return None
     kind = SCHEDULERS[config.name]
-    arguments = {**_defaults(config.name, base), **config.arguments}
+    arguments = {**_defaults(config.name, configs), **config.arguments}
     _check_names(kind, config.name, config.arguments)
     if config.name == "pbt":
-        _check_pbt(search, base)
+        _check_pbt(search, configs)
         spaces = _mutations(search, arguments)
         arguments["hyperparam_mutations"] = {POINT: {key: as_tune(space) for key, space in spaces.items()}}
         arguments["custom_explore_fn"] = Clipped(spaces)
@@ -90,9 +93,9 @@ class Clipped:
         return {**given, POINT: point}
 
 
-def _defaults(name: str, base: Config) -> dict[str, Any]:
+def _defaults(name: str, configs: Sequence[Config]) -> dict[str, Any]:
     if name == "asha":
-        return {"max_t": base.training.rounds}
+        return {"max_t": max(config.training.rounds for config in configs)}
     return {"grace_period": 1} if name == "median" else {"perturbation_interval": 2}
 
 
@@ -106,11 +109,12 @@ def _check_names(kind: type, name: str, given: Mapping[str, Any]) -> None:
             raise ConfigError(f"scheduler.{key}", f"{name} has no such argument", remedy)
 
 
-def _check_pbt(search: Search, base: Config) -> None:
-    if base.checkpoints.keep is not None or base.checkpoints.every > 1:
-        found = f"keep {base.checkpoints.keep}, every {base.checkpoints.every}"
-        remedy = "set keep: null and every: 1: with pbt, trials go on from each other's checkpoints"
-        raise ConfigError("base.checkpoints", found, remedy)
+def _check_pbt(search: Search, configs: Sequence[Config]) -> None:
+    for checkpoints in (config.checkpoints for config in configs):
+        if checkpoints.keep is not None or checkpoints.every > 1:
+            found = f"keep {checkpoints.keep}, every {checkpoints.every}"
+            remedy = "set keep: null and every: 1: with pbt, trials go on from each other's checkpoints"
+            raise ConfigError("base.checkpoints", found, remedy)
     if len(search.config.seeds) > 1:
         raise ConfigError("seeds", "several with pbt, whose trials go on from each other", "give one")
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib import import_module
 from pathlib import Path
@@ -51,6 +51,12 @@ class Search:
         """The settings that all trials share."""
         assert not isinstance(self.config.base, str), "a base that is a path was read with the file"
         return self.config.base
+
+    def on_cluster(self, address: str) -> Search:
+        """The same search, its trials on the Ray cluster at this address."""
+        base = set_key(self.base, "ray.address", address)
+        config = self.config.model_copy(update={"base": base})
+        return replace(self, settings={**self.settings, "base": base}, config=config)
 
     @property
     def varied(self) -> list[str]:

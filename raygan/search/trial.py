@@ -42,18 +42,20 @@ class Reference:
     """A round of a run: what Ray Tune keeps as a checkpoint."""
 
     run: str
+    """Its folder, as seen from the search's, which may be moved."""
     round: int
     """From 1; 0: nothing yet."""
 
 
-def run_trial(given: Mapping[str, Any]) -> None:
+def run_trial(given: Mapping[str, Any], folder: Path, classifiers: Path) -> None:
     """The function that Ray Tune runs.
 
     Args:
-        given: `set` (the point), `search` (the search's folder), `classifiers` (the cache of trained classifiers).
+        given: `set` (the point).
+        folder: the search's.
+        classifiers: the cache of trained classifiers.
     """
-    trainer.CLASSIFIER_CACHE = Path(given["classifiers"])
-    folder = Path(given["search"])
+    trainer.CLASSIFIER_CACHE = classifiers
     config = read_search(folder / SEARCH_FILE).config_of(given[POINT])
     home = folder / trial_folder(tune.get_context().get_trial_id())
     known = _known(tune.get_checkpoint())
@@ -62,7 +64,7 @@ def run_trial(given: Mapping[str, Any]) -> None:
     if is_new:
         train(config, run, listener=reporter)
     else:
-        resume(run, listener=reporter)
+        resume(run, address=config.ray.address, listener=reporter)
     reporter.catch_up()
 
 
@@ -81,13 +83,13 @@ def prepare(home: Path, config: Config, known: Reference | None) -> tuple[Path, 
     runs = sorted(home.glob("run-*"), key=lambda path: int(path.name.removeprefix("run-")))
     runs = [run for run in runs if RunFolder(run).config_file.exists()]
     own = runs[-1] if runs else None
-    same = own is not None and read_config(RunFolder(own).config_file) == config
-    if own is not None and same and (known is None or str(own) == known.run or _origin(own) == known):
+    same = own is not None and _same(read_config(RunFolder(own).config_file), config)
+    if own is not None and same and (known is None or _name(own) == known.run or _origin(own) == known):
         return own, False
     new = home / f"run-{len(runs) + 1}"
     if known is None:
         return new, True
-    fork(known.run, known.round, config, new)
+    fork(home.parent / known.run, known.round, config, new)
     write_json(new / ORIGIN_FILE, asdict(known))
     return new, False
 
@@ -114,13 +116,24 @@ class Reporter(Listener):
             self._seen, self._bytes = metrics["round"], report["bytes_total"]
             if metrics["round"] > self._told:
                 self._told = metrics["round"]
-                self._report({**report, "run": str(self._folder.path)})
+                self._report({**report, "run": _name(self._folder.path)})
 
     def _report(self, report: dict[str, Any]) -> None:
         with tempfile.TemporaryDirectory() as folder:
-            reference = Reference(str(self._folder.path), report["round"])
+            reference = Reference(report["run"], report["round"])
             write_json(Path(folder) / REFERENCE_FILE, asdict(reference))
             tune.report(report, checkpoint=tune.Checkpoint.from_directory(folder))
+
+
+def _name(run: Path) -> str:
+    """A run's folder, as seen from the search's."""
+    return f"{run.parent.name}/{run.name}"
+
+
+def _same(one: Config, other: Config) -> bool:
+    """Whether only the cluster differs, if anything."""
+    there = other.ray.model_copy(update={"address": one.ray.address})
+    return one == other.model_copy(update={"ray": there})
 
 
 def _known(checkpoint: tune.Checkpoint | None) -> Reference | None:

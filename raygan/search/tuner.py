@@ -8,6 +8,7 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,11 @@ from ray.tune import Callback, Tuner
 from ray.tune.schedulers import TrialScheduler
 
 from raygan.actors.cluster import ray_with
+from raygan.config.loading import cluster_address
 from raygan.config.schema import Config
 from raygan.errors import InputError, RunError
 from raygan.search.bundles import Bundle, Trial, check_fit, local_resources, most, placement, trial_demands
-from raygan.search.checks import check_space
+from raygan.search.checks import check_base, check_space
 from raygan.search.loggers import make_loggers
 from raygan.search.scheduling import make_scheduler, make_searcher
 from raygan.search.schema import SearchConfig
@@ -34,6 +36,7 @@ ENVIRONMENT = {
     "TUNE_GLOBAL_CHECKPOINT_S": "1",  # a killed search forgets no more than a second
     "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",  # a round that could not be scored has no score
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Ray Tune would end as if the search were done
     "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
     "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
@@ -47,7 +50,8 @@ class Checked:
     """A search that can run."""
 
     search: Search
-    base: Config
+    configs: tuple[Config, ...]
+    """What the trials may be, as far as it is known before; the cluster is the same for all."""
     trials: tuple[Trial, ...]
     """What the trials ask for, each kind once."""
     num_trials: int
@@ -62,12 +66,17 @@ class Checked:
 def check_search(search: Search) -> Checked:
     """Everything that can be found wrong before Ray starts.
 
+    The cluster's address is written into the search: this process may have it from its environment, which the trials'
+    processes do not share, and both must find the same actors.
+
     Raises:
         InputError: the first mistake.
     """
+    address = cluster_address(check_base(search))
+    if address is not None:
+        search = search.on_cluster(address)
     configs = check_space(search)
-    base = next(iter(configs.values()))
-    make_scheduler(search, base)
+    make_scheduler(search, list(configs.values()))
     make_searcher(search)
     make_loggers(search.config.callbacks)
     trials: list[Trial] = []
@@ -79,7 +88,8 @@ def check_search(search: Search) -> Checked:
         if trial not in trials:
             trials.append(trial)
     learns = search.config.searcher.name == "optuna"
-    return Checked(search, base, tuple(trials), search.config.samples if learns else len(search.points()))
+    num_trials = search.config.samples if learns else len(search.points())
+    return Checked(search, tuple(configs.values()), tuple(trials), num_trials)
 
 
 def run_search(
@@ -121,10 +131,10 @@ def resume_search(
     overrides = [f"base.ray.address={address}"] if address else []
     checked = check_search(read_search(folder / SEARCH_FILE, overrides))
     with _ray(checked, folder, warn):
+        checked.search.save(folder / SEARCH_FILE)  # with the address, for the trials
         if not list(folder.glob("experiment_state-*.json")):  # interrupted before its first trial
             return _tuner(checked, folder, ()).fit()
-        trainable = tune.with_resources(run_trial, _placements(checked.search))
-        return Tuner.restore(str(folder), trainable, resume_errored=True).fit()
+        return Tuner.restore(str(folder), _trainable(checked.search, folder), resume_errored=True).fit()
 
 
 def new_folder(folder: Path) -> Path:
@@ -144,14 +154,14 @@ def new_folder(folder: Path) -> Path:
 def _ray(checked: Checked, folder: Path, warn: Callable[[str], None]) -> Iterator[None]:
     """Ray with what the trials ask for, and Ray Tune's settings, for the time of the search."""
     wanted = min(checked.search.config.concurrency, checked.num_trials)
-    resources = local_resources(checked.needs, wanted, checked.base)
+    resources = local_resources(checked.needs, wanted, checked.configs[0])
     before = {name: os.environ.get(name) for name in ENVIRONMENT}
     os.environ.update(ENVIRONMENT)
     levels = {name: logging.getLogger(name).level for name in QUIET}
     for name in QUIET:
         logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
-        with ray_with(resources, checked.base, namespace=f"raygan-{folder.name}"):
+        with ray_with(resources, checked.configs[0], namespace=f"raygan-{folder.name}"):
             fitting = check_fit(checked.trials, wanted)
             if fitting < wanted:
                 warn(f"only {fitting} of {wanted} trials fit at a time: the others wait")
@@ -168,16 +178,13 @@ def _ray(checked: Checked, folder: Path, warn: Callable[[str], None]) -> Iterato
 
 def _tuner(checked: Checked, folder: Path, callbacks: Sequence[Callback]) -> Tuner:
     search, config = checked.search, checked.search.config
-    scheduler = make_scheduler(search, checked.base)
+    scheduler = make_scheduler(search, checked.configs)
     random.seed(config.seed)  # PBT draws from these two
     np.random.seed(config.seed)
-    space: dict[str, Any] = {"search": str(folder), "classifiers": str(trainer.CLASSIFIER_CACHE.expanduser())}
     searcher = make_searcher(search)
-    if searcher is None:
-        space[POINT] = tune.grid_search(search.points())
     return Tuner(
-        tune.with_resources(run_trial, _placements(search)),
-        param_space=space,
+        _trainable(search, folder),
+        param_space={} if searcher else {POINT: tune.grid_search(search.points())},
         tune_config=_tune_config(config, scheduler, searcher),
         run_config=tune.RunConfig(
             name=folder.name,
@@ -202,9 +209,12 @@ def _tune_config(config: SearchConfig, scheduler: TrialScheduler | None, searche
     )
 
 
-def _placements(search: Search) -> Callable[[dict[str, Any]], tune.PlacementGroupFactory]:
-    """A trial's configuration, as Ray Tune has it -> its placement group."""
-    return lambda given: placement(search.config_of(given[POINT]), search.config.resources)
+def _trainable(search: Search, folder: Path) -> Any:
+    """What Ray Tune runs: made anew when a search is resumed, so that nothing that it keeps has the folder's path."""
+    trial = partial(run_trial, folder=folder, classifiers=trainer.CLASSIFIER_CACHE.expanduser())
+    return tune.with_resources(
+        trial, lambda given: placement(search.config_of(given[POINT]), search.config.resources)
+    )
 
 
 def _trial_name(trial: Any) -> str:

@@ -14,7 +14,7 @@ PBT = "scheduler={name: pbt, hyperparam_mutations: {training.lr: {uniform: [1.0e
 
 
 def scheduler(search):
-    return make_scheduler(search, search.config_of(search.points()[0]))
+    return make_scheduler(search, [search.config_of(point) for point in search.points()])
 
 
 def test_no_scheduler(searching) -> None:
@@ -38,6 +38,10 @@ def test_a_scheduler_counts_rounds_of_the_first_metric(searching, override: str,
 
 def test_asha_ends_with_the_runs_rounds(searching) -> None:
     assert scheduler(searching("scheduler=asha", "base.training.rounds=5"))._max_t == 5
+
+
+def test_asha_ends_with_the_longest_run(searching) -> None:
+    assert scheduler(searching("scheduler=asha", "space.training.rounds={grid: [2, 6]}"))._max_t == 6
 
 
 MUTATE = "scheduler={name: pbt, hyperparam_mutations: {%s}}"
@@ -79,6 +83,13 @@ def test_pbt_goes_without_several_seeds(searching) -> None:
 def test_pbt_needs_every_checkpoint(searching) -> None:
     with pytest.raises(ConfigError, match=r"base.checkpoints: keep 3, every 1; set keep: null"):
         scheduler(searching(PBT, "base.checkpoints.keep=3"))
+
+
+def test_pbt_needs_every_checkpoint_of_every_trial(searching) -> None:
+    with pytest.raises(
+        ConfigError, match=r"base.checkpoints: keep None, every 2; set keep: null and every: 1"
+    ):
+        scheduler(searching(PBT, "space.checkpoints.every={grid: [1, 2]}"))
 
 
 def test_pbt_stays_within_its_space(searching) -> None:

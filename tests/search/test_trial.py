@@ -54,7 +54,19 @@ def test_a_trial_begins_with_a_new_run(config, tmp_path: Path) -> None:
 def test_a_trial_goes_on_with_its_own_run(config, tmp_path: Path) -> None:
     run = interrupted(config, tmp_path / "run-1")
     assert prepare(tmp_path, config, None) == (run, False), "Ray Tune knew of no round yet"
-    assert prepare(tmp_path, config, Reference(str(run), 1)) == (run, False)
+    assert prepare(tmp_path, config, Reference(f"{tmp_path.name}/run-1", 1)) == (run, False)
+
+
+def test_a_trial_goes_on_with_its_own_run_on_another_cluster(config, tmp_path: Path) -> None:
+    run = interrupted(config, tmp_path / "run-1")
+    ray = config.ray.model_copy(update={"address": "10.0.0.1:6379"})
+    assert prepare(tmp_path, config.model_copy(update={"ray": ray}), None) == (run, False)
+
+
+def test_a_trial_goes_on_where_its_search_was_moved_to(config, tmp_path: Path) -> None:
+    interrupted(config, tmp_path / "search" / "trial-a" / "run-1")
+    home = (tmp_path / "search").rename(tmp_path / "moved") / "trial-a"
+    assert prepare(home, config, Reference("trial-a/run-1", 1)) == (home / "run-1", False)
 
 
 def test_a_trial_of_another_configuration_does_not_go_on_with_it(config, tmp_path: Path) -> None:
@@ -64,8 +76,8 @@ def test_a_trial_of_another_configuration_does_not_go_on_with_it(config, tmp_pat
 
 
 def test_a_trial_forks_another_ones_run_once(config, tmp_path: Path) -> None:
-    donor = interrupted(config, tmp_path / "donor" / "run-1")
-    home, known = tmp_path / "trial", Reference(str(donor), 1)
+    interrupted(config, tmp_path / "donor" / "run-1")
+    home, known = tmp_path / "trial", Reference("donor/run-1", 1)
     training = config.training.model_copy(update={"lr": 1e-3})
     changed = config.model_copy(update={"training": training})
     run, is_new = prepare(home, changed, known)
@@ -73,7 +85,7 @@ def test_a_trial_forks_another_ones_run_once(config, tmp_path: Path) -> None:
     assert Run.load(run).config.training.lr == 1e-3
     assert Run.load(run).metrics["round"].tolist() == [1]
     assert prepare(home, changed, known) == (run, False), "after an interruption it goes on"
-    assert prepare(home, changed, Reference(str(donor), 2)) == (home / "run-2", False), "another exploit"
+    assert prepare(home, changed, Reference("donor/run-1", 2)) == (home / "run-2", False), "another exploit"
 
 
 def test_every_round_is_reported_once_with_its_checkpoint(
@@ -82,7 +94,9 @@ def test_every_round_is_reported_once_with_its_checkpoint(
     run = tmp_path / "run-1"
     train(config, run, twin=True, listener=Reporter(run, 0))
     assert [entry["round"] for entry in reports] == [1, 2, 3]
-    assert [entry["checkpoint"] for entry in reports] == [{"run": str(run), "round": n} for n in (1, 2, 3)]
+    assert [entry["checkpoint"] for entry in reports] == [
+        {"run": f"{tmp_path.name}/run-1", "round": n} for n in (1, 2, 3)
+    ], "as seen from the search's folder"
     moved = [entry["bytes_per_round"] for entry in reports]
     assert [entry["bytes_total"] for entry in reports] == [moved[0], sum(moved[:2]), sum(moved)]
     cuts = json.loads((run / "cuts.json").read_text())

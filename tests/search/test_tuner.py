@@ -16,7 +16,7 @@ from raygan.config.loading import read_config
 from raygan.errors import InputError
 from raygan.search.results import Results, collect, write_results
 from raygan.search.search import Search
-from raygan.search.tuner import check_search, run_search
+from raygan.search.tuner import check_search, resume_search, run_search
 from raygan.training import train
 from tests.rounds import assert_same_training
 
@@ -184,16 +184,65 @@ def test_pbt_changes_the_learning_rate_in_use(run) -> None:
     assert [trial.metrics["round"] for trial in results.trials] == [3, 3]
 
 
-def test_a_search_that_does_not_fit_says_so_at_once(run, tmp_path: Path) -> None:
-    with pytest.raises(
-        InputError, match="resources: one actor needs 3 'CPU' on one node, the largest has 2; lower cpus"
-    ):
-        run("resources.cpus_per_trial=3")
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (
+            ["resources.cpus_per_trial=3"],
+            "resources: one actor needs 3 'CPU' on one node, the largest has 2; lower cpus",
+        ),
+        (
+            ["base.data.domains.0.clients=4", "base.data.domains.0.limit=64"],
+            r"profile 'small': needs 5 'small', the cluster has 4.*; add nodes that",
+        ),
+    ],
+    ids=["driver", "actor"],
+)
+def test_a_search_that_does_not_fit_says_so_at_once(
+    run, tmp_path: Path, overrides: list[str], message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        run(*overrides)
     assert not (tmp_path / "search").exists()
-    with pytest.raises(
-        InputError, match=r"profile 'small': needs 5 'small', the cluster has 4.*; add nodes that"
-    ):
-        run("base.data.domains.0.clients=4", "base.data.domains.0.limit=64")
+
+
+@pytest.mark.slow
+def test_trials_have_the_actors_that_were_planned_for_them(run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cluster that only the driver's environment names, as of a submitted job: one client an actor."""
+    monkeypatch.setenv("RAY_ADDRESS", ray.get_runtime_context().gcs_address)
+    watch = Watch()
+    clients = [f"base.data.domains.{domain}.clients=2" for domain in range(2)]
+    results = run(
+        *clients, "base.ray.clients_per_actor=auto", "space={training.lr: {choice: [1.0e-3]}}", callback=watch
+    )
+    assert [trial.metrics["round"] for trial in results.trials] == [3]
+    assert any(left.get("small", 0) == 0 for _, left, _ in watch.seen)
+
+
+class KillOnce(Callback):
+    """Kills the process of the first trial once its first round is kept; not again after its search was resumed."""
+
+    def __init__(self, marker: Path) -> None:
+        self._marker = marker
+
+    def on_checkpoint(self, iteration, trials, trial, checkpoint, **info) -> None:
+        if not self._marker.exists():
+            self._marker.touch()
+            os.kill(trial.last_result["pid"], signal.SIGKILL)
+
+
+@pytest.mark.slow
+def test_a_search_that_was_moved_goes_on(run, searching, tmp_path: Path) -> None:
+    results = run("space={training.lr: {grid: [1.0e-3, 1.0e-4]}}", "max_failures=0",
+                  callback=KillOnce(tmp_path / "killed"))  # fmt: skip
+    assert [trial.error is None for trial in results.trials].count(False) == 1
+    moved = (tmp_path / "search").rename(tmp_path / "moved")
+    results = collect(searching(), resume_search(moved))
+    assert [trial.metrics["round"] for trial in results.trials] == [3, 3]
+    assert [trial.run for trial in results.trials] == [
+        moved / trial.name / "run-1" for trial in results.trials
+    ]
+    assert not (tmp_path / "search").exists()
 
 
 @pytest.mark.slow
