@@ -128,6 +128,9 @@ def test_a_base_may_be_a_file(search_file, tmp_path, two_clients) -> None:
         ("stop.score=high", "stop.score: 'high' does not fit"),
         ("stop={rounds: 3}", "stop.rounds: unknown key"),
         ("resources.cpus_per_trial=-1", "resources.cpus_per_trial: -1 does not fit"),
+        ("base.data.domains.0.labels={site: a}", "data.domains[0].labels: site=a, but a search needs every domain"),
+        ("base.devices.profiles.small.labels={rack: b}", "devices.profiles.small.labels: rack=b, but this search"),
+        ("base.checkpoints.storage=s3://bucket/run", "checkpoints.storage: 's3://bucket/run', but only one run"),
         ("callbacks=[mlfow]", "callbacks.mlfow: 'mlfow' does not fit; give 'mlflow' or 'wandb'"),
     ],
 )  # fmt: skip
@@ -141,6 +144,11 @@ def test_a_mistake_is_one_line(searching, override: str, message: str) -> None:
 def test_a_learning_search_needs_scores_in_every_round(searching) -> None:
     with pytest.raises(ValueError, match="scores come only every 2 rounds; set 1"):
         check_space(searching("scheduler=asha", "base.evaluation.every=2"))
+
+
+def test_devices_have_labels_on_a_cluster(searching) -> None:
+    labels = "base.devices.profiles.small.labels={rack: b}"
+    assert check_space(searching(labels, "base.ray.address=10.0.0.1:6379"))
 
 
 def test_a_combination_that_does_not_fit_is_found(searching) -> None:
