@@ -112,6 +112,29 @@ def test_a_killed_search_goes_on_with_nothing_lost_but_open_rounds(search_file: 
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_a_search_that_goes_on_later(
+    search_file: Path, tmp_path: Path, number: signal.Signals
+) -> None:
+    out = tmp_path / "search"
+    process = subprocess.Popen(
+        [*COMMAND, str(search_file), "--out", str(out)], stderr=subprocess.PIPE, text=True
+    )
+    deadline = time.monotonic() + 300
+    while not rounds_done(out):
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    process.send_signal(number)
+    _, error = process.communicate(timeout=120)
+    assert process.returncode == 128 + number
+    assert f"stopped by {number.name}; a search goes on with raygan tune --resume" in error
+    assert not (out / "results.csv").exists(), "it has not ended"
+    subprocess.run([*COMMAND, "--resume", str(out)], check=True, timeout=300)
+    assert pd.read_csv(out / "results.csv")["status"].tolist() == ["ended"] * 2
+
+
+@pytest.mark.slow
 def test_the_smoke_search(tmp_path: Path) -> None:
     """Five minutes on two cores, and `best.yaml` gives the best trial's numbers."""
     root = Path(__file__).parents[2]
