@@ -5,11 +5,12 @@ from __future__ import annotations
 import fcntl
 import json
 import shutil
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import yaml
 
@@ -27,6 +28,9 @@ from raygan.storage import (
 )
 from raygan.training.checkpoints import Checkpoints
 from raygan.training.forms import ClustersForm, CutsForm, Form, RoundForm, SummaryForm, fits, in_form
+
+ENDING_SECONDS = 10.0
+"""A process that trained the run may still be ending."""
 
 
 class RunFolder:
@@ -84,13 +88,12 @@ class RunFolder:
             RunError: another process writes into it.
         """
         with self.config_file.open() as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                found = "another process is training this run"
-                raise RunError(str(self.path), found, "wait until it has ended, or stop it") from None
-            except OSError:
-                pass  # a file system without locks
+            ends_s = time.monotonic() + ENDING_SECONDS
+            while not _lock(file):
+                if time.monotonic() > ends_s:
+                    found = "another process is training this run"
+                    raise RunError(str(self.path), found, "wait until it has ended, or stop it")
+                time.sleep(0.1)
             yield
 
     def write_config(self, config: Config) -> None:
@@ -191,6 +194,17 @@ class RunFolder:
     def write_clusters(self, record: Mapping[str, Any]) -> None:
         """Appends a round to `clusters.jsonl`."""
         append_json_line(self.clusters_file, record)
+
+
+def _lock(file: TextIO) -> bool:
+    """Whether nobody else has locked the file; True also where the file system has no locks."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        pass
+    return True
 
 
 def _good_lines(file: Path, form: type[Form], warn: Callable[[str], None]) -> list[Any]:

@@ -7,8 +7,11 @@ from pathlib import Path
 import pytest
 
 from raygan.config.loading import make_config
+from raygan.cuts import study
+from raygan.errors import RunError
 from raygan.storage import read_arrays
-from raygan.training import resume, train
+from raygan.training import folder, resume, train
+from raygan.training.folder import RunFolder
 from raygan.training.listener import Listener
 from tests.rounds import rounds_of
 
@@ -142,3 +145,21 @@ def test_a_run_that_has_ended_is_left_alone(whole: Path) -> None:
     before = (whole / "summary.json").read_bytes()
     assert resume(whole, twin=True).ended
     assert (whole / "summary.json").read_bytes() == before
+
+
+def test_two_processes_do_not_train_one_run(
+    tiny_settings: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(folder, "ENDING_SECONDS", 0.2)
+    path = interrupted(tiny_settings, tmp_path / "run", 1)
+    with RunFolder(path).locked(), pytest.raises(RunError, match="another process is training this run"):
+        resume(path, twin=True)
+    assert resume(path, twin=True).ended
+
+
+def test_a_run_goes_on_with_its_own_cuts(
+    tiny_settings: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = interrupted(tiny_settings | {"cuts": {"solver": "exact"}}, tmp_path / "run", 1)
+    monkeypatch.setattr(study, "plan", lambda **_: pytest.fail("the solver was asked again"))
+    assert resume(path, twin=True).ended
