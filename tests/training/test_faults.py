@@ -55,7 +55,7 @@ def test_actors_that_hang_are_ended_and_replaced(
     settings = settings_for(tiny_settings, 3, call_timeout_s=10, clients_per_actor=2)
     run = train(make_config(settings), tmp_path / "run", listener=blows)
     every_round_is_accounted_for(run, 3)
-    assert blows.told("round 1 begins again", "hung: backward took longer than 10 s")
+    assert blows.told("round 1 begins again", "hung: ", "took longer than 10 s")
     assert blows.told("clients-00", "was lost (hung: backpropagate took longer than 10 s)")
     assert blows.told("round 2 begins again")
     assert run.metrics["lost"].tolist()[0] == 2
