@@ -110,8 +110,7 @@ class RayGroup:
     def aggregators(self, count: int) -> list[RayHandle]:
         """The aggregators of `count` clusters; those that are missing are started."""
         while len(self._aggregators) < count:
-            demand = ActorDemand(f"aggregator-{len(self._aggregators)}", 0, 0, {}, {})
-            self._aggregators.append(self._start(roles.Aggregator, demand, demand.name))
+            self._aggregators.append(self._start_aggregator(len(self._aggregators)))
         return self._aggregators[:count]
 
     def restart_host(self, host: int) -> None:
@@ -160,12 +159,16 @@ class RayGroup:
         return not any(isinstance(answer, Lost) and answer.late for answer in answers)
 
     def restart_aggregators(self) -> int:
-        """Ends the aggregators that are lost; new ones start when they are asked for."""
-        lost = [handle for handle in self._aggregators if not self.alive(handle)]
-        for handle in lost:
-            self._end(handle)
-            self._aggregators.remove(handle)
+        """New aggregators in the place of the lost ones; returns how many were lost."""
+        lost = [number for number, handle in enumerate(self._aggregators) if not self.alive(handle)]
+        for number in lost:
+            self._end(self._aggregators[number])
+            self._aggregators[number] = self._start_aggregator(number)
         return len(lost)
+
+    def _start_aggregator(self, number: int) -> RayHandle:
+        demand = ActorDemand(f"aggregator-{number}", 0, 0, {}, {})
+        return self._start(roles.Aggregator, demand, demand.name)
 
     def set_aside(self, host: int) -> None:
         """Ends a client actor for good."""

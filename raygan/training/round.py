@@ -16,6 +16,8 @@ from raygan.training.step import Submitted, train_step
 
 Averages = dict[BlockKey, Reference]
 OnStep = Callable[[int, int, list[StepReport]], None]
+MAX_AVERAGINGS = 3
+"""Averages over which aggregators are lost more often are given up, and the round with them."""
 
 
 class RoundLost(RuntimeError):  # noqa: N818 - a state of the round, not a mistake
@@ -201,20 +203,33 @@ def cluster_and_weigh(group: Group, round_number: int, num_samples: Mapping[int,
 def aggregate(
     group: Group, layout: Layout, assignment: Assignment
 ) -> tuple[dict[int, Averages], dict[int, str]]:
-    """Each cluster's average goes to its members, block by block; the body takes the average over all.
+    """Each cluster's average goes to its members, block by block; the body takes the average over all. The work of an
+    aggregator that is lost over it is done again.
 
     Returns:
         Cluster -> averages, and host -> why, of the hosts that were lost before they had theirs.
 
     Raises:
-        RoundLost: the body or an aggregator was lost.
+        RoundLost: the body was lost, or a client whose state was not out yet.
     """
-    present = [host for host in group.hosts if assignment.cluster.keys() & set(layout.hosts[host].ids)]
     states: dict[int, Reference] = {}
-    for host in present:
+    for host in _present(group, layout, assignment):
         ids = layout.hosts[host].ids
         states |= zip(ids, group.hosts[host].call_many("state", len(ids)), strict=True)
     body = group.body.call("state")
+    for _ in range(MAX_AVERAGINGS):
+        try:
+            return _average_and_load(group, layout, assignment, states, body)
+        except RoundLost as lost:
+            reason = lost
+            if not group.restart_aggregators():
+                raise
+    raise reason
+
+
+def _average_and_load(
+    group: Group, layout: Layout, assignment: Assignment, states: Mapping[int, Reference], body: Reference
+) -> tuple[dict[int, Averages], dict[int, str]]:
     members = _members(assignment)
     *aggregators, for_body = group.aggregators(len(members) + 1)
     averages: dict[int, Averages] = {}
@@ -230,8 +245,14 @@ def aggregate(
     chosen = [states[client] for client in everybody]
     held = layout.body_held
     averaged = for_body.call_many("average", len(held), held, weights, body, chosen)
+    present = _present(group, layout, assignment)
     answers = {host: load_averages(group, layout, host, assignment.cluster, averages) for host in present}
     return averages, _lost_over(group, group.body.call("load", averaged), answers)
+
+
+def _present(group: Group, layout: Layout, assignment: Assignment) -> list[int]:
+    """The hosts of clients that are averaged."""
+    return [host for host in group.hosts if assignment.cluster.keys() & set(layout.hosts[host].ids)]
 
 
 def load_averages(

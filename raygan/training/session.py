@@ -1,8 +1,8 @@
 """The rounds of one run: trains, scores, saves, and recovers what is lost.
 
 A lost or late client sits the rest of its round out and takes over its cluster's average; a lost one is started
-again first. When the body or an aggregator is lost, the run goes back to its last checkpoint. A lost evaluator is
-started again and scores again. An actor that hangs is ended by the group, and is lost.
+again first. When the body is lost, or an aggregator whose averages were not saved yet, the run goes back to its last
+checkpoint. A lost evaluator is started again and scores again. An actor that hangs is ended by the group, and is lost.
 """
 
 from __future__ import annotations
