@@ -49,7 +49,7 @@ def serialized(value: Any) -> bytes:
 class Tapped(roles.Client):
     """A client actor that writes down every object that it returns or puts into the store."""
 
-    def __init__(self, plan: Any, layout: Any, config: Config) -> None:
+    def __init__(self, plan: Any, layout: Any, config: Config, again: bool) -> None:
         tap = (Path(config.data.root) / f"tap-{plan.host}").open("ab")
         put = ray.put
 
@@ -59,7 +59,7 @@ class Tapped(roles.Client):
 
         wire.ray.put = tapped_put  # this process is this actor's alone
         self._tap = tap
-        super().__init__(plan, layout, config)
+        super().__init__(plan, layout, config, again)
 
     def _turn(self, method: str, arguments: list[Any]) -> Any:
         answer = super()._turn(method, arguments)

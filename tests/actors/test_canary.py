@@ -163,8 +163,8 @@ def _step() -> Any:
 class LeakyActor(roles.Client):
     """A client actor that sends labels, as integers or dressed up as gradients."""
 
-    def __init__(self, plan: Any, layout: Any, config: Config) -> None:
-        super().__init__(plan, layout, config)
+    def __init__(self, plan: Any, layout: Any, config: Config, again: bool) -> None:
+        super().__init__(plan, layout, config, again)
         host: ClientHost = self._plain
 
         def judge(step: Any, message: Any) -> Gradients:
