@@ -65,6 +65,4 @@ def test_a_stopped_job_leaves_a_checkpoint_and_no_actor(
     assert "stopped" in job(cluster, "status", "stopped").lower()
     assert Run.load(out).rounds, "whole checkpoints are left"
     wait_for(lambda: not probe(cluster)[1], 60, "the actors to end")
-    assert "raygan: stopped by SIGTERM; a run goes on after its last whole round" in job(
-        cluster, "logs", "stopped"
-    )
+    assert "stopping once this round has ended and is saved" in job(cluster, "logs", "stopped")
