@@ -340,10 +340,7 @@ def checked(record: Any) -> Any:
         for part in _parts(record):
             _check_part(type(record).__name__, part)
     elif isinstance(record, SMALL):
-        if next(arrays_of(record), None) is not None:
-            raise WireError(
-                f"{type(record).__name__} holds an array; only counts, losses and timings go to the driver"
-            )
+        counts_only(record)
     elif isinstance(record, (State, BlockAverage)):
         for array in arrays_of(record):
             if not isinstance(array, np.ndarray) or (array.dtype.kind != "f" and array.ndim > 0):
@@ -352,6 +349,18 @@ def checked(record: Any) -> Any:
                 )
     else:
         raise WireError(f"{type(record).__name__} is not a record of raygan.messages")
+    return record
+
+
+def counts_only(record: Any) -> Any:
+    """The record itself, if it may go to the driver.
+
+    Raises:
+        WireError: it holds an array.
+    """
+    if next(arrays_of(record), None) is not None:
+        found = f"{type(record).__name__} holds an array"
+        raise WireError(f"{found}; only counts, losses and timings go to the driver")
     return record
 
 

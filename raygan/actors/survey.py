@@ -12,6 +12,7 @@ from raygan.actors.nodes import await_nodes
 from raygan.config.schema import Config
 from raygan.data import DomainSurvey, domain_label, survey_domain
 from raygan.errors import InputError
+from raygan.messages import counts_only
 
 
 def survey_sites(config: Config, tell: Callable[[str], None]) -> list[DomainSurvey]:
@@ -36,7 +37,12 @@ def _submitted(config: Config, index: int) -> DomainSurvey | ray.ObjectRef:
     if not domain.labels:
         return survey_domain(config, index)
     options = {"num_cpus": 0, "label_selector": domain.labels, "name": f"describe {domain_label(domain)}"}
-    return ray.remote(survey_domain).options(**options).remote(config, index)
+    return ray.remote(_describe).options(**options).remote(config, index)
+
+
+def _describe(config: Config, index: int) -> DomainSurvey:
+    """The survey, checked where the data is."""
+    return counts_only(survey_domain(config, index))
 
 
 def _result(config: Config, index: int, survey: DomainSurvey | ray.ObjectRef) -> DomainSurvey:

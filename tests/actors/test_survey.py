@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 from ray.exceptions import GetTimeoutError, RayError, WorkerCrashedError
 
 from raygan.actors import survey
 from raygan.config.loading import make_config
-from raygan.errors import InputError
+from raygan.errors import InputError, WireError
+
+
+def test_nothing_but_counts_leaves_a_site(tiny_settings: dict, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = make_config(tiny_settings)
+    honest = survey.survey_domain(config, 0)
+    leaky = replace(honest, holdings=(replace(honest.holdings[0], class_counts=np.arange(4)),))
+    assert survey._describe(config, 0) == honest
+    monkeypatch.setattr(survey, "survey_domain", lambda *_: leaky)
+    with pytest.raises(WireError, match="DomainSurvey holds an array"):
+        survey._describe(config, 0)
 
 
 @pytest.mark.parametrize(
