@@ -29,9 +29,6 @@ OWN_RAY = {
 """Settings of a Ray of our own: it calls nobody, and its control process remembers a hundred steps' calls, not
 thousands of them (each is several kB)."""
 
-TOLD_BY_US = {"RAY_IGNORE_UNHANDLED_ERRORS": "1"}
-"""What goes wrong in an actor is told by the run: the first mistake in one line, not all of them with tracebacks."""
-
 REACH_SECONDS = 5.0
 
 
@@ -95,8 +92,8 @@ def _own_sigterm_handler() -> Iterator[None]:
 
 def _start(needs: Mapping[str, float], config: Config, namespace: str) -> None:
     address = cluster_address(config)
-    for name, value in TOLD_BY_US.items():
-        os.environ.setdefault(name, value)
+    # what goes wrong in an actor is told by the run, in one line and without a traceback
+    os.environ.setdefault("RAY_IGNORE_UNHANDLED_ERRORS", "1")
     common: dict[str, Any] = {"namespace": namespace, "log_to_driver": False, "logging_level": "error"}
     if address:
         _join(address, common)

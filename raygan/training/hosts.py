@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from raygan.actors.group import Group, Reference
 from raygan.errors import StoppedError
@@ -73,9 +74,15 @@ class Hosts:
         for host in list(hosts):
             self._restart(host)
         self._join()
-        while self._awaited and not self._group.hosts:
-            self._patient = True
-            self._join()
+
+    def last_clusters(self, more: Sequence[Mapping[str, Any]] = ()) -> dict[int, int]:
+        """Client -> the cluster whose average it has, or is to have, after the last round.
+
+        Args:
+            more: lines that `clusters.jsonl` does not have yet.
+        """
+        rounds = [*read_json_lines(self._folder.clusters_file), *more]
+        return last_clusters(rounds, range(len(self._layout.clients)))
 
     def give_up(self, host: int) -> None:
         """Sets a host aside for good."""
@@ -117,12 +124,20 @@ class Hosts:
     def _let_in(self, result: RoundResult) -> None:
         """Those that are back take over their clusters' averages."""
         joined = self._join()
-        clusters = self._last_clusters(result) if joined else {}
+        clusters = self._clusters_after(result) if joined else {}
         for host in joined:
             self._take_over(host, clusters, result)
 
     def _join(self) -> list[int]:
-        """The hosts that have joined; one that cannot do its work is set aside, one that died is started again."""
+        """The hosts that have joined: waits until there is one at least, since a round needs somebody."""
+        joined = self._look()
+        while self._awaited and not self._group.hosts:
+            self._patient = True
+            joined += self._look()
+        return joined
+
+    def _look(self) -> list[int]:
+        """The hosts that have joined by now; one that cannot do its work is set aside, one that died is started again."""
         ended = self._group.join(JOIN_SECONDS if self._patient else LOOK_SECONDS) if self._awaited else {}
         self._patient = False
         self._awaited -= ended.keys()
@@ -153,7 +168,7 @@ class Hosts:
         """Clients that are not in the round's average, late ones and those that were not drawn, take it over."""
         if len(result.assignment.cluster) == len(self._layout.clients):
             return
-        given = self._last_clusters(result)
+        given = self._clusters_after(result)
         left_out = {c: k for c, k in given.items() if c not in result.assignment.cluster}
         for host in self._group.hosts:
             if left_out.keys() & set(self._layout.hosts[host].ids) and host not in self._readmitted:
@@ -163,9 +178,6 @@ class Hosts:
         answer = load_averages(self._group, self._layout, host, cluster, result.averages, "readmit")
         self._readmitted[host] = answer
 
-    def _last_clusters(self, result: RoundResult) -> dict[int, int]:
+    def _clusters_after(self, result: RoundResult) -> dict[int, int]:
         """Client -> the cluster of this round whose average it has, or is to have."""
-        rounds = [cluster_record(result.round, result.assignment)]
-        return last_clusters(
-            [*read_json_lines(self._folder.clusters_file), *rounds], range(len(self._layout.clients))
-        )
+        return self.last_clusters([cluster_record(result.round, result.assignment)])

@@ -28,7 +28,7 @@ from raygan.training.hosts import Hosts
 from raygan.training.listener import FaultBook, Listener
 from raygan.training.metrics import cluster_record, mean_losses
 from raygan.training.mirror import Mirror
-from raygan.training.participation import last_clusters, sample_clients
+from raygan.training.participation import sample_clients
 from raygan.training.pending import PendingScores
 from raygan.training.plan import Plan
 from raygan.training.round import RoundLost, RoundPlan, RoundResult, train_round
@@ -180,9 +180,7 @@ class Session:
         folder, manifest = str(checkpoint.path), checkpoint.manifest()
         for host in [h for h in self._group.hosts if manifest.set_aside_all(self._layout.hosts[h].ids)]:
             self._hosts.give_up(host)
-        clusters = last_clusters(
-            read_json_lines(self._folder.clusters_file), range(len(self._layout.clients))
-        )
+        clusters = self._hosts.last_clusters()
         averages = {c: cluster_file(clusters[c]) for c in clusters if client_file(c) not in manifest.files}
         calls = [self._group.body.call("restore", folder)]
         calls += [handle.call("restore", folder, averages) for handle in self._group.hosts.values()]
@@ -190,13 +188,13 @@ class Session:
 
     def _take_inventory(self) -> None:
         """Asks every client how much it holds; a host that dies over it is started again."""
-        missing = [plan.host for plan in self._layout.hosts]
+        missing = self._ask_inventory(list(self._group.hosts))
         for _ in range(self._config.ray.max_restarts + 1):
-            missing = self._ask_inventory([host for host in missing if host in self._group.hosts])
             if not missing:
                 return
             self._hosts.start_again(missing)
-        if self._ask_inventory(missing):
+            missing = self._ask_inventory([host for host in missing if host in self._group.hosts])
+        if missing:
             raise StoppedError(
                 "client actors die as soon as they are started: look for the cause in Ray's logs"
             )

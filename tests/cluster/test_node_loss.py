@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from ray._private.authentication.authentication_token_setup import (
 from ray._private.state import actors
 from ray.cluster_utils import Cluster
 
+from raygan.actors.ray_group import RayGroup
 from raygan.config.loading import make_config
 from raygan.training import hosts, train
 from raygan.training.listener import Listener
@@ -49,7 +49,7 @@ class Weather(Listener):
         self._cluster = cluster
         self._node: Any = None
         self.faults: list[str] = []
-        self.began_s: dict[int, float] = {}
+        self.last_round = 0
 
     def start_node(self) -> None:
         self._node = self._cluster.add_node(num_cpus=1, resources={"large": 2})
@@ -57,7 +57,7 @@ class Weather(Listener):
     def on_step(self, round_number, step, losses, num_images) -> None:
         if step > 0:
             return
-        self.began_s[round_number] = time.monotonic()
+        self.last_round = round_number
         if round_number == GOES:
             self._cluster.remove_node(self._node, allow_graceful=False)
         elif round_number == COMES:
@@ -76,7 +76,14 @@ def test_the_others_go_on_and_its_clients_come_back(
     cluster: Cluster, tiny_settings: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(hosts, "JOIN_SECONDS", 5.0)
-    weather = Weather(cluster)
+    weather, join = Weather(cluster), RayGroup.join
+    waits: list[tuple[int, float]] = []
+
+    def noted(group: RayGroup, wait_s: float) -> Any:
+        waits.append((weather.last_round, wait_s))
+        return join(group, wait_s)
+
+    monkeypatch.setattr(RayGroup, "join", noted)
     weather.start_node()
     training = tiny_settings["training"] | {"rounds": ROUNDS}
     settings = tiny_settings | {"training": training, "ray": {"clients_per_actor": 1, "body_threads": 1}}
@@ -89,4 +96,5 @@ def test_the_others_go_on_and_its_clients_come_back(
     for name in ("client-02 large", "client-05 large"):
         assert [fault for fault in weather.faults if fault.startswith(f"{name} was lost")]
     assert not [fault for fault in weather.faults if "set aside" in fault]
-    assert weather.began_s[GOES + 2] - weather.began_s[GOES + 1] < 30, "they are waited for once"
+    later = [wait_s for number, wait_s in waits if GOES < number < COMES]
+    assert set(later) == {hosts.LOOK_SECONDS}, "they are waited for in the round that lost them only"
