@@ -11,7 +11,8 @@ turns in one step, in order; each takes what the body sent and returns what goes
     backpropagate         backward through the D head, the fakes, the G tail    gradient
     update_generator      backward through the G head, G update                 (nothing)
 
-Images, labels and z stay in this object. z is drawn on the CPU, so that it is the same on every device.
+Images, labels and z stay in this object. z is drawn on the CPU, so that it is the same on every device. A turn is a
+generator that yields what is to be computed and gets the result back (`raygan/actors/turns.py`).
 """
 
 from __future__ import annotations
@@ -25,23 +26,18 @@ from torch import Tensor
 
 from raygan.actors.codec import CPU
 from raygan.actors.layout import ClientPlan
+from raygan.actors.turns import Backward, NonFiniteError, Run, Tensors, Turn
 from raygan.config.schema import Config
 from raygan.data import ClientData, load_client
 from raygan.errors import DataError
 from raygan.messages import NETWORKS, BlockKey, BlockState, Inventory, NetworkName, State
 from raygan.nn.blocks import Networks
-from raygan.nn.ends import NetworkEnds, backward, gradient_of, leaf
+from raygan.nn.ends import NetworkEnds, gradient_of, leaf
 from raygan.nn.losses import discriminator_loss, generator_loss
 from raygan.nn.network import block_state, frozen, is_finite, load_block_state
 from raygan.nn.persistence import load_network_arrays, network_arrays
 from raygan.nn.spec import NetworkSpec
 from raygan.randomness import stream, torch_seed
-
-Tensors = tuple[Tensor, ...]
-
-
-class NonFiniteError(ArithmeticError):
-    """A loss, an activation or a gradient is NaN or infinite: the client's part of the step is dropped."""
 
 
 class Client:
@@ -98,7 +94,7 @@ class Client:
         """Whether its local epochs still have a minibatch for this step of the round."""
         return step < len(self._batches)
 
-    def generate(self, step: int) -> Tensors:
+    def generate(self, step: int) -> Turn[Tensors]:
         """z ~ N(0, 1) and the minibatch's labels through the G head."""
         assert self._data is not None, "without data it has no minibatches"
         images, labels = self._data.batch(self._batches[step])
@@ -106,54 +102,61 @@ class Client:
         self._reals = torch.from_numpy(images).to(self._device)
         self._labels = torch.from_numpy(labels).to(self._device)
         z = torch.randn(len(labels), self._spec.latent_size, generator=self._latent)
-        self._generated = self.generator.run_head(z.to(self._device), self._labels)
+        self._generated = yield self._generator_head(z.to(self._device))
         return (self._generated,)
 
-    def discriminate(self, received: Tensors) -> Tensors:
+    def discriminate(self, received: Tensors) -> Turn[Tensors]:
         """Fakes from the G tail; the D head on the fakes (detached) and, separately, on the reals."""
         self._generator_tail_in = leaf(received[0])
-        self._fakes = self.generator.run_tail(self._generator_tail_in)
-        self._judged = [
-            self.discriminator.run_head(images, self._labels)
-            for images in (self._fakes.detach(), self._reals)
-        ]
-        return tuple(self._judged)
+        self._fakes = yield Run("generator", self.generator.tail, (self._generator_tail_in,))
+        fakes_judged = yield self._discriminator_head(self._fakes.detach())
+        reals_judged = yield self._discriminator_head(self._reals)
+        self._judged = (fakes_judged, reals_judged)
+        return self._judged
 
-    def judge(self, received: Tensors) -> Tensors:
+    def judge(self, received: Tensors) -> Turn[Tensors]:
         """BCE(fake, 0) + BCE(real, 1), backward through the D tail."""
-        inputs = [leaf(x) for x in received]
-        fake_logits, real_logits = (self.discriminator.run_tail(x) for x in inputs)
+        fakes, reals = (leaf(x) for x in received)
+        fake_logits = yield Run("discriminator", self.discriminator.tail, (fakes,))
+        real_logits = yield Run("discriminator", self.discriminator.tail, (reals,))
         loss = discriminator_loss(fake_logits, real_logits)
         self.losses = (_finite(loss), self.losses[1])
-        loss.backward()
-        return tuple(gradient_of(x) for x in inputs)
+        yield Backward([loss], [None])
+        return gradient_of(fakes), gradient_of(reals)
 
-    def update_discriminator(self, received: Tensors) -> Tensors:
+    def update_discriminator(self, received: Tensors) -> Turn[Tensors]:
         """Backward through the D head and D's update; then the new D head on the same fakes, graph kept."""
-        backward(self._judged, list(received))
+        yield Backward(self._judged, received)
         self.discriminator.update()
         with frozen(self.discriminator.blocks.values()):
-            self._fooling = self.discriminator.run_head(self._fakes, self._labels)
+            self._fooling = yield self._discriminator_head(self._fakes)
         return (self._fooling,)
 
-    def fool(self, received: Tensors) -> Tensors:
+    def fool(self, received: Tensors) -> Turn[Tensors]:
         """BCE(fake, 1), backward through the D tail without D's weight gradients."""
         x = leaf(received[0])
         with frozen(self.discriminator.tail.values()):
-            loss = generator_loss(self.discriminator.run_tail(x))
+            loss = generator_loss((yield Run("discriminator", self.discriminator.tail, (x,))))
             self.losses = (self.losses[0], _finite(loss))
-            loss.backward()
+            yield Backward([loss], [None])
         return (gradient_of(x),)
 
-    def backpropagate(self, received: Tensors) -> Tensors:
+    def backpropagate(self, received: Tensors) -> Turn[Tensors]:
         """On through the D head (no weight gradients), the fakes and the G tail."""
-        backward([self._fooling], [received[0]])
+        yield Backward([self._fooling], received)
         return (gradient_of(self._generator_tail_in),)
 
-    def update_generator(self, received: Tensors) -> None:
+    def update_generator(self, received: Tensors) -> Turn[None]:
         """Backward through the G head, then G's update."""
-        backward([self._generated], [received[0]])
+        yield Backward([self._generated], received)
         self.generator.update()
+        return None
+
+    def _generator_head(self, z: Tensor) -> Run:
+        return Run("generator", self.generator.head, (z, self._labels))
+
+    def _discriminator_head(self, images: Tensor) -> Run:
+        return Run("discriminator", self.discriminator.head, (images, self._labels))
 
     def abandon(self) -> None:
         """Forgets the step's gradients: the client sits out the rest of it."""

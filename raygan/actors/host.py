@@ -9,14 +9,17 @@ from pathlib import Path
 
 import torch
 
-from raygan.actors.client import Client, NonFiniteError, Tensors
+from raygan.actors.choice import blocks_to_vmap
+from raygan.actors.client import Client
 from raygan.actors.codec import CPU, decode, encode, is_finite
 from raygan.actors.contract import TURNS
 from raygan.actors.layout import HostPlan, Layout
 from raygan.actors.ledger import Ledger
 from raygan.actors.pace import Pacer
+from raygan.actors.turns import InStep, NonFiniteError, Tensors, Turn, one_by_one
 from raygan.config.schema import Config
 from raygan.messages import (
+    NETWORKS,
     Activations,
     BlockAverage,
     Gradients,
@@ -37,6 +40,7 @@ from raygan.storage import read_arrays, write_arrays
 
 FromBody = Activations | Gradients | Lost
 Parts = tuple[WirePart, ...]
+ClientTurn = Callable[[Client, Tensors], Turn[Tensors | None]]
 
 
 class ClientHost:
@@ -66,6 +70,13 @@ class ClientHost:
             client.client: Client(client, copy.deepcopy(networks), layout.spec, config, device, again)
             for client in plan.clients
         }
+        self.vmapped = blocks_to_vmap(plan, networks, layout.spec, config, device)
+        """The blocks that its clients compute at once."""
+        ends = {
+            number: {network: client.ends(network) for network in NETWORKS}
+            for number, client in self._clients.items()
+        }
+        self._take = InStep(ends, self.vmapped) if self.vmapped else one_by_one
         self._active: dict[int, Client] = {}
         self._left_out: set[int] = set()
         self._step = StepId(-1, -1)
@@ -201,38 +212,43 @@ class ClientHost:
         self._faults: list[str] = []
         self._sent = self._received = 0
 
-    def _each(
-        self, phase: str, turn: Callable[[Client, Tensors], Tensors | None], message: FromBody | None = None
-    ) -> dict[int, Parts]:
+    def _each(self, phase: str, turn: ClientTurn, message: FromBody | None = None) -> dict[int, Parts]:
         """Every active client's turn.
 
         A client that the message leaves out, or whose loss or arrays are not finite, is dropped: it must not
         reach the merged batch, where one NaN would be everybody's.
         """
         started = time.perf_counter()
-        if isinstance(message, (Activations, Gradients)) and message.step != self._step:
-            message = Lost(f"a message of {message.step} came in {self._step}")
-        if isinstance(message, Lost):
-            self._faults.append(f"{self.plan.name}: {message.reason}")
-        received = message.arrays if isinstance(message, (Activations, Gradients)) else {}
-        sent = {}
+        received = self._received_by(message)
         for number, client in list(self._active.items()):
-            if message is not None and number not in received:
+            if number not in received:
                 self._left_out.add(number)
                 self._drop(number, client)
-                continue
-            try:
-                out = self._turn(client, turn, received.get(number, ()))
-            except NonFiniteError as error:
-                self._faults.append(f"client-{number:02d}: {error} in {phase}; its update is dropped")
-                self._drop(number, client)
-                continue
-            if out is not None:
+        turns = {
+            number: self._turn(turn, client, received[number]) for number, client in self._active.items()
+        }
+        sent = {}
+        for number, out in self._take(turns).items():
+            if isinstance(out, NonFiniteError):
+                self._faults.append(f"client-{number:02d}: {out} in {phase}; its update is dropped")
+                self._drop(number, self._active[number])
+            elif out is not None:
                 sent[number] = out
         self._count(phase, message, sent)
         self._pacer.hold_client(phase, started, {n: client.num_images for n, client in self._active.items()})
         self._seconds[phase] = time.perf_counter() - started
         return sent
+
+    def _received_by(self, message: FromBody | None) -> Mapping[int, Parts]:
+        """Client -> what the body sent it; None, at the step's beginning, is nothing for everybody."""
+        if message is None:
+            return dict.fromkeys(self._active, ())
+        if not isinstance(message, Lost) and message.step != self._step:
+            message = Lost(f"a message of {message.step} came in {self._step}")
+        if isinstance(message, Lost):
+            self._faults.append(f"{self.plan.name}: {message.reason}")
+            return {}
+        return message.arrays
 
     def _count(self, phase: str, message: FromBody | None, sent: Mapping[int, Parts]) -> None:
         if isinstance(message, (Activations, Gradients)):
@@ -246,11 +262,10 @@ class ClientHost:
             self._sent += size
             self._ledger.add("client", "body", TURNS[phase].record.__name__, size, number)
 
-    def _turn(
-        self, client: Client, turn: Callable[[Client, Tensors], Tensors | None], received: Parts
-    ) -> Parts | None:
+    def _turn(self, turn: ClientTurn, client: Client, received: Parts) -> Turn[Parts | None]:
+        """A client's turn from wire to wire."""
         _check_finite(received)
-        out = turn(client, tuple(decode(part, self._device) for part in received))
+        out = yield from turn(client, tuple(decode(part, self._device) for part in received))
         if out is None:
             return None
         sent = encode(out, self._codec, self._direct)

@@ -259,6 +259,10 @@ class RayConfig(Section):
     for others."""
     clients_per_actor: Literal["auto"] | Count = "auto"
     """Clients (of one profile and cuts) in one actor; `auto`: 1 on a cluster, on one machine as its cores allow."""
+    vmap_clients: Literal["auto", "measure", "always", "never"] = "auto"
+    """Whether the clients of an actor compute a block at once (`torch.vmap`). `measure`: where that is faster, by a
+    measurement that is kept on the machine; `auto`: as `measure` on GPUs, one by one on CPUs; `always`: wherever a block
+    allows it. The last bits of a run's numbers depend on it."""
     step_deadline_s: Positive | MedianDeadline | None = None
     """After so many seconds a step goes on without the clients that are late; they sit out the rest of the round.
     `{median: 3}`: three times what a step takes where every client is as fast as the median one.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from raygan.nn.network import adam, run_blocks
+from raygan.nn.network import adam
 from raygan.nn.split import Cut, head_blocks, tail_blocks
 
 
@@ -30,14 +30,6 @@ class NetworkEnds:
         self.tail = {index: blocks[index].to(device) for index in tail_blocks(cut, len(blocks))}
         self.blocks = {**self.head, **self.tail}
         self.optimizer = adam(self.blocks.values(), lr, betas)
-
-    def run_head(self, *inputs: Tensor) -> Tensor:
-        """Blocks 0..h."""
-        return run_blocks(self.head.values(), *inputs)
-
-    def run_tail(self, x: Tensor) -> Tensor:
-        """Blocks B-1-t..B-1."""
-        return run_blocks(self.tail.values(), x)
 
     def update(self) -> None:
         """One optimizer step with the gradients at hand, which are then forgotten."""
@@ -66,8 +58,3 @@ def gradient_of(x: Tensor) -> Tensor:
     """The gradient that a leaf has collected."""
     assert x.grad is not None, "no backward pass has reached this leaf"
     return x.grad
-
-
-def backward(outputs: list[Tensor], gradients: list[Tensor]) -> None:
-    """Continues a backward pass whose later part ran elsewhere."""
-    torch.autograd.backward(outputs, gradients)

@@ -1,0 +1,122 @@
+"""Which blocks an actor's clients compute at once: by measurement, and the same the next time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from raygan.actors import choice
+from raygan.actors.choice import blocks_to_vmap
+from raygan.actors.codec import CPU
+from raygan.actors.layout import HostPlan
+from raygan.config.loading import make_config
+from raygan.nn.network import build_networks
+from raygan.nn.vmapped import BlockTime
+from raygan.training.plan import Plan, make_plan
+
+HELD = {("generator", 0), ("generator", 4), ("discriminator", 0), ("discriminator", 4)}
+"""By clients of cut (0, 0)."""
+
+
+@pytest.fixture
+def plan(two_clients: dict) -> Plan:
+    return make_plan(make_config(two_clients))
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(choice, "CACHE", tmp_path / "cache" / "vmap")
+    return tmp_path / "cache" / "vmap"
+
+
+def chosen(plan: Plan, mode: str, host: HostPlan | None = None, device: torch.device = CPU) -> set:
+    config = plan.config.model_copy(update={"ray": plan.config.ray.model_copy(update={"vmap_clients": mode})})
+    networks = build_networks(plan.layout.spec, None, 0)
+    return set(blocks_to_vmap(host or plan.layout.hosts[0], networks, plan.layout.spec, config, device))
+
+
+def measured(times: dict, monkeypatch: pytest.MonkeyPatch) -> list:
+    """`time_block` answers by the block's class; returns the classes it is asked for."""
+    asked = []
+
+    def time_block(block, num_clients, inputs):
+        asked.append(type(block).__name__)
+        return times.get(type(block).__name__, BlockTime(1.0, 2.0))
+
+    monkeypatch.setattr(choice, "time_block", time_block)
+    return asked
+
+
+@pytest.mark.parametrize("mode", ["auto", "never"])
+def test_on_a_cpu_clients_are_computed_one_by_one_unless_asked(plan: Plan, mode: str, monkeypatch) -> None:
+    asked = measured({}, monkeypatch)
+    assert chosen(plan, mode) == set()
+    assert asked == []
+
+
+def test_blocks_that_are_faster_are_chosen(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+    times = {"LatentBlock": BlockTime(1.0, 0.5), "ImageBlock": BlockTime(1.0, 0.95)}
+    measured(times | {"LogitBlock": BlockTime(1.0, None)}, monkeypatch)
+    assert chosen(plan, "measure") == {("generator", 0)}, (
+        "0.95 is not worth it, the others are slower or unable"
+    )
+
+
+def test_always_takes_all_blocks_that_can_be(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+    measured({"LogitBlock": BlockTime(1.0, None)}, monkeypatch)
+    assert chosen(plan, "always") == HELD - {("discriminator", 4)}
+
+
+def test_a_single_client_has_nobody_to_be_computed_with(plan: Plan) -> None:
+    alone = HostPlan(0, plan.layout.hosts[0].clients[:1])
+    assert chosen(plan, "always", alone) == set()
+
+
+def test_the_real_measurement_chooses_among_the_held_blocks(plan: Plan) -> None:
+    assert chosen(plan, "measure") <= HELD
+
+
+def test_a_measurement_is_kept_and_not_repeated(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = measured({"LatentBlock": BlockTime(1.0, 0.5)}, monkeypatch)
+    first = chosen(plan, "measure")
+    assert len(asked) == 4
+    measured({"ImageBlock": BlockTime(1.0, 0.5)}, monkeypatch)
+    assert chosen(plan, "measure") == first, "the machine's first measurement counts"
+
+
+def test_another_batch_is_another_measurement(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = measured({}, monkeypatch)
+    chosen(plan, "measure")
+    training = plan.config.training.model_copy(update={"batch_size": 4})
+    other = plan.config.model_copy(update={"training": training})
+    chosen(Plan(**{**vars(plan), "config": other}), "measure")
+    assert len(asked) == 8
+
+
+def test_a_damaged_file_is_measured_again(plan: Plan, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    measured({"LatentBlock": BlockTime(1.0, 0.5)}, monkeypatch)
+    chosen(plan, "measure")
+    for path in cache.iterdir():
+        path.write_text("{")
+    asked = measured({}, monkeypatch)
+    assert chosen(plan, "measure") == set()
+    assert len(asked) == 4
+    assert chosen(plan, "measure") == set()
+    assert len(asked) == 4, "and kept"
+
+
+def test_a_cache_that_cannot_be_written_does_not_matter(plan: Plan, cache: Path, monkeypatch) -> None:
+    cache.parent.mkdir()
+    cache.write_text("a file where the folder should be")
+    measured({"LatentBlock": BlockTime(1.0, 0.5)}, monkeypatch)
+    assert chosen(plan, "measure") == {("generator", 0)}
+
+
+def test_of_two_processes_the_first_one_counts(cache: Path) -> None:
+    path = cache / "key.json"
+    assert choice._keep(path, BlockTime(1.0, 0.5))
+    assert not choice._keep(path, BlockTime(1.0, 2.0))
+    assert choice._read(path) == BlockTime(1.0, 0.5)
+    assert [file.name for file in cache.iterdir()] == ["key.json"]
