@@ -47,14 +47,16 @@ def blocks_to_vmap(
     if mode == "never" or len(plan.clients) == 1 or (mode == "auto" and device.type == "cpu"):
         return ()
     times = block_times(plan, networks, spec, config, device)
-    return tuple(key for key, taken in times.items() if _chosen(taken, always=mode == "always"))
+    return tuple(
+        key for key, taken in times.items() if worth_it(taken) or (mode == "always" and taken.vmapped_s)
+    )
 
 
 def block_times(
     plan: HostPlan, networks: Networks, spec: NetworkSpec, config: Config, device: torch.device
 ) -> dict[BlockKey, BlockTime]:
-    """Each block of heads and tails: the seconds of its clients one by one and at once; from the cache if they are
-    there. Arguments as above."""
+    """Each block of heads and tails: the seconds of the actor's clients one by one and at once, as they are kept on
+    this machine or else measured. Arguments as above."""
     times: dict[BlockKey, BlockTime] = {}
     num_clients = min(len(plan.clients), MOST_CLIENTS)
     for network in NETWORKS:
@@ -68,8 +70,9 @@ def block_times(
     return times
 
 
-def _chosen(taken: BlockTime, always: bool) -> bool:
-    return taken.vmapped_s is not None and (always or taken.vmapped_s <= WORTH * taken.one_by_one_s)
+def worth_it(taken: BlockTime) -> bool:
+    """Whether the clients are to compute the block at once."""
+    return taken.vmapped_s is not None and taken.vmapped_s <= WORTH * taken.one_by_one_s
 
 
 def _first_inputs(network: str, spec: NetworkSpec, batch_size: int) -> Tensors:

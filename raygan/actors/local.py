@@ -91,6 +91,7 @@ class LocalGroup:
         plan, threads = self._layout.hosts[host], client_threads(self._layout, self._config)
         contract = Contract(self._layout, self._config.training.batch_size)
         problem = partial(contract.client_problem, host)
+        torch.set_num_threads(threads)  # with which it measures what it computes at once
         target = ClientHost(plan, self._layout, self._config, self._device)
         self.hosts[host] = LocalHandle(plan.name, target, threads, problem)
 

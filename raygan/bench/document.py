@@ -36,7 +36,7 @@ def bench_document(
     """
     step_s = {name: Spread.of([s.seconds / s.num_steps for s in done]) for name, done in slices.items()}
     return {
-        "settings": _settings(plan, slices),
+        "settings": settings_document(plan, slices),
         "throughput": _throughput(slices),
         "step_seconds": {name: asdict(spread) for name, spread in step_s.items()},
         "step_cpu_seconds": {
@@ -77,7 +77,7 @@ def scale_document(
                 "round_end": _rounded(ends[name]),
             }
         )
-    return {"settings": _settings(plans[first], slices), "scale": rows}
+    return {"settings": settings_document(plans[first], slices), "scale": rows}
 
 
 def _client_steps(slices: Sequence[Slice], clients: int) -> list[float]:
@@ -157,7 +157,8 @@ def _round_end(ends: Sequence[Mapping[str, float]], steps: int, step_s: float) -
     }
 
 
-def _settings(plan: Plan, slices: Mapping[str, Sequence[Slice]]) -> dict[str, Any]:
+def settings_document(plan: Plan, slices: Mapping[str, Sequence[Slice]]) -> dict[str, Any]:
+    """What was measured."""
     config = plan.config
     return {
         "clients": config.num_clients,

@@ -42,7 +42,7 @@ def run_bench(config: Config, options: BenchOptions, tell: Tell) -> dict[str, An
         InputError: options or data that cannot be used.
     """
     watch = Stopwatch(process_age_s())
-    plan = _plan(config, options)
+    plan = bench_plan(config, options)
     watch.lap("plan")
     with ray_with(required(plan.layout, plan.config), plan.config, "raygan-bench"):
         watch.lap("ray")
@@ -52,7 +52,7 @@ def run_bench(config: Config, options: BenchOptions, tell: Tell) -> dict[str, An
             watch.lap("first_step")
             tell(f"first step after {watch.total:.1f} s; building the others")
             contenders = _contenders(plan, actors)
-            num_steps = _warm_up(contenders, options.seconds)
+            num_steps = warm_up(contenders, options.seconds)
             slices = measure(contenders, num_steps, options.repeats, tell)
             usage = actors.usage()
             ends = [_end_round(actors) for _ in range(ROUND_ENDS)]
@@ -62,7 +62,8 @@ def run_bench(config: Config, options: BenchOptions, tell: Tell) -> dict[str, An
 def run_scale(config: Config, options: BenchOptions, counts: Sequence[int], tell: Tell) -> dict[str, Any]:
     """Measures the actors for several numbers of clients in turns; arguments and errors as `run_bench`."""
     plans = {
-        str(count): _plan(config, BenchOptions(**{**vars(options), "clients": count})) for count in counts
+        str(count): bench_plan(config, BenchOptions(**{**vars(options), "clients": count}))
+        for count in counts
     }
     needs: dict[str, float] = {}
     for plan in plans.values():
@@ -75,7 +76,7 @@ def run_scale(config: Config, options: BenchOptions, counts: Sequence[int], tell
                 name: SplitContender(plans[name], group, actors=True) for name, group in groups.items()
             }
             tell(f"{len(contenders)} federations are up")
-            steps = {name: _warm_up({name: c}, options.seconds) for name, c in contenders.items()}
+            steps = {name: warm_up({name: c}, options.seconds) for name, c in contenders.items()}
             slices = _turns(contenders, steps, options.repeats, tell)
             usage = {name: contender.usage() for name, contender in contenders.items()}
             ends = {name: _end_round(contender) for name, contender in contenders.items()}
@@ -122,7 +123,7 @@ class Stopwatch:
         return sum(self.laps.values())
 
 
-def _plan(config: Config, options: BenchOptions) -> Plan:
+def bench_plan(config: Config, options: BenchOptions) -> Plan:
     """The layout, with rounds that are long enough to measure in."""
     chosen = absolute_paths(bench_config(config, options))
     plan = make_plan(chosen)
@@ -160,14 +161,22 @@ def _end_round(contender: SplitContender) -> dict[str, float]:
 def _contenders(plan: Plan, actors: SplitContender) -> dict[str, Contender]:
     """The three, the limit first. In one process there is nobody to share the cores with: all are used."""
     threads = os.cpu_count() or 1
-    alone = plan.config.ray.model_copy(update={"client_threads": threads, "body_threads": threads})
-    config = plan.config.model_copy(update={"ray": alone})
-    evaluator = evaluator_plan(config, plan.shape, plan.layout.spec, None, None)
-    twin = SplitContender(plan, LocalGroup(plan.layout, config, evaluator), actors=False)
+    twin = in_process(plan, client_threads=threads, body_threads=threads)
     return {"unsplit": UnsplitContender(plan, threads), "in_process": twin, "ray": actors}
 
 
-def _warm_up(contenders: Mapping[str, Contender], seconds: float) -> int:
+def in_process(plan: Plan, **settings: object) -> SplitContender:
+    """The federation in this process.
+
+    Args:
+        settings: of `ray`, instead of the plan's.
+    """
+    config = plan.config.model_copy(update={"ray": plan.config.ray.model_copy(update=settings)})
+    evaluator = evaluator_plan(config, plan.shape, plan.layout.spec, None, None)
+    return SplitContender(plan, LocalGroup(plan.layout, config, evaluator), actors=False)
+
+
+def warm_up(contenders: Mapping[str, Contender], seconds: float) -> int:
     """Runs everybody once; steps in a slice of about so many seconds of the slowest."""
     for contender in contenders.values():
         contender.run(1)

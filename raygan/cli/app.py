@@ -203,6 +203,9 @@ def bench(
     scale: Annotated[
         str | None, typer.Option(help="Instead: the actors alone, for these numbers of clients: 10,50,200.")
     ] = None,
+    vmap: Annotated[
+        bool, typer.Option("--vmap", help="Instead: an actor's clients one by one and at once (without Ray).")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document, nothing else.")] = False,
 ) -> None:
     """Measure unsplit networks, the split in one process and the split on Ray, in turns.
@@ -210,7 +213,7 @@ def bench(
     Values in brackets hold without CONFIG; with one, what is not given is as it says.
     """
     from raygan.bench.settings import AS_CONFIGURED, BenchOptions
-    from raygan.cli.bench import show_bench, show_scale
+    from raygan.cli.bench import show_bench, show_scale, show_vmap
     from raygan.config.loading import read_config
 
     given = {
@@ -220,8 +223,12 @@ def bench(
     defaults = vars(AS_CONFIGURED if config else BenchOptions())
     options = BenchOptions(**{**defaults, **{k: v for k, v in given.items() if v is not None}})
     settings = read_config(config, overrides or [])
+    if scale is not None and vmap:
+        raise InputError("--vmap", "given with --scale", "give one of them")
     if scale is not None:
         show_scale(settings, options, scale, as_json)
+    elif vmap:
+        show_vmap(settings, options, as_json)
     else:
         show_bench(settings, options, as_json)
 

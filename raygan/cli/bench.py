@@ -14,6 +14,7 @@ from rich.table import Table
 from raygan.actors.allocator import keep_freed_memory
 from raygan.bench.run import run_bench, run_scale
 from raygan.bench.settings import BenchOptions
+from raygan.bench.vmap import run_vmap
 from raygan.config import Config
 from raygan.errors import InputError
 
@@ -48,6 +49,26 @@ def show_scale(config: Config, options: BenchOptions, counts: str, as_json: bool
         print(json.dumps(document, indent=2, allow_nan=False))
     else:
         _console().print(scale_table(document["scale"]))
+
+
+def show_vmap(config: Config, options: BenchOptions, as_json: bool) -> None:
+    """Measures what computing clients at once brings and prints."""
+    keep_freed_memory()
+    with redirect_stdout(sys.stderr):
+        document = run_vmap(config, options, _tell)
+    if as_json:
+        print(json.dumps(document, indent=2, allow_nan=False))
+        return
+    console = _console()
+    console.print(blocks_table(document))
+    for what, name in (("step", "a step"), ("clients", "of it, the clients' work")):
+        seconds, share = document[f"{what.rstrip('s')}_seconds"], document["of_one_by_one"][what]
+        console.print(
+            f"{name}: one by one {seconds['one_by_one']['median']:.3f} s, "
+            f"at once where that is faster {seconds['at_once']['median']:.3f} s, "
+            f"{share['median']:.3f} of it ({share['min']:.3f} - {share['max']:.3f})",
+            soft_wrap=True,
+        )
 
 
 def parse_counts(text: str) -> list[int]:
@@ -125,6 +146,24 @@ def closing_lines(document: Mapping[str, Any]) -> list[str]:
         f"round end, seconds: {ends}; {end['share_of_a_round']:.1%} of a round of "
         f"{end['steps_of_a_round']} steps",
     ]
+
+
+def blocks_table(document: Mapping[str, Any]) -> Table:
+    """Each block of several clients, one by one and at once."""
+    s = document["settings"]
+    title = (
+        f"{s['clients']} clients in {s['client_actors']} actors, batch {s['batch_size']}, width {s['width']:g}, "
+        f"{s['device']}, {s['client_threads']} threads"
+    )
+    table = Table("block", title=title, title_justify="left")
+    for name in ("clients measured", "one by one ms", "at once ms", "ratio", "at once"):
+        table.add_column(name, justify="right")
+    for row in document["blocks"]:
+        alone, vmapped = row["one_by_one_s"], row["vmapped_s"]
+        figures = ["cannot", ""] if vmapped is None else [f"{vmapped * 1e3:.2f}", f"{vmapped / alone:.2f}"]
+        chosen = "yes" if row["at_once"] else "no"
+        table.add_row(row["block"], str(row["clients"]), f"{alone * 1e3:.2f}", *figures, chosen)
+    return table
 
 
 def scale_table(rows: Sequence[Mapping[str, Any]]) -> Table:

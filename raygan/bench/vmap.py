@@ -1,0 +1,89 @@
+"""What computing an actor's clients at once brings (`ray.vmap_clients`), block by block and for whole steps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import torch
+
+from raygan.actors.choice import MOST_CLIENTS, block_times, worth_it
+from raygan.actors.device import pick_device
+from raygan.actors.threads import client_threads
+from raygan.bench.contenders import Slice
+from raygan.bench.document import settings_document
+from raygan.bench.run import bench_plan, in_process, measure, warm_up
+from raygan.bench.settings import BenchOptions
+from raygan.bench.statistics import Spread, ratios
+from raygan.config.schema import Config
+from raygan.nn.network import build_networks
+from raygan.training.plan import Plan
+
+ALONE, AT_ONCE = "one_by_one", "at_once"
+
+
+def run_vmap(config: Config, options: BenchOptions, tell: Callable[[str], None]) -> dict[str, Any]:
+    """Measures, without Ray, steps in which the clients of an actor are computed one by one and at once where that
+    is faster, in turns.
+
+    Returns:
+        The document of `raygan bench --vmap --json`.
+
+    Raises:
+        InputError: options or data that cannot be used.
+    """
+    plan = bench_plan(config, options)
+    contenders = {
+        ALONE: in_process(plan, vmap_clients="never"),
+        AT_ONCE: in_process(plan, vmap_clients="measure"),
+    }
+    tell("both are built")
+    num_steps = warm_up(contenders, options.seconds)
+    slices = measure(contenders, num_steps, options.repeats, tell)
+    device = pick_device(plan.config, "this process")
+    return {
+        "settings": settings_document(plan, slices) | {"device": _name(device)},
+        "step_seconds": {name: asdict(Spread.of(_steps(done))) for name, done in slices.items()},
+        "client_seconds": {name: asdict(Spread.of(_clients(done))) for name, done in slices.items()},
+        "of_one_by_one": {
+            "step": asdict(Spread.of(ratios(_steps(slices[AT_ONCE]), _steps(slices[ALONE])))),
+            "clients": asdict(Spread.of(ratios(_clients(slices[AT_ONCE]), _clients(slices[ALONE])))),
+        },
+        "blocks": _blocks(plan, device),
+    }
+
+
+def _steps(slices: Sequence[Slice]) -> list[float]:
+    return [s.seconds / s.num_steps for s in slices]
+
+
+def _clients(slices: Sequence[Slice]) -> list[float]:
+    """Seconds of a step in which clients compute."""
+    return [sum(sum(report.seconds.values()) for report in s.hosts) / s.num_steps for s in slices]
+
+
+def _blocks(plan: Plan, device: torch.device) -> list[dict[str, Any]]:
+    """The measurements behind the choice, one for each block and number of clients."""
+    config, spec = plan.config, plan.layout.spec
+    networks = build_networks(spec, config.model.blocks, 0)
+    torch.set_num_threads(client_threads(plan.layout, config))
+    times = {
+        (*key, min(len(host.clients), MOST_CLIENTS)): taken
+        for host in plan.layout.hosts
+        if len(host.clients) > 1
+        for key, taken in block_times(host, networks, spec, config, device).items()
+    }
+    return [
+        {
+            "block": f"{network} {index}",
+            "clients": clients,
+            **asdict(taken),
+            "at_once": worth_it(taken),
+        }
+        for (network, index, clients), taken in times.items()
+    ]
+
+
+def _name(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
