@@ -9,6 +9,10 @@ import numpy as np
 
 MIN_SILHOUETTE = 0.1
 """`auto` keeps one cluster when no count separates the clients better than this."""
+EVERY_COUNT = 16
+"""`auto` tries every number of clusters up to this, and from there on a quarter more each time."""
+FEW_CLIENTS = 100
+"""Up to so many, k-means begins ten times and the best end counts; three times with more, where one takes seconds."""
 
 
 def cluster_clients(features: np.ndarray, count: int | Literal["auto"], seed: int) -> np.ndarray:
@@ -16,8 +20,8 @@ def cluster_clients(features: np.ndarray, count: int | Literal["auto"], seed: in
 
     Args:
         features: (K, F), one row a client: the anchor block's activation, averaged over its batch.
-        count: number of clusters, at most K, or `auto`: the count from 2 to K - 1 with the best mean
-            silhouette, or 1 if none is above `MIN_SILHOUETTE`.
+        count: number of clusters, at most K, or `auto`: of the counts from 2 to K - 1 that are tried
+            (`counts_to_try`) the one with the best mean silhouette, or 1 if none is above `MIN_SILHOUETTE`.
         seed: of k-means' initial centres.
 
     Returns:
@@ -31,7 +35,7 @@ def cluster_clients(features: np.ndarray, count: int | Literal["auto"], seed: in
         return _renumber(_k_means(features, count, seed))
     from sklearn.metrics import pairwise_distances, silhouette_score  # slow to import, first needed here
 
-    candidates = [_k_means(features, k, seed) for k in range(2, min(num_clients, _most(num_clients)))]
+    candidates = [_k_means(features, k, seed) for k in counts_to_try(num_clients)]
     distances = pairwise_distances(features)
     scored = [
         (silhouette_score(distances, found, metric="precomputed"), found)
@@ -44,9 +48,15 @@ def cluster_clients(features: np.ndarray, count: int | Literal["auto"], seed: in
     return _renumber(best) if score > MIN_SILHOUETTE else np.zeros(num_clients, dtype=np.int64)
 
 
-def _most(num_clients: int) -> int:
-    """One more than the largest count that `auto` tries: all up to 16 clients, then the square root's growth."""
-    return max(16, int(4 * np.sqrt(num_clients)))
+def counts_to_try(num_clients: int) -> list[int]:
+    """The numbers of clusters among which `auto` chooses: all up to `EVERY_COUNT`, then a quarter more each time, up to
+    four times the square root of the number of clients."""
+    counts = list(range(2, min(num_clients, EVERY_COUNT + 1)))
+    more = EVERY_COUNT + EVERY_COUNT // 4
+    while more < min(num_clients, 4 * np.sqrt(num_clients)):
+        counts.append(more)
+        more += more // 4
+    return counts
 
 
 def _compact(features: np.ndarray) -> np.ndarray:
@@ -63,11 +73,12 @@ def _k_means(features: np.ndarray, count: int, seed: int) -> np.ndarray:
     from sklearn.cluster import KMeans
     from sklearn.exceptions import ConvergenceWarning
 
+    num_starts = 10 if len(features) <= FEW_CLIENTS else 3
     with warnings.catch_warnings():
         warnings.simplefilter(
             "ignore", ConvergenceWarning
         )  # fewer distinct points than clusters: some stay empty
-        return KMeans(n_clusters=count, n_init=10, random_state=seed).fit_predict(features)
+        return KMeans(n_clusters=count, n_init=num_starts, random_state=seed).fit_predict(features)
 
 
 def _renumber(found: np.ndarray) -> np.ndarray:

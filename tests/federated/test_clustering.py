@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from raygan.federated.clustering import cluster_clients
+from raygan.federated.clustering import cluster_clients, counts_to_try
 
 
 def blobs(*centres: float, each: int = 3) -> np.ndarray:
@@ -19,6 +19,25 @@ def test_a_given_count_finds_the_blobs_in_the_order_of_the_clients() -> None:
 def test_auto_finds_the_number_of_blobs(centres: tuple[float, ...]) -> None:
     found = cluster_clients(blobs(*centres), "auto", seed=0)
     assert found.tolist() == np.repeat(np.arange(len(centres)), 3).tolist()
+
+
+@pytest.mark.parametrize(
+    ("num_clients", "counts"),
+    [
+        (1, []),
+        (2, []),
+        (4, [2, 3]),
+        (20, list(range(2, 17))),
+        (1000, [*range(2, 17), 20, 25, 31, 38, 47, 58, 72, 90, 112]),
+    ],
+)
+def test_auto_tries_few_counts_of_many_clients(num_clients: int, counts: list[int]) -> None:
+    assert counts_to_try(num_clients) == counts
+
+
+def test_auto_finds_the_blobs_of_a_thousand_clients() -> None:
+    found = cluster_clients(blobs(0, 5, 10, 15, each=250), "auto", seed=0)
+    assert found.tolist() == np.repeat(np.arange(4), 250).tolist()
 
 
 def test_auto_keeps_one_cluster_of_equal_clients() -> None:
