@@ -150,7 +150,6 @@ class Client:
         """Backward through the G head, then G's update."""
         yield Backward([self._generated], received)
         self.generator.update()
-        return None
 
     def _generator_head(self, z: Tensor) -> Run:
         return Run("generator", self.generator.head, (z, self._labels))

@@ -70,7 +70,7 @@ class ClientHost:
             client.client: Client(client, copy.deepcopy(networks), layout.spec, config, device, again)
             for client in plan.clients
         }
-        self.vmapped = blocks_to_vmap(plan, networks, layout.spec, config, device)
+        self.vmapped = blocks_to_vmap(plan, layout, networks, config, device)
         """The blocks that its clients compute at once."""
         ends = {
             number: {network: client.ends(network) for network in NETWORKS}
@@ -104,6 +104,9 @@ class ClientHost:
         """Begins a step: the clients whose local epochs are not over, through their G heads."""
         self._reset_counts()
         self._step = step
+        if self.vmapped:
+            for client in self._clients.values():
+                client.abandon()  # one that was dropped gets gradients of zero, or NaN, from the graph that it shares
         self._active = {
             number: client
             for number, client in self._clients.items()

@@ -16,9 +16,7 @@ from torch import Tensor, nn
 from raygan.messages import BlockKey, NetworkName
 from raygan.nn.ends import NetworkEnds
 from raygan.nn.network import run_blocks
-from raygan.nn.vmapped import VmappedBlock
-
-Tensors = tuple[Tensor, ...]
+from raygan.nn.vmapped import Tensors, VmappedBlock
 
 
 class NonFiniteError(ArithmeticError):
@@ -124,18 +122,23 @@ class InStep:
         if not runs:
             return {}
         first = next(iter(runs.values()))
-        values = {client: run.inputs for client, run in runs.items()}
+        inputs = {client: run.inputs for client, run in runs.items()}
+        outputs: dict[int, Tensor] = {}
         for index in first.blocks:
             vmapped = self._vmapped.get((first.network, index))
-            for clients in [[client] for client in runs] if vmapped is None else _of_one_shape(values):
-                if vmapped is None or len(clients) == 1:
-                    (client,) = clients
-                    outputs = [runs[client].blocks[index](*values[client])]
-                else:
-                    positions = [self._position[client] for client in clients]
-                    outputs = vmapped(positions, [values[client] for client in clients])
-                values |= {client: (x,) for client, x in zip(clients, outputs, strict=True)}
-        return {client: x for client, (x,) in values.items()}
+            if vmapped is None:
+                outputs = {client: runs[client].blocks[index](*x) for client, x in inputs.items()}
+            else:
+                outputs = self._at_once(vmapped, inputs)
+            inputs = {client: (x,) for client, x in outputs.items()}
+        return outputs
+
+    def _at_once(self, block: VmappedBlock, inputs: Mapping[int, Tensors]) -> dict[int, Tensor]:
+        outputs: dict[int, Tensor] = {}
+        for clients in _of_one_shape(inputs):
+            positions = [self._position[client] for client in clients]
+            outputs |= zip(clients, block(positions, [inputs[client] for client in clients]), strict=True)
+        return outputs
 
 
 def _of_one_shape(values: Mapping[int, Tensors]) -> list[list[int]]:

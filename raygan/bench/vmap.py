@@ -17,6 +17,7 @@ from raygan.bench.run import bench_plan, in_process, measure, warm_up
 from raygan.bench.settings import BenchOptions
 from raygan.bench.statistics import Spread, ratios
 from raygan.config.schema import Config
+from raygan.errors import InputError
 from raygan.nn.network import build_networks
 from raygan.training.plan import Plan
 
@@ -34,6 +35,10 @@ def run_vmap(config: Config, options: BenchOptions, tell: Callable[[str], None])
         InputError: options or data that cannot be used.
     """
     plan = bench_plan(config, options)
+    if all(len(host.clients) == 1 for host in plan.layout.hosts):
+        raise InputError(
+            "--vmap", "no actor has several clients", "give --clients-per-actor, or more --clients"
+        )
     contenders = {
         ALONE: in_process(plan, vmap_clients="never"),
         AT_ONCE: in_process(plan, vmap_clients="measure"),
@@ -45,7 +50,7 @@ def run_vmap(config: Config, options: BenchOptions, tell: Callable[[str], None])
     return {
         "settings": settings_document(plan, slices) | {"device": _name(device)},
         "step_seconds": {name: asdict(Spread.of(_steps(done))) for name, done in slices.items()},
-        "client_seconds": {name: asdict(Spread.of(_clients(done))) for name, done in slices.items()},
+        "clients_seconds": {name: asdict(Spread.of(_clients(done))) for name, done in slices.items()},
         "of_one_by_one": {
             "step": asdict(Spread.of(ratios(_steps(slices[AT_ONCE]), _steps(slices[ALONE])))),
             "clients": asdict(Spread.of(ratios(_clients(slices[AT_ONCE]), _clients(slices[ALONE])))),
@@ -64,15 +69,15 @@ def _clients(slices: Sequence[Slice]) -> list[float]:
 
 
 def _blocks(plan: Plan, device: torch.device) -> list[dict[str, Any]]:
-    """The measurements behind the choice, one for each block and number of clients."""
-    config, spec = plan.config, plan.layout.spec
-    networks = build_networks(spec, config.model.blocks, 0)
+    """The measurements as they are kept on this machine, one for each block and number of clients."""
+    config = plan.config
+    networks = build_networks(plan.layout.spec, config.model.blocks, 0)
     torch.set_num_threads(client_threads(plan.layout, config))
     times = {
         (*key, min(len(host.clients), MOST_CLIENTS)): taken
         for host in plan.layout.hosts
         if len(host.clients) > 1
-        for key, taken in block_times(host, networks, spec, config, device).items()
+        for key, taken in block_times(host, plan.layout, networks, config, device).items()
     }
     return [
         {

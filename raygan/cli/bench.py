@@ -62,7 +62,7 @@ def show_vmap(config: Config, options: BenchOptions, as_json: bool) -> None:
     console = _console()
     console.print(blocks_table(document))
     for what, name in (("step", "a step"), ("clients", "of it, the clients' work")):
-        seconds, share = document[f"{what.rstrip('s')}_seconds"], document["of_one_by_one"][what]
+        seconds, share = document[f"{what}_seconds"], document["of_one_by_one"][what]
         console.print(
             f"{name}: one by one {seconds['one_by_one']['median']:.3f} s, "
             f"at once where that is faster {seconds['at_once']['median']:.3f} s, "

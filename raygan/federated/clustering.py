@@ -9,10 +9,12 @@ import numpy as np
 
 MIN_SILHOUETTE = 0.1
 """`auto` keeps one cluster when no count separates the clients better than this."""
+STARTS = 10
+"""Times that k-means begins anew; the best end counts."""
 EVERY_COUNT = 16
 """`auto` tries every number of clusters up to this, and from there on a quarter more each time."""
 FEW_CLIENTS = 100
-"""Up to so many, k-means begins ten times and the best end counts; three times with more, where one takes seconds."""
+"""For more than these, `auto` begins k-means three times for each count instead of ten, since one takes seconds."""
 
 
 def cluster_clients(features: np.ndarray, count: int | Literal["auto"], seed: int) -> np.ndarray:
@@ -32,10 +34,11 @@ def cluster_clients(features: np.ndarray, count: int | Literal["auto"], seed: in
     features = _compact(features)
     assert count == "auto" or 1 <= count <= num_clients, f"{count} clusters of {num_clients} clients"
     if count != "auto":
-        return _renumber(_k_means(features, count, seed))
+        return _renumber(_k_means(features, count, seed, STARTS))
     from sklearn.metrics import pairwise_distances, silhouette_score  # slow to import, first needed here
 
-    candidates = [_k_means(features, k, seed) for k in counts_to_try(num_clients)]
+    starts = STARTS if num_clients <= FEW_CLIENTS else 3
+    candidates = [_k_means(features, k, seed, starts) for k in counts_to_try(num_clients)]
     distances = pairwise_distances(features)
     scored = [
         (silhouette_score(distances, found, metric="precomputed"), found)
@@ -49,7 +52,7 @@ def cluster_clients(features: np.ndarray, count: int | Literal["auto"], seed: in
 
 
 def counts_to_try(num_clients: int) -> list[int]:
-    """The numbers of clusters among which `auto` chooses: all up to `EVERY_COUNT`, then a quarter more each time, up to
+    """The numbers of clusters among which `auto` chooses: all up to `EVERY_COUNT`, then a quarter more each time, below
     four times the square root of the number of clients."""
     counts = list(range(2, min(num_clients, EVERY_COUNT + 1)))
     more = EVERY_COUNT + EVERY_COUNT // 4
@@ -69,16 +72,15 @@ def _compact(features: np.ndarray) -> np.ndarray:
     return left * scale
 
 
-def _k_means(features: np.ndarray, count: int, seed: int) -> np.ndarray:
+def _k_means(features: np.ndarray, count: int, seed: int, starts: int) -> np.ndarray:
     from sklearn.cluster import KMeans
     from sklearn.exceptions import ConvergenceWarning
 
-    num_starts = 10 if len(features) <= FEW_CLIENTS else 3
     with warnings.catch_warnings():
         warnings.simplefilter(
             "ignore", ConvergenceWarning
         )  # fewer distinct points than clusters: some stay empty
-        return KMeans(n_clusters=count, n_init=num_starts, random_state=seed).fit_predict(features)
+        return KMeans(n_clusters=count, n_init=starts, random_state=seed).fit_predict(features)
 
 
 def _renumber(found: np.ndarray) -> np.ndarray:

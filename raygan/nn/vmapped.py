@@ -47,13 +47,13 @@ class VmappedBlock:
             inputs: theirs, all of one shape.
 
         Returns:
-            Their outputs. They share a graph: run all of them backward together.
+            Their outputs, each in memory of its own. They share a graph: run all of them backward together.
         """
         parameters, buffers = self._parameters.of(who), self._buffers.of(who)
         stacked = [torch.stack(parts) for parts in zip(*inputs, strict=True)]
         output = self._call(parameters, buffers, *stacked)
         self._buffers.write_back(who, buffers)
-        return list(output.unbind())
+        return [x.clone(memory_format=torch.contiguous_format) for x in output.unbind()]
 
 
 class _Stack:
@@ -81,46 +81,53 @@ class BlockTime:
 
 
 def time_block(block: nn.Module, num_clients: int, inputs: Tensors) -> BlockTime:
-    """Measures a block on the device of its inputs, with copies: the block itself stays as it is.
+    """Measures a block on a device, with copies: the block itself stays as it is.
 
     Args:
-        inputs: one client's.
+        inputs: one client's, on the device.
     """
-    with torch.random.fork_rng(devices=[inputs[0].device] if inputs[0].is_cuda else []):
+    device = inputs[0].device
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         alone, together = (_Contest(block, num_clients, inputs) for _ in range(2))
         vmapped = VmappedBlock(together.blocks)
 
-        def one_by_one() -> list[Tensor]:
-            return [block(*one) for block, one in zip(alone.blocks, alone.inputs, strict=True)]
+        def one_by_one(inputs: list[Tensors]) -> list[Tensor]:
+            return [block(*one) for block, one in zip(alone.blocks, inputs, strict=True)]
 
-        def at_once() -> list[Tensor]:
-            return vmapped(range(num_clients), together.inputs)
+        def at_once(inputs: list[Tensors]) -> list[Tensor]:
+            return vmapped(range(num_clients), inputs)
 
         first_s = alone.run(one_by_one)
-        try:
-            together.run(at_once)
-        except Exception:  # whatever a block of the user's does that vmap does not know
-            return BlockTime(first_s, None)
-        if not alone.agrees_with(together):
+        if not _able(together, at_once) or alone.replaces_buffers or not alone.agrees_with(together):
             return BlockTime(first_s, None)
         times = [(alone.run(one_by_one), together.run(at_once)) for _ in range(REPEATS)]
     return BlockTime(min(first for first, _ in times), min(second for _, second in times))
+
+
+Forward = Callable[[list[Tensors]], list[Tensor]]
 
 
 class _Contest:
     """Several copies of a block, their inputs, and what comes of them."""
 
     def __init__(self, block: nn.Module, num_clients: int, inputs: Tensors) -> None:
-        self.blocks = [copy.deepcopy(block) for _ in range(num_clients)]
-        self.inputs = [tuple(_own(x) for x in inputs) for _ in self.blocks]
+        self.blocks = [copy.deepcopy(block).to(inputs[0].device) for _ in range(num_clients)]
+        self._leaves = [tuple(_own(x) for x in inputs) for _ in self.blocks]
+        self._buffers = self._current_buffers()
         self._outputs: list[Tensor] = []
         self._gradients: list[Tensor] = []
 
-    def run(self, forward: Callable[[], list[Tensor]]) -> float:
+    @property
+    def replaces_buffers(self) -> bool:
+        """Whether a pass put other tensors into the places of buffers, which is lost where a block is vmapped."""
+        return any(a is not b for a, b in zip(self._buffers, self._current_buffers(), strict=True))
+
+    def run(self, forward: Forward) -> float:
         """Seconds of the pass forward and back; the first time, of more than that."""
         self._forget_gradients()
+        inputs = [tuple(x.clone() for x in one) for one in self._leaves]  # a block may change its input
         started = self._now()
-        self._outputs = forward()
+        self._outputs = forward(inputs)
         self._gradients = self._gradients or _drawn_like(self._outputs)
         torch.autograd.backward(self._outputs, self._gradients)
         return self._now() - started
@@ -131,23 +138,38 @@ class _Contest:
 
     def _results(self) -> tuple[list[Tensor], ...]:
         parameters = [parameter for block in self.blocks for parameter in block.parameters()]
-        inputs = [x for one in self.inputs for x in one]
+        leaves = [x for one in self._leaves for x in one]
         return (
             [x.detach() for x in self._outputs],
-            [x.new_zeros(()) if x.grad is None else x.grad for x in (*inputs, *parameters)],
-            [buffer for block in self.blocks for buffer in block.buffers()],
+            [x.new_zeros(()) if x.grad is None else x.grad for x in (*leaves, *parameters)],
+            *([buffer] for buffer in self._current_buffers()),
         )
 
+    def _current_buffers(self) -> list[Tensor]:
+        return [buffer for block in self.blocks for buffer in block.buffers()]
+
     def _forget_gradients(self) -> None:
-        for x in (x for one in self.inputs for x in one):
+        for x in (x for one in self._leaves for x in one):
             x.grad = None
         for block in self.blocks:
             block.zero_grad()
 
     def _now(self) -> float:
-        if self.inputs[0][0].is_cuda:
-            torch.cuda.synchronize(self.inputs[0][0].device)
+        device = self._leaves[0][0].device
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
         return time.perf_counter()
+
+
+def _able(contest: _Contest, at_once: Forward) -> bool:
+    """Whether vmap can do it at all."""
+    try:
+        contest.run(at_once)
+    except torch.cuda.OutOfMemoryError:
+        raise
+    except Exception:  # whatever a block of the user's does that vmap does not know
+        return False
+    return True
 
 
 def _own(x: Tensor) -> Tensor:
@@ -163,8 +185,8 @@ def _drawn_like(outputs: Sequence[Tensor]) -> list[Tensor]:
 
 def _close(first: Sequence[Tensor], second: Sequence[Tensor]) -> bool:
     """Against the largest of them all: the gradient of a bias before BatchNorm is rounding alone."""
-    largest = max((x.abs().max().item() for x in first if x.numel()), default=0.0)
+    largest = max((x.double().abs().max().item() for x in first if x.numel()), default=0.0)
     return all(
-        a.shape == b.shape and bool(((a - b).abs() <= TOLERANCE * largest).all())
+        a.shape == b.shape and bool(((a.double() - b.double()).abs() <= TOLERANCE * largest).all())
         for a, b in zip(first, second, strict=True)
     )

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
-from raygan.actors import choice
-from raygan.actors.choice import blocks_to_vmap
+from raygan.actors import timings
+from raygan.actors.choice import block_times, blocks_to_vmap
 from raygan.actors.codec import CPU
 from raygan.actors.layout import HostPlan
 from raygan.config.loading import make_config
@@ -27,14 +30,14 @@ def plan(two_clients: dict) -> Plan:
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(choice, "CACHE", tmp_path / "cache" / "vmap")
+    monkeypatch.setattr(timings, "CACHE", tmp_path / "cache" / "vmap")
     return tmp_path / "cache" / "vmap"
 
 
 def chosen(plan: Plan, mode: str, host: HostPlan | None = None, device: torch.device = CPU) -> set:
     config = plan.config.model_copy(update={"ray": plan.config.ray.model_copy(update={"vmap_clients": mode})})
     networks = build_networks(plan.layout.spec, None, 0)
-    return set(blocks_to_vmap(host or plan.layout.hosts[0], networks, plan.layout.spec, config, device))
+    return set(blocks_to_vmap(host or plan.layout.hosts[0], plan.layout, networks, config, device))
 
 
 def measured(times: dict, monkeypatch: pytest.MonkeyPatch) -> list:
@@ -45,7 +48,7 @@ def measured(times: dict, monkeypatch: pytest.MonkeyPatch) -> list:
         asked.append(type(block).__name__)
         return times.get(type(block).__name__, BlockTime(1.0, 2.0))
 
-    monkeypatch.setattr(choice, "time_block", time_block)
+    monkeypatch.setattr(timings, "time_block", time_block)
     return asked
 
 
@@ -54,6 +57,11 @@ def test_on_a_cpu_clients_are_computed_one_by_one_unless_asked(plan: Plan, mode:
     asked = measured({}, monkeypatch)
     assert chosen(plan, mode) == set()
     assert asked == []
+
+
+def test_elsewhere_it_is_measured(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+    measured({"LatentBlock": BlockTime(1.0, 0.5)}, monkeypatch)
+    assert chosen(plan, "auto", device=torch.device("meta")) == {("generator", 0)}
 
 
 def test_blocks_that_are_faster_are_chosen(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -74,8 +82,17 @@ def test_a_single_client_has_nobody_to_be_computed_with(plan: Plan) -> None:
     assert chosen(plan, "always", alone) == set()
 
 
-def test_the_real_measurement_chooses_among_the_held_blocks(plan: Plan) -> None:
-    assert chosen(plan, "measure") <= HELD
+def test_the_real_measurement_is_of_all_held_blocks(plan: Plan) -> None:
+    networks = build_networks(plan.layout.spec, None, 0)
+    times = block_times(plan.layout.hosts[0], plan.layout, networks, plan.config, CPU)
+    assert set(times) == HELD
+    assert all(taken.one_by_one_s > 0 and taken.vmapped_s for taken in times.values())
+
+
+def test_blocks_whose_input_has_no_known_form_are_left_alone(plan: Plan, monkeypatch) -> None:
+    measured({}, monkeypatch)
+    unknown = replace(plan, layout=replace(plan.layout, output_shapes={}))
+    assert chosen(unknown, "always") == {("generator", 0), ("discriminator", 0)}
 
 
 def test_a_measurement_is_kept_and_not_repeated(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -91,15 +108,16 @@ def test_another_batch_is_another_measurement(plan: Plan, monkeypatch: pytest.Mo
     chosen(plan, "measure")
     training = plan.config.training.model_copy(update={"batch_size": 4})
     other = plan.config.model_copy(update={"training": training})
-    chosen(Plan(**{**vars(plan), "config": other}), "measure")
+    chosen(replace(plan, config=other), "measure")
     assert len(asked) == 8
 
 
 def test_a_damaged_file_is_measured_again(plan: Plan, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     measured({"LatentBlock": BlockTime(1.0, 0.5)}, monkeypatch)
     chosen(plan, "measure")
-    for path in cache.iterdir():
-        path.write_text("{")
+    damaged = ["{", "[]", '{"one_by_one_s": null, "vmapped_s": 1}', ""]
+    for path, content in zip(cache.glob("*.json"), damaged, strict=True):
+        path.write_text(content)
     asked = measured({}, monkeypatch)
     assert chosen(plan, "measure") == set()
     assert len(asked) == 4
@@ -114,9 +132,44 @@ def test_a_cache_that_cannot_be_written_does_not_matter(plan: Plan, cache: Path,
     assert chosen(plan, "measure") == {("generator", 0)}
 
 
-def test_of_two_processes_the_first_one_counts(cache: Path) -> None:
-    path = cache / "key.json"
-    assert choice._keep(path, BlockTime(1.0, 0.5))
-    assert not choice._keep(path, BlockTime(1.0, 2.0))
-    assert choice._read(path) == BlockTime(1.0, 0.5)
-    assert [file.name for file in cache.iterdir()] == ["key.json"]
+def test_a_block_is_measured_once_by_whoever_is_first(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def slowly(block, num_clients, inputs):
+        asked.append(block)
+        time.sleep(0.05)
+        return BlockTime(1.0, 1 / len(asked))
+
+    monkeypatch.setattr(timings, "time_block", slowly)
+    with ThreadPoolExecutor() as pool:
+        choices = list(pool.map(lambda _: chosen(plan, "measure"), range(3)))
+    assert len(asked) == 4
+    assert choices[0] == choices[1] == choices[2]
+
+
+def test_too_little_memory_is_not_kept(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_):
+        raise torch.cuda.OutOfMemoryError("out of memory")
+
+    monkeypatch.setattr(timings, "time_block", fail)
+    assert chosen(plan, "measure") == set()
+    measured({"LatentBlock": BlockTime(1.0, 0.5)}, monkeypatch)
+    assert chosen(plan, "measure") == {("generator", 0)}
+
+
+class Same(torch.nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + 1
+
+
+def test_changed_code_is_another_block() -> None:
+    before = Same
+
+    class Same_(torch.nn.Module):  # noqa: N801
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x + 2
+
+    Same_.__name__ = "Same"
+    keys = [timings._key(kind(), 2, (torch.zeros(1),)) for kind in (before, Same_)]
+    assert repr(before()) == repr(Same_())
+    assert keys[0] != keys[1]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
 
+from raygan.actors.client import Client
 from raygan.actors.evaluator import EvaluatorPlan
 from raygan.actors.local import LocalGroup
+from raygan.actors.turns import InStep
 from raygan.config.loading import make_config
 from raygan.messages import Activations, StepId
 from raygan.training.plan import Plan, make_plan
@@ -16,6 +17,8 @@ from raygan.training.step import train_step
 
 ROUNDING_ALONE = ("bias", "running_mean")
 """The gradient of a bias before BatchNorm is rounding, of which Adam makes whole steps; the mean follows the bias."""
+
+STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 
 
 def planned(settings: dict, mode: str, num_images: int = 96) -> Plan:
@@ -71,44 +74,79 @@ def test_clients_at_once_are_clients_one_by_one(
     assert len(losses["always"]) == num_steps * 6 * 2
     assert losses["always"] == pytest.approx(losses["never"], rel=1e-4)
     expected, found = (states_of(groups[mode], plans[mode]) for mode in ("never", "always"))
+    for group in groups.values():
+        group.close()
     for key, array in expected.items():
         if not key[-1].endswith(ROUNDING_ALONE):
             np.testing.assert_allclose(found[key], array, rtol=1e-3, atol=1e-5, err_msg=str(key))
 
 
-@pytest.fixture
-def group(tiny_settings: dict, samples: str):
-    made = group_of(planned(tiny_settings, "always"), samples)
-    yield made
-    made.close()
-
-
-def test_one_client_that_is_not_finite_leaves_the_others_alone(
-    tiny_settings: dict, group: LocalGroup
+@pytest.mark.parametrize("mode", ["never", "always"])
+def test_a_client_with_a_bad_step_is_back_in_the_next(
+    tiny_settings: dict, samples: str, mode: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plan = planned(tiny_settings, "always")
-    host = next(host for host in plan.layout.hosts if len(host.ids) == 3)
-    first, *others = host.ids
+    plan = planned(tiny_settings, mode)
+    group = group_of(plan, samples)
     begin_round(group, 0)
-    ends = group.hosts[host.host]._target._clients[first].discriminator
-    with torch.no_grad():
-        ends.head[0].conv.weight[0] = float("nan")
-    report = train_step(group, plan.layout, StepId(0, 0)).hosts[host.host]
-    assert report.faults == (
-        f"client-{first:02d}: its activation or gradient is not finite in discriminate; its update is dropped",
-    )
-    assert set(report.discriminator_loss) == set(others)
-    state = states_of(group, plan)
-    assert all(np.isfinite(array).all() for key, array in state.items() if key[0] != first)
+    client = group.hosts[plan.layout.host_of[0]]._target._clients[0]
+    honest = Client.discriminate
+
+    def overflowing(self: Client, received: tuple) -> object:
+        """As if a weight of the client's G tail had overflowed for one step."""
+        return honest(self, tuple(x * float("inf") for x in received) if self is client else received)
+
+    monkeypatch.setattr(Client, "discriminate", overflowing)
+    first = train_step(group, plan.layout, StepId(0, 0)).hosts
+    monkeypatch.undo()
+    later = [train_step(group, plan.layout, StepId(0, number)).hosts for number in (1, 2)]
+    group.close()
+    place = plan.layout.host_of[0]
+    assert len(first[place].faults) == 1
+    assert set(first[place].discriminator_loss) == {2, 3}, "the others go on"
+    assert all(report.faults == () for step in later for report in step.values())
+    trained = {key: x for key, x in states_of(group, plan).items() if not key[-1].endswith(STATISTICS)}
+    assert all(np.isfinite(array).all() for array in trained.values())
 
 
-def test_a_client_that_the_body_leaves_out_sits_out(tiny_settings: dict, group: LocalGroup) -> None:
+def test_a_client_that_the_body_leaves_out_sits_out(tiny_settings: dict, samples: str) -> None:
     plan = planned(tiny_settings, "always")
-    number, ids = next((host.host, host.ids) for host in plan.layout.hosts if len(host.ids) == 3)
-    host = group.hosts[number]._target
-    host.begin_round(0)
-    sent = host.generate(StepId(0, 0)).arrays
-    assert tuple(sent) == ids
-    shape = plan.layout.output_shape("generator", 2)
-    received = {client: (np.zeros((8, *shape), np.float32),) for client in ids[1:]}
-    assert tuple(host.discriminate(StepId(0, 0), Activations(StepId(0, 0), received)).arrays) == ids[1:]
+    group = group_of(plan, samples)
+    place = plan.layout.host_of[0]
+    host = group.hosts[place]._target
+    begin_round(group, 0)
+    honest = host.discriminate
+
+    def without_client_0(step: StepId, message: Activations) -> Activations:
+        return honest(step, Activations(step, {c: x for c, x in message.arrays.items() if c != 0}))
+
+    host.discriminate = without_client_0
+    before = host._clients[0].state()
+    reports = train_step(group, plan.layout, StepId(0, 0)).hosts
+    group.close()
+    assert set(reports[place].discriminator_loss) == {2, 3}
+    assert all(np.isfinite(loss) for loss in reports[place].generator_loss.values())
+    for key, block in host._clients[0].state().blocks.items():
+        for name, array in block.items():
+            if not name.endswith(STATISTICS):
+                np.testing.assert_array_equal(array, before.blocks[key][name])
+
+
+def test_some_blocks_at_once_and_others_client_by_client(tiny_settings: dict, samples: str) -> None:
+    losses = {}
+    for mode, blocks in (("never", ()), ("always", [("generator", 0), ("discriminator", 1)])):
+        plan = planned(tiny_settings, "never")
+        group = group_of(plan, samples)
+        for handle in group.hosts.values():
+            host = handle._target
+            held = [key for key in blocks if key in plan.layout.held_blocks(host.plan.clients[0])]
+            ends = {
+                n: {x: c.ends(x) for x in ("generator", "discriminator")} for n, c in host._clients.items()
+            }
+            if held:
+                host._take = InStep(ends, held)
+        begin_round(group, 0)
+        step = train_step(group, plan.layout, StepId(0, 0)).hosts
+        losses[mode] = [x for report in step.values() for x in report.generator_loss.values()]
+        group.close()
+    assert len(losses["always"]) == 6
+    assert losses["always"] == pytest.approx(losses["never"], rel=1e-4)

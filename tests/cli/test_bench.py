@@ -76,7 +76,7 @@ def test_clients_at_once_are_compared_with_one_by_one(config: Path, tmp_path: Pa
     assert all(row["clients"] == 2 and row["one_by_one_s"] > 0 < row["vmapped_s"] for row in blocks.values())
     assert set(document["of_one_by_one"]) == {"step", "clients"}
     assert document["settings"]["device"] == "CPU"
-    kept = list((tmp_path / "home" / ".cache" / "raygan" / "vmap").iterdir())
+    kept = list((tmp_path / "home" / ".cache" / "raygan" / "vmap").glob("*.json"))
     assert len(kept) == len(blocks), "the measurements behind the choice are those that are shown"
 
 
@@ -85,6 +85,9 @@ def test_bad_options_are_one_line(config: Path) -> None:
     command("bench", config, "--scale", "4,4").assert_refused("--scale", "4,4")
     command("bench", config, "--vmap", "--scale", "1,2").assert_refused(
         "--vmap", "--scale", "give one of them"
+    )
+    command("bench", config, "--vmap", "--clients-per-actor", "1").assert_refused(
+        "--vmap", "no actor has several"
     )
     command("bench", config, "--cuts", "deep").assert_refused("--cuts", "'deep'", "planned, mixed")
     command("bench", config, "--cuts", "2,2/0,0").assert_refused("(2, 2)")

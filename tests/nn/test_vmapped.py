@@ -111,11 +111,48 @@ class Replacing(nn.Module):
         return x * 2
 
 
-@pytest.mark.parametrize("block", [nn.Dropout(0.5), Branching(), Replacing()], ids=lambda b: type(b).__name__)
+class Averaging(nn.Module):
+    """Puts a tensor that is nearly the same into the place of its buffer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("seen", torch.ones(()))
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.seen = 0.999 * self.seen + 0.001 * x.detach().abs().mean()
+        return x * 2
+
+
+@pytest.mark.parametrize(
+    "block", [nn.Dropout(0.5), Branching(), Replacing(), Averaging()], ids=lambda b: type(b).__name__
+)
 def test_blocks_that_cannot_be_vmapped_are_found(block: nn.Module) -> None:
     taken = time_block(block, 2, (torch.randn(8, 6),))
     assert taken.vmapped_s is None
     assert taken.one_by_one_s > 0
+
+
+class Masking(nn.Module):
+    """Has a buffer of booleans."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("mask", torch.tensor([True, False, True]), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.mask
+
+
+@pytest.mark.parametrize(
+    "block", [Masking(), nn.LeakyReLU(0.2, inplace=True)], ids=["boolean buffer", "changes its input"]
+)
+def test_unusual_blocks_can_be_vmapped(block: nn.Module) -> None:
+    assert time_block(block, 2, (torch.randn(4, 3),)).vmapped_s is not None
+
+
+def test_outputs_do_not_share_memory() -> None:
+    outputs = VmappedBlock(of_clients(nn.Conv2d(1, 2, 3), 3))(range(3), [(torch.randn(4, 1, 6, 6),)] * 3)
+    assert all(x.is_contiguous() and x.untyped_storage().nbytes() == x.nbytes for x in outputs)
 
 
 def test_measuring_leaves_block_and_random_numbers_alone() -> None:
