@@ -39,14 +39,18 @@ def block_times(
     """Each block of heads and tails: the seconds of the actor's clients one by one and at once, as they are kept on
     this machine or else measured. Arguments as above. A block whose input's form is not known is left out."""
     whole = {"generator": networks.generator, "discriminator": networks.discriminator}
-    num_clients = min(len(plan.clients), MOST_CLIENTS)
     times: dict[BlockKey, BlockTime] = {}
     for network, index in layout.held_blocks(plan.clients[0]):
         inputs = _inputs(layout, (network, index), config.training.batch_size)
         if inputs is not None:
             on_device = tuple(x.to(device) for x in inputs)
-            times[network, index] = kept_or_timed(whole[network][index], num_clients, on_device)
+            times[network, index] = kept_or_timed(whole[network][index], num_measured(plan), on_device)
     return times
+
+
+def num_measured(plan: HostPlan) -> int:
+    """Clients of the actor that a measurement has."""
+    return min(len(plan.clients), MOST_CLIENTS)
 
 
 def worth_it(taken: BlockTime) -> bool:

@@ -117,8 +117,8 @@ class Client:
     def judge(self, received: Tensors) -> Turn[Tensors]:
         """BCE(fake, 0) + BCE(real, 1), backward through the D tail."""
         fakes, reals = (leaf(x) for x in received)
-        fake_logits = yield Run("discriminator", self.discriminator.tail, (fakes,))
-        real_logits = yield Run("discriminator", self.discriminator.tail, (reals,))
+        fake_logits = yield self._discriminator_tail(fakes)
+        real_logits = yield self._discriminator_tail(reals)
         loss = discriminator_loss(fake_logits, real_logits)
         self.losses = (_finite(loss), self.losses[1])
         yield Backward([loss], [None])
@@ -136,7 +136,7 @@ class Client:
         """BCE(fake, 1), backward through the D tail without D's weight gradients."""
         x = leaf(received[0])
         with frozen(self.discriminator.tail.values()):
-            loss = generator_loss((yield Run("discriminator", self.discriminator.tail, (x,))))
+            loss = generator_loss((yield self._discriminator_tail(x)))
             self.losses = (self.losses[0], _finite(loss))
             yield Backward([loss], [None])
         return (gradient_of(x),)
@@ -156,6 +156,9 @@ class Client:
 
     def _discriminator_head(self, images: Tensor) -> Run:
         return Run("discriminator", self.discriminator.head, (images, self._labels))
+
+    def _discriminator_tail(self, x: Tensor) -> Run:
+        return Run("discriminator", self.discriminator.tail, (x,))
 
     def abandon(self) -> None:
         """Forgets the step's gradients: the client sits out the rest of it."""

@@ -33,6 +33,11 @@ class Slice:
     """Actor -> before and after."""
 
     @property
+    def step_s(self) -> float:
+        """Seconds of a step."""
+        return self.seconds / self.num_steps
+
+    @property
     def images_per_s(self) -> float:
         """Real images a second; each comes with a fake."""
         return self.images / self.seconds

@@ -34,7 +34,7 @@ def bench_document(
         start_up: part -> seconds, from the command to the first step's end.
         round_ends: part -> seconds, of several round ends.
     """
-    step_s = {name: Spread.of([s.seconds / s.num_steps for s in done]) for name, done in slices.items()}
+    step_s = {name: Spread.of([s.step_s for s in done]) for name, done in slices.items()}
     return {
         "settings": settings_document(plan, slices),
         "throughput": _throughput(slices),
@@ -81,7 +81,7 @@ def scale_document(
 
 
 def _client_steps(slices: Sequence[Slice], clients: int) -> list[float]:
-    return [s.seconds / s.num_steps / clients for s in slices]
+    return [s.step_s / clients for s in slices]
 
 
 def phases(slices: Sequence[Slice]) -> dict[str, dict[str, float]]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from raygan.actors.choice import MOST_CLIENTS, block_times, worth_it
+from raygan.actors.choice import block_times, num_measured, worth_it
 from raygan.actors.device import pick_device
 from raygan.actors.threads import client_threads
 from raygan.bench.contenders import Slice
@@ -60,7 +60,7 @@ def run_vmap(config: Config, options: BenchOptions, tell: Callable[[str], None])
 
 
 def _steps(slices: Sequence[Slice]) -> list[float]:
-    return [s.seconds / s.num_steps for s in slices]
+    return [s.step_s for s in slices]
 
 
 def _clients(slices: Sequence[Slice]) -> list[float]:
@@ -74,7 +74,7 @@ def _blocks(plan: Plan, device: torch.device) -> list[dict[str, Any]]:
     networks = build_networks(plan.layout.spec, config.model.blocks, 0)
     torch.set_num_threads(client_threads(plan.layout, config))
     times = {
-        (*key, min(len(host.clients), MOST_CLIENTS)): taken
+        (*key, num_measured(host)): taken
         for host in plan.layout.hosts
         if len(host.clients) > 1
         for key, taken in block_times(host, plan.layout, networks, config, device).items()

@@ -87,10 +87,7 @@ def parse_counts(text: str) -> list[int]:
 def throughput_table(document: Mapping[str, Any]) -> Table:
     """Images a second and their share of the limit."""
     s = document["settings"]
-    title = (
-        f"{s['clients']} clients in {s['client_actors']} actors, batch {s['batch_size']}, width {s['width']:g}, "
-        f"{s['codec']}, {s['cores']} cores"
-    )
+    title = f"{_sizes(s)}, {s['codec']}, {s['cores']} cores"
     table = Table("", title=title, title_justify="left")
     for name in ("images/s", "min - max", "of unsplit", "min - max", "step s", "CPU s"):
         table.add_column(name, justify="right")
@@ -151,10 +148,7 @@ def closing_lines(document: Mapping[str, Any]) -> list[str]:
 def blocks_table(document: Mapping[str, Any]) -> Table:
     """Each block of several clients, one by one and at once."""
     s = document["settings"]
-    title = (
-        f"{s['clients']} clients in {s['client_actors']} actors, batch {s['batch_size']}, width {s['width']:g}, "
-        f"{s['device']}, {s['client_threads']} threads"
-    )
+    title = f"{_sizes(s)}, {s['device']}, {s['client_threads']} threads"
     table = Table("block", title=title, title_justify="left")
     for name in ("clients measured", "one by one ms", "at once ms", "ratio", "at once"):
         table.add_column(name, justify="right")
@@ -185,6 +179,10 @@ def scale_table(rows: Sequence[Mapping[str, Any]]) -> Table:
             f"{row['client_state_bytes'] / 1e6:.2f}",
         )
     return table
+
+
+def _sizes(s: Mapping[str, Any]) -> str:
+    return f"{s['clients']} clients in {s['client_actors']} actors, batch {s['batch_size']}, width {s['width']:g}"
 
 
 def _console() -> Console:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -157,19 +158,17 @@ def test_too_little_memory_is_not_kept(plan: Plan, monkeypatch: pytest.MonkeyPat
     assert chosen(plan, "measure") == {("generator", 0)}
 
 
-class Same(torch.nn.Module):
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return x + 1
-
-
-def test_changed_code_is_another_block() -> None:
-    before = Same
-
-    class Same_(torch.nn.Module):  # noqa: N801
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            return x + 2
-
-    Same_.__name__ = "Same"
-    keys = [timings._key(kind(), 2, (torch.zeros(1),)) for kind in (before, Same_)]
-    assert repr(before()) == repr(Same_())
-    assert keys[0] != keys[1]
+def test_changed_code_is_another_block(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    code = (
+        "from torch import nn\n\n\nclass Own(nn.Module):\n    def forward(self, x):\n        return x + {}\n"
+    )
+    file = tmp_path / "own_networks.py"
+    file.write_text(code.format(1))
+    networks = importlib.import_module("own_networks")
+    inputs = (torch.zeros(1),)
+    before = timings._key(networks.Own(), 2, inputs)
+    assert timings._key(networks.Own(), 2, inputs) == before
+    file.write_text(code.format(1000))
+    networks = importlib.reload(networks)
+    assert timings._key(networks.Own(), 2, inputs) != before

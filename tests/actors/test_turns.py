@@ -51,12 +51,12 @@ def states_of(group: LocalGroup, plan: Plan) -> dict:
 
 
 @pytest.mark.parametrize(
-    ("num_images", "num_steps"),
-    [(96, 3), (20, 1)],
-    ids=["equal minibatches", "minibatches of 7, 6 and 7 images"],
+    ("num_images", "num_steps", "minibatches"),
+    [(96, 3, {8}), (20, 1, {6, 7})],
+    ids=["equal", "of several sizes"],
 )
 def test_clients_at_once_are_clients_one_by_one(
-    tiny_settings: dict, samples: str, num_images: int, num_steps: int
+    tiny_settings: dict, samples: str, num_images: int, num_steps: int, minibatches: set
 ) -> None:
     plans = {mode: planned(tiny_settings, mode, num_images) for mode in ("never", "always")}
     groups = {mode: group_of(plan, samples) for mode, plan in plans.items()}
@@ -71,6 +71,10 @@ def test_clients_at_once_are_clients_one_by_one(
         for number in range(num_steps):
             for report in train_step(group, plans[mode].layout, StepId(0, number)).hosts.values():
                 losses[mode] += [*report.discriminator_loss.values(), *report.generator_loss.values()]
+    sizes = {
+        c.num_images for handle in groups["always"].hosts.values() for c in handle._target._clients.values()
+    }
+    assert sizes == minibatches
     assert len(losses["always"]) == num_steps * 6 * 2
     assert losses["always"] == pytest.approx(losses["never"], rel=1e-4)
     expected, found = (states_of(groups[mode], plans[mode]) for mode in ("never", "always"))
