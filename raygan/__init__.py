@@ -12,7 +12,7 @@ from raygan.config import Config
 
 if TYPE_CHECKING:
     from raygan.report.runs import resume, train
-    from raygan.training import Run
+    from raygan.run.stored import Run
 
 __all__ = ["Config", "Run", "resume", "train"]
 __version__ = "0.1.0"
@@ -21,7 +21,7 @@ __version__ = "0.1.0"
 def __getattr__(name: str) -> Any:
     """`train`, `resume` and `Run` on first use: they bring torch along."""
     if name == "Run":
-        from raygan.training import Run
+        from raygan.run.stored import Run
 
         return Run
     if name in ("train", "resume"):

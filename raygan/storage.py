@@ -19,7 +19,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
 from raygan.errors import RunError
-from raygan.messages import Written
+from raygan.wire.records import Written
 
 CHUNK_BYTES = 2**20
 

@@ -12,16 +12,17 @@ import raygan
 ROOT = Path(raygan.__file__).parent
 LEVELS = [
     {"errors"},
-    {"messages", "randomness"},
+    {"names", "randomness"},
+    {"step"},
+    {"wire"},
     {"config", "storage"},
     {"nn", "data", "federated", "cuts", "evaluation", "telemetry"},
-    {"actors"},
-    {"training"},
+    {"split", "parties", "simulation", "runtime", "algorithms", "run", "api"},
     {"search", "report", "bench"},
     {"cli"},
 ]
 LEVEL = {name: number for number, names in enumerate(LEVELS) for name in names}
-MAY_USE_RAY = {"actors", "search", "telemetry", "cli"}
+MAY_USE_RAY = {"runtime", "search", "telemetry", "cli"}
 FILES = sorted(path for path in ROOT.rglob("*.py") if path != ROOT / "__init__.py")
 
 

@@ -74,6 +74,6 @@ def test_sections_that_the_code_names_exist(path: str, section: str) -> None:
 
 
 def test_the_codes_references_are_found() -> None:
-    assert ("raygan/training/folder.py", "A run's folder") in CITED
+    assert ("raygan/run/folder.py", "A run's folder") in CITED
     assert ("cluster.yaml", "On a cluster") in CITED
     assert {"Use it", "On a cluster"} <= SECTIONS

@@ -9,12 +9,12 @@ from typing import Any, Protocol
 
 import torch
 
-from raygan.actors.group import Group
+from raygan.algorithms.huscf import RoundPlan, begin_round, local_epochs
 from raygan.bench.unsplit import Unsplit
-from raygan.messages import BodyReport, StepReport, Usage
-from raygan.training.deadline import Deadline
-from raygan.training.plan import Plan
-from raygan.training.round import RoundPlan, begin_round, local_epochs
+from raygan.run.plan import Plan
+from raygan.runtime.backend import Group
+from raygan.runtime.deadline import Deadline
+from raygan.wire.records import BodyReport, StepReport, Usage
 
 
 @dataclass(frozen=True)

@@ -7,13 +7,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from raygan.actors.threads import body_threads, client_threads
 from raygan.bench.contenders import Slice
 from raygan.bench.statistics import Spread, ratios
-from raygan.messages import BodyReport, StepReport, Usage
 from raygan.nn.network import build_networks
-from raygan.training.plan import Plan
-from raygan.training.session import versions
+from raygan.run.engine import versions
+from raygan.run.plan import Plan
+from raygan.simulation.threads import body_threads, client_threads
+from raygan.wire.records import BodyReport, StepReport, Usage
 
 LIMIT = "unsplit"
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import tempfile
 import time
 
-from raygan.actors.aggregator import cluster_file
-from raygan.actors.group import Group
-from raygan.actors.layout import Layout
-from raygan.training.round import Averages, Epochs, RoundPlan, aggregate, cluster_and_weigh, roll_call
+from raygan.algorithms.huscf import Averages, Epochs, RoundPlan, aggregate, cluster_and_weigh, roll_call
+from raygan.parties.aggregator import cluster_file
+from raygan.runtime.backend import Group
+from raygan.split.layout import Layout
 
 
 def end_round(group: Group, layout: Layout, plan: RoundPlan) -> dict[str, float]:

@@ -9,11 +9,6 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from raygan.actors.cluster import ray_with
-from raygan.actors.demand import required
-from raygan.actors.local import LocalGroup
-from raygan.actors.ray_group import RayGroup
-from raygan.actors.usage import process_age_s
 from raygan.bench.contenders import Contender, Slice, SplitContender, UnsplitContender
 from raygan.bench.document import bench_document, scale_document
 from raygan.bench.round_end import end_round
@@ -21,8 +16,13 @@ from raygan.bench.settings import MOST_STEPS, BenchOptions, bench_config, long_r
 from raygan.bench.statistics import rotated
 from raygan.config.loading import absolute_paths
 from raygan.config.schema import Config
-from raygan.training.plan import Plan, make_plan
-from raygan.training.scoring import evaluator_plan
+from raygan.run.plan import Plan, make_plan
+from raygan.run.scoring import evaluator_plan
+from raygan.runtime.in_process import LocalGroup
+from raygan.runtime.ray.backend import RayGroup
+from raygan.runtime.ray.cluster import ray_with
+from raygan.runtime.ray.demand import required
+from raygan.runtime.ray.usage import process_age_s
 
 WARM_UP_STEPS = 2
 ROUND_ENDS = 3

@@ -9,12 +9,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from raygan.actors.layout import Layout
 from raygan.config.schema import Config
 from raygan.data import load_client
 from raygan.nn.losses import discriminator_loss, generator_loss
 from raygan.nn.network import adam, build_networks, frozen, run_blocks
 from raygan.randomness import stream, torch_seed
+from raygan.split.layout import Layout
 
 
 class Unsplit:

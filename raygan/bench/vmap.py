@@ -8,9 +8,6 @@ from typing import Any
 
 import torch
 
-from raygan.actors.choice import block_times, num_measured, worth_it
-from raygan.actors.device import pick_device
-from raygan.actors.threads import client_threads
 from raygan.bench.contenders import Slice
 from raygan.bench.document import settings_document
 from raygan.bench.run import bench_plan, in_process, measure, warm_up
@@ -19,7 +16,10 @@ from raygan.bench.statistics import Spread, ratios
 from raygan.config.schema import Config
 from raygan.errors import InputError
 from raygan.nn.network import build_networks
-from raygan.training.plan import Plan
+from raygan.run.plan import Plan
+from raygan.simulation.device import pick_device
+from raygan.simulation.threads import client_threads
+from raygan.simulation.vmap_choice import block_times, num_measured, worth_it
 
 ALONE, AT_ONCE = "one_by_one", "at_once"
 

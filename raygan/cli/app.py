@@ -150,7 +150,7 @@ def evaluate(
 ) -> None:
     """Compute the scores of a kept round again, from its checkpoint and without Ray."""
     from raygan.cli.evaluate import print_scores, show_scores
-    from raygan.training.run import Run
+    from raygan.run.stored import Run
 
     (print_scores if as_json else show_scores)(Run.load(run), round_number, usefulness_images)
 
@@ -170,7 +170,7 @@ def sample(
 ) -> None:
     """Draw images from a cluster's generator, as a grid or as arrays."""
     from raygan.cli.sample import draw_samples
-    from raygan.training.run import Run
+    from raygan.run.stored import Run
 
     print(draw_samples(Run.load(run), cluster, labels, count, round_number, seed, out))
 

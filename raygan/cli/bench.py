@@ -11,12 +11,12 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from raygan.actors.allocator import keep_freed_memory
 from raygan.bench.run import run_bench, run_scale
 from raygan.bench.settings import BenchOptions
 from raygan.bench.vmap import run_vmap
 from raygan.config import Config
 from raygan.errors import InputError
+from raygan.simulation.allocator import keep_freed_memory
 
 WIDTH = 110
 NAMES = {"unsplit": "unsplit, one process", "in_process": "split, one process", "ray": "split, Ray actors"}

@@ -12,8 +12,8 @@ from raygan.config import Config
 from raygan.cuts import Plan, Study, draw_timeline
 from raygan.cuts.study import ComparisonRow
 from raygan.errors import InputError
-from raygan.training.cutting import study_config
-from raygan.training.sites import surveyor
+from raygan.run.sites import surveyor
+from raygan.split.planning import study_config
 
 WIDTH = 100
 NAMES = {

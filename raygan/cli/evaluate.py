@@ -9,11 +9,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from raygan import api as trainer
 from raygan.errors import InputError
 from raygan.report.scores import named_scores, score_table
-from raygan.training import trainer
-from raygan.training.run import Run
-from raygan.training.scoring import score_round
+from raygan.run.scoring import score_round
+from raygan.run.stored import Run
 
 
 def show_scores(run: Run, round_number: int | None, usefulness_images: int | None) -> None:

@@ -11,7 +11,7 @@ import torch
 from raygan.errors import InputError
 from raygan.evaluation import sample_grid
 from raygan.evaluation.images import as_uint8
-from raygan.training.run import Run
+from raygan.run.stored import Run
 
 SUFFIXES = (".png", ".npz")
 

@@ -13,17 +13,17 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from raygan.actors.demand import demands
+from raygan.api import fetched
 from raygan.cli.cuts import latency_line
 from raygan.cli.evaluate import print_table
 from raygan.cli.signals import StopRequest
 from raygan.config import Config
 from raygan.report.runs import resume, train
-from raygan.training.listener import Listener
-from raygan.training.plan import Plan
-from raygan.training.run import Run
-from raygan.training.sites import planned
-from raygan.training.trainer import fetched
+from raygan.run.events import Listener
+from raygan.run.plan import Plan
+from raygan.run.sites import planned
+from raygan.run.stored import Run
+from raygan.runtime.ray.demand import demands
 
 STOPPING_LINE = "stopping once this round has ended and is saved; once more stops at once"
 

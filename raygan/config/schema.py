@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from raygan.config.devices import DeviceProfile, catalogue
-from raygan.messages import Codec
+from raygan.wire.records import Codec
 
 SOURCES = ("name", "npz", "images", "wav", "medmnist", "loader")
 

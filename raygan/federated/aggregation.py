@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from raygan.messages import BlockKey, BlockState, State
+from raygan.wire.records import BlockKey, BlockState, State
 
 
 class BlockAverager:

@@ -11,7 +11,7 @@ from raygan.config.loading import read_config
 from raygan.config.schema import Config
 from raygan.data import domain_names
 from raygan.errors import RunError
-from raygan.training.folder import RunFolder
+from raygan.run.folder import RunFolder
 
 PICTURE = re.compile(r"round-(\d+)-cluster-(\d+)\.png")
 

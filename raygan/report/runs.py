@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from raygan import api as trainer
 from raygan.config.schema import Config
 from raygan.errors import RunError
 from raygan.report import write_report
-from raygan.training import trainer
-from raygan.training.listener import Listener
-from raygan.training.run import Run
+from raygan.run.events import Listener
+from raygan.run.stored import Run
 
 
 def train(
     config: Config, out: str | Path | None = None, *, twin: bool = False, listener: Listener | None = None
 ) -> Run:
-    """`raygan.training.train`, then RUN/report.html. A page that cannot be written is told to the listener."""
+    """`raygan.api.train`, then RUN/report.html. A page that cannot be written is told to the listener."""
     return _reported(trainer.train(config, out, twin=twin, listener=listener), listener)
 
 
@@ -27,7 +27,7 @@ def resume(
     twin: bool = False,
     listener: Listener | None = None,
 ) -> Run:
-    """`raygan.training.resume`, then RUN/report.html, as for `train`."""
+    """`raygan.api.resume`, then RUN/report.html, as for `train`."""
     run = trainer.resume(
         path, address=address, wait_for_nodes_s=wait_for_nodes_s, twin=twin, listener=listener
     )

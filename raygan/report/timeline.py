@@ -11,8 +11,8 @@ from raygan.errors import InputError
 from raygan.nn.network import build_networks
 from raygan.report.html import Html, picture
 from raygan.report.record import Record
-from raygan.training.cutting import measure
-from raygan.training.run import Run
+from raygan.run.stored import Run
+from raygan.split.planning import measure
 
 
 def timeline(record: Record) -> Html | None:

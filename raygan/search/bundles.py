@@ -9,14 +9,14 @@ from functools import lru_cache
 import ray
 from ray.tune import PlacementGroupFactory
 
-from raygan.actors.capacity import Autoscaler, Node, place, shortage
-from raygan.actors.demand import ActorDemand, all_demands
-from raygan.actors.nodes import find_autoscaler, live_nodes
 from raygan.config.loading import cluster_address
 from raygan.config.schema import ClusterConfig, Config, TrainingConfig
 from raygan.errors import InputError
+from raygan.run.plan import Plan, make_plan
+from raygan.runtime.ray.capacity import Autoscaler, Node, place, shortage
+from raygan.runtime.ray.demand import ActorDemand, all_demands
+from raygan.runtime.ray.nodes import find_autoscaler, live_nodes
 from raygan.search.schema import TrialResources
-from raygan.training.plan import Plan, make_plan
 
 Bundle = dict[str, float]
 Trial = tuple[ActorDemand, ...]

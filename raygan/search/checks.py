@@ -7,11 +7,11 @@ import json
 import math
 from collections.abc import Iterator
 
-from raygan.actors.cluster import has_ray
-from raygan.actors.demand import label_text
 from raygan.config.loading import changed_config, cluster_address
 from raygan.config.schema import Config
 from raygan.errors import ConfigError
+from raygan.runtime.ray.cluster import has_ray
+from raygan.runtime.ray.demand import label_text
 from raygan.search.domain import Label
 from raygan.search.reported import check_metrics
 from raygan.search.search import Point, Search

@@ -11,11 +11,11 @@ import yaml
 from ray import tune
 
 from raygan.config.loading import read_config
+from raygan.run.folder import RunFolder
 from raygan.search.reported import reported
 from raygan.search.search import POINT, Point, Search
 from raygan.search.stopping import reached
 from raygan.storage import read_json_lines, write_bytes
-from raygan.training.folder import RunFolder
 
 OBJECTIVES = (("latency_s", "min"), ("bytes_per_round", "min"))
 """What a trial costs; with the first metric they make the Pareto front, unless the search names its own trade-off."""

@@ -21,16 +21,17 @@ from typing import Any
 
 from ray import tune
 
+from raygan import api as trainer
+from raygan.api import resume, train
 from raygan.config.loading import read_config
 from raygan.config.schema import Config
+from raygan.run.events import Listener
+from raygan.run.folder import RunFolder
+from raygan.run.fork import fork
+from raygan.run.plan import Plan
 from raygan.search.reported import reported
 from raygan.search.search import POINT, read_search
 from raygan.storage import read_json, read_json_lines, write_json
-from raygan.training import resume, train, trainer
-from raygan.training.folder import RunFolder
-from raygan.training.fork import fork
-from raygan.training.listener import Listener
-from raygan.training.plan import Plan
 
 SEARCH_FILE = "search.yaml"
 ORIGIN_FILE = "origin.json"

@@ -17,10 +17,11 @@ from ray import tune
 from ray.tune import Callback, Tuner
 from ray.tune.schedulers import TrialScheduler
 
-from raygan.actors.cluster import ray_with
+from raygan import api as trainer
 from raygan.config.loading import cluster_address
 from raygan.config.schema import Config
 from raygan.errors import InputError, RunError
+from raygan.runtime.ray.cluster import ray_with
 from raygan.search.bundles import Bundle, Trial, check_fit, local_resources, most, placement, trial_demands
 from raygan.search.checks import check_base, check_space
 from raygan.search.loggers import make_loggers
@@ -30,7 +31,6 @@ from raygan.search.search import POINT, Search, read_search
 from raygan.search.stopping import StopRules
 from raygan.search.trial import SEARCH_FILE, run_trial, trial_folder
 from raygan.storage import check_makeable
-from raygan.training import trainer
 
 ENVIRONMENT = {
     "TUNE_GLOBAL_CHECKPOINT_S": "1",  # a killed search forgets no more than a second

@@ -10,8 +10,8 @@ from typing import Any
 
 from ray.util import metrics
 
-from raygan.messages import StepReport, Usage
 from raygan.telemetry.definitions import METRICS, STEP_SECONDS, Metric
+from raygan.wire.records import StepReport, Usage
 
 STATES = ("wait", "work", "send")
 SCORES = ("label_agreement", "generation_score", "classifier_fid", "inception_fid")

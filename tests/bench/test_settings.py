@@ -6,7 +6,7 @@ from raygan.bench.settings import AS_CONFIGURED, BenchOptions, bench_config, lon
 from raygan.config import Config
 from raygan.config.loading import make_config
 from raygan.errors import InputError
-from raygan.training.plan import make_plan
+from raygan.run.plan import make_plan
 
 
 def test_cuts_are_pairs_of_generator_and_discriminator() -> None:

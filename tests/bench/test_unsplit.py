@@ -7,15 +7,15 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from raygan.algorithms.huscf import begin_round
 from raygan.bench.unsplit import Unsplit
 from raygan.config.loading import make_config
-from raygan.messages import StepId
 from raygan.nn.network import block_state
 from raygan.randomness import torch_seed
-from raygan.training.plan import make_plan
-from raygan.training.round import begin_round
-from raygan.training.step import train_step
-from tests.training.test_exactness import local_group
+from raygan.run.plan import make_plan
+from raygan.split.submit import train_step
+from raygan.wire.records import StepId
+from tests.run.test_exactness import local_group
 
 
 def test_one_unsplit_client_is_one_split_client(tiny_settings: dict, tmp_path: Path) -> None:

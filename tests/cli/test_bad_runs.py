@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
+from raygan.api import resume
 from raygan.errors import ConfigError
 from raygan.report import write_report
-from raygan.training import resume
-from raygan.training.run import Run
+from raygan.run.stored import Run
 from tests.cli.command import command
 
 Damage = Callable[[Path], object]

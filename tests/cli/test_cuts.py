@@ -12,7 +12,7 @@ import yaml
 
 from raygan.cli import main
 from raygan.config.loading import make_config
-from raygan.training.plan import make_plan
+from raygan.run.plan import make_plan
 
 PAPER = {
     "data": {

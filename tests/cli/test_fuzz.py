@@ -20,9 +20,9 @@ from raygan.config.schema import Config, DataConfig, DomainConfig
 from raygan.data import describe_domain, load_domain
 from raygan.errors import MAX_LENGTH, InputError
 from raygan.report.record import read_record
-from raygan.training.checkpoints import Checkpoints, _digest
-from raygan.training.folder import RunFolder
-from raygan.training.run import Run
+from raygan.run.checkpoints import Checkpoints, _digest
+from raygan.run.folder import RunFolder
+from raygan.run.stored import Run
 from tests.conftest import write_domain
 
 FEW = settings(

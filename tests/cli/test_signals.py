@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 import yaml
 
+from raygan.api import resume, train
 from raygan.config.loading import make_config
-from raygan.training import resume, train
-from raygan.training.run import Run
+from raygan.run.stored import Run
 from tests.processes import are_gone, descendants
-from tests.training.test_fault_matrix import settings_for
-from tests.training.test_resume import arrays_of_round
+from tests.run.test_fault_matrix import settings_for
+from tests.run.test_resume import arrays_of_round
 
 COMMAND = [sys.executable, "-c", "from raygan.cli import main; main()", "train"]
 ROUNDS = 4

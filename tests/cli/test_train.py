@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from raygan.api import Run
 from raygan.cli import main
-from raygan.training import Run
 
 
 def run_cli(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> None:

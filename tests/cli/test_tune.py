@@ -15,9 +15,9 @@ import pytest
 import ray
 import yaml
 
+from raygan.api import train
 from raygan.cli import main
 from raygan.config.loading import read_config
-from raygan.training import train
 from tests.rounds import assert_same_training, rounds_of
 
 COMMAND = [sys.executable, "-c", "from raygan.cli import main; main()", "tune"]

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from raygan.training import Run
+from raygan.api import Run
 from tests.cluster.started import StartedCluster, started_cluster, wait_for
 
 pytestmark = pytest.mark.slow

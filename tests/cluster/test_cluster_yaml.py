@@ -10,10 +10,10 @@ import yaml
 from jsonschema import ValidationError
 from ray.autoscaler._private.util import prepare_config, validate_config
 
-from raygan.actors.capacity import Node, place
-from raygan.actors.demand import BODY_RESOURCE, ActorDemand
-from raygan.actors.nodes import autoscaler_of
 from raygan.config import catalogue
+from raygan.runtime.ray.capacity import Node, place
+from raygan.runtime.ray.demand import BODY_RESOURCE, ActorDemand
+from raygan.runtime.ray.nodes import autoscaler_of
 
 FILE = Path(__file__).parents[2] / "cluster.yaml"
 

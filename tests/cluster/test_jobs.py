@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from raygan.training import Run
+from raygan.api import Run
 from tests.cluster.started import StartedCluster, started_cluster, wait_for
 from tests.cluster.test_autoscaler import probe
 

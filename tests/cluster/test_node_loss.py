@@ -15,10 +15,11 @@ from ray._private.authentication.authentication_token_setup import (
 from ray._private.state import actors
 from ray.cluster_utils import Cluster
 
-from raygan.actors.ray_group import RayGroup
+from raygan.api import train
 from raygan.config.loading import make_config
-from raygan.training import hosts, train
-from raygan.training.listener import Listener
+from raygan.run import roster as hosts
+from raygan.run.events import Listener
+from raygan.runtime.ray.backend import RayGroup
 from tests.cluster.started import wait_for
 
 pytestmark = pytest.mark.slow

@@ -10,15 +10,15 @@ import pytest
 import ray
 from ray._private.state import actors
 
+from raygan.api import Run, train
 from raygan.config.loading import make_config, without_labels
 from raygan.errors import InputError
 from raygan.nn.network import build_networks
+from raygan.run.events import Listener
+from raygan.run.plan import make_plan
+from raygan.split.planning import measure
 from raygan.storage import read_arrays
 from raygan.telemetry.definitions import BY_NAME, METRICS
-from raygan.training import Run, train
-from raygan.training.cutting import measure
-from raygan.training.listener import Listener
-from raygan.training.plan import make_plan
 from tests.cluster.scrape import Samples, scrape_until, total
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from raygan.federated.aggregation import BlockAverager
-from raygan.messages import BlockKey, State
+from raygan.wire.records import BlockKey, State
 
 
 def state(**blocks: float) -> State:

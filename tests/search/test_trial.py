@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from raygan.api import Run, resume, train
 from raygan.config.loading import make_config
+from raygan.run.events import Listener
 from raygan.search import trial
 from raygan.search.reported import reported
 from raygan.search.trial import Reference, Reporter, prepare
-from raygan.training import Run, resume, train
-from raygan.training.listener import Listener
 
 
 @pytest.fixture(scope="module")

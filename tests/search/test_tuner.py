@@ -12,12 +12,12 @@ import pytest
 import ray
 from ray.tune import Callback
 
+from raygan.api import train
 from raygan.config.loading import read_config
 from raygan.errors import InputError
 from raygan.search.results import Results, collect, write_results
 from raygan.search.search import Search
 from raygan.search.tuner import check_search, resume_search, run_search
-from raygan.training import train
 from tests.rounds import assert_same_training
 
 pytestmark = pytest.mark.usefixtures("search_ray")

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from raygan.messages import Usage
 from raygan.telemetry import recorder
 from raygan.telemetry.recorder import Recorder
+from raygan.wire.records import Usage
 
 Seconds = Counter[tuple[str, str]]
 

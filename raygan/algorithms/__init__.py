@@ -1,0 +1,1 @@
+"""Ways to train generators over the clients, one file each."""

@@ -1,0 +1,187 @@
+"""The front door: `train` and `resume` a whole run, with its plan, parties, rounds, scores and files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+
+from raygan.config.loading import absolute_paths, changed_config
+from raygan.config.schema import Config
+from raygan.errors import RunError
+from raygan.run.engine import Session
+from raygan.run.events import Listener, Listeners
+from raygan.run.folder import RunFolder
+from raygan.run.mirror import Mirror, is_uri
+from raygan.run.plan import Plan
+from raygan.run.scoring import evaluator_plan
+from raygan.run.sites import planned
+from raygan.run.stored import Run
+from raygan.runtime.backend import Group
+
+__all__ = ["CLASSIFIER_CACHE", "Run", "resume", "train"]
+
+CLASSIFIER_CACHE = Path("~/.cache/raygan/classifiers")
+
+
+def train(
+    config: Config, out: str | Path | None = None, *, twin: bool = False, listener: Listener | None = None
+) -> Run:
+    """Trains as the configuration says and returns the run.
+
+    Args:
+        out: the run's folder, or a storage URI, whose local folder is then a new one under `runs/`; None: a new
+            one under `runs/` without a copy.
+        twin: run everything in this process, without Ray. Equal seeds give equal numbers.
+        listener: told of what happens.
+
+    Raises:
+        InputError: a configuration, data or cluster that cannot be used; found before training starts.
+    """
+    if out == "":
+        raise RunError("--out", "is empty", "give the folder of the run")
+    if isinstance(out, str) and is_uri(out):
+        config, out = with_storage(config, out), local_folder(out)
+    config = absolute_paths(config)
+    folder = RunFolder.new(Path(out) if out else default_folder())
+    listener = listener or Listener()
+    with planned(config, twin, listener.on_wait) as plan:
+        mirror = new_mirror(config)
+        with _group(plan, folder, twin, listener) as (group, dashboard):
+            folder.create(config, plan.cuts.to_json(), plan.infos)
+            with folder.locked():
+                if mirror is not None:
+                    mirror.push(folder.path)
+                Session(plan, folder, group, _published(listener, folder, twin), mirror).run(dashboard)
+    return Run.load(folder.path)
+
+
+def resume(
+    path: str | Path,
+    *,
+    address: str | None = None,
+    wait_for_nodes_s: float | None = None,
+    twin: bool = False,
+    listener: Listener | None = None,
+) -> Run:
+    """Continues an interrupted run after its last whole round; the numbers are those of a run that was not
+    interrupted. A run that has ended is returned as it is.
+
+    Args:
+        path: the run's folder, or its storage URI: then it is fetched into a new folder under `runs/` first.
+        address: another Ray cluster than the run's configuration names; None: as configured.
+        wait_for_nodes_s: another wait than `ray.wait_for_nodes_s`; None: as configured.
+        twin, listener: as for `train`.
+
+    Raises:
+        RunError: there is no run in the folder.
+        InputError: as `train`.
+    """
+    run = Run.load(fetched(path))
+    if run.ended:
+        return run
+    changed = {"address": address, "wait_for_nodes_s": wait_for_nodes_s}
+    given = [(f"ray.{key}", value) for key, value in changed.items() if value is not None]
+    config = changed_config(run.config.model_dump(mode="json"), given)
+    folder = RunFolder(run.path)
+    listener = listener or Listener()
+    with folder.locked(), planned(config, twin, listener.on_wait, folder.kept_cuts()) as plan:
+        mirror = Mirror(config.checkpoints.storage) if config.checkpoints.storage else None
+        with _group(plan, folder, twin, listener) as (group, dashboard):
+            Session(plan, folder, group, _published(listener, folder, twin), mirror).run(dashboard)
+    return Run.load(folder.path)
+
+
+def _published(listener: Listener, folder: RunFolder, twin: bool) -> Listener:
+    """The listener, and on Ray another that publishes the metrics."""
+    if twin:
+        return listener
+    from raygan.run.published import MetricsListener
+
+    return Listeners([listener, MetricsListener(folder.path.name)])
+
+
+def fetched(path: str | Path) -> Path:
+    """The run's local folder; of a storage URI the folder under `runs/` into which the run is fetched now.
+
+    Raises:
+        RunError: no run at the URI, or the folder is there already.
+    """
+    if not (isinstance(path, str) and is_uri(path)):
+        return Path(path)
+    folder = RunFolder(local_folder(path))
+    Mirror(path).pull(folder.path)
+    folder.write_config(with_storage(Run.load(folder.path).config, path))  # it may have been moved
+    return folder.path
+
+
+def with_storage(config: Config, uri: str) -> Config:
+    """The same configuration with a copy at the URI."""
+    return config.model_copy(
+        update={"checkpoints": config.checkpoints.model_copy(update={"storage": uri.rstrip("/")})}
+    )
+
+
+def local_folder(uri: str) -> Path:
+    """Where a run at a URI has its files on this machine: `runs/` and the URI's last part."""
+    name = uri.rstrip("/").rpartition("/")[2]
+    return Path("runs") / name if name.strip(".") else default_folder()
+
+
+def new_mirror(config: Config) -> Mirror | None:
+    """The copy of a new run; None: it has none.
+
+    Raises:
+        RunError: the URI cannot be used, or holds a run already.
+    """
+    if config.checkpoints.storage is None:
+        return None
+    mirror = Mirror(config.checkpoints.storage)
+    if mirror.names():
+        raise RunError(mirror.uri, "this URI holds a run already", "choose another")
+    return mirror
+
+
+def push_copy(run: Run) -> None:
+    """Brings a run's copy up to date, where it has one.
+
+    Raises:
+        RunError: it cannot be reached.
+    """
+    if run.config.checkpoints.storage is not None:
+        Mirror(run.config.checkpoints.storage).push(run.path)
+
+
+def default_folder() -> Path:
+    """A new folder under `runs/`, named by the time."""
+    return Path("runs") / datetime.now().strftime("%Y%m%d-%H%M%S")
+
+
+@contextmanager
+def _group(
+    plan: Plan, folder: RunFolder, twin: bool, listener: Listener
+) -> Iterator[tuple[Group, str | None]]:
+    """The federation, in this process or as Ray actors, for the time of the run."""
+    config, layout = plan.config, plan.layout
+    cache = str(CLASSIFIER_CACHE.expanduser())
+    evaluator = evaluator_plan(config, plan.shape, layout.spec, str(folder.samples), cache, plan.infos)
+    if twin:
+        from raygan.runtime.in_process import LocalGroup
+
+        local = LocalGroup(layout, config, evaluator)
+        try:
+            yield local, None
+        finally:
+            local.close()
+        return
+    from raygan.runtime.ray.backend import RayGroup
+    from raygan.runtime.ray.cluster import connection
+
+    namespace = f"raygan-{folder.path.name}"
+    with connection(layout, config, namespace, listener.on_wait) as dashboard:
+        group = RayGroup(layout, config, evaluator)
+        try:
+            yield group, dashboard
+        finally:
+            group.close()

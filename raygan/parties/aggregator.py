@@ -1,0 +1,88 @@
+"""Averages the members of one cluster, block by block. Needs no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from raygan.federated.aggregation import BlockAverager
+from raygan.storage import read_arrays, write_arrays
+from raygan.wire.records import BlockAverage, BlockKey, Lost, State, Tally, Written, num_bytes
+from raygan.wire.traffic import Ledger
+
+
+class ClusterAggregator:
+    """One cluster's aggregator; the body's average over all clients is one more."""
+
+    def __init__(self) -> None:
+        self._ledger = Ledger()
+
+    def average(
+        self,
+        blocks: Sequence[BlockKey],
+        weights: Sequence[float],
+        body: State | Lost,
+        members: Iterable[State | Lost],
+    ) -> list[BlockAverage] | list[Lost]:
+        """theta_b(S) for each asked block b.
+
+        Args:
+            blocks: the blocks to return, in order.
+            weights: w_k of each member; they sum to 1.
+            body: the body's state, for the blocks that a member does not hold.
+            members: one state for each weight; taken one at a time. The weight of one that is lost goes to
+                the others in proportion.
+
+        Returns:
+            One record for each block; `Lost` for all where the body's state or every member is lost.
+        """
+        if isinstance(body, Lost):
+            return [body for _ in blocks]
+        self._ledger.add("body", "aggregator", "State", num_bytes(body))
+        averager = BlockAverager(body)
+        for state, weight in zip(members, weights, strict=True):
+            if not isinstance(state, Lost):
+                self._ledger.add("client", "aggregator", "State", num_bytes(state))
+                averager.add(state, weight)
+        if not averager.has_members:
+            return [Lost("no member of the cluster is left") for _ in blocks]
+        averages = averager.average()
+        return [BlockAverage(key, averages[key]) for key in blocks]
+
+    def tally(self) -> Tally:
+        """What clients and body sent since this was last asked."""
+        return self._ledger.take()
+
+    def save(self, path: str, averages: Sequence[BlockAverage | Lost]) -> Written | Lost:
+        """Writes a cluster's networks: `network.block.name` for every array; nothing if an average is lost."""
+        for average in averages:
+            if isinstance(average, Lost):
+                return average
+        arrays = {
+            f"{average.block[0]}.{average.block[1]}.{name}": array
+            for average in averages
+            if isinstance(average, BlockAverage)
+            for name, array in average.state.items()
+        }
+        return write_arrays(Path(path), arrays)
+
+
+def cluster_file(cluster: int) -> str:
+    """Name of a cluster's networks in a checkpoint."""
+    return f"cluster-{cluster}.safetensors"
+
+
+def generator_states(file: Path) -> dict[int, dict[str, np.ndarray]]:
+    """Block -> parameters and buffers of the generator in a cluster's file.
+
+    Raises:
+        RunError: the file is missing or damaged.
+    """
+    states: dict[int, dict[str, np.ndarray]] = {}
+    for name, array in read_arrays(file).items():
+        network, index, key = name.split(".", 2)
+        if network == "generator":
+            states.setdefault(int(index), {})[key] = array
+    return states

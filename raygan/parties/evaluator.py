@@ -1,0 +1,269 @@
+"""Scores every cluster's generator on the domains of its members, beside training."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from raygan import evaluation
+from raygan.config.schema import DataConfig
+from raygan.data import CommonShape, domain_names, forget_domains, test_set, train_set
+from raygan.errors import InputError, RunError
+from raygan.evaluation import RealDomain, Sample, sample_grid
+from raygan.nn.network import build_networks, load_block_state, run_blocks
+from raygan.nn.spec import NetworkSpec
+from raygan.parties.aggregator import cluster_file, generator_states
+from raygan.randomness import torch_seed
+from raygan.wire.records import (
+    BlockAverage,
+    DomainScores,
+    Evaluation,
+    Lost,
+    Tally,
+    UsefulnessScores,
+    num_bytes,
+)
+from raygan.wire.traffic import Ledger
+
+BATCH = 500
+SAMPLES_PER_CLASS = 10
+
+
+@dataclass(frozen=True)
+class EvaluatorPlan:
+    """What the evaluator needs to know, without any image."""
+
+    data: DataConfig
+    shape: CommonShape
+    spec: NetworkSpec
+    blocks: str | None
+    seed: int
+    num_images: int
+    samples: str | None
+    """Folder of the pictures; None: draw none."""
+    cache: str | None
+    """Folder of trained classifiers."""
+    last_round: int | None = None
+    """The round (from 0) that gets usefulness and Inception's FID as well; None: every round does."""
+    usefulness_images: int | None = None
+    """Generated images for usefulness; None: no usefulness."""
+    here: tuple[int, ...] | None = None
+    """Domains whose real images this evaluator reads, by index; None: all."""
+    classes: tuple[tuple[str, ...], ...] = ()
+    """Names of each domain's classes; empty: those of the images that it reads."""
+    inception_fid: bool = False
+    """Whether to compute Inception's FID where it is at hand."""
+
+
+@dataclass(frozen=True)
+class ClusterTask:
+    """One cluster to score: which domains its members hold (by index)."""
+
+    cluster: int
+    domains: tuple[int, ...]
+    file: str | None = None
+    """The cluster's networks in the round's checkpoint: read where an average was lost with its aggregator."""
+
+
+def cluster_tasks(
+    cluster: Mapping[int, int], domains: Mapping[int, int], folder: Path | None = None
+) -> list[ClusterTask]:
+    """The clusters in order, each with the domains of its members.
+
+    Args:
+        cluster: client -> cluster.
+        domains: client -> index of its domain.
+        folder: the round's checkpoint; None: not needed.
+    """
+    held: dict[int, set[int]] = {}
+    for client, number in cluster.items():
+        held.setdefault(number, set()).add(domains[client])
+    files = {number: str(folder / cluster_file(number)) if folder else None for number in held}
+    return [ClusterTask(number, tuple(sorted(held[number])), files[number]) for number in sorted(held)]
+
+
+class Evaluator:
+    """Trains (or finds) one classifier a domain, then scores generators with it."""
+
+    def __init__(self, plan: EvaluatorPlan) -> None:
+        self._plan = plan
+        self._names = domain_names(plan.data)
+        self._here = tuple(range(len(self._names))) if plan.here is None else plan.here
+        self._classes = dict(enumerate(plan.classes))
+        self._told: set[str] = set()
+
+    def evaluate(
+        self,
+        round_number: int,
+        tasks: Sequence[ClusterTask],
+        generators: Sequence[Sequence[BlockAverage | Lost]],
+    ) -> Evaluation:
+        """Scores and pictures of one round.
+
+        Args:
+            round_number: from 0; the scores' seed follows from it.
+            tasks: the clusters.
+            generators: for each of them all blocks of its averaged generator.
+        """
+        started = time.perf_counter()
+        scores: list[DomainScores] = []
+        pictures: list[str] = []
+        faults: list[str] = []
+        with self._collecting(faults):
+            for task, blocks in zip(tasks, generators, strict=True):
+                try:
+                    sample = self._sampler(task, blocks, round_number)
+                    scores += [
+                        self._score(task.cluster, index, sample, round_number)
+                        for index in task.domains
+                        if index in self._here
+                    ]
+                    pictures += self._draw(round_number, task, sample)
+                except InputError as error:  # a generator that has diverged: a finding, not the run's end
+                    faults.append(f"round {round_number + 1}, cluster {task.cluster} is not scored: {error}")
+                except OSError as error:  # a full disk: what must be written will say so
+                    faults.append(f"round {round_number + 1}, cluster {task.cluster} has no picture: {error}")
+            real = self._real
+        seconds = time.perf_counter() - started
+        tally = _tally(generators)
+        return Evaluation(round_number, tuple(scores), tuple(pictures), seconds, real, tuple(faults), tally)
+
+    def merge(self, parts: Sequence[Evaluation | Lost]) -> Evaluation | Lost:
+        """One record of what several evaluators, each at its site, found in one round."""
+        found = [part for part in parts if isinstance(part, Evaluation)]
+        if len(found) < len(parts):
+            return next(part for part in parts if isinstance(part, Lost))
+        return Evaluation(
+            round=found[0].round,
+            scores=tuple(score for part in found for score in part.scores),
+            samples=tuple(name for part in found for name in part.samples),
+            seconds=max(part.seconds for part in found),
+            real=tuple(score for part in found for score in part.real),
+            faults=tuple(dict.fromkeys(fault for part in found for fault in part.faults)),
+            tally=Tally(tuple(count for part in found if part.tally for count in part.tally.counts)),
+        )
+
+    def prepare(self) -> None:
+        """Trains the classifiers of its domains, so that the first round's scores do not wait for them."""
+        if self._here:
+            assert self._judge
+
+    @cached_property
+    def _judge(self) -> evaluation.Evaluator:
+        plan, domains = self._plan, []
+        for index in self._here:
+            name, domain = self._names[index], plan.data.domains[index]
+            train, test = train_set(domain, plan.data, plan.shape), test_set(domain, plan.data, plan.shape)
+            parts = train.images, train.labels, test.images, test.labels
+            domains.append(RealDomain(name, *parts, len(train.classes)))
+            self._classes[index] = train.classes
+        forget_domains()
+        return evaluation.Evaluator.create(domains, plan.cache)
+
+    @cached_property
+    def _real(self) -> tuple[DomainScores, ...]:
+        return tuple(_record(i, None, self._judge.score_real(self._names[i])) for i in self._here)
+
+    def _sampler(self, task: ClusterTask, blocks: Sequence[BlockAverage | Lost], round_number: int) -> Sample:
+        plan = self._plan
+        states: Mapping[int, Mapping[str, np.ndarray]]
+        states = {a.block[1]: a.state for a in blocks if not isinstance(a, Lost)}
+        if len(states) < len(blocks):
+            if task.file is None:
+                found = f"an average of round {round_number + 1} was lost and it has no checkpoint"
+                raise RunError("evaluation", found, "set checkpoints.every to 1")
+            states = generator_states(Path(task.file))
+        generator = load_generator(plan.spec, plan.blocks, states)
+        return lambda labels: sample_images(generator, plan.spec, labels, torch.default_generator)
+
+    def _score(self, cluster: int, index: int, sample: Sample, round_number: int) -> DomainScores:
+        plan = self._plan
+        last = plan.last_round is None or round_number == plan.last_round
+        scores = self._judge.score(
+            self._names[index],
+            sample,
+            plan.num_images,
+            seed=torch_seed(plan.seed, "evaluation", round_number),
+            usefulness_images=plan.usefulness_images if last else None,
+            with_inception=plan.inception_fid and last,
+        )
+        return _record(index, cluster, scores)
+
+    def _draw(self, round_number: int, task: ClusterTask, sample: Callable[[Tensor], Tensor]) -> list[str]:
+        if self._plan.samples is None:
+            return []
+        classes = self._classes[task.domains[0]] if len(task.domains) == 1 else None
+        num_classes = max(len(self._classes[index]) for index in task.domains)
+        labels = torch.arange(num_classes).repeat_interleave(SAMPLES_PER_CLASS)
+        name = f"round-{round_number + 1:04d}-cluster-{task.cluster}.png"
+        names = ", ".join(self._names[index] for index in task.domains)
+        title = f"round {round_number + 1}, cluster {task.cluster}: {names}"
+        with torch.random.fork_rng(devices=[]):
+            # The same z in every round: the pictures of a cluster show one sample growing up.
+            torch.default_generator.manual_seed(torch_seed(self._plan.seed, "pictures"))
+            images = sample(labels)
+        sample_grid(images, labels, Path(self._plan.samples) / name, classes, title, SAMPLES_PER_CLASS)
+        return [name]
+
+    @contextmanager
+    def _collecting(self, faults: list[str]) -> Iterator[None]:
+        """Warnings become faults of the record, each once in a run: nobody reads an actor's standard error."""
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", UserWarning)
+            yield
+        texts = dict.fromkeys(str(entry.message) for entry in caught if entry.category is UserWarning)
+        faults += [text for text in texts if text not in self._told]
+        self._told |= set(texts)
+
+
+def _tally(generators: Sequence[Sequence[BlockAverage | Lost]]) -> Tally:
+    ledger = Ledger()
+    for average in (average for blocks in generators for average in blocks):
+        if not isinstance(average, Lost):
+            ledger.add("aggregator", "evaluator", "BlockAverage", num_bytes(average))
+    return ledger.take()
+
+
+def _record(index: int, cluster: int | None, scores: evaluation.DomainScores) -> DomainScores:
+    return DomainScores(
+        domain_index=index,
+        cluster=cluster,
+        generation_score=scores.generation_score,
+        label_agreement=scores.label_agreement,
+        num_images=scores.images,
+        classifier_fid=scores.fid,
+        inception_fid=scores.inception_fid,
+        usefulness=UsefulnessScores(**asdict(scores.usefulness)) if scores.usefulness else None,
+    )
+
+
+def load_generator(
+    spec: NetworkSpec, blocks: str | None, states: Mapping[int, Mapping[str, np.ndarray]]
+) -> list[nn.Module]:
+    """The whole generator, ready to sample (BatchNorm uses its running statistics)."""
+    network = build_networks(spec, blocks, 0).generator
+    for index, state in states.items():
+        load_block_state(network[index], dict(state))
+    return [block.eval() for block in network]
+
+
+def sample_images(
+    generator: Sequence[nn.Module], spec: NetworkSpec, labels: Tensor, latent: torch.Generator
+) -> Tensor:
+    """Images (N, C, S, S) float32 in [-1, 1] for labels (N,), in batches."""
+    with torch.inference_mode():
+        return torch.cat(
+            [
+                run_blocks(generator, torch.randn(len(part), spec.latent_size, generator=latent), part)
+                for part in labels.split(BATCH)
+            ]
+        )

@@ -1,0 +1,1 @@
+"""The engine: rounds, recovery, checkpoints, scores and files of one run, whatever the algorithm."""

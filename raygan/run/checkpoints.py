@@ -1,0 +1,245 @@
+"""A run's checkpoints: one folder a round, whole or not at all, checked by checksums, the old ones thinned out.
+
+Nothing in a checkpoint may lead out of it: names in a manifest are plain file names, and links are not followed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from raygan.config.schema import CheckpointConfig
+from raygan.errors import RunError
+from raygan.storage import read_json, remove_folder, sha256_of, sync_folder, write_json, writing
+from raygan.wire.records import Written
+
+MANIFEST = "manifest.json"
+NAME = re.compile(r"round-(\d{4,})")
+LOWER_IS_BETTER = ("classifier_fid",)
+FileName = Annotated[str, Field(pattern=r"^[a-z]+(-[0-9]+)?\.safetensors$")]
+
+
+class FileEntry(BaseModel):
+    """One file of a checkpoint."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    bytes: int
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+
+
+class Manifest(BaseModel):
+    """`manifest.json`: what belongs to a checkpoint, and what the run had come to."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    round: Annotated[int, Field(ge=1)]
+    """From 1."""
+    files: dict[FileName, FileEntry]
+    clusters: dict[int, int]
+    """Client -> cluster."""
+    set_aside: tuple[int, ...] = ()
+    """Clients that the run had set aside."""
+    whole: bool = True
+    """False: thinned out to the clusters' networks, so that no run can go on from here."""
+
+    def set_aside_all(self, clients: Iterable[int]) -> bool:
+        """Whether none of these clients takes part any more."""
+        return set(self.set_aside).issuperset(clients)
+
+
+class Checkpoint:
+    """One round's folder under `checkpoints/`: it has its name only once it is whole.
+
+    Files: `cluster-K.safetensors` (every block of a cluster's networks), `body.safetensors`,
+    `client-NNNN.safetensors` (heads, tails, optimizers), and `manifest.json` with every file's checksum and its own.
+
+    Args:
+        folder: `RUN/checkpoints`.
+        round_number: from 0.
+    """
+
+    def __init__(self, folder: Path, round_number: int) -> None:
+        self.path = folder / f"round-{round_number + 1:04d}"
+        self.draft = folder / f".round-{round_number + 1:04d}.tmp"
+        self.round = round_number
+
+    def begin(self) -> str:
+        """An empty draft folder for the actors to write into.
+
+        Raises:
+            RunError: it cannot be made.
+        """
+        with writing(self.draft):
+            remove_folder(self.draft)
+            self.draft.mkdir(parents=True)
+        return str(self.draft)
+
+    def finish(self, files: Sequence[Written], clusters: Mapping[int, int], set_aside: Sequence[int]) -> None:
+        """Writes the manifest and gives the draft its name.
+
+        Raises:
+            RunError: it cannot be written; the draft is removed.
+        """
+        entries = {file.name: FileEntry(bytes=file.num_bytes, sha256=file.sha256) for file in files}
+        manifest = Manifest(
+            round=self.round + 1, files=entries, clusters=dict(clusters), set_aside=tuple(set_aside)
+        )
+        self._write_manifest(self.draft, manifest)
+        with writing(self.path):
+            remove_folder(self.path)
+            os.replace(self.draft, self.path)
+            sync_folder(self.path.parent)
+
+    def give_up(self) -> None:
+        """Removes the draft of a checkpoint that cannot be finished."""
+        remove_folder(self.draft)
+
+    def manifest(self) -> Manifest:
+        """The manifest.
+
+        Raises:
+            RunError: it is missing, damaged or not one.
+        """
+        file = self.path / MANIFEST
+        if self.path.is_symlink() or file.is_symlink():
+            raise RunError(str(file), "is behind a link", "put the folder itself there")
+        content = read_json(file)
+        digest = content.pop("digest", None) if isinstance(content, dict) else None
+        if digest is None or digest != _digest(content):
+            raise RunError(str(file), "was altered or damaged", "use another round")
+        try:
+            return Manifest.model_validate(content)
+        except ValidationError as error:
+            first = error.errors()[0]
+            found = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+            raise RunError(str(file), found, "use another round") from None
+
+    def damage(self) -> str | None:
+        """What is wrong with it, in words; None: every file is there with its checksum."""
+        try:
+            manifest = self.manifest()
+            for name, entry in manifest.files.items():
+                file = self.path / name
+                if file.is_symlink() or not file.is_file():
+                    return f"{name} is missing"
+                if file.stat().st_size != entry.bytes or sha256_of(file) != entry.sha256:
+                    return f"{name} is damaged"
+        except (RunError, OSError) as error:
+            return str(error)
+        if manifest.round != self.round + 1:
+            return f"its manifest is that of round {manifest.round}"
+        return None
+
+    def thin(self) -> None:
+        """Keeps the clusters' networks only, to sample from and to score."""
+        manifest = self.manifest()
+        networks = {name: entry for name, entry in manifest.files.items() if name.startswith("cluster-")}
+        self._write_manifest(self.path, manifest.model_copy(update={"files": networks, "whole": False}))
+        with writing(self.path):
+            for name in manifest.files.keys() - networks.keys():
+                (self.path / name).unlink(missing_ok=True)
+
+    @staticmethod
+    def _write_manifest(folder: Path, manifest: Manifest) -> None:
+        content = manifest.model_dump(mode="json")
+        write_json(folder / MANIFEST, {**content, "digest": _digest(content)})
+
+
+class Checkpoints:
+    """All checkpoints of a run.
+
+    Args:
+        folder: `RUN/checkpoints`.
+        config: what to keep.
+    """
+
+    def __init__(self, folder: Path, config: CheckpointConfig) -> None:
+        self.folder, self._config = folder, config
+
+    def of(self, round_number: int) -> Checkpoint:
+        """The checkpoint of a round (from 0), which need not be there."""
+        return Checkpoint(self.folder, round_number)
+
+    def due(self, round_number: int, num_rounds: int) -> bool:
+        """Whether a round (from 0) gets one: every n-th, and the last."""
+        return (round_number + 1) % self._config.every == 0 or round_number + 1 == num_rounds
+
+    def stored(self) -> list[Checkpoint]:
+        """Those whose folders are there, damaged or not, in the order of the rounds."""
+        names = (NAME.fullmatch(path.name) for path in self.folder.glob("round-*"))
+        return [self.of(number - 1) for number in sorted(int(match[1]) for match in names if match)]
+
+    def last_whole(self, at_most: int, damaged: list[str] | None = None) -> int:
+        """Rounds after which a run can go on: at most so many; 0: from the beginning.
+
+        Args:
+            damaged: takes a line for each newer checkpoint that cannot be used.
+        """
+        for checkpoint in reversed(self.stored()):
+            if checkpoint.round < at_most:
+                found = checkpoint.damage()
+                if found is None and checkpoint.manifest().whole:
+                    return checkpoint.round + 1
+                if found is not None and damaged is not None:
+                    damaged.append(f"the checkpoint of round {checkpoint.round + 1} cannot be used: {found}")
+        return 0
+
+    def prune(self, lines: Iterable[Mapping[str, Any]]) -> list[Checkpoint]:
+        """Thins out or removes what is neither among the last to keep, nor the best, nor without metrics yet.
+
+        Args:
+            lines: of `metrics.jsonl`.
+
+        Returns:
+            Those that were changed.
+        """
+        if self._config.keep is None:
+            return []
+        scores = {line["round"] - 1: mean_score(line, self._config.best) for line in lines}
+        whole = [c for c in self.stored() if c.round in scores and self._is_whole(c)]
+        kept = {checkpoint.round for checkpoint in whole[-self._config.keep :]}
+        kept |= _best([c.round for c in whole], scores, self._config.best)
+        changed = [checkpoint for checkpoint in whole if checkpoint.round not in kept]
+        for checkpoint in changed:
+            checkpoint.thin() if self._config.networks else remove_folder(checkpoint.path)
+        return changed
+
+    def sweep(self) -> None:
+        """Removes the drafts and remains of a run that was killed."""
+        for path in [*self.folder.glob(".round-*.tmp"), *self.folder.glob(".round-*.gone")]:
+            remove_folder(path)
+
+    @staticmethod
+    def _is_whole(checkpoint: Checkpoint) -> bool:
+        try:
+            return checkpoint.manifest().whole
+        except RunError:
+            return False
+
+
+def mean_score(line: Mapping[str, Any], metric: str | None) -> float | None:
+    """A round's score: the mean over its domains; None where a domain has none."""
+    values = [entry.get(metric) for entry in line.get("scores", {}).values()]
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known and len(known) == len(values) else None
+
+
+def _best(rounds: Iterable[int], scores: Mapping[int, float | None], metric: str | None) -> set[int]:
+    known = {number: score for number in rounds if (score := scores[number]) is not None}
+    if metric is None or not known:
+        return set()
+    return {(min if metric in LOWER_IS_BETTER else max)(known, key=lambda number: known[number])}
+
+
+def _digest(content: Any) -> str:
+    """Checksum of a JSON document, whatever the order of its keys."""
+    read_back = json.loads(json.dumps(content))  # where numbers as keys have become texts
+    return hashlib.sha256(json.dumps(read_back, sort_keys=True).encode()).hexdigest()

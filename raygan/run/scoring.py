@@ -1,0 +1,84 @@
+"""Scores of a run: what the evaluator is told, and scores recomputed from a kept round."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from raygan.config.schema import Config
+from raygan.data import CommonShape, DomainInfo, domain_names
+from raygan.nn.spec import NetworkSpec
+from raygan.parties.evaluator import Evaluator, EvaluatorPlan, cluster_tasks
+from raygan.run.metrics import domain_scores
+from raygan.run.stored import Run
+from raygan.wire.records import BlockAverage
+
+
+def evaluator_plan(
+    config: Config,
+    shape: CommonShape,
+    spec: NetworkSpec,
+    samples: str | None,
+    cache: str | Path | None,
+    infos: Sequence[DomainInfo] = (),
+) -> EvaluatorPlan:
+    """What the evaluator of a run needs to know.
+
+    Args:
+        samples: folder of the pictures; None: draw none.
+        cache: folder of trained classifiers; None: keep none.
+        infos: of each domain; empty: the evaluator reads every domain, and learns its classes from it.
+    """
+    return EvaluatorPlan(
+        data=config.data,
+        shape=shape,
+        spec=spec,
+        blocks=config.model.blocks,
+        seed=config.seed,
+        num_images=config.evaluation.images,
+        samples=samples,
+        cache=None if cache is None else str(cache),
+        last_round=config.training.rounds - 1,
+        usefulness_images=config.evaluation.usefulness_images,
+        inception_fid=config.evaluation.inception_fid,
+        classes=tuple(info.classes for info in infos),
+    )
+
+
+def score_round(
+    run: Run,
+    round_number: int | None = None,
+    cache: str | Path | None = None,
+    usefulness_images: int | None = None,
+) -> dict[str, Any]:
+    """The scores of a kept round, computed in this process from its checkpoint: those of `metrics.jsonl`.
+
+    Args:
+        round_number: from 1; None: the last that was kept.
+        cache: folder of trained classifiers; None: train them here.
+        usefulness_images: generated images for usefulness; None: as configured, for any round.
+
+    Returns:
+        `round`, `scores` (by domain, as in `metrics.jsonl`) and `faults`.
+
+    Raises:
+        RunError: no whole checkpoint of that round.
+        DataError: the run's data is not where it was.
+    """
+    number = run.kept_round(round_number)
+    cluster, domains = run.membership(number), run.domain_of
+    plan = replace(evaluator_plan(run.config, run.shape, run.spec, None, cache, run.infos), last_round=None)
+    if usefulness_images is not None:
+        plan = replace(plan, usefulness_images=usefulness_images)
+    tasks = cluster_tasks(cluster, domains)
+    blocks = [_generator_blocks(run, number, task.cluster) for task in tasks]
+    result = Evaluator(plan).evaluate(number - 1, tasks, blocks)
+    scores = domain_scores(result, cluster, domains, domain_names(run.config.data))
+    return {"round": number, "scores": scores, "faults": list(result.faults)}
+
+
+def _generator_blocks(run: Run, round_number: int, cluster: int) -> Sequence[BlockAverage]:
+    states = run.generator_states(round_number, cluster)
+    return [BlockAverage(("generator", index), state) for index, state in states.items()]

@@ -1,0 +1,221 @@
+"""A run on disk: metrics, generators and samples."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path, PurePath
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from raygan.config import Config
+from raygan.config.loading import read_config
+from raygan.data import CommonShape, DomainInfo, common_shape, describe_domain
+from raygan.errors import RunError
+from raygan.nn.network import network_spec
+from raygan.nn.spec import NetworkSpec
+from raygan.parties.aggregator import cluster_file, generator_states
+from raygan.parties.evaluator import load_generator, sample_images
+from raygan.run.checkpoints import Checkpoint, Checkpoints
+from raygan.run.folder import RunFolder
+
+
+class Generator:
+    """A cluster's generator, ready to sample."""
+
+    def __init__(self, spec: NetworkSpec, blocks: list[torch.nn.Module]) -> None:
+        self._spec, self._blocks = spec, blocks
+
+    @property
+    def num_classes(self) -> int:
+        """Labels that it knows: 0 to num_classes - 1."""
+        return self._spec.num_classes
+
+    def sample(self, labels: list[int] | np.ndarray, seed: int = 0) -> np.ndarray:
+        """Images for labels (N,): float32 (N, C, S, S) in [-1, 1]; the same seed gives the same images.
+
+        Raises:
+            RunError: a label that the networks do not know.
+        """
+        wanted = torch.as_tensor(np.asarray(labels), dtype=torch.int64)
+        if len(wanted) and not 0 <= int(wanted.min()) <= int(wanted.max()) < self.num_classes:
+            found = f"labels from {int(wanted.min())} to {int(wanted.max())}"
+            raise RunError("labels", found, f"give labels from 0 to {self.num_classes - 1}")
+        return sample_images(self._blocks, self._spec, wanted, torch.Generator().manual_seed(seed)).numpy()
+
+
+class Run:
+    """A run's folder, read back."""
+
+    def __init__(self, folder: RunFolder, config: Config) -> None:
+        self.path, self.config = folder.path, config
+        self._folder = folder
+
+    @classmethod
+    def load(cls, path: str | Path) -> Run:
+        """Opens a run's folder.
+
+        Raises:
+            RunError: there is no run in it.
+        """
+        folder = RunFolder(Path(path))
+        if not folder.config_file.exists():
+            raise RunError(
+                str(path), "no config.yaml, so this is not a run's folder", "give the folder of a run"
+            )
+        return cls(folder, read_config(folder.config_file))
+
+    @cached_property
+    def metrics(self) -> pd.DataFrame:
+        """One row a round (`metrics.jsonl`)."""
+        return pd.DataFrame(self._folder.metrics())
+
+    @cached_property
+    def clusters(self) -> pd.DataFrame:
+        """One row a round and client: cluster, KLD, weights (`clusters.jsonl`)."""
+        rows = self._folder.clusters()
+        return pd.DataFrame(
+            {"round": row["round"], "client": int(client), **entry}
+            for row in rows
+            for client, entry in row["clients"].items()
+        )
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """`summary.json`.
+
+        Raises:
+            RunError: the run has not ended.
+        """
+        return self._folder.summary()
+
+    @property
+    def ended(self) -> bool:
+        """Whether all of its rounds are done. A summary that was cut off does not count: it is written again."""
+        try:
+            return bool(self._folder.summary())
+        except RunError:
+            return False
+
+    @property
+    def samples(self) -> list[Path]:
+        """The pictures, in the order of rounds and clusters."""
+        return sorted(self._folder.samples.glob("*.png"))
+
+    @property
+    def rounds(self) -> list[int]:
+        """Rounds (from 1) whose networks are kept and undamaged."""
+        return [c.round + 1 for c in self._checkpoints.stored() if c.damage() is None]
+
+    def kept_round(self, round_number: int | None = None) -> int:
+        """The round itself if its networks are kept; None: the last that has them.
+
+        Raises:
+            RunError: the round is not kept, is damaged, or was never trained.
+        """
+        stored = self._checkpoints.stored()
+        if round_number is None:
+            newest = (c.round + 1 for c in reversed(stored) if c.damage() is None)
+            if (last := next(newest, None)) is not None:
+                return last
+            raise RunError(str(self.path), "no round is kept", "train at least one round, or use another run")
+        found = next((c for c in stored if c.round + 1 == round_number), None)
+        if found is not None and (damage := found.damage()) is None:
+            return round_number
+        missing = f"round {round_number} was not kept" if 0 < round_number <= self._num_done else ""
+        missing = missing or f"there is no round {round_number}"
+        reason = f"the checkpoint of round {round_number} cannot be used ({damage})" if found else missing
+        have = ", ".join(map(str, self.rounds)) or "none"
+        raise RunError(str(self.path), reason, f"choose one of: {have}")
+
+    @property
+    def _num_done(self) -> int:
+        return len(self._folder.metrics())
+
+    def membership(self, round_number: int) -> dict[int, int]:
+        """Client -> cluster at the end of a kept round.
+
+        Raises:
+            RunError: of clients that the run's configuration does not know.
+        """
+        clusters = dict(self._checkpoint(round_number).manifest().clusters)
+        if not clusters.keys() <= self.domain_of.keys():
+            found = f"its round {round_number} has clients that its config.yaml has not"
+            raise RunError(str(self.path), found, "put config.yaml back as the run wrote it")
+        return clusters
+
+    @property
+    def domain_of(self) -> dict[int, int]:
+        """Client -> index of its domain."""
+        domains = self.config.data.domains
+        return dict(enumerate(i for i, domain in enumerate(domains) for _ in range(domain.clients)))
+
+    def generators(self, round_number: int | None = None) -> dict[int, Generator]:
+        """Cluster -> generator of a round (from 1); None: the last.
+
+        Raises:
+            RunError: no whole checkpoint of that round.
+        """
+        number = self.kept_round(round_number)
+        return {cluster: self.generator(cluster, number) for cluster in self._clusters(number)}
+
+    def generator(self, cluster: int, round_number: int | None = None) -> Generator:
+        """One cluster's generator of a round (from 1); None: the last.
+
+        Raises:
+            RunError: no whole checkpoint of that round, no such cluster in it, or networks of another form.
+        """
+        states = self.generator_states(self.kept_round(round_number), cluster)
+        try:
+            return Generator(self.spec, load_generator(self.spec, self.config.model.blocks, states))
+        except (RuntimeError, KeyError):  # torch's word for shapes or blocks that differ
+            found = "the checkpoint's networks are not those of its config.yaml"
+            raise RunError(str(self.path), found, "put config.yaml back as the run wrote it") from None
+
+    def generator_states(self, round_number: int, cluster: int) -> dict[int, dict[str, np.ndarray]]:
+        """Block -> parameters and buffers of a cluster's generator in a kept round.
+
+        Raises:
+            RunError: no such cluster in that round.
+        """
+        known = self._clusters(round_number)
+        if cluster not in known:
+            found = f"no cluster {cluster} in round {round_number}"
+            raise RunError(str(self.path), found, f"choose one of: {', '.join(map(str, known))}")
+        return generator_states(self._checkpoint(round_number).path / cluster_file(cluster))
+
+    def _clusters(self, round_number: int) -> list[int]:
+        files = self._checkpoint(round_number).manifest().files
+        names = (PurePath(name).stem for name in files if name.startswith("cluster-"))
+        return sorted(int(name.removeprefix("cluster-")) for name in names)
+
+    def _checkpoint(self, round_number: int) -> Checkpoint:
+        return self._checkpoints.of(round_number - 1)
+
+    @property
+    def _checkpoints(self) -> Checkpoints:
+        return Checkpoints(self._folder.checkpoints, self.config.checkpoints)
+
+    @cached_property
+    def infos(self) -> list[DomainInfo]:
+        """What is known of each domain, though its data may be elsewhere by now.
+
+        Raises:
+            DataError: the run's file of it cannot be read, and the data is not where it was.
+        """
+        try:
+            return self._folder.infos()
+        except RunError:
+            return [describe_domain(domain, self.config.data) for domain in self.config.data.domains]
+
+    @cached_property
+    def shape(self) -> CommonShape:
+        """The form of all images."""
+        return common_shape(self.config.model, self.infos)
+
+    @cached_property
+    def spec(self) -> NetworkSpec:
+        """What the networks were built from."""
+        return network_spec(self.config.model, self.shape.channels, self.shape.num_classes)

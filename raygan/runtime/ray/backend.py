@@ -1,0 +1,324 @@
+"""The federation as Ray actors."""
+
+from __future__ import annotations
+
+import os
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import ray
+from ray.exceptions import RayTaskError
+from ray.util.placement_group import get_current_placement_group
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from raygan.config.schema import Config
+from raygan.errors import InputError
+from raygan.parties.evaluator import EvaluatorPlan
+from raygan.runtime.ray import actors as roles
+from raygan.runtime.ray.cluster import WORKER_ENVIRONMENT
+from raygan.runtime.ray.demand import ActorDemand, demands, domains_of
+from raygan.runtime.ray.transport import gather, references_in
+from raygan.runtime.ray.watch import SLACK, Watch, Watched
+from raygan.split.layout import Layout
+from raygan.wire.records import Lost, StepId, Usage
+
+LOOK_SECONDS = 1.0
+"""A wait that lasts longer looks so often whether an actor hangs."""
+LIVELY = "ready"
+
+USAGE_SECONDS = 5.0
+"""Numbers that nobody needs are not waited for longer."""
+
+
+class RayHandle:
+    """Submits calls to one actor; what they return stays with the workers."""
+
+    def __init__(self, name: str, actor: Any, watch: Watch, limit_s: Callable[[str], float]) -> None:
+        self.name, self.actor = name, actor
+        self._methods: dict[tuple[str, int], Any] = {}
+        self._watch, self.watched = watch, Watched(name, limit_s)
+        watch.add(self.watched)
+        self.built = self.call(LIVELY)
+
+    def call(self, method: str, *args: Any) -> ray.ObjectRef:
+        """Submits a method that returns one record."""
+        return self.call_many(method, 1, *args)[0]
+
+    def call_many(self, method: str, num_returns: int, *args: Any) -> list[ray.ObjectRef]:
+        """Submits a method that returns `num_returns` records."""
+        answer = self._method(method, num_returns + 1).remote(list(args))
+        *references, receipt = answer if num_returns else (answer,)
+        self._watch.submitted(self.watched, method, receipt, references_in(args), references)
+        return references
+
+    def _method(self, method: str, num_returns: int) -> Any:
+        """The actor's method under a name that the dashboard shows; made once, since making it costs a call."""
+        key = (method, num_returns)
+        if key not in self._methods:
+            options = {"name": f"{method} ({self.name})", "num_returns": num_returns}
+            self._methods[key] = getattr(self.actor, method).options(**options)
+        return self._methods[key]
+
+
+class SpreadEvaluator:
+    """The evaluators of several sites as one: each scores what it holds, the first puts it together."""
+
+    def __init__(self, main: RayHandle, others: Sequence[RayHandle]) -> None:
+        self.name, self.actor = main.name, main.actor
+        self._main, self._all = main, (main, *others)
+
+    def call(self, method: str, *args: Any) -> ray.ObjectRef:
+        """Submits a method to all."""
+        answers = [handle.call(method, *args) for handle in self._all]
+        return self._main.call("merge", answers) if method == "evaluate" else answers[0]
+
+    def call_many(self, method: str, num_returns: int, *args: Any) -> list[ray.ObjectRef]:
+        """An evaluator has no such method."""
+        raise NotImplementedError(method)
+
+
+class RayGroup:
+    """All roles as actors. Build it inside `cluster.connection`."""
+
+    def __init__(self, layout: Layout, config: Config, evaluator: EvaluatorPlan) -> None:
+        self._layout, self._config, self._evaluator_plan = layout, config, evaluator
+        self._watch = Watch()
+        self._started: list[RayHandle] = []
+        self._aggregators: list[RayHandle] = []
+        self._evaluators: list[RayHandle] = []
+        self._num_started: dict[str, int] = {}
+        self._namespace = (
+            f"raygan-{uuid.uuid4().hex[:8]}"  # names are unique in a namespace, not in a cluster
+        )
+        self.hosts: dict[int, RayHandle] = {}
+        self._joining: dict[int, RayHandle] = {}
+        self.evaluator: RayHandle | SpreadEvaluator
+        try:
+            self.restart_body()
+            for plan in layout.hosts:
+                self.hosts[plan.host] = self._start_host(plan.host)
+            self._await(self._started)
+            self.restart_evaluator()  # it starts, as the aggregators do, while the first round runs
+            self.aggregators(2)
+        except BaseException:
+            self.close()
+            raise
+
+    def aggregators(self, count: int) -> list[RayHandle]:
+        """The aggregators of `count` clusters; those that are missing are started."""
+        while len(self._aggregators) < count:
+            self._aggregators.append(self._start_aggregator(len(self._aggregators)))
+        return self._aggregators[:count]
+
+    def restart_host(self, host: int) -> None:
+        """Ends a client actor and starts another in its place, which is among the hosts once it has joined."""
+        self.set_aside(host)
+        self._joining[host] = self._start_host(host)
+
+    def join(self, wait_s: float) -> dict[int, InputError | Lost | None]:
+        """Takes the client actors that were started again, and are built by now, among the hosts."""
+        hosts = list(self._joining)
+        answers = self.fetch([self._joining[host].built for host in hosts], wait_s)
+        ended = {
+            host: answer
+            for host, answer in zip(hosts, answers, strict=True)
+            if not (isinstance(answer, Lost) and answer.late)
+        }
+        for host, answer in ended.items():
+            handle = self._joining.pop(host)
+            if answer is None:
+                self.hosts[host] = handle
+            else:
+                self._end(handle)
+        self.hosts = dict(sorted(self.hosts.items()))
+        return ended
+
+    def restart_body(self) -> None:
+        """Starts the body, in the place of the one before if there was one."""
+        demand = demands(self._layout, self._config)["body"][0]
+        self.body = self._replace(getattr(self, "body", None), roles.Body, demand, self._layout, self._config)
+
+    def restart_evaluator(self) -> None:
+        """Starts the evaluator, in the place of the one before if there was one; one more at each site."""
+        for handle in self._evaluators:
+            self._end(handle)
+        plan, self._evaluators = self._evaluator_plan, []
+        for demand in demands(self._layout, self._config)["evaluator"]:
+            here = domains_of(self._config, demand.labels)
+            part = replace(plan, here=here, samples=None if demand.labels else plan.samples)
+            self._evaluators.append(self._start(roles.Evaluator, demand, part, demand.name))
+        main, *at_sites = self._evaluators
+        self.evaluator = SpreadEvaluator(main, at_sites) if at_sites else main
+
+    def has_evaluator(self, wait_s: float) -> bool:
+        """Whether the evaluators of all sites are there, once they were waited for so long."""
+        answers = self.fetch([handle.built for handle in self._evaluators], wait_s)
+        return not any(isinstance(answer, Lost) and answer.late for answer in answers)
+
+    def restart_aggregators(self) -> int:
+        """New aggregators in the place of the lost ones; returns how many were lost."""
+        lost = [number for number, handle in enumerate(self._aggregators) if not self.alive(handle)]
+        for number in lost:
+            self._end(self._aggregators[number])
+            self._aggregators[number] = self._start_aggregator(number)
+        return len(lost)
+
+    def _start_aggregator(self, number: int) -> RayHandle:
+        demand = ActorDemand(f"aggregator-{number}", 0, 0, {}, {})
+        return self._start(roles.Aggregator, demand, demand.name)
+
+    def set_aside(self, host: int) -> None:
+        """Ends a client actor for good."""
+        for handles in (self.hosts, self._joining):
+            if host in handles:
+                self._end(handles.pop(host))
+
+    def alive(self, handle: RayHandle) -> bool:
+        """Whether the actor answers."""
+        (answer,) = self.fetch([handle.call(LIVELY)])
+        return not isinstance(answer, Lost)
+
+    def begin_step(self, step: StepId, deadline_s: float) -> None:
+        """Sets the body's deadline for a step."""
+        self.body.call("begin_step", step, deadline_s)
+
+    def fetch(self, references: Sequence[ray.ObjectRef], timeout_s: float | None = None) -> list[Any]:
+        """The small records behind references; `Lost` where one is late or its actor died or was ended."""
+        makers = [self._watch.producer(reference) for reference in references]
+        late = self._wait(references, timeout_s)
+        here = [reference for reference in references if reference not in late]
+        try:
+            records = iter(gather(here))
+        except RayTaskError as error:
+            if isinstance(error.cause, InputError):
+                raise error.cause from None
+            raise
+        self._watch.ended(here)
+        return [
+            Lost(f"late: nothing within {timeout_s:.3g} s", late=True)
+            if reference in late
+            else _explained(next(records), maker)
+            for reference, maker in zip(references, makers, strict=True)
+        ]
+
+    def _wait(self, references: Sequence[ray.ObjectRef], timeout_s: float | None) -> set[ray.ObjectRef]:
+        """Waits for all, and ends actors that hang meanwhile; returns those that are late."""
+        pending = list(dict.fromkeys(references))
+        ends_s = None if timeout_s is None else time.monotonic() + timeout_s
+        while pending:
+            rest_s = LOOK_SECONDS if ends_s is None else min(LOOK_SECONDS, ends_s - time.monotonic())
+            _, pending = ray.wait(pending, num_returns=len(pending), timeout=max(0.0, rest_s))
+            if pending and rest_s <= 0:
+                break
+            if pending:
+                self._end_hanging()
+        return set(pending)
+
+    def _end_hanging(self) -> None:
+        for watched, reason in self._watch.hanging():
+            watched.ended_because = reason
+            for handle in self._started:
+                if handle.watched is watched:
+                    self._watch.forget(watched)
+                    ray.kill(handle.actor)
+
+    def ready(self, reference: ray.ObjectRef) -> bool:
+        """Whether the record is there."""
+        return bool(ray.wait([reference], timeout=0, fetch_local=False)[0])
+
+    def usage(self) -> dict[str, Usage]:
+        """What each actor but the evaluator, which may be busy, has used so far, by its name."""
+        handles = (self.body, *self.hosts.values(), *self._aggregators)
+        answers = self.fetch([handle.call("usage") for handle in handles], USAGE_SECONDS)
+        return {h.name: a for h, a in zip(handles, answers, strict=True) if not isinstance(a, Lost)}
+
+    def close(self) -> None:
+        """Ends every actor."""
+        for handle in list(self._started):
+            self._end(handle)
+
+    def _await(self, handles: Sequence[RayHandle]) -> None:
+        """Returns when the actors are built; one that dies meanwhile is found and replaced later.
+
+        Raises:
+            InputError: what a user must mend for one of them.
+        """
+        for handle, fault in zip(handles, self.fetch([handle.built for handle in handles]), strict=True):
+            if handle.watched.ended_because is not None:
+                seconds = self._config.ray.start_timeout_s
+                found = f"{handle.name} was not there within {seconds:g} s"
+                raise InputError("ray.start_timeout_s", found, "see what the actors ask for with --dry-run")
+            if isinstance(fault, InputError):
+                raise fault
+
+    def _start_host(self, host: int) -> RayHandle:
+        demand = demands(self._layout, self._config)["client"][host]
+        again = bool(self._num_started.get(demand.name))
+        return self._start(roles.Client, demand, self._layout.hosts[host], self._layout, self._config, again)
+
+    def _replace(self, before: RayHandle | None, role: type, demand: ActorDemand, *args: Any) -> RayHandle:
+        if before is not None:
+            self._end(before)
+        return self._start(role, demand, *args)
+
+    def _end(self, handle: RayHandle) -> None:
+        ray.kill(handle.actor)
+        self._watch.forget(handle.watched)
+        self._started.remove(handle)
+
+    def _start(self, role: type, demand: ActorDemand, *args: Any) -> RayHandle:
+        environment = (
+            {"env_vars": WORKER_ENVIRONMENT} if os.environ.get("OMP_WAIT_POLICY") != "PASSIVE" else None
+        )
+        number = self._num_started[demand.name] = self._num_started.get(demand.name, 0) + 1
+        name = demand.name if number == 1 else f"{demand.name} (start {number})"
+        options = {**demand.options(), "name": name, "namespace": self._namespace, "max_concurrency": 1}
+        if environment:
+            options["runtime_env"] = environment
+        if demand.profile is None and not demand.bundle and not demand.labels:
+            options |= self._beside_body()
+        actor: Any = self._actor_class(role).options(**options).remote(*args)
+        handle = RayHandle(demand.name, actor, self._watch, self._limits_s(role))
+        self._started.append(handle)
+        return handle
+
+    def _actor_class(self, role: type) -> Any:
+        if self._config.ray.transport == "direct" and role in (roles.Client, roles.Body):
+            remote: Any = ray.remote  # its types lack the option
+            return remote(enable_tensor_transport=True)(role)
+        return ray.remote(role)
+
+    def _limits_s(self, role: type) -> Callable[[str], float]:
+        """Method -> seconds that a call may take; emulated devices get as long as they are said to need."""
+        longest_s = self._config.ray.call_timeout_s
+        if role is roles.Evaluator:
+            longest_s = self._config.evaluation.timeout_s
+        elif self._layout.pace is not None:
+            longest_s = max(longest_s, SLACK * self._layout.pace.step_s)
+        limits_s = {LIVELY: self._config.ray.start_timeout_s}
+        return lambda method: limits_s.get(method, longest_s)
+
+    def _beside_body(self) -> dict[str, Any]:
+        """Averaging and scoring need no device: of several nodes, they go to the body's. Ray puts an actor that asks for
+        nothing on any node, whatever it would rather have, so the body's is a must."""
+        if get_current_placement_group() is not None or sum(node["Alive"] for node in ray.nodes()) < 2:
+            return {}
+        asked = self.body.actor.__ray_call__.remote(_node_id)
+        (node,) = gather([asked], self._config.ray.start_timeout_s)
+        if isinstance(node, Lost):
+            return {}
+        return {"scheduling_strategy": NodeAffinitySchedulingStrategy(node, soft=False)}
+
+
+def _explained(record: Any, maker: Watched | None) -> Any:
+    """A record; why it is lost where its actor was ended."""
+    if isinstance(record, Lost) and maker is not None and maker.ended_because is not None:
+        return Lost(maker.ended_because)
+    return record
+
+
+def _node_id(_: Any) -> str:
+    return ray.get_runtime_context().get_node_id()

@@ -1,0 +1,147 @@
+"""Joining or starting Ray."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import ray
+
+from raygan.config.loading import cluster_address
+from raygan.config.schema import Config
+from raygan.errors import ConfigError, first_line
+from raygan.runtime.ray.demand import all_demands, required
+from raygan.runtime.ray.nodes import await_nodes
+from raygan.split.layout import Layout
+
+WORKER_ENVIRONMENT = {"OMP_WAIT_POLICY": "PASSIVE"}
+"""Threads that wait must sleep: actors share cores, and spinning made a step up to ten times slower."""
+
+OWN_RAY = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_task_events_max_num_task_in_gcs": "4000",
+}
+"""Settings of a Ray of our own: it calls nobody, and its control process remembers a hundred steps' calls, not
+thousands of them (each is several kB)."""
+
+REACH_SECONDS = 5.0
+
+
+@contextmanager
+def connection(
+    layout: Layout, config: Config, namespace: str, tell: Callable[[str], None] = lambda _: None
+) -> Iterator[str | None]:
+    """Ray for the time of a run: the one that is there, or one of our own that ends with it.
+
+    Args:
+        tell: is given a line where nodes are waited for.
+
+    Yields:
+        The address of the dashboard, if there is one.
+
+    Raises:
+        InputError: a cluster that cannot be reached or that lacks what the actors ask for.
+    """
+    with ray_with(required(layout, config), config, namespace) as dashboard:
+        await_nodes(all_demands(layout, config), config.ray.wait_for_nodes_s, tell)
+        yield dashboard
+
+
+def has_ray() -> bool:
+    """Whether this process has joined or started Ray already."""
+    return ray.is_initialized()
+
+
+@contextmanager
+def ray_with(needs: Mapping[str, float], config: Config, namespace: str) -> Iterator[str | None]:
+    """Ray for a time: the one that is there, or one of our own that has what is needed.
+
+    Args:
+        needs: resources that a Ray of our own declares; one that is there is not checked.
+
+    Yields:
+        The address of the dashboard, if there is one.
+
+    Raises:
+        InputError: a cluster that cannot be reached.
+    """
+    ours = not ray.is_initialized()
+    if ours:
+        with _own_sigterm_handler():
+            _start(needs, config, namespace)
+    try:
+        yield _dashboard()
+    finally:
+        if ours:
+            ray.shutdown()
+
+
+@contextmanager
+def _own_sigterm_handler() -> Iterator[None]:
+    """Puts the caller's handler back: `ray.init` replaces it by one that leaves without a word."""
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    if callable(before) and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, before)
+
+
+def _start(needs: Mapping[str, float], config: Config, namespace: str) -> None:
+    address = cluster_address(config)
+    # what goes wrong in an actor is told by the run, in one line and without a traceback
+    os.environ.setdefault("RAY_IGNORE_UNHANDLED_ERRORS", "1")
+    common: dict[str, Any] = {"namespace": namespace, "log_to_driver": False, "logging_level": "error"}
+    if address:
+        _join(address, common)
+        return
+    for name, value in WORKER_ENVIRONMENT.items():
+        os.environ.setdefault(name, value)  # workers inherit it
+    for name, value in OWN_RAY.items():
+        os.environ.setdefault(name, value)
+    custom = {name: amount for name, amount in needs.items() if name not in ("CPU", "GPU")}
+    cpus = max(os.cpu_count() or 1, int(-(-needs.get("CPU", 0) // 1)))
+    ray.init("local", num_cpus=cpus, resources=custom, include_dashboard=True, **common)
+
+
+def _join(address: str, common: Mapping[str, Any]) -> None:
+    if address.startswith("ray://"):
+        found = f"{address!r} is a Ray client's address: the driver would be no part of the cluster"
+        remedy = "run raygan on a node (`ray job submit ... -- raygan train`), with --address auto"
+        raise ConfigError("ray.address", found, remedy)
+    try:
+        _reach(address)
+        ray.init(address, **common)
+    except (ConnectionError, OSError, ValueError, RuntimeError) as error:
+        if _is_refused(error):
+            found = f"the cluster at {address!r} asks for its token"
+            remedy = "set RAY_AUTH_MODE=token, with what `ray get-auth-token` prints on its head in ~/.ray/auth_token"
+            raise ConfigError("ray.address", found, remedy) from None
+        found = f"no Ray cluster at {address!r} ({first_line(error)})"
+        raise ConfigError("ray.address", found, "start one, or leave it null for a local Ray") from None
+
+
+def _is_refused(error: BaseException | None) -> bool:
+    """Whether the cluster answered, but wants a token."""
+    while error is not None:
+        if "AuthToken" in str(error) or type(error).__name__ == "AuthenticationError":
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def _reach(address: str) -> None:
+    """Tries `host:port` itself: Ray would try for minutes before it says that nobody is there."""
+    host, colon, port = address.rpartition(":")
+    if colon and port.isdigit():
+        socket.create_connection((host, int(port)), timeout=REACH_SECONDS).close()
+
+
+def _dashboard() -> str | None:
+    from ray._private.worker import global_worker
+
+    url = global_worker.node.webui_url if global_worker.node else None
+    return f"http://{url}" if url else None

@@ -1,0 +1,99 @@
+"""What every actor asks Ray for: resources are the hardware model, labels say where a site's data is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from raygan.config.schema import Config
+from raygan.simulation.device import gpu_shares
+from raygan.split.layout import Layout
+
+BODY_RESOURCE = "body"
+"""Custom resource of the node that runs the shared body."""
+
+
+@dataclass(frozen=True)
+class ActorDemand:
+    """What one actor asks Ray for."""
+
+    name: str
+    num_cpus: float
+    num_gpus: float
+    resources: Mapping[str, float]
+    labels: Mapping[str, str]
+    profile: str | None = None
+    """The device profile of its clients; None: it has none."""
+
+    @property
+    def kind(self) -> str:
+        """Whose demand it is, as an error names it."""
+        return f"profile {self.profile!r}" if self.profile else f"actor {self.name!r}"
+
+    @property
+    def bundle(self) -> dict[str, float]:
+        """What it takes of its node, by resource."""
+        amounts = {"CPU": self.num_cpus, "GPU": self.num_gpus, **self.resources}
+        return {name: amount for name, amount in amounts.items() if amount}
+
+    def options(self) -> dict[str, Any]:
+        """As arguments of `ActorClass.options`."""
+        options: dict[str, Any] = {"name": self.name, "num_cpus": self.num_cpus, "num_gpus": self.num_gpus}
+        if self.resources:
+            options["resources"] = dict(self.resources)
+        if self.labels:
+            options["label_selector"] = dict(self.labels)
+        return options
+
+
+def demands(layout: Layout, config: Config) -> dict[str, list[ActorDemand]]:
+    """Every actor of a run by role. Aggregators come with the clusters: one is listed for each that may be."""
+    clients = []
+    body_gpus, client_gpus = gpu_shares(config, [host.profile for host in layout.hosts])
+    for host, num_gpus in zip(layout.hosts, client_gpus, strict=True):
+        profile = config.devices.profile(host.profile)
+        amount = {name: value * len(host.clients) for name, value in profile.resources.items()}
+        labels = {**profile.labels, **host.labels}
+        clients.append(ActorDemand(host.name, profile.num_cpus, num_gpus, amount, labels, host.profile))
+    count = config.clusters.count
+    aggregators = 1 if count == "auto" else count
+    return {
+        "client": clients,
+        "body": [ActorDemand("body", 0, body_gpus, {BODY_RESOURCE: 1}, {})],
+        "aggregator": [ActorDemand(f"aggregator-{number}", 0, 0, {}, {}) for number in range(aggregators)],
+        "evaluator": [
+            ActorDemand("evaluator", 0, 0, {}, {}),
+            *(ActorDemand(f"evaluator {label_text(labels)}", 0, 0, {}, labels) for labels in sites(config)),
+        ],
+    }
+
+
+def sites(config: Config) -> list[dict[str, str]]:
+    """The labels of the sites that keep their data, each once."""
+    every = [domain.labels for domain in config.data.domains if domain.labels]
+    return [labels for number, labels in enumerate(every) if labels not in every[:number]]
+
+
+def domains_of(config: Config, labels: Mapping[str, str]) -> tuple[int, ...]:
+    """The domains (by index) that are kept where these labels are; none: those that every node can read."""
+    return tuple(index for index, domain in enumerate(config.data.domains) if domain.labels == labels)
+
+
+def label_text(labels: Mapping[str, str]) -> str:
+    """`site=a, floor=2`."""
+    return ", ".join(f"{name}={value}" for name, value in labels.items())
+
+
+def all_demands(layout: Layout, config: Config) -> list[ActorDemand]:
+    """The same in one list."""
+    return [demand for role in demands(layout, config).values() for demand in role]
+
+
+def required(layout: Layout, config: Config) -> dict[str, float]:
+    """The sum of what the actors ask for, by resource."""
+    total: dict[str, float] = {}
+    for demand in all_demands(layout, config):
+        for name, amount in demand.bundle.items():
+            total[name] = total.get(name, 0.0) + amount
+    return total

@@ -1,0 +1,79 @@
+"""Describes the domains of a cluster, each where it is kept: only counts come back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import ray
+from ray.exceptions import GetTimeoutError, RayError, RayTaskError
+
+from raygan.config.schema import Config
+from raygan.data import DomainSurvey, domain_label, survey_domain
+from raygan.errors import InputError
+from raygan.runtime.ray.demand import ActorDemand, label_text
+from raygan.runtime.ray.nodes import await_nodes
+from raygan.wire.records import counts_only
+
+
+def survey_sites(config: Config, tell: Callable[[str], None]) -> list[DomainSurvey]:
+    """Every domain's survey: of one with labels from a node that carries them, of others from here.
+
+    Args:
+        tell: is given a line where nodes are waited for.
+
+    Raises:
+        InputError: a domain that cannot be used, no node of its site, or one that does not answer.
+    """
+    demands = [
+        _first_client(config, index) for index, domain in enumerate(config.data.domains) if domain.labels
+    ]
+    await_nodes(demands, config.ray.wait_for_nodes_s, tell)
+    surveys = [_submitted(config, index) for index in range(len(config.data.domains))]
+    return [_result(config, index, survey) for index, survey in enumerate(surveys)]
+
+
+def _submitted(config: Config, index: int) -> DomainSurvey | ray.ObjectRef:
+    domain = config.data.domains[index]
+    if not domain.labels:
+        return survey_domain(config, index)
+    options = {"num_cpus": 0, "label_selector": domain.labels, "name": f"describe {domain_label(domain)}"}
+    return ray.remote(_describe).options(**options).remote(config, index)
+
+
+def _describe(config: Config, index: int) -> DomainSurvey:
+    """The survey, checked where the data is."""
+    return counts_only(survey_domain(config, index))
+
+
+def _result(config: Config, index: int, survey: DomainSurvey | ray.ObjectRef) -> DomainSurvey:
+    if isinstance(survey, DomainSurvey):
+        return survey
+    domain, limit_s = config.data.domains[index], config.ray.start_timeout_s
+    where = f"data.domains[{index}] ({domain_label(domain)}, at {label_text(domain.labels)})"
+    try:
+        return ray.get(survey, timeout=limit_s)
+    except RayTaskError as error:
+        if isinstance(error.cause, InputError):
+            raise error.cause from None
+        raise
+    except GetTimeoutError:
+        found = f"its site has not described it within {limit_s:g} s"
+        raise InputError(where, found, "check the site's nodes, or raise ray.start_timeout_s") from None
+    except RayError as error:
+        found = f"the process that described it at its site was lost ({type(error).__name__})"
+        raise InputError(where, found, "check the site's nodes and their memory, and start again") from None
+
+
+def _first_client(config: Config, index: int) -> ActorDemand:
+    """What the first client of a domain asks for: where it fits, the domain can be described."""
+    number = sum(domain.clients for domain in config.data.domains[:index])
+    name = config.devices.fleet[number % len(config.devices.fleet)]
+    profile, labels = config.devices.profile(name), config.data.domains[index].labels
+    return ActorDemand(
+        f"client-{number:02d}",
+        profile.num_cpus,
+        profile.num_gpus,
+        profile.resources,
+        {**profile.labels, **labels},
+        name,
+    )

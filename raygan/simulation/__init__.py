@@ -1,0 +1,1 @@
+"""Simulating many devices on one machine: emulated speed, clients computed at once, threads and memory."""

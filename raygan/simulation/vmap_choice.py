@@ -1,0 +1,71 @@
+"""Which blocks of an actor's clients are computed at once (`ray.vmap_clients`), by measurement."""
+
+from __future__ import annotations
+
+import torch
+
+from raygan.config.schema import Config
+from raygan.nn.blocks import Networks
+from raygan.nn.vmapped import BlockTime, Tensors
+from raygan.simulation.vmap_timings import kept_or_timed
+from raygan.split.layout import HostPlan, Layout
+from raygan.wire.records import BlockKey
+
+WORTH = 0.9
+"""A block is vmapped if that takes at most this share of the time of the clients one by one."""
+MOST_CLIENTS = 8
+"""So many are measured at most, and the choice holds for more of them."""
+
+
+def blocks_to_vmap(
+    plan: HostPlan, layout: Layout, networks: Networks, config: Config, device: torch.device
+) -> tuple[BlockKey, ...]:
+    """The blocks of heads and tails that the clients of an actor are to compute at once.
+
+    Args:
+        networks: the initial ones; they are left as they are.
+    """
+    mode = config.ray.vmap_clients
+    if mode == "never" or len(plan.clients) == 1 or (mode == "auto" and device.type == "cpu"):
+        return ()
+    times = block_times(plan, layout, networks, config, device)
+    able = {key: taken for key, taken in times.items() if taken.vmapped_s is not None}
+    return tuple(key for key, taken in able.items() if mode == "always" or worth_it(taken))
+
+
+def block_times(
+    plan: HostPlan, layout: Layout, networks: Networks, config: Config, device: torch.device
+) -> dict[BlockKey, BlockTime]:
+    """Each block of heads and tails: the seconds of the actor's clients one by one and at once, as they are kept on
+    this machine or else measured. Arguments as above. A block whose input's form is not known is left out."""
+    whole = {"generator": networks.generator, "discriminator": networks.discriminator}
+    times: dict[BlockKey, BlockTime] = {}
+    for network, index in layout.held_blocks(plan.clients[0]):
+        inputs = _inputs(layout, (network, index), config.training.batch_size)
+        if inputs is not None:
+            on_device = tuple(x.to(device) for x in inputs)
+            times[network, index] = kept_or_timed(whole[network][index], num_measured(plan), on_device)
+    return times
+
+
+def num_measured(plan: HostPlan) -> int:
+    """Clients of the actor that a measurement has."""
+    return min(len(plan.clients), MOST_CLIENTS)
+
+
+def worth_it(taken: BlockTime) -> bool:
+    """Whether the clients are to compute the block at once."""
+    return taken.vmapped_s is not None and taken.vmapped_s <= WORTH * taken.one_by_one_s
+
+
+def _inputs(layout: Layout, key: BlockKey, batch_size: int) -> Tensors | None:
+    """Random ones, that only the measurement sees; None: their form is not known."""
+    (network, index), spec = key, layout.spec
+    draw = torch.Generator().manual_seed(0)
+    if index > 0:
+        shape = layout.output_shape(network, index - 1)
+        return None if shape is None else (torch.randn(batch_size, *shape, generator=draw),)
+    side = spec.image_size
+    first = (spec.latent_size,) if network == "generator" else (spec.channels, side, side)
+    labels = torch.randint(spec.num_classes, (batch_size,), generator=draw)
+    return torch.randn(batch_size, *first, generator=draw), labels

@@ -1,0 +1,60 @@
+"""The client's side of one network: head and tail with their optimizer."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from raygan.nn.network import adam
+from raygan.split.stages import Cut, head_blocks, tail_blocks
+
+
+class NetworkEnds:
+    """Head and tail of one network, and the Adam that trains both.
+
+    Args:
+        blocks: the whole network; only the blocks of head and tail are kept.
+        cut: (h, t).
+        device: where the blocks are moved to.
+    """
+
+    def __init__(
+        self,
+        blocks: list[nn.Module],
+        cut: Cut,
+        lr: float,
+        betas: tuple[float, float],
+        device: torch.device | None = None,
+    ) -> None:
+        self.head = {index: blocks[index].to(device) for index in head_blocks(cut)}
+        self.tail = {index: blocks[index].to(device) for index in tail_blocks(cut, len(blocks))}
+        self.blocks = {**self.head, **self.tail}
+        self.optimizer = adam(self.blocks.values(), lr, betas)
+
+    def update(self) -> None:
+        """One optimizer step with the gradients at hand, which are then forgotten."""
+        if self.optimizer is not None:
+            self.optimizer.step()
+            self.optimizer.zero_grad()
+
+    def forget_moments(self) -> None:
+        """Adam begins anew."""
+        self.forget_gradients()
+        if self.optimizer is not None:
+            self.optimizer.state.clear()
+
+    def forget_gradients(self) -> None:
+        """Drops gradients without a step."""
+        for block in self.blocks.values():
+            block.zero_grad()
+
+
+def leaf(x: Tensor) -> Tensor:
+    """The same values as the start of a new graph."""
+    return x.detach().requires_grad_()
+
+
+def gradient_of(x: Tensor) -> Tensor:
+    """The gradient that a leaf has collected."""
+    assert x.grad is not None, "no backward pass has reached this leaf"
+    return x.grad

@@ -1,0 +1,124 @@
+"""Where each client's networks are cut: the planner's choice, or what the configuration fixes.
+
+The costs are measured on the networks at hand and brought into the planner's form.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from raygan.config.schema import Config, ProfileCut
+from raygan.cuts import Cuts, NetworkCost, Plan, Study, plan_config, plan_study
+from raygan.data import DomainInfo, common_shape
+from raygan.errors import ConfigError, first_line
+from raygan.nn.blocks import Networks
+from raygan.nn.cost import BlockCosts, network_costs
+from raygan.nn.network import build_networks, network_spec
+from raygan.nn.spec import NetworkSpec
+from raygan.split.stages import check_cut
+from raygan.wire.records import Codec, NetworkName, Shape, wire_bytes
+
+LIVE_PASSES = {"generator": 1, "discriminator": 2}
+"""Passes whose activations a client keeps at the same time: D's fakes and reals wait for their gradients together."""
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What the planner is told of both networks."""
+
+    generator: NetworkCost
+    discriminator: NetworkCost
+    anchor: tuple[int, int]
+    output_shapes: Mapping[NetworkName, tuple[Shape, ...]]
+    """Shape of every block's output, without the batch axis."""
+
+
+def measure(config: Config, networks: Networks, spec: NetworkSpec) -> Costs:
+    """Costs of the configured networks for one minibatch of one client."""
+    try:
+        generator, discriminator = network_costs(networks, spec, config.training.batch_size)
+    except RuntimeError as error:
+        if config.model.blocks is None:
+            found = f"networks of this size cannot be built ({first_line(error)})"
+            raise ConfigError("model", found, "lower width, image_size or training.batch_size") from None
+        found = f"{config.model.blocks}: the blocks do not fit ({first_line(error)})"
+        raise ConfigError("model.blocks", found, "make each take what the one before returns") from None
+    anchor = (networks.generator_anchor, networks.discriminator_anchor)
+    codec = config.wire.codec
+    shapes: dict[NetworkName, tuple[Shape, ...]] = {
+        "generator": generator.output_shapes,
+        "discriminator": discriminator.output_shapes,
+    }
+    costs = _cost(generator, "generator", codec), _cost(discriminator, "discriminator", codec)
+    return Costs(*costs, anchor, shapes)
+
+
+def choose_cuts(config: Config, costs: Costs, kept: Sequence[Cuts] | None = None) -> Plan:
+    """The cuts of every client and their predicted latency.
+
+    Args:
+        kept: the cuts of a run that goes on: how good a plan is found depends on the machine. None: choose them.
+
+    Raises:
+        CutError: a fixed cut that is not valid, or a device for which none is.
+        ConfigError: a fixed cut for a profile that is not in the fleet.
+    """
+    if config.cuts.solver == "fixed":
+        check_fixed(config, costs)
+    return plan_config(
+        config,
+        generator=costs.generator,
+        discriminator=costs.discriminator,
+        anchor=costs.anchor,
+        kept=kept,
+    )
+
+
+def study_cuts(config: Config, costs: Costs) -> Study:
+    """The cuts with everything that they are compared with; errors as `choose_cuts`."""
+    if config.cuts.solver == "fixed":
+        check_fixed(config, costs)
+    return plan_study(
+        config, generator=costs.generator, discriminator=costs.discriminator, anchor=costs.anchor
+    )
+
+
+def study_config(config: Config, infos: Sequence[DomainInfo]) -> Study:
+    """As `study_cuts`, with the costs of the networks that the configuration describes.
+
+    Args:
+        infos: of each domain.
+
+    Raises:
+        InputError: data, networks or cuts that cannot be used.
+    """
+    shape = common_shape(config.model, infos)
+    spec = network_spec(config.model, shape.channels, shape.num_classes)
+    return study_cuts(config, measure(config, build_networks(spec, config.model.blocks, config.seed), spec))
+
+
+def check_fixed(config: Config, costs: Costs) -> None:
+    """Refuses fixed cuts for unknown profiles, and invalid ones, by the key that the user wrote."""
+    fleet: Sequence[str] = config.devices.fleet
+    for name in config.cuts.fixed:
+        if name not in fleet:
+            found = f"profile {name!r} is not in the fleet"
+            raise ConfigError(f"cuts.fixed.{name}", found, f"use one of {', '.join(dict.fromkeys(fleet))}")
+    for name, cut in {name: config.cuts.fixed.get(name, ProfileCut()) for name in fleet}.items():
+        where = f"cuts.fixed.{name}"
+        check_cut(cut.generator, costs.generator.num_blocks, costs.anchor[0], f"{where}.generator")
+        check_cut(
+            cut.discriminator, costs.discriminator.num_blocks, costs.anchor[1], f"{where}.discriminator"
+        )
+
+
+def _cost(costs: BlockCosts, network: str, codec: Codec) -> NetworkCost:
+    cost = NetworkCost(
+        forward_flops=costs.forward_flops,
+        backward_flops=costs.backward_flops,
+        output_bytes=[wire_bytes(count, codec) for count in costs.output_elements],
+        parameter_bytes=costs.parameter_bytes,
+    )
+    passes = LIVE_PASSES[network]
+    return replace(cost, activation_bytes=tuple(passes * kept for kept in costs.activation_bytes))

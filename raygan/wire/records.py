@@ -1,0 +1,400 @@
+"""The records that cross actor boundaries, and the check that refuses everything else.
+
+| record | from -> to | holds |
+|---|---|---|
+| `Activations` | client <-> body | float activations at the cuts, by client |
+| `Gradients` | client <-> body | float gradients at the cuts, by client |
+| `State` | client, body -> aggregator | parameters and buffers by block, sample count |
+| `BlockAverage` | aggregator -> client, body, evaluator | one averaged block |
+| the small ones | anybody -> driver | losses, timings, counts, clusters, scores: no arrays |
+
+No image, no label and no z is in any of them. Arrays are numpy: Ray writes them to the object store
+without a copy in between, and an aggregator needs no torch. Under a wire codec other than float32, activations
+and gradients are `Encoded`, which is the only form in which integers cross.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from raygan.errors import WireError
+
+NetworkName = Literal["generator", "discriminator"]
+NETWORKS: tuple[NetworkName, NetworkName] = ("generator", "discriminator")
+BlockKey = tuple[NetworkName, int]
+BlockState = Mapping[str, np.ndarray]
+Shape = tuple[int, ...]
+Codec = Literal["float32", "bfloat16", "float16", "int8"]
+"""Number format of activations and gradients on the wire (`raygan.wire.codec`)."""
+
+
+@dataclass(frozen=True)
+class CodecForm:
+    """What a codec puts on the wire for each tensor."""
+
+    payload: type[np.generic]
+    """Type of the payload's entries. numpy has no bfloat16: its bits travel as uint16."""
+    scale_bytes: int = 0
+    """Bytes of the scale that goes with a payload."""
+
+
+CODECS: Mapping[Codec, CodecForm] = {
+    "float32": CodecForm(np.float32),
+    "bfloat16": CodecForm(np.uint16),
+    "float16": CodecForm(np.float16, 8),
+    "int8": CodecForm(np.int8, 8),
+}
+
+
+Array = Any
+"""A numpy array; under Ray Direct Transport a torch tensor, whose types have the same names."""
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """A float tensor under a wire codec other than float32: its entries are `payload * scale`."""
+
+    codec: Codec
+    payload: Array
+    """Of the tensor's shape (B_k, ...) and the codec's type."""
+    scale: float = 1.0
+    """Of the whole tensor. Not finite: an entry of the tensor was not."""
+
+
+WirePart = Array | Encoded
+"""One tensor on the wire."""
+
+
+@dataclass(frozen=True)
+class StepId:
+    """Which step of which round (both from 0)."""
+
+    round: int
+    step: int
+
+
+@dataclass(frozen=True)
+class Activations:
+    """Activations at a cut. A client that sits out is not in `arrays`."""
+
+    step: StepId
+    arrays: Mapping[int, tuple[WirePart, ...]]
+    """Client -> one float tensor (B_k, ...) for each of the passes that travel together."""
+
+
+@dataclass(frozen=True)
+class Gradients:
+    """Gradients of the loss with respect to activations at a cut, in the form of `Activations`."""
+
+    step: StepId
+    arrays: Mapping[int, tuple[WirePart, ...]]
+
+
+@dataclass(frozen=True)
+class State:
+    """What a client, or the body, holds of both networks."""
+
+    num_samples: int
+    """Training images of the client; 0 for the body."""
+    blocks: Mapping[BlockKey, BlockState]
+
+
+@dataclass(frozen=True)
+class BlockAverage:
+    """One block's average over the members of a cluster."""
+
+    block: BlockKey
+    state: BlockState
+
+
+@dataclass(frozen=True)
+class StepReport:
+    """What the clients of one actor tell of a step."""
+
+    step: StepId
+    discriminator_loss: Mapping[int, float]
+    generator_loss: Mapping[int, float]
+    num_images: int
+    """Real images used in the step."""
+    seconds: Mapping[str, float]
+    """Seconds of work by phase."""
+    bytes_sent: int
+    """Bytes of activations and gradients that the clients sent."""
+    bytes_received: int
+    faults: tuple[str, ...] = ()
+    host: int = 0
+    """Number of the actor."""
+
+
+@dataclass(frozen=True)
+class BodyReport:
+    """What the body tells of a step."""
+
+    step: StepId
+    seconds: Mapping[str, float]
+    """Seconds of work by pass and direction; waiting for clients is not in them."""
+    absent: tuple[int, ...]
+    """Hosts that were late or lost in some pass of the step."""
+    step_seconds: float = 0.0
+    """Seconds from the end of the step before, or the round's begin, to its own end: waiting is in them."""
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """The outcome of clustering and weighting."""
+
+    cluster: Mapping[int, int]
+    """Client -> cluster."""
+    kld: Mapping[int, float]
+    """Client -> KLD_k against its cluster, nats."""
+    weight: Mapping[int, float]
+    """Client -> w_k within its cluster."""
+    body_weight: Mapping[int, float]
+    """Client -> weight over all clients, for the body's average."""
+    faults: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """What a client tells about itself before the first round."""
+
+    client: int
+    num_images: int
+    batches_per_epoch: int
+
+
+@dataclass(frozen=True)
+class Presence:
+    """Who of a host can be averaged at a round's end."""
+
+    num_images: Mapping[int, int]
+    """Client -> training images, of the clients whose parameters are finite."""
+    faults: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Link:
+    """A way that records of one kind take."""
+
+    source: str
+    target: str
+    """Roles: `client`, `body`, `aggregator`, `evaluator`."""
+    kind: str
+    """The record's type."""
+    client: int | None = None
+    """Whose activations or gradients; None: anybody's."""
+
+
+@dataclass(frozen=True)
+class Count:
+    """What went over a link."""
+
+    link: Link
+    records: int
+    num_bytes: int
+    """Of the arrays in the records."""
+
+
+@dataclass(frozen=True)
+class Tally:
+    """What an actor counted in a round."""
+
+    counts: tuple[Count, ...]
+
+
+@dataclass(frozen=True)
+class Written:
+    """A file that an actor wrote."""
+
+    name: str
+    num_bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class UsefulnessScores:
+    """What a CNN trained on generated images alone reaches on real test images, each from 0 to 1."""
+
+    images: int
+    """Generated images that it was trained on."""
+    accuracy: float
+    precision: float
+    recall: float
+    f1: float
+    false_positive_rate: float
+
+
+@dataclass(frozen=True)
+class DomainScores:
+    """Scores of one cluster's generator in one domain."""
+
+    domain_index: int
+    cluster: int | None
+    """None: the domain's real images, the mark for generated ones."""
+    generation_score: float
+    label_agreement: float
+    num_images: int
+    """Images behind all of them but usefulness."""
+    classifier_fid: float | None = None
+    """None: torchmetrics is not installed."""
+    inception_fid: float | None = None
+    """None: not asked for, or Inception's weights are not at hand."""
+    usefulness: UsefulnessScores | None = None
+    """None: not asked for."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Scores of a round."""
+
+    round: int
+    scores: tuple[DomainScores, ...]
+    samples: tuple[str, ...]
+    """Names of the picture files."""
+    seconds: float
+    real: tuple[DomainScores, ...] = ()
+    """What each domain's real images score."""
+    faults: tuple[str, ...] = ()
+    """What could not be scored, and why."""
+    tally: Tally | None = None
+    """What the evaluator was sent for it."""
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What an actor has used since it began."""
+
+    wait_s: float
+    """Waiting for messages and reading them."""
+    work_s: float
+    send_s: float
+    """Checking results and handing them to Ray."""
+    cpu_s: float
+    """CPU seconds of its process."""
+    memory_bytes: int
+    """Memory that would be free if the process ended: the object store and shared libraries are not in it."""
+
+
+@dataclass(frozen=True)
+class Lost:
+    """What stands where a message should: its sender is dead or late."""
+
+    reason: str
+    late: bool = False
+    """Whether the message may still come."""
+
+
+BULK = (Activations, Gradients, State, BlockAverage)
+SMALL = (StepReport, BodyReport, Assignment, Inventory, Presence, Tally, Written, Evaluation, Usage, Lost)
+SMALL_BYTES = 64 * 1024
+
+
+def arrays_of(record: Any) -> Iterator[Array]:
+    """Every array or tensor inside a record, however deep."""
+    if _type_name(record) is not None:
+        yield record
+    elif isinstance(record, Mapping):
+        for value in record.values():
+            yield from arrays_of(value)
+    elif isinstance(record, (tuple, list)):
+        for value in record:
+            yield from arrays_of(value)
+    elif is_dataclass(record):
+        for part in fields(record):
+            yield from arrays_of(getattr(record, part.name))
+
+
+def num_bytes(record: Any) -> int:
+    """Bytes of the arrays inside a record, and of the scales of encoded ones."""
+    if isinstance(record, Encoded):
+        return record.payload.nbytes + CODECS[record.codec].scale_bytes
+    if isinstance(record, Mapping):
+        return sum(num_bytes(value) for value in record.values())
+    if isinstance(record, (tuple, list)):
+        return sum(num_bytes(value) for value in record)
+    if isinstance(record, (Activations, Gradients)):
+        return num_bytes(record.arrays)
+    return sum(array.nbytes for array in arrays_of(record))
+
+
+def wire_bytes(num_elements: float, codec: Codec) -> float:
+    """Bytes of a tensor of so many elements on the wire."""
+    form = CODECS[codec]
+    return num_elements * np.dtype(form.payload).itemsize + form.scale_bytes
+
+
+def checked(record: Any) -> Any:
+    """The record itself, if the wire contract allows it.
+
+    Raises:
+        WireError: it is not one of the records of this module, activations or gradients are neither float
+            nor well encoded, a small record holds an array, or an array has no batch axis.
+    """
+    if record is None:
+        return record
+    if isinstance(record, (Activations, Gradients)):
+        for part in _parts(record):
+            _check_part(type(record).__name__, part)
+    elif isinstance(record, SMALL):
+        counts_only(record)
+    elif isinstance(record, (State, BlockAverage)):
+        for array in arrays_of(record):
+            if not isinstance(array, np.ndarray) or (array.dtype.kind != "f" and array.ndim > 0):
+                raise WireError(
+                    f"{type(record).__name__}: {_type_name(array)} array of shape {array.shape}; only parameters cross"
+                )
+    else:
+        raise WireError(f"{type(record).__name__} is not a record of raygan.wire.records")
+    return record
+
+
+def counts_only(record: Any) -> Any:
+    """The record itself, if it may go to the driver.
+
+    Raises:
+        WireError: it holds an array.
+    """
+    if next(arrays_of(record), None) is not None:
+        found = f"{type(record).__name__} holds an array"
+        raise WireError(f"{found}; only counts, losses and timings go to the driver")
+    return record
+
+
+def _parts(record: Activations | Gradients) -> Iterator[Any]:
+    """Every tensor of the record, and any array that hides elsewhere in it."""
+    yield from arrays_of(record.step)
+    for parts in record.arrays.values():
+        yield from parts
+
+
+def _check_part(where: str, part: Any) -> None:
+    """One tensor: a float batch, or one that is well encoded."""
+    payload, needed = part, "float"
+    if isinstance(part, Encoded):
+        form = CODECS.get(part.codec)
+        if form is None or part.codec == "float32" or not isinstance(part.scale, float):
+            raise WireError(f"{where}: {part.codec!r} with scale {part.scale!r} is no encoded tensor")
+        if not form.scale_bytes and part.scale != 1.0:
+            raise WireError(f"{where}: {part.codec} has no scale, but {part.scale} came with it")
+        payload, needed = part.payload, np.dtype(form.payload).name
+    found = _type_name(payload)
+    if found is None:
+        raise WireError(f"{where} holds a {type(payload).__name__}; only {needed} batches cross")
+    fits = found.startswith("float") if needed == "float" else found == needed
+    if not fits or payload.ndim < 1:
+        raise WireError(
+            f"{where}: {found} array of shape {tuple(payload.shape)}; only {needed} batches cross"
+        )
+
+
+def _type_name(payload: Any) -> str | None:
+    """Name of the type of an array's or a torch tensor's entries; None for anything else."""
+    if isinstance(payload, np.ndarray):
+        return payload.dtype.name
+    if type(payload).__module__ == "torch" and type(payload).__name__ == "Tensor":
+        return str(payload.dtype).removeprefix("torch.")
+    return None

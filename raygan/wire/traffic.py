@@ -1,0 +1,34 @@
+"""What crossed: records and bytes by link, counted by the actors at the ends of the links."""
+
+from __future__ import annotations
+
+from raygan.wire.records import Count, Link, Tally
+
+
+class Ledger:
+    """One actor's counts since they were last taken."""
+
+    def __init__(self) -> None:
+        self._counts: dict[Link, tuple[int, int]] = {}
+
+    def add(self, source: str, target: str, kind: str, num_bytes: int, client: int | None = None) -> None:
+        """Counts one record.
+
+        Args:
+            source, target: roles: `client`, `body`, `aggregator`, `evaluator`.
+            kind: the record's type.
+            client: whose it is, for activations and gradients.
+        """
+        link = Link(source, target, kind, client)
+        records, so_far = self._counts.get(link, (0, 0))
+        self._counts[link] = (records + 1, so_far + num_bytes)
+
+    def forget(self) -> None:
+        """Begins anew: the counts of a round that was lost are nobody's."""
+        self._counts = {}
+
+    def take(self) -> Tally:
+        """The counts, which begin anew."""
+        tally = Tally(tuple(Count(link, *counts) for link, counts in sorted(self._counts.items(), key=str)))
+        self._counts = {}
+        return tally

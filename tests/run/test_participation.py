@@ -1,0 +1,65 @@
+"""Who takes part, and whose average the others take over."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from raygan.api import train
+from raygan.config.loading import make_config
+from raygan.config.schema import Config
+from raygan.errors import ConfigError
+from raygan.run.participation import last_clusters, sample_clients
+from tests.run.test_resume import arrays_of_round
+
+
+def config(settings: dict, **training: object) -> Config:
+    return make_config(settings | {"training": settings["training"] | training})
+
+
+def line(**clusters: int) -> dict:
+    return {"clients": {name.removeprefix("c"): {"cluster": cluster} for name, cluster in clusters.items()}}
+
+
+def test_a_share_is_drawn_anew_for_each_round_and_evenly(tiny_settings: dict) -> None:
+    half = config(tiny_settings, participation=0.5)
+    drawn = [sample_clients(range(6), half, number) for number in range(400)]
+    assert {len(clients) for clients in drawn} == {3}
+    assert drawn == [sample_clients(range(6), half, number) for number in range(400)]
+    counts = [sum(client in clients for clients in drawn) for client in range(6)]
+    assert min(counts) > 160, "200 expected, 10 is the standard deviation"
+    assert len(set(drawn)) > 10
+
+
+def test_all_take_part_by_default_and_those_set_aside_never(tiny_settings: dict) -> None:
+    assert sample_clients(range(6), config(tiny_settings), 3) == (0, 1, 2, 3, 4, 5)
+    assert sample_clients([0, 4], config(tiny_settings, participation=0.5), 3) == (0, 4)
+
+
+def test_who_was_absent_goes_where_most_of_its_last_cluster_went() -> None:
+    rounds = [line(c0=0, c1=0, c2=0, c3=1, c4=1), line(c0=2, c1=2, c3=0), line(c0=5, c4=6)]
+    assert last_clusters(rounds[:2], range(6)) == {0: 2, 1: 2, 2: 2, 3: 0, 4: 0, 5: 2}
+    assert last_clusters(rounds, range(6)) == {0: 5, 1: 5, 2: 5, 3: 6, 4: 6, 5: 5}
+
+
+def test_more_clients_than_take_part_cannot_be_needed(tiny_settings: dict) -> None:
+    with pytest.raises(ConfigError, match=r"training.min_clients: 4 of 3 clients in a round; lower"):
+        config(tiny_settings, participation=0.5, min_clients=4)
+
+
+@pytest.mark.slow
+def test_actors_and_twin_agree_on_a_share_of_the_clients(tiny_settings: dict, tmp_path: Path) -> None:
+    settings = config(tiny_settings, participation=0.5, rounds=3)
+    twin = train(settings, tmp_path / "twin", twin=True)
+    local = settings.model_copy(update={"ray": settings.ray.model_copy(update={"address": "local"})})
+    actors = train(local, tmp_path / "actors")
+    assert arrays_of_round(actors.path, 3) == arrays_of_round(twin.path, 3)
+
+
+def test_a_run_with_half_of_its_clients_in_each_round(tiny_settings: dict, tmp_path: Path) -> None:
+    twin = train(config(tiny_settings, participation=0.5), tmp_path / "twin", twin=True)
+    assert twin.clusters.groupby("round").size().tolist() == [3, 3]
+    assert twin.metrics["images"].tolist() == [3 * 32] * 2
+    assert twin.metrics["clients"].tolist() == [3, 3]
+    assert twin.metrics["late"].tolist() == twin.metrics["lost"].tolist() == [0, 0]

@@ -1,0 +1,166 @@
+"""Rounds 1 to 4 equal rounds 1 to 2, an interruption, and rounds 3 to 4."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from raygan.api import resume, train
+from raygan.config.loading import make_config
+from raygan.cuts import study
+from raygan.errors import RunError
+from raygan.run import folder
+from raygan.run.events import Listener
+from raygan.run.folder import RunFolder
+from raygan.storage import read_arrays
+from tests.rounds import rounds_of
+
+
+class Interrupt(Listener):
+    """Ends the driver in the middle of a round, as Ctrl-C does."""
+
+    def __init__(self, round_number: int, step: int) -> None:
+        self._when = (round_number, step)
+        self.first_round = -1
+        self.faults: list[str] = []
+
+    def on_fault(self, fault: str) -> None:
+        self.faults.append(fault)
+
+    def on_start(self, plan, num_steps, first_round, dashboard) -> None:
+        self.first_round = first_round
+
+    def on_step(self, round_number, step, losses, num_images) -> None:
+        if (round_number, step) == self._when:
+            raise KeyboardInterrupt
+
+
+def final_arrays(path: Path) -> dict[str, bytes]:
+    return arrays_of_round(path, 4)
+
+
+def arrays_of_round(path: Path, number: int) -> dict[str, bytes]:
+    """Every array of a checkpoint, by file and name."""
+    files = sorted((path / "checkpoints" / f"round-{number:04d}").glob("*.safetensors"))
+    assert files
+    return {f"{f.name}/{k}": a.tobytes() for f in files for k, a in read_arrays(f).items()}
+
+
+@pytest.fixture(scope="module")
+def four_rounds(tiny_settings: dict) -> dict:
+    return tiny_settings | {"training": tiny_settings["training"] | {"rounds": 4}}
+
+
+@pytest.fixture(scope="module")
+def whole(four_rounds: dict, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return train(make_config(four_rounds), tmp_path_factory.mktemp("whole") / "run", twin=True).path
+
+
+def interrupted(settings: dict, path: Path, round_number: int = 2) -> Path:
+    with pytest.raises(KeyboardInterrupt):
+        train(make_config(settings), path, twin=True, listener=Interrupt(round_number, 1))
+    return path
+
+
+def test_a_resumed_run_is_the_run_that_was_not_interrupted(
+    four_rounds: dict, whole: Path, tmp_path: Path
+) -> None:
+    path = interrupted(four_rounds, tmp_path / "run")
+    watcher = Interrupt(-1, 0)
+    run = resume(path, twin=True, listener=watcher)
+    assert watcher.first_round == 2
+    assert final_arrays(path) == final_arrays(whole)
+    assert rounds_of(path) == rounds_of(whole)
+    assert run.ended
+
+
+def test_an_interrupted_twin_goes_on_as_actors(four_rounds: dict, whole: Path, tmp_path: Path) -> None:
+    path = interrupted(four_rounds, tmp_path / "run")
+    resume(path)
+    assert final_arrays(path) == final_arrays(whole)
+
+
+def test_a_damaged_checkpoint_gives_way_to_the_one_before(
+    four_rounds: dict, whole: Path, tmp_path: Path
+) -> None:
+    path = interrupted(four_rounds, tmp_path / "run")
+    damaged = path / "checkpoints" / "round-0002" / "body.safetensors"
+    content = bytearray(damaged.read_bytes())
+    content[-1] ^= 1
+    damaged.write_bytes(bytes(content))
+    watcher = Interrupt(-1, 0)
+    resume(path, twin=True, listener=watcher)
+    assert watcher.first_round == 1
+    assert final_arrays(path) == final_arrays(whole)
+
+
+def test_rounds_after_the_last_checkpoint_are_run_again(
+    four_rounds: dict, whole: Path, tmp_path: Path
+) -> None:
+    settings = four_rounds | {"checkpoints": {"every": 2, "keep": 1}}
+    path = interrupted(settings, tmp_path / "run", round_number=3)
+    assert len((path / "metrics.jsonl").read_text().splitlines()) == 3
+    watcher = Interrupt(-1, 0)
+    resume(path, twin=True, listener=watcher)
+    assert watcher.first_round == 2
+    assert final_arrays(path) == final_arrays(whole)
+    assert rounds_of(path) == rounds_of(whole)
+
+
+@pytest.mark.parametrize("name", ["metrics.jsonl", "clusters.jsonl"])
+def test_a_damaged_line_costs_the_rounds_from_there_on(
+    four_rounds: dict, whole: Path, tmp_path: Path, name: str
+) -> None:
+    path = interrupted(four_rounds, tmp_path / "run")
+    first, *_ = (path / name).read_text().splitlines()
+    (path / name).write_text(f"{first}\n{first[:40]}\n")
+    watcher = Interrupt(-1, 0)
+    resume(path, twin=True, listener=watcher)
+    assert watcher.first_round == 1
+    assert watcher.faults == [f"{name}, line 2 is damaged: the rounds from there on are run again"]
+    assert final_arrays(path) == final_arrays(whole)
+
+
+def test_a_checkpoint_that_was_being_written_is_not_there(
+    four_rounds: dict, whole: Path, tmp_path: Path
+) -> None:
+    path = interrupted(four_rounds, tmp_path / "run")
+    last = path / "checkpoints" / "round-0002"
+    last.rename(last.with_name(".round-0002.tmp"))  # as a kill before the renaming leaves it
+    (path / "metrics.jsonl").open("a").write('{"round": 3, "sec')  # and a line that was cut off
+    resume(path, twin=True)
+    assert final_arrays(path) == final_arrays(whole)
+    assert rounds_of(path) == rounds_of(whole)
+
+
+def test_a_run_interrupted_in_its_first_round_begins_again(
+    four_rounds: dict, whole: Path, tmp_path: Path
+) -> None:
+    path = interrupted(four_rounds, tmp_path / "run", round_number=0)
+    resume(path, twin=True)
+    assert final_arrays(path) == final_arrays(whole)
+
+
+def test_a_run_that_has_ended_is_left_alone(whole: Path) -> None:
+    before = (whole / "summary.json").read_bytes()
+    assert resume(whole, twin=True).ended
+    assert (whole / "summary.json").read_bytes() == before
+
+
+def test_two_processes_do_not_train_one_run(
+    tiny_settings: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(folder, "ENDING_SECONDS", 0.2)
+    path = interrupted(tiny_settings, tmp_path / "run", 1)
+    with RunFolder(path).locked(), pytest.raises(RunError, match="another process is training this run"):
+        resume(path, twin=True)
+    assert resume(path, twin=True).ended
+
+
+def test_a_run_goes_on_with_its_own_cuts(
+    tiny_settings: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = interrupted(tiny_settings | {"cuts": {"solver": "exact"}}, tmp_path / "run", 1)
+    monkeypatch.setattr(study, "plan", lambda **_: pytest.fail("the solver was asked again"))
+    assert resume(path, twin=True).ended

@@ -1,0 +1,61 @@
+"""The body's waiting: late hosts cost their deadline once and are not waited for again in their round."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+import ray
+
+from raygan.runtime.ray.deadline import StepDeadline
+from raygan.runtime.ray.transport import ship
+from raygan.wire.records import Activations, Lost, StepId
+
+NEVER_S = 3600.0
+pytestmark = pytest.mark.usefixtures("small_ray")
+
+
+@ray.remote(num_cpus=0)
+class Host:
+    def send(self, step: StepId, after_s: float) -> object:
+        time.sleep(after_s)
+        return ship(Activations(step, {0: (np.zeros((2, 3), dtype=np.float32),)}))
+
+
+@pytest.fixture(scope="module")
+def hosts(small_ray: None) -> list:
+    made = [Host.remote() for _ in range(2)]
+    ray.get([host.send.remote(StepId(0, 0), 0) for host in made])
+    return made
+
+
+def test_a_late_host_costs_the_deadline_once_a_round(hosts: list) -> None:
+    fast, slow = hosts
+
+    def sent(step: StepId) -> ray.ObjectRef:
+        """A message that is there."""
+        ray.wait([reference := fast.send.remote(step, 0)])
+        return reference
+
+    deadline = StepDeadline()
+    first = [sent(StepId(0, 0)), slow.send.remote(StepId(0, 0), NEVER_S)]
+    deadline.begin_step(StepId(0, 0), 3.0)
+    here, late = deadline.gather([4, 7], first)
+    assert isinstance(here, Activations)
+    assert late == Lost("late: nothing within 3 s", late=True)
+    for number in (0, 1):
+        step = StepId(0, number)
+        if number:
+            deadline.begin_step(step, NEVER_S)
+        here, late = deadline.gather([4, 7], [sent(step), slow.send.remote(step, 0)])
+        assert isinstance(here, Activations)
+        assert isinstance(late, Lost), "nothing more is waited for in the round"
+    deadline.begin_step(StepId(1, 0), NEVER_S)
+    assert isinstance(deadline.gather([7], [sent(StepId(1, 0))])[0], Activations), "a new round"
+
+
+def test_who_is_set_aside_is_not_waited_for(hosts: list) -> None:
+    first, second = StepDeadline().gather([1, 2], [Lost("set aside"), hosts[0].send.remote(StepId(0, 0), 0)])
+    assert isinstance(first, Lost)
+    assert isinstance(second, Activations)

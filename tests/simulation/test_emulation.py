@@ -1,0 +1,110 @@
+"""An emulated fleet takes as long as the latency model predicts, and learns what it would learn anyway."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from raygan.api import train
+from raygan.config.loading import make_config
+from raygan.cuts import Plan
+from raygan.run.events import Listener
+from raygan.storage import read_arrays
+
+ALL_CLIENT = {"generator": [1, 1], "discriminator": [1, 1]}
+ALL_SERVER = {"generator": [0, 0], "discriminator": [0, 0]}
+
+
+def emulated(
+    settings: dict, small: tuple, medium: tuple, large: tuple, server: tuple, **changes: Any
+) -> dict:
+    """The settings with emulated devices, each (FLOP/s, bytes/s), and eight steps in one round."""
+    profiles = {
+        name: {"flops_per_s": flops_per_s, "bytes_per_s": bytes_per_s, "resources": {name: 1}}
+        for name, (flops_per_s, bytes_per_s) in {"small": small, "medium": medium, "large": large}.items()
+    }
+    devices = {
+        "fleet": ["small", "medium", "large"],
+        "profiles": profiles,
+        "server": {"flops_per_s": server[0], "bytes_per_s": server[1]},
+        "emulate": True,
+    }
+    training = {"rounds": 1, "batch_size": 8, "local_epochs": 2}
+    ray_settings = settings["ray"] | {"address": "local"}
+    return settings | {"devices": devices, "training": training, "ray": ray_settings} | changes
+
+
+class Watch(Listener):
+    """When each step ended, and what was predicted."""
+
+    def __init__(self) -> None:
+        self.ends_s: list[float] = []
+        self.cuts: Plan | None = None
+
+    def on_start(self, plan, *_) -> None:
+        self.cuts = plan.cuts
+
+    def on_step(self, *_) -> None:
+        self.ends_s.append(time.perf_counter())
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Seconds of a step."""
+
+    step_s: float
+    """Median of the steps of a round, without the first two."""
+    cuts: Plan
+
+
+def measure(settings: dict, folder: Path) -> Measured:
+    watch = Watch()
+    train(make_config(settings), folder, listener=watch)
+    steps_s = [later - earlier for earlier, later in zip(watch.ends_s, watch.ends_s[1:], strict=False)]
+    assert len(steps_s) == 7
+    assert watch.cuts is not None
+    return Measured(statistics.median(steps_s[1:]), watch.cuts)
+
+
+def test_emulation_changes_no_number(tiny_settings: dict, tmp_path: Path) -> None:
+    one_round = tiny_settings | {"training": {"rounds": 1, "batch_size": 8}}
+    twin = train(make_config(one_round), tmp_path / "twin", twin=True)
+    devices = tiny_settings["devices"] | {"emulate": True}
+    ray_settings = tiny_settings["ray"] | {"address": "local"}
+    run = train(make_config(one_round | {"devices": devices, "ray": ray_settings}), tmp_path / "run")
+    files = sorted((twin.path / "checkpoints" / "round-0001").glob("*.safetensors"))
+    assert len(files) > 7
+    for file in files:
+        mine, other = read_arrays(file), read_arrays(run.path / "checkpoints" / "round-0001" / file.name)
+        assert mine.keys() == other.keys()
+        assert [name for name in mine if mine[name].tobytes() != other[name].tobytes()] == []
+
+
+@pytest.mark.slow
+def test_planned_and_bad_cuts_take_as_long_as_predicted(tiny_settings: dict, tmp_path: Path) -> None:
+    fleet = {"small": (4.5e5, 6e4), "medium": (4.5e6, 1.2e5), "large": (3e7, 6e5), "server": (1.5e7, 6e5)}
+    bad_cuts = {"solver": "fixed", "fixed": dict.fromkeys(("small", "medium", "large"), ALL_CLIENT)}
+    planned = measure(emulated(tiny_settings, **fleet, cuts={"solver": "exact"}), tmp_path / "planned")
+    bad = measure(emulated(tiny_settings, **fleet, cuts=bad_cuts), tmp_path / "bad")
+    for found in (planned, bad):
+        print(f"predicted {found.cuts.latency_s:.3f} s, measured {found.step_s:.3f} s")
+        assert found.step_s == pytest.approx(found.cuts.latency_s, rel=0.1)
+    predicted_factor = bad.cuts.latency_s / planned.cuts.latency_s
+    assert predicted_factor > 2
+    assert bad.step_s / planned.step_s == pytest.approx(predicted_factor, rel=0.1)
+
+
+@pytest.mark.slow
+def test_clients_that_are_slow_in_turn_overlap(tiny_settings: dict, tmp_path: Path) -> None:
+    """A slow processor and a slow link: the run is a fifth faster than the model, as `overlapped_s` says."""
+    fleet = {"small": (4e5, 1e7), "medium": (1e9, 1.5e4), "large": (1e9, 1e7), "server": (1e8, 1e7)}
+    cuts = {"solver": "fixed", "fixed": dict.fromkeys(("small", "medium", "large"), ALL_SERVER)}
+    found = measure(emulated(tiny_settings, **fleet, cuts=cuts), tmp_path / "run")
+    assert found.cuts.overlapped_s < 0.82 * found.cuts.latency_s
+    print(f"overlapped {found.cuts.overlapped_s:.3f} s, measured {found.step_s:.3f} s")
+    assert found.step_s == pytest.approx(found.cuts.overlapped_s, rel=0.1)
