@@ -26,14 +26,18 @@ CLASSIFIER_CACHE = Path("~/.cache/raygan/classifiers")
 
 
 def train(
-    config: Config, out: str | Path | None = None, *, twin: bool = False, listener: Listener | None = None
+    config: Config,
+    out: str | Path | None = None,
+    *,
+    in_process: bool = False,
+    listener: Listener | None = None,
 ) -> Run:
     """Trains as the configuration says and returns the run.
 
     Args:
         out: the run's folder, or a storage URI, whose local folder is then a new one under `runs/`; None: a new
             one under `runs/` without a copy.
-        twin: run everything in this process, without Ray. Equal seeds give equal numbers.
+        in_process: run everything in this process, without Ray. Equal seeds give equal numbers.
         listener: told of what happens.
 
     Raises:
@@ -46,14 +50,14 @@ def train(
     config = absolute_paths(config)
     folder = RunFolder.new(Path(out) if out else default_folder())
     listener = listener or Listener()
-    with planned(config, twin, listener.on_wait) as plan:
+    with planned(config, in_process, listener.on_wait) as plan:
         mirror = new_mirror(config)
-        with _group(plan, folder, twin, listener) as (group, dashboard):
+        with _group(plan, folder, in_process, listener) as (group, dashboard):
             folder.create(config, plan.cuts.to_json(), plan.infos)
             with folder.locked():
                 if mirror is not None:
                     mirror.push(folder.path)
-                Session(plan, folder, group, _published(listener, folder, twin), mirror).run(dashboard)
+                Session(plan, folder, group, _published(listener, folder, in_process), mirror).run(dashboard)
     return Run.load(folder.path)
 
 
@@ -62,7 +66,7 @@ def resume(
     *,
     address: str | None = None,
     wait_for_nodes_s: float | None = None,
-    twin: bool = False,
+    in_process: bool = False,
     listener: Listener | None = None,
 ) -> Run:
     """Continues an interrupted run after its last whole round; the numbers are those of a run that was not
@@ -72,7 +76,7 @@ def resume(
         path: the run's folder, or its storage URI: then it is fetched into a new folder under `runs/` first.
         address: another Ray cluster than the run's configuration names; None: as configured.
         wait_for_nodes_s: another wait than `ray.wait_for_nodes_s`; None: as configured.
-        twin, listener: as for `train`.
+        in_process, listener: as for `train`.
 
     Raises:
         RunError: there is no run in the folder.
@@ -86,16 +90,16 @@ def resume(
     config = changed_config(run.config.model_dump(mode="json"), given)
     folder = RunFolder(run.path)
     listener = listener or Listener()
-    with folder.locked(), planned(config, twin, listener.on_wait, folder.kept_cuts()) as plan:
+    with folder.locked(), planned(config, in_process, listener.on_wait, folder.kept_cuts()) as plan:
         mirror = Mirror(config.checkpoints.storage) if config.checkpoints.storage else None
-        with _group(plan, folder, twin, listener) as (group, dashboard):
-            Session(plan, folder, group, _published(listener, folder, twin), mirror).run(dashboard)
+        with _group(plan, folder, in_process, listener) as (group, dashboard):
+            Session(plan, folder, group, _published(listener, folder, in_process), mirror).run(dashboard)
     return Run.load(folder.path)
 
 
-def _published(listener: Listener, folder: RunFolder, twin: bool) -> Listener:
+def _published(listener: Listener, folder: RunFolder, in_process: bool) -> Listener:
     """The listener, and on Ray another that publishes the metrics."""
-    if twin:
+    if in_process:
         return listener
     from raygan.run.published import MetricsListener
 
@@ -160,13 +164,13 @@ def default_folder() -> Path:
 
 @contextmanager
 def _group(
-    plan: Plan, folder: RunFolder, twin: bool, listener: Listener
+    plan: Plan, folder: RunFolder, in_process: bool, listener: Listener
 ) -> Iterator[tuple[Group, str | None]]:
     """The federation, in this process or as Ray actors, for the time of the run."""
     config, layout = plan.config, plan.layout
     cache = str(CLASSIFIER_CACHE.expanduser())
     evaluator = evaluator_plan(config, plan.shape, layout.spec, str(folder.samples), cache, plan.infos)
-    if twin:
+    if in_process:
         from raygan.runtime.in_process import LocalGroup
 
         local = LocalGroup(layout, config, evaluator)

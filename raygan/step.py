@@ -32,7 +32,7 @@ class Pass:
 
     name: str
     network: NetworkName
-    lanes: tuple[str, ...]
+    batches: tuple[str, ...]
     """Merged batches that travel together but apart: each has its own BatchNorm statistics."""
     body_trains: bool
     """Whether the body's weights get gradients, and step at the end of the backward pass."""
@@ -62,8 +62,8 @@ class Crossing:
 
     @property
     def num_tensors(self) -> int:
-        """Tensors of a client, one a lane."""
-        return len(self.way.lanes)
+        """Tensors of a client, one a batch."""
+        return len(self.way.batches)
 
     @property
     def sent_from(self) -> End:
@@ -104,9 +104,9 @@ CROSSINGS = tuple(phase.sends for phase in STEP if phase.sends is not None)
 
 def num_passes(network: NetworkName) -> int:
     """Passes of a minibatch through a network in a step, each forward and back."""
-    return sum(len(way.lanes) for way in PASSES.values() if way.network == network)
+    return sum(len(way.batches) for way in PASSES.values() if way.network == network)
 
 
 def live_passes(network: NetworkName) -> int:
     """The most passes of a network whose activations a client keeps at the same time."""
-    return max(len(way.lanes) for way in PASSES.values() if way.network == network)
+    return max(len(way.batches) for way in PASSES.values() if way.network == network)

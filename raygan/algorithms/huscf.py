@@ -31,9 +31,9 @@ class Epochs:
     reports: list[StepReport] = field(default_factory=list)
     body: list[BodyReport] = field(default_factory=list)
     lost: dict[int, str] = field(default_factory=dict)
-    """Host -> why, of the hosts whose actor died."""
+    """Host -> why, of the workers whose actor died."""
     late: set[int] = field(default_factory=set)
-    """Hosts that missed a step's deadline: they sit out the rest of the round."""
+    """Roster that missed a step's deadline: they sit out the rest of the round."""
     faults: list[str] = field(default_factory=list)
     """Of clients that cannot be averaged."""
     absent: Counter[int] = field(default_factory=Counter)
@@ -41,7 +41,7 @@ class Epochs:
 
     @property
     def gone(self) -> set[int]:
-        """Hosts that take no part in the rest of the round."""
+        """Roster that take no part in the rest of the round."""
         return {*self.lost, *self.late}
 
 
@@ -92,7 +92,7 @@ def train_round(
     begin_round(group, plan.number, plan.taking_part)
     epochs = local_epochs(group, layout, plan, on_step, deadline or Deadline(None))
     trained = time.perf_counter()
-    num_samples = roll_call(group, layout, plan, epochs)
+    num_samples = check_in(group, layout, plan, epochs)
     assignment = cluster_and_weigh(group, plan.number, num_samples)
     averages, lost = aggregate(group, layout, assignment)
     epochs.lost.update(lost)
@@ -102,7 +102,7 @@ def train_round(
 
 def begin_round(group: Group, round_number: int, taking_part: Sequence[int] | None = None) -> None:
     """Clients that take part (None: all) shuffle their images, the body forgets the last round's features."""
-    for handle in group.hosts.values():
+    for handle in group.workers.values():
         handle.call("begin_round", round_number, taking_part)
     group.body.call("begin_round", round_number)
 
@@ -112,7 +112,7 @@ def local_epochs(
 ) -> Epochs:
     """All steps of a round, at most `steps_ahead` of them under way at a time."""
     epochs = Epochs()
-    idle = {host.host for host in layout.hosts if not set(host.ids) & set(plan.taking_part)}
+    idle = {worker.worker for worker in layout.workers if not set(worker.ids) & set(plan.taking_part)}
     under_way: deque[Submitted] = deque()
     for number in range(plan.num_steps):
         if len(under_way) >= plan.steps_ahead:
@@ -128,22 +128,22 @@ def local_epochs(
 
 
 def _finish(group: Group, submitted: Submitted, epochs: Epochs, on_step: OnStep, deadline: Deadline) -> None:
-    """Takes in a step's records. A late or lost host is a value; a lost body ends the round."""
+    """Takes in a step's records. A late or lost worker is a value; a lost body ends the round."""
     (body,) = group.fetch([submitted.body])
     epochs.body.append(_needed(body))
-    absent = set(body.absent) & set(submitted.hosts)
+    absent = set(body.absent) & set(submitted.workers)
     epochs.absent.update(absent)
     if deadline.seconds is not None:
         epochs.late.update(absent - epochs.lost.keys())
     arrived = []
-    for host, report in _reports(group, submitted, epochs.late, deadline.seconds):
+    for worker, report in _reports(group, submitted, epochs.late, deadline.seconds):
         if not isinstance(report, Lost):
             arrived.append(report)
         elif report.late:
-            epochs.late.add(host)
+            epochs.late.add(worker)
         else:
-            epochs.late.discard(host)
-            epochs.lost[host] = report.reason
+            epochs.late.discard(worker)
+            epochs.lost[worker] = report.reason
     if not absent:
         deadline.note(body, arrived)
     epochs.reports.extend(arrived)
@@ -153,16 +153,16 @@ def _finish(group: Group, submitted: Submitted, epochs: Epochs, on_step: OnStep,
 def _reports(
     group: Group, submitted: Submitted, late: Collection[int], deadline_s: float | None
 ) -> list[tuple[int, StepReport | Lost]]:
-    """Host -> its report; those of late hosts are not waited for."""
+    """Host -> its report; those of late workers are not waited for."""
     records: dict[int, StepReport | Lost] = {}
-    for timeout_s, wanted in ((0.0, late), (deadline_s, submitted.hosts.keys() - set(late))):
-        hosts = [host for host in submitted.hosts if host in wanted]
-        references = [submitted.hosts[host] for host in hosts]
-        records |= zip(hosts, group.fetch(references, timeout_s), strict=True)
-    return [(host, records[host]) for host in submitted.hosts]
+    for timeout_s, wanted in ((0.0, late), (deadline_s, submitted.workers.keys() - set(late))):
+        workers = [worker for worker in submitted.workers if worker in wanted]
+        references = [submitted.workers[worker] for worker in workers]
+        records |= zip(workers, group.fetch(references, timeout_s), strict=True)
+    return [(worker, records[worker]) for worker in submitted.workers]
 
 
-def roll_call(group: Group, layout: Layout, plan: RoundPlan, epochs: Epochs) -> dict[int, int]:
+def check_in(group: Group, layout: Layout, plan: RoundPlan, epochs: Epochs) -> dict[int, int]:
     """Client -> training images, of those that took part and are there with finite parameters.
 
     Raises:
@@ -170,11 +170,11 @@ def roll_call(group: Group, layout: Layout, plan: RoundPlan, epochs: Epochs) -> 
         StoppedError: they are too few.
     """
     num_samples: dict[int, int] = {}
-    hosts = [host for host in group.hosts if host not in epochs.late]
-    answers = group.fetch([group.hosts[host].call("presence") for host in hosts])
-    for host, answer in zip(hosts, answers, strict=True):
+    workers = [worker for worker in group.workers if worker not in epochs.late]
+    answers = group.fetch([group.workers[worker].call("check_in") for worker in workers])
+    for worker, answer in zip(workers, answers, strict=True):
         if isinstance(answer, Lost):
-            epochs.lost[host] = answer.reason
+            epochs.lost[worker] = answer.reason
         else:
             num_samples |= answer.num_images
             epochs.faults.extend(answer.faults)
@@ -207,15 +207,15 @@ def aggregate(
     aggregator that is lost over it is done again.
 
     Returns:
-        Cluster -> averages, and host -> why, of the hosts that were lost before they had theirs.
+        Cluster -> averages, and worker -> why, of the workers that were lost before they had theirs.
 
     Raises:
         RoundLost: the body was lost, or a client whose state was not out yet.
     """
     states: dict[int, Reference] = {}
-    for host in _present(group, layout, assignment):
-        ids = layout.hosts[host].ids
-        states |= zip(ids, group.hosts[host].call_many("state", len(ids)), strict=True)
+    for worker in _present(group, layout, assignment):
+        ids = layout.workers[worker].ids
+        states |= zip(ids, group.workers[worker].call_many("state", len(ids)), strict=True)
     body = group.body.call("state")
     for _ in range(MAX_AVERAGINGS):
         try:
@@ -246,39 +246,41 @@ def _average_and_load(
     held = layout.body_held
     averaged = for_body.call_many("average", len(held), held, weights, body, chosen)
     present = _present(group, layout, assignment)
-    answers = {host: load_averages(group, layout, host, assignment.cluster, averages) for host in present}
+    answers = {
+        worker: load_averages(group, layout, worker, assignment.cluster, averages) for worker in present
+    }
     return averages, _lost_over(group, group.body.call("load", averaged), answers)
 
 
 def _present(group: Group, layout: Layout, assignment: Assignment) -> list[int]:
-    """The hosts of clients that are averaged."""
-    return [host for host in group.hosts if assignment.cluster.keys() & set(layout.hosts[host].ids)]
+    """The workers of clients that are averaged."""
+    return [worker for worker in group.workers if assignment.cluster.keys() & set(layout.workers[worker].ids)]
 
 
 def load_averages(
     group: Group,
     layout: Layout,
-    host: int,
+    worker: int,
     cluster: Mapping[int, int],
     averages: Mapping[int, Averages],
     method: str = "load",
 ) -> Reference:
-    """Each client of a host that has a cluster takes over its averages of the blocks that it holds."""
+    """Each client of a worker that has a cluster takes over its averages of the blocks that it holds."""
     theirs = {
         plan.client: [averages[cluster[plan.client]][key] for key in layout.held_blocks(plan)]
-        for plan in layout.hosts[host].clients
+        for plan in layout.workers[worker].clients
         if plan.client in cluster
     }
-    return group.hosts[host].call(method, theirs)
+    return group.workers[worker].call(method, theirs)
 
 
-def _lost_over(group: Group, body: Reference, hosts: Mapping[int, Reference]) -> dict[int, str]:
+def _lost_over(group: Group, body: Reference, workers: Mapping[int, Reference]) -> dict[int, str]:
     """Waits until all have their averages; one that is alive and has none tells of a lost aggregator."""
-    body_answer, *answers = group.fetch([body, *hosts.values()])
+    body_answer, *answers = group.fetch([body, *workers.values()])
     _needed(body_answer)
-    lost = {host: a.reason for host, a in zip(hosts, answers, strict=True) if isinstance(a, Lost)}
-    for host, reason in lost.items():
-        if group.alive(group.hosts[host]):
+    lost = {worker: a.reason for worker, a in zip(workers, answers, strict=True) if isinstance(a, Lost)}
+    for worker, reason in lost.items():
+        if group.alive(group.workers[worker]):
             raise RoundLost(reason)
     return lost
 

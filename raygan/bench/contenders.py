@@ -26,8 +26,8 @@ class Slice:
     images: int
     cpu_s: float
     """CPU seconds of all its processes; unlike `seconds` it hardly depends on what else the machine does."""
-    hosts: tuple[StepReport, ...] = ()
-    """Of all hosts and steps."""
+    workers: tuple[StepReport, ...] = ()
+    """Of all workers and steps."""
     body: tuple[BodyReport, ...] = ()
     usage: Mapping[str, tuple[Usage, Usage]] = field(default_factory=dict)
     """Actor -> before and after."""
@@ -105,6 +105,6 @@ class SplitContender:
         """Actor -> what it has used so far; nothing where there are no actors."""
         if not self._actors:
             return {}
-        handles: list[Any] = [*self.group.hosts.values(), self.group.body]
+        handles: list[Any] = [*self.group.workers.values(), self.group.body]
         records = self.group.fetch([handle.call("usage") for handle in handles])
         return {handle.name: record for handle, record in zip(handles, records, strict=True)}

@@ -68,7 +68,7 @@ def scale_document(
         rows.append(
             {
                 "clients": clients,
-                "actors": len(plan.layout.hosts),
+                "actors": len(plan.layout.workers),
                 "client_step_seconds": asdict(Spread.of(times)),
                 "of_first": asdict(Spread.of(ratios(times, times_first))),
                 "memory_bytes": memory,
@@ -88,7 +88,7 @@ def phases(slices: Sequence[Slice]) -> dict[str, dict[str, float]]:
     """Seconds of work of a step by phase: of all clients together, and of the body."""
     steps = sum(s.num_steps for s in slices)
     return {
-        "clients": _rounded(_sum((r for s in slices for r in s.hosts), steps)),
+        "clients": _rounded(_sum((r for s in slices for r in s.workers), steps)),
         "body": _rounded(_sum((r for s in slices for r in s.body), steps)),
     }
 
@@ -116,9 +116,9 @@ def actors(slices: Sequence[Slice], usage: Mapping[str, Usage]) -> dict[str, dic
 def links(plan: Plan, slices: Sequence[Slice]) -> dict[str, dict[str, float]]:
     """Client actor -> bytes of activations and gradients that it sends and receives in a step."""
     steps = sum(s.num_steps for s in slices)
-    table = {host.name: {"up_bytes": 0.0, "down_bytes": 0.0} for host in plan.layout.hosts}
-    for report in (r for s in slices for r in s.hosts):
-        link = table[plan.layout.hosts[report.host].name]
+    table = {worker.name: {"up_bytes": 0.0, "down_bytes": 0.0} for worker in plan.layout.workers}
+    for report in (r for s in slices for r in s.workers):
+        link = table[plan.layout.workers[report.worker].name]
         link["up_bytes"] += report.bytes_sent / steps
         link["down_bytes"] += report.bytes_received / steps
     return table
@@ -162,7 +162,7 @@ def settings_document(plan: Plan, slices: Mapping[str, Sequence[Slice]]) -> dict
     config = plan.config
     return {
         "clients": config.num_clients,
-        "client_actors": len(plan.layout.hosts),
+        "client_actors": len(plan.layout.workers),
         "batch_size": config.training.batch_size,
         "width": config.model.width,
         "codec": config.wire.codec,

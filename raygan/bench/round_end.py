@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 import time
 
-from raygan.algorithms.huscf import Averages, Epochs, RoundPlan, aggregate, cluster_and_weigh, roll_call
+from raygan.algorithms.huscf import Averages, Epochs, RoundPlan, aggregate, check_in, cluster_and_weigh
 from raygan.parties.aggregator import cluster_file
 from raygan.runtime.backend import Group
 from raygan.split.layout import Layout
@@ -21,7 +21,7 @@ def end_round(group: Group, layout: Layout, plan: RoundPlan) -> dict[str, float]
         Seconds of `cluster_and_weigh`, `aggregate` and `checkpoint`.
     """
     times = [time.perf_counter()]
-    num_samples = roll_call(group, layout, plan, Epochs())
+    num_samples = check_in(group, layout, plan, Epochs())
     assignment = cluster_and_weigh(group, plan.number, num_samples)
     times.append(time.perf_counter())
     averages, _ = aggregate(group, layout, assignment)
@@ -35,8 +35,8 @@ def end_round(group: Group, layout: Layout, plan: RoundPlan) -> dict[str, float]
 
 def _save(group: Group, layout: Layout, averages: dict[int, Averages], folder: str) -> None:
     written = [group.body.call("save", folder)]
-    for host, handle in group.hosts.items():
-        written += handle.call_many("save", len(layout.hosts[host].clients), folder)
+    for worker, handle in group.workers.items():
+        written += handle.call_many("save", len(layout.workers[worker].clients), folder)
     for (cluster, blocks), aggregator in zip(averages.items(), group.aggregators(len(averages)), strict=True):
         written.append(aggregator.call("save", f"{folder}/{cluster_file(cluster)}", list(blocks.values())))
     group.fetch(written)

@@ -161,8 +161,8 @@ def _end_round(contender: SplitContender) -> dict[str, float]:
 def _contenders(plan: Plan, actors: SplitContender) -> dict[str, Contender]:
     """The three, the limit first. In one process there is nobody to share the cores with: all are used."""
     threads = os.cpu_count() or 1
-    twin = in_process(plan, client_threads=threads, body_threads=threads)
-    return {"unsplit": UnsplitContender(plan, threads), "in_process": twin, "ray": actors}
+    one_process = in_process(plan, client_threads=threads, body_threads=threads)
+    return {"unsplit": UnsplitContender(plan, threads), "in_process": one_process, "ray": actors}
 
 
 def in_process(plan: Plan, **settings: object) -> SplitContender:

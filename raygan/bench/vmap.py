@@ -35,7 +35,7 @@ def run_vmap(config: Config, options: BenchOptions, tell: Callable[[str], None])
         InputError: options or data that cannot be used.
     """
     plan = bench_plan(config, options)
-    if all(len(host.clients) == 1 for host in plan.layout.hosts):
+    if all(len(worker.clients) == 1 for worker in plan.layout.workers):
         raise InputError(
             "--vmap", "no actor has several clients", "give --clients-per-actor, or more --clients"
         )
@@ -65,7 +65,7 @@ def _steps(slices: Sequence[Slice]) -> list[float]:
 
 def _clients(slices: Sequence[Slice]) -> list[float]:
     """Seconds of a step in which clients compute."""
-    return [sum(sum(report.seconds.values()) for report in s.hosts) / s.num_steps for s in slices]
+    return [sum(sum(report.seconds.values()) for report in s.workers) / s.num_steps for s in slices]
 
 
 def _blocks(plan: Plan, device: torch.device) -> list[dict[str, Any]]:
@@ -74,10 +74,10 @@ def _blocks(plan: Plan, device: torch.device) -> list[dict[str, Any]]:
     networks = build_networks(plan.layout.spec, config.model.blocks, 0)
     torch.set_num_threads(client_threads(plan.layout, config))
     times = {
-        (*key, num_measured(host)): taken
-        for host in plan.layout.hosts
-        if len(host.clients) > 1
-        for key, taken in block_times(host, plan.layout, networks, config, device).items()
+        (*key, num_measured(worker)): taken
+        for worker in plan.layout.workers
+        if len(worker.clients) > 1
+        for key, taken in block_times(worker, plan.layout, networks, config, device).items()
     }
     return [
         {

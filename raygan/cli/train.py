@@ -33,7 +33,7 @@ def train_and_show(config: Config, out: str | None, in_process: bool) -> None:
     console = Console()
     console.print("starting the actors ..." if not in_process else "starting ...")
     with ProgressDisplay(console) as display:
-        run = train(config, out, twin=in_process, listener=display)
+        run = train(config, out, in_process=in_process, listener=display)
     if not run.ended:
         display.stop.carry_out()
     _print_results(console, run)
@@ -52,7 +52,7 @@ def resume_and_show(
             path,
             address=address,
             wait_for_nodes_s=wait_for_nodes_s,
-            twin=in_process,
+            in_process=in_process,
             listener=display,
         )
     if not run.ended:
@@ -112,7 +112,7 @@ class ProgressDisplay(Listener):
         self._rounds, self._steps = plan.config.training.rounds, num_steps
         layout = plan.layout
         self._console.print(
-            f"{len(layout.clients)} clients in {len(layout.hosts)} actors, {num_steps} steps a round"
+            f"{len(layout.clients)} clients in {len(layout.workers)} actors, {num_steps} steps a round"
         )
         if dashboard:
             self._console.print(f"Ray dashboard: {dashboard}", highlight=False)

@@ -20,7 +20,7 @@ from raygan.data.loaders.npz import DEMO_NAMES, NpzFile, demo_file
 from raygan.data.loaders.recordings import open_recordings
 from raygan.data.loaders.torchvision_sets import load_torchvision
 
-CACHED_DOMAINS = 4  # domains kept in a process, so that the clients it hosts read each once
+CACHED_DOMAINS = 4  # domains kept in a process, so that the clients it workers read each once
 FILE_KINDS = ("npz", "images", "wav")
 
 

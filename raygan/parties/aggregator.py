@@ -9,15 +9,15 @@ import numpy as np
 
 from raygan.federated.aggregation import BlockAverager
 from raygan.storage import read_arrays, write_arrays
-from raygan.wire.records import BlockAverage, BlockKey, Lost, State, Tally, Written, num_bytes
-from raygan.wire.traffic import Ledger
+from raygan.wire.records import BlockAverage, BlockKey, Lost, State, Traffic, Written, num_bytes
+from raygan.wire.traffic import TrafficCounter
 
 
 class ClusterAggregator:
     """One cluster's aggregator; the body's average over all clients is one more."""
 
     def __init__(self) -> None:
-        self._ledger = Ledger()
+        self._traffic = TrafficCounter()
 
     def average(
         self,
@@ -40,20 +40,20 @@ class ClusterAggregator:
         """
         if isinstance(body, Lost):
             return [body for _ in blocks]
-        self._ledger.add("body", "aggregator", "State", num_bytes(body))
+        self._traffic.add("body", "aggregator", "State", num_bytes(body))
         averager = BlockAverager(body)
         for state, weight in zip(members, weights, strict=True):
             if not isinstance(state, Lost):
-                self._ledger.add("client", "aggregator", "State", num_bytes(state))
+                self._traffic.add("client", "aggregator", "State", num_bytes(state))
                 averager.add(state, weight)
         if not averager.has_members:
             return [Lost("no member of the cluster is left") for _ in blocks]
         averages = averager.average()
         return [BlockAverage(key, averages[key]) for key in blocks]
 
-    def tally(self) -> Tally:
+    def traffic(self) -> Traffic:
         """What clients and body sent since this was last asked."""
-        return self._ledger.take()
+        return self._traffic.take()
 
     def save(self, path: str, averages: Sequence[BlockAverage | Lost]) -> Written | Lost:
         """Writes a cluster's networks: `network.block.name` for every array; nothing if an average is lost."""

@@ -28,11 +28,11 @@ from raygan.wire.records import (
     DomainScores,
     Evaluation,
     Lost,
-    Tally,
+    Traffic,
     UsefulnessScores,
     num_bytes,
 )
-from raygan.wire.traffic import Ledger
+from raygan.wire.traffic import TrafficCounter
 
 BATCH = 500
 SAMPLES_PER_CLASS = 10
@@ -134,8 +134,8 @@ class Evaluator:
                     faults.append(f"round {round_number + 1}, cluster {task.cluster} has no picture: {error}")
             real = self._real
         seconds = time.perf_counter() - started
-        tally = _tally(generators)
-        return Evaluation(round_number, tuple(scores), tuple(pictures), seconds, real, tuple(faults), tally)
+        traffic = _traffic_to(generators)
+        return Evaluation(round_number, tuple(scores), tuple(pictures), seconds, real, tuple(faults), traffic)
 
     def merge(self, parts: Sequence[Evaluation | Lost]) -> Evaluation | Lost:
         """One record of what several evaluators, each at its site, found in one round."""
@@ -149,7 +149,7 @@ class Evaluator:
             seconds=max(part.seconds for part in found),
             real=tuple(score for part in found for score in part.real),
             faults=tuple(dict.fromkeys(fault for part in found for fault in part.faults)),
-            tally=Tally(tuple(count for part in found if part.tally for count in part.tally.counts)),
+            traffic=Traffic(tuple(count for part in found if part.traffic for count in part.traffic.counts)),
         )
 
     def prepare(self) -> None:
@@ -225,12 +225,12 @@ class Evaluator:
         self._told |= set(texts)
 
 
-def _tally(generators: Sequence[Sequence[BlockAverage | Lost]]) -> Tally:
-    ledger = Ledger()
+def _traffic_to(generators: Sequence[Sequence[BlockAverage | Lost]]) -> Traffic:
+    counter = TrafficCounter()
     for average in (average for blocks in generators for average in blocks):
         if not isinstance(average, Lost):
-            ledger.add("aggregator", "evaluator", "BlockAverage", num_bytes(average))
-    return ledger.take()
+            counter.add("aggregator", "evaluator", "BlockAverage", num_bytes(average))
+    return counter.take()
 
 
 def _record(index: int, cluster: int | None, scores: evaluation.DomainScores) -> DomainScores:

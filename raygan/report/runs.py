@@ -13,10 +13,14 @@ from raygan.run.stored import Run
 
 
 def train(
-    config: Config, out: str | Path | None = None, *, twin: bool = False, listener: Listener | None = None
+    config: Config,
+    out: str | Path | None = None,
+    *,
+    in_process: bool = False,
+    listener: Listener | None = None,
 ) -> Run:
     """`raygan.api.train`, then RUN/report.html. A page that cannot be written is told to the listener."""
-    return _reported(trainer.train(config, out, twin=twin, listener=listener), listener)
+    return _reported(trainer.train(config, out, in_process=in_process, listener=listener), listener)
 
 
 def resume(
@@ -24,12 +28,12 @@ def resume(
     *,
     address: str | None = None,
     wait_for_nodes_s: float | None = None,
-    twin: bool = False,
+    in_process: bool = False,
     listener: Listener | None = None,
 ) -> Run:
     """`raygan.api.resume`, then RUN/report.html, as for `train`."""
     run = trainer.resume(
-        path, address=address, wait_for_nodes_s=wait_for_nodes_s, twin=twin, listener=listener
+        path, address=address, wait_for_nodes_s=wait_for_nodes_s, in_process=in_process, listener=listener
     )
     return _reported(run, listener)
 

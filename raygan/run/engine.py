@@ -26,7 +26,7 @@ from raygan.run.mirror import Mirror
 from raygan.run.participation import sample_clients
 from raygan.run.pending import PendingScores
 from raygan.run.plan import Plan
-from raygan.run.roster import Hosts
+from raygan.run.roster import Roster
 from raygan.runtime.backend import Group, Reference
 from raygan.runtime.deadline import Deadline
 from raygan.split.worker import client_file
@@ -54,7 +54,7 @@ class Session:
         self._mirror = mirror
         self._checkpoints = Checkpoints(folder.checkpoints, plan.config.checkpoints)
         self._scores = PendingScores(plan, folder, self._checkpoints, group, listener)
-        self._hosts = Hosts(plan, folder, group, self._listener)
+        self._roster = Roster(plan, folder, group, self._listener)
         self._repeats: Counter[int] = Counter()
         self._epoch_steps: dict[int, int] = {}
         """Client -> minibatches in one pass over its images."""
@@ -111,11 +111,11 @@ class Session:
         result = train_round(self._group, self._layout, plan, self._on_step, self._deadline)
         self._tell(result)
         self._listener.on_usage(self._group.usage())
-        self._hosts.after_round(result)
+        self._roster.after_round(result)
         self._stops = self._listener.should_stop()
         if self._stops or self._checkpoints.due(number, self._config.training.rounds):
             self._save(result)
-        self._hosts.check_readmitted()
+        self._roster.check_rejoined()
         return result
 
     def _go_back(self, number: int, lost: RoundLost) -> int:
@@ -138,7 +138,7 @@ class Session:
         return kept
 
     def _round_plan(self, number: int) -> RoundPlan:
-        available = [client for host in self._group.hosts for client in self._layout.hosts[host].ids]
+        available = [client for worker in self._group.workers for client in self._layout.workers[worker].ids]
         taking_part = sample_clients(available, self._config, number)
         return RoundPlan(
             number,
@@ -154,62 +154,64 @@ class Session:
 
     def _tell(self, result: RoundResult) -> None:
         """Faults of the round that no step has told."""
-        for host, steps in sorted(result.epochs.absent.items()):
-            if host in self._group.hosts and host not in result.epochs.lost:
-                self._listener.on_fault(f"{self._layout.hosts[host].name} was late and sat out {steps} steps")
+        for worker, steps in sorted(result.epochs.absent.items()):
+            if worker in self._group.workers and worker not in result.epochs.lost:
+                self._listener.on_fault(
+                    f"{self._layout.workers[worker].name} was late and sat out {steps} steps"
+                )
         for fault in (*result.epochs.faults, *result.assignment.faults):
             self._listener.on_fault(fault)
 
     def _restart_all(self, number: int) -> bool:
         """New actors in the place of the lost ones, all at the state of the last checkpoint; before the first, all are
         new. Returns whether any was lost."""
-        lost = [host for host, handle in self._group.hosts.items() if not self._group.alive(handle)]
+        lost = [worker for worker, handle in self._group.workers.items() if not self._group.alive(handle)]
         body_is_lost = not self._group.alive(self._group.body)
         if number == 0 or body_is_lost:
             self._group.restart_body()
         num_aggregators = self._group.restart_aggregators()
-        self._hosts.start_again(list(self._group.hosts) if number == 0 else lost)
+        self._roster.start_again(list(self._group.workers) if number == 0 else lost)
         self._restore(number)
         return bool(lost or body_is_lost or num_aggregators)
 
     def _restore(self, number: int) -> None:
-        """Loads the checkpoint after `number` rounds into body and hosts; nothing to do before the first."""
+        """Loads the checkpoint after `number` rounds into body and workers; nothing to do before the first."""
         if number == 0:
             return
         checkpoint = self._checkpoints.of(number - 1)
         folder, manifest = str(checkpoint.path), checkpoint.manifest()
-        for host in [h for h in self._group.hosts if manifest.set_aside_all(self._layout.hosts[h].ids)]:
-            self._hosts.give_up(host)
-        clusters = self._hosts.last_clusters()
+        for worker in [h for h in self._group.workers if manifest.set_aside_all(self._layout.workers[h].ids)]:
+            self._roster.give_up(worker)
+        clusters = self._roster.last_clusters()
         averages = {c: cluster_file(clusters[c]) for c in clusters if client_file(c) not in manifest.files}
         calls = [self._group.body.call("restore", folder)]
-        calls += [handle.call("restore", folder, averages) for handle in self._group.hosts.values()]
+        calls += [handle.call("restore", folder, averages) for handle in self._group.workers.values()]
         self._group.fetch(calls)
 
     def _take_inventory(self) -> None:
-        """Asks every client how much it holds; a host that dies over it is started again."""
-        missing = self._ask_inventory(list(self._group.hosts))
+        """Asks every client how much it holds; a worker that dies over it is started again."""
+        missing = self._ask_inventory(list(self._group.workers))
         for _ in range(self._config.ray.max_restarts + 1):
             if not missing:
                 return
-            self._hosts.start_again(missing)
-            missing = self._ask_inventory([host for host in missing if host in self._group.hosts])
+            self._roster.start_again(missing)
+            missing = self._ask_inventory([worker for worker in missing if worker in self._group.workers])
         if missing:
             raise StoppedError(
                 "client actors die as soon as they are started: look for the cause in Ray's logs"
             )
 
-    def _ask_inventory(self, hosts: Sequence[int]) -> list[int]:
-        """Takes in what these hosts hold; returns those that are lost."""
+    def _ask_inventory(self, workers: Sequence[int]) -> list[int]:
+        """Takes in what these workers hold; returns those that are lost."""
         asked = {
-            host: self._group.hosts[host].call_many("inventory", len(self._layout.hosts[host].ids))
-            for host in hosts
+            worker: self._group.workers[worker].call_many("inventory", len(self._layout.workers[worker].ids))
+            for worker in workers
         }
         lost = []
-        for host, references in asked.items():
+        for worker, references in asked.items():
             entries = self._group.fetch(references)
             if any(isinstance(entry, Lost) for entry in entries):
-                lost.append(host)
+                lost.append(worker)
             else:
                 self._epoch_steps |= {entry.client: entry.batches_per_epoch for entry in entries}
         return lost
@@ -224,7 +226,7 @@ class Session:
 
     def _name_of(self, report: StepReport) -> str:
         """The client actor that a report is from."""
-        return self._layout.hosts[report.host].name
+        return self._layout.workers[report.worker].name
 
     def _save(self, result: RoundResult) -> None:
         """A checkpoint: each actor writes its own file, the driver only the manifest.
@@ -244,21 +246,21 @@ class Session:
         raise StoppedError("no checkpoint could be written: stopped; look for the cause in Ray's logs")
 
     def _try_to_save(self, result: RoundResult, checkpoint: Checkpoint) -> bool:
-        """Whether all were there to write their files; lost hosts are replaced, so that another try may do it."""
+        """Whether all were there to write their files; lost workers are replaced, so that another try may do it."""
         draft = checkpoint.begin()
-        hosts = dict(self._group.hosts)
-        of_hosts = {
-            host: handle.call_many("save", len(self._layout.hosts[host].clients), draft)
-            for host, handle in hosts.items()
+        workers = dict(self._group.workers)
+        of_workers = {
+            worker: handle.call_many("save", len(self._layout.workers[worker].clients), draft)
+            for worker, handle in workers.items()
         }
         others = [self._group.body.call("save", draft), *self._save_clusters(result, draft)]
-        written = self._group.fetch([*others, *(r for references in of_hosts.values() for r in references)])
-        self._hosts.check_readmitted()
+        written = self._group.fetch([*others, *(r for references in of_workers.values() for r in references)])
+        self._roster.check_rejoined()
         if any(isinstance(record, Lost) for record in written):
-            self._hosts.lost_while_saving([h for h in hosts if not self._wrote(of_hosts[h])], result)
+            self._roster.lost_while_saving([h for h in workers if not self._wrote(of_workers[h])], result)
             self._mend_servers(result)
             return False
-        gone = [client for host in self._hosts.given_up for client in self._layout.hosts[host].ids]
+        gone = [client for worker in self._roster.given_up for client in self._layout.workers[worker].ids]
         checkpoint.finish(written, result.assignment.cluster, sorted(gone))
         return True
 

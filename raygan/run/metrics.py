@@ -10,8 +10,8 @@ from typing import Any
 
 from raygan.algorithms.huscf import RoundResult
 from raygan.evaluation import cluster_agreement
-from raygan.split.layout import HostPlan
-from raygan.wire.records import Assignment, BodyReport, DomainScores, Evaluation, StepReport, Tally
+from raygan.split.layout import WorkerPlan
+from raygan.wire.records import Assignment, BodyReport, DomainScores, Evaluation, StepReport, Traffic
 
 SCORES = ("label_agreement", "generation_score", "classifier_fid", "inception_fid")
 """Scores of a domain in `metrics.jsonl`; with the entry's `images` they have their full names (`_5k`)."""
@@ -30,16 +30,16 @@ def round_metrics(
     evaluation: Evaluation | None,
     domains: Mapping[int, int],
     names: Sequence[str],
-    hosts: Sequence[HostPlan],
-    tallies: Iterable[Tally] = (),
+    workers: Sequence[WorkerPlan],
+    traffic: Iterable[Traffic] = (),
     faults: Sequence[str] = (),
 ) -> dict[str, Any]:
     """One JSON object: losses, time, bytes, clusters, faults and, where it was evaluated, scores.
 
     Args:
         domains, names: as for `domain_scores`.
-        hosts: all of them, by number.
-        tallies: what the actors counted in the round.
+        workers: all of them, by number.
+        traffic: what the actors counted in the round.
         faults: told since the round before.
     """
     losses = mean_losses(result.epochs.reports)
@@ -54,17 +54,19 @@ def round_metrics(
         "generator_loss": _number(losses[1]),
         "bytes_up": sum(report.bytes_sent for report in result.epochs.reports),
         "bytes_down": sum(report.bytes_received for report in result.epochs.reports),
-        **links([*tallies, *([evaluation.tally] if evaluation and evaluation.tally else [])]),
+        **links([*traffic, *([evaluation.traffic] if evaluation and evaluation.traffic else [])]),
         "phase_seconds": _phases(result.epochs.reports),
         "body_seconds": _phases(result.epochs.body),
         "evaluation_seconds": round(evaluation.seconds, 3) if evaluation else None,
         "clients": len(cluster),
-        "late": sum(len(hosts[host].ids) for host in result.epochs.late),
-        "lost": sum(len(hosts[host].ids) for host in result.epochs.lost),
+        "late": sum(len(workers[worker].ids) for worker in result.epochs.late),
+        "lost": sum(len(workers[worker].ids) for worker in result.epochs.lost),
         "clusters": len(set(cluster.values())),
         "cluster_sizes": {str(c): size for c, size in sorted(Counter(cluster.values()).items())},
-        "absent_steps": {hosts[host].name: steps for host, steps in sorted(result.epochs.absent.items())},
-        "lost_actors": [hosts[host].name for host in sorted(result.epochs.lost)],
+        "absent_steps": {
+            workers[worker].name: steps for worker, steps in sorted(result.epochs.absent.items())
+        },
+        "lost_actors": [workers[worker].name for worker in sorted(result.epochs.lost)],
         "cluster_agreement": cluster_agreement([cluster[c] for c in cluster], [domains[c] for c in cluster]),
         "scores": domain_scores(evaluation, cluster, domains, names),
         "samples": list(evaluation.samples) if evaluation else [],
@@ -72,7 +74,7 @@ def round_metrics(
     }
 
 
-def links(tallies: Iterable[Tally]) -> dict[str, Any]:
+def links(traffic: Iterable[Traffic]) -> dict[str, Any]:
     """`links`: records and bytes by link and kind; `client_bytes`: activations and gradients of each client.
 
     As in `{"links": {"client -> body": {"Gradients": {"records": 4, "bytes": 512}}}, "client_bytes": {"0": {"up":
@@ -80,7 +82,7 @@ def links(tallies: Iterable[Tally]) -> dict[str, Any]:
     """
     table: dict[str, dict[str, dict[str, int]]] = {}
     by_client: dict[int, dict[str, int]] = {}
-    for count in (count for tally in tallies for count in tally.counts):
+    for count in (count for traffic in traffic for count in traffic.counts):
         link = count.link
         entry = table.setdefault(f"{link.source} -> {link.target}", {}).setdefault(
             link.kind, {"records": 0, "bytes": 0}

@@ -17,7 +17,7 @@ from raygan.run.plan import Plan
 from raygan.run.roster import JOIN_SECONDS, LOOK_SECONDS
 from raygan.runtime.backend import Group, Reference
 from raygan.storage import read_json_lines
-from raygan.wire.records import Evaluation, Lost, Tally
+from raygan.wire.records import Evaluation, Lost, Traffic
 
 MAX_PENDING = 2
 """Rounds that may wait for their scores: their averages stay in the object store until then."""
@@ -31,7 +31,7 @@ class _Pending:
 
     result: RoundResult
     evaluation: Reference | None
-    tallies: Sequence[Tally]
+    traffic: Sequence[Traffic]
     """What crossed in it."""
     faults: list[str]
     restarts: int = 0
@@ -63,8 +63,8 @@ class PendingScores:
         Args:
             faults: told since the round before.
         """
-        evaluation, tallies = self._evaluate(result), self._tallies(result)
-        self._pending.append(_Pending(result, evaluation, tallies, list(faults)))
+        evaluation, traffic = self._evaluate(result), self._traffic_of(result)
+        self._pending.append(_Pending(result, evaluation, traffic, list(faults)))
 
     def write(self, wait: bool) -> None:
         """Writes the metrics of rounds whose scores are there, or of all."""
@@ -74,14 +74,14 @@ class PendingScores:
             if pending.evaluation is not None and may_wait and not self._group.ready(pending.evaluation):
                 return
             evaluation = self._scores(pending)
-            names, hosts = domain_names(self._config.data), self._layout.hosts
+            names, workers = domain_names(self._config.data), self._layout.workers
             metrics = round_metrics(
                 pending.result,
                 evaluation,
                 self._plan.domains,
                 names,
-                hosts,
-                pending.tallies,
+                workers,
+                pending.traffic,
                 pending.faults,
             )
             self._folder.write_round(metrics)
@@ -89,11 +89,11 @@ class PendingScores:
             self._listener.on_round(metrics)
             self._pending.pop(0)
 
-    def _tallies(self, result: RoundResult) -> list[Tally]:
+    def _traffic_of(self, result: RoundResult) -> list[Traffic]:
         """What every actor counted in the round; nothing of those that are lost."""
         aggregators = self._group.aggregators(len(result.averages) + 1)
-        handles = (*self._group.hosts.values(), self._group.body, *aggregators)
-        answers = self._group.fetch([handle.call("tally") for handle in handles])
+        handles = (*self._group.workers.values(), self._group.body, *aggregators)
+        answers = self._group.fetch([handle.call("traffic") for handle in handles])
         return [answer for answer in answers if not isinstance(answer, Lost)]
 
     def _evaluate(self, result: RoundResult) -> Reference | None:

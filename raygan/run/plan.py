@@ -18,7 +18,7 @@ from raygan.nn.blocks import Networks
 from raygan.nn.network import build_networks, network_spec
 from raygan.simulation.device import check_device
 from raygan.simulation.emulation import plan_pace
-from raygan.split.layout import ClientPlan, Layout, host_clients
+from raygan.split.layout import ClientPlan, Layout, deal_to_workers
 from raygan.split.planning import choose_cuts, measure
 from raygan.wire.records import NETWORKS, BlockKey, NetworkName, Shape
 
@@ -80,9 +80,9 @@ def make_plan(
             zip(profiles, client_slices(config, infos), chosen.cuts, strict=True)
         )
     ]
-    hosts = host_clients(clients, clients_per_actor(config))
+    workers = deal_to_workers(clients, clients_per_actor(config))
     pace = plan_pace(chosen, config.training.batch_size) if config.devices.emulate else None
-    layout = Layout(hosts, spec, num_blocks, anchors, pace, costs.output_shapes, state_shapes(networks))
+    layout = Layout(workers, spec, num_blocks, anchors, pace, costs.output_shapes, state_shapes(networks))
     return Plan(config, layout, shape, infos, held, chosen)
 
 

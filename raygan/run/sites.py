@@ -13,7 +13,7 @@ from raygan.run.plan import Plan, Survey, make_plan, survey_domains
 
 @contextmanager
 def surveyor(
-    config: Config, twin: bool = False, tell: Callable[[str], None] = lambda _: None
+    config: Config, in_process: bool = False, tell: Callable[[str], None] = lambda _: None
 ) -> Iterator[tuple[Config, Survey]]:
     """How the domains are described, and the configuration in force.
 
@@ -21,7 +21,7 @@ def surveyor(
     that carries them; the cluster is joined for as long as the block lasts.
 
     Args:
-        twin: without Ray.
+        in_process: without Ray.
         tell: is given a line where nodes are waited for.
 
     Raises:
@@ -31,7 +31,7 @@ def surveyor(
     devices = [config.devices.profile(name).labels for name in config.devices.fleet]
     if not any((*sites, *devices)):
         yield config, survey_domains
-    elif twin or not _is_cluster(config):
+    elif in_process or not _is_cluster(config):
         yield without_labels(config), survey_domains
     else:
         from raygan.runtime.ray.cluster import ray_with
@@ -44,12 +44,12 @@ def surveyor(
 @contextmanager
 def planned(
     config: Config,
-    twin: bool = False,
+    in_process: bool = False,
     tell: Callable[[str], None] = lambda _: None,
     kept: Sequence[Cuts] | None = None,
 ) -> Iterator[Plan]:
     """The plan, while the cluster that it needed is joined. Arguments and errors as `surveyor` and `make_plan`."""
-    with surveyor(config, twin, tell) as (placed, survey):
+    with surveyor(config, in_process, tell) as (placed, survey):
         yield make_plan(placed, survey, kept)
 
 

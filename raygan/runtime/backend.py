@@ -1,6 +1,6 @@
 """What the round code drives: handles on the roles, in this process or as Ray actors.
 
-A call returns references. What a reference is belongs to the group: the twin's is the value itself, Ray's
+A call returns references. What a reference is belongs to the group: in process it is the value itself, Ray's
 is an object reference. The round code only passes them on, and fetches the small records.
 """
 
@@ -31,8 +31,8 @@ class Group(Protocol):
     """All roles of a federation."""
 
     @property
-    def hosts(self) -> Mapping[int, Handle]:
-        """Client hosts by number."""
+    def workers(self) -> Mapping[int, Handle]:
+        """Client workers by number."""
 
     @property
     def body(self) -> Handle:
@@ -45,17 +45,17 @@ class Group(Protocol):
     def aggregators(self, count: int) -> Sequence[Handle]:
         """The aggregators of `count` clusters; those that are missing are started."""
 
-    def restart_host(self, host: int) -> None:
-        """A new client host in the place of a lost one; it has lost its state, and is in `hosts` once it joined."""
+    def restart_worker(self, worker: int) -> None:
+        """A new client worker in the place of a lost one; it has lost its state, and is in `workers` once it joined."""
 
     def join(self, wait_s: float) -> Mapping[int, InputError | Lost | None]:
-        """Takes those that were started again into `hosts`.
+        """Takes those that were started again into `workers`.
 
         Args:
             wait_s: seconds to wait for them; who is not built by then may join later.
 
         Returns:
-            Of those whose start has ended since the last call: None, or why they are not among the hosts.
+            Of those whose start has ended since the last call: None, or why they are not among the workers.
         """
 
     def restart_body(self) -> None:
@@ -70,8 +70,8 @@ class Group(Protocol):
     def restart_aggregators(self) -> int:
         """New aggregators in the place of the lost ones; returns how many were lost."""
 
-    def set_aside(self, host: int) -> None:
-        """Ends a client host for good: it is no longer in `hosts`."""
+    def set_aside(self, worker: int) -> None:
+        """Ends a client worker for good: it is no longer in `workers`."""
 
     def alive(self, handle: Any) -> bool:
         """Whether a role answers."""

@@ -27,10 +27,10 @@ class Deadline:
             return self._setting
         return self._setting.median * statistics.median(self._steps_s) if self._steps_s else None
 
-    def note(self, body: BodyReport, hosts: Sequence[StepReport]) -> None:
-        """Takes in a step in which nobody was late: its seconds, less those by which its slowest host's work
-        outlasts the median host's. A straggler therefore does not lengthen the deadline that is meant for it."""
-        work_s = sorted(sum(report.seconds.values()) for report in hosts)
+    def note(self, body: BodyReport, workers: Sequence[StepReport]) -> None:
+        """Takes in a step in which nobody was late: its seconds, less those by which its slowest worker's work
+        outlasts the median worker's. A straggler therefore does not lengthen the deadline that is meant for it."""
+        work_s = sorted(sum(report.seconds.values()) for report in workers)
         if work_s:
             median_s = statistics.median(work_s)
             self._steps_s.append(max(body.step_seconds - (work_s[-1] - median_s), median_s))

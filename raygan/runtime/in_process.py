@@ -1,4 +1,4 @@
-"""The twin without Ray: the same plain classes in this process, called one after the other."""
+"""The federation without Ray: the same plain classes in this process, called one after the other."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from raygan.simulation.threads import body_threads, client_threads
 from raygan.split.body import SharedBody
 from raygan.split.contract import Contract, enforce
 from raygan.split.layout import Layout
-from raygan.split.worker import ClientHost
+from raygan.split.worker import SplitClients
 from raygan.wire.records import StepId, Usage, checked
 
 Problem = Callable[[str, Any], str | None]
@@ -63,9 +63,9 @@ class LocalGroup:
         refuse_emulation(layout.pace)
         self._layout, self._config = layout, config
         self._device = pick_device(config, "this process")
-        self.hosts: dict[int, LocalHandle] = {}
-        for plan in layout.hosts:
-            self.restart_host(plan.host)
+        self.workers: dict[int, LocalHandle] = {}
+        for plan in layout.workers:
+            self.restart_worker(plan.worker)
         self.restart_body()
         self._make_evaluator: Callable[[], Evaluator] = lambda: Evaluator(evaluator)
         self._evaluator: LocalHandle | None = None
@@ -86,17 +86,17 @@ class LocalGroup:
             self._aggregators.append(LocalHandle(name, ClusterAggregator(), 1))
         return self._aggregators[:count]
 
-    def restart_host(self, host: int) -> None:
-        """A new host."""
-        plan, threads = self._layout.hosts[host], client_threads(self._layout, self._config)
+    def restart_worker(self, worker: int) -> None:
+        """A new worker."""
+        plan, threads = self._layout.workers[worker], client_threads(self._layout, self._config)
         contract = Contract(self._layout, self._config.training.batch_size)
-        problem = partial(contract.client_problem, host)
+        problem = partial(contract.client_problem, worker)
         torch.set_num_threads(threads)  # with which it measures what it computes at once
-        target = ClientHost(plan, self._layout, self._config, self._device)
-        self.hosts[host] = LocalHandle(plan.name, target, threads, problem)
+        target = SplitClients(plan, self._layout, self._config, self._device)
+        self.workers[worker] = LocalHandle(plan.name, target, threads, problem)
 
     def join(self, wait_s: float) -> dict[int, None]:
-        """Nobody: a new host is there at once."""
+        """Nobody: a new worker is there at once."""
         return {}
 
     def restart_body(self) -> None:
@@ -116,9 +116,9 @@ class LocalGroup:
         """None: they live and die with this process."""
         return 0
 
-    def set_aside(self, host: int) -> None:
-        """Ends a host."""
-        del self.hosts[host]
+    def set_aside(self, worker: int) -> None:
+        """Ends a worker."""
+        del self.workers[worker]
 
     def alive(self, handle: LocalHandle) -> bool:
         """Always: they live and die with this process."""

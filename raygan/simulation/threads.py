@@ -1,4 +1,4 @@
-"""Torch threads that fit the cores: results depend on their number, so actors and twin take theirs from here."""
+"""Torch threads that fit the cores: results depend on their number, so actors and the in-process run take theirs from here."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from raygan.split.layout import Layout
 def client_threads(layout: Layout, config: Config) -> int:
     """Of a client's actor; `auto`: its share of the machine's cores."""
     asked = config.ray.client_threads
-    return max(1, _cores() // len(layout.hosts)) if asked == "auto" else asked
+    return max(1, _cores() // len(layout.workers)) if asked == "auto" else asked
 
 
 def body_threads(config: Config) -> int:

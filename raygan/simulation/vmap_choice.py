@@ -8,7 +8,7 @@ from raygan.config.schema import Config
 from raygan.nn.blocks import Networks
 from raygan.nn.vmapped import BlockTime, Tensors
 from raygan.simulation.vmap_timings import kept_or_timed
-from raygan.split.layout import HostPlan, Layout
+from raygan.split.layout import Layout, WorkerPlan
 from raygan.wire.records import BlockKey
 
 WORTH = 0.9
@@ -18,7 +18,7 @@ MOST_CLIENTS = 8
 
 
 def blocks_to_vmap(
-    plan: HostPlan, layout: Layout, networks: Networks, config: Config, device: torch.device
+    plan: WorkerPlan, layout: Layout, networks: Networks, config: Config, device: torch.device
 ) -> tuple[BlockKey, ...]:
     """The blocks of heads and tails that the clients of an actor are to compute at once.
 
@@ -34,7 +34,7 @@ def blocks_to_vmap(
 
 
 def block_times(
-    plan: HostPlan, layout: Layout, networks: Networks, config: Config, device: torch.device
+    plan: WorkerPlan, layout: Layout, networks: Networks, config: Config, device: torch.device
 ) -> dict[BlockKey, BlockTime]:
     """Each block of heads and tails: the seconds of the actor's clients one by one and at once, as they are kept on
     this machine or else measured. Arguments as above. A block whose input's form is not known is left out."""
@@ -48,7 +48,7 @@ def block_times(
     return times
 
 
-def num_measured(plan: HostPlan) -> int:
+def num_measured(plan: WorkerPlan) -> int:
     """Clients of the actor that a measurement has."""
     return min(len(plan.clients), MOST_CLIENTS)
 

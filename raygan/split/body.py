@@ -36,12 +36,12 @@ from raygan.wire.records import (
     NetworkName,
     State,
     StepId,
-    Tally,
+    Traffic,
     WirePart,
     Written,
     num_bytes,
 )
-from raygan.wire.traffic import Ledger
+from raygan.wire.traffic import TrafficCounter
 
 Sent = TypeVar("Sent", Activations, Gradients)
 BODY_FILE = "body.safetensors"
@@ -81,7 +81,7 @@ class SharedBody:
         }
         self._stages = layout.stages
         self._pacer = Pacer(layout.pace, "body")
-        self._ledger = Ledger()
+        self._traffic = TrafficCounter()
         self._contract = Contract(layout, config.training.batch_size)
         self._faults: list[str] = []
         self._passes: dict[str, tuple[MergedPass, ...]] = {}
@@ -91,13 +91,13 @@ class SharedBody:
         self._step_started = time.perf_counter()
 
     def senders(self, direction: str, pass_name: str, stage_index: int) -> tuple[int, ...]:
-        """The hosts whose messages `forward` or `backward` takes, in order."""
+        """The workers whose messages `forward` or `backward` takes, in order."""
         stage = self._stages[PASSES[pass_name].network][stage_index]
         return stage.entering if direction == "forward" else stage.leaving
 
     def begin_round(self, round_number: int) -> None:
         """Forgets the last round's anchor features."""
-        self._ledger.forget()
+        self._traffic.forget()
         self._maps = {}
         self._seconds, self._absent = {}, set()
         self._faults = []
@@ -109,10 +109,10 @@ class SharedBody:
         """One stage of a forward pass.
 
         Args:
-            messages: one for each host that enters at the stage, in the stage's order.
+            messages: one for each worker that enters at the stage, in the stage's order.
 
         Returns:
-            One record for each host that leaves after the stage, in the stage's order.
+            One record for each worker that leaves after the stage, in the stage's order.
         """
         started = time.perf_counter()
         kind = PASSES[pass_name]
@@ -201,12 +201,12 @@ class SharedBody:
         for average in averages:
             assert isinstance(average, BlockAverage)
             load_block_state(self._block(average.block), dict(average.state))
-            self._ledger.add("aggregator", "body", "BlockAverage", num_bytes(average))
+            self._traffic.add("aggregator", "body", "BlockAverage", num_bytes(average))
         return None
 
-    def tally(self) -> Tally:
+    def traffic(self) -> Traffic:
         """What the aggregators sent since the round began; the other links are counted at their other ends."""
-        return self._ledger.take()
+        return self._traffic.take()
 
     def save(self, folder: str) -> Written:
         """Writes blocks and optimizers."""
@@ -236,15 +236,16 @@ class SharedBody:
                 self._maps.setdefault(client, deque(maxlen=keep)).append(feature.cpu().numpy())
             merged.observed = {}
 
-    def _clients_of(self, hosts: Sequence[int]) -> tuple[int, ...]:
-        return tuple(client for host in hosts for client in self._layout.hosts[host].ids)
+    def _clients_of(self, workers: Sequence[int]) -> tuple[int, ...]:
+        return tuple(client for worker in workers for client in self._layout.workers[worker].ids)
 
     def _pack(
-        self, hosts: Sequence[int], lanes: list[dict[int, Tensor]]
+        self, workers: Sequence[int], lanes: list[dict[int, Tensor]]
     ) -> list[dict[int, tuple[WirePart, ...]]]:
-        """Host by host, what its clients are sent."""
+        """Host by worker, what its clients are sent."""
         clients = [
-            [client for client in self._layout.hosts[host].ids if client in lanes[0]] for host in hosts
+            [client for client in self._layout.workers[worker].ids if client in lanes[0]]
+            for worker in workers
         ]
         tensors = [lane[client] for group in clients for client in group for lane in lanes]
         direct = self._config.ray.transport == "direct"
@@ -252,30 +253,30 @@ class SharedBody:
         return [{client: tuple(next(parts) for _ in lanes) for client in group} for group in clients]
 
     def _leaving(
-        self, hosts: Sequence[int], records: list[Sent], pass_name: str, direction: str
+        self, workers: Sequence[int], records: list[Sent], pass_name: str, direction: str
     ) -> list[Sent]:
-        """The records themselves: each holds its host's clients only, in the form of their cuts."""
-        for host, record in zip(hosts, records, strict=True):
-            problem = self._contract.departure_problem(host, pass_name, direction, record)
+        """The records themselves: each holds its worker's clients only, in the form of their cuts."""
+        for worker, record in zip(workers, records, strict=True):
+            problem = self._contract.departure_problem(worker, pass_name, direction, record)
             enforce("body", f"{pass_name} {direction}", problem)
         return records
 
     def _arrived(
         self,
         step: StepId,
-        hosts: Sequence[int],
+        workers: Sequence[int],
         messages: Sequence[Activations | Gradients | Lost],
         pass_name: str,
         direction: str,
     ) -> dict[int, tuple[WirePart, ...]]:
         """Client -> what everybody sent whose message of this step is there; notes who is absent."""
         arrays: dict[int, tuple[WirePart, ...]] = {}
-        for host, message in zip(hosts, messages, strict=True):
-            problem = self._contract.arrival_problem(host, pass_name, direction, message)
+        for worker, message in zip(workers, messages, strict=True):
+            problem = self._contract.arrival_problem(worker, pass_name, direction, message)
             if problem is not None:
-                self._faults.append(f"{self._layout.hosts[host].name} sent {problem}; it was not used")
+                self._faults.append(f"{self._layout.workers[worker].name} sent {problem}; it was not used")
             if isinstance(message, Lost) or message.step != step or problem is not None:
-                self._absent.add(host)
+                self._absent.add(worker)
             else:
                 arrays |= message.arrays
         return arrays

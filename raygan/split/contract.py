@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from raygan.errors import WireError
-from raygan.split.layout import ClientPlan, HostPlan, Layout
+from raygan.split.layout import ClientPlan, Layout, WorkerPlan
 from raygan.wire.records import Activations, Encoded, Gradients, Lost, NetworkName, Shape, State, WirePart
 
 
@@ -56,31 +56,31 @@ class Contract:
     def __init__(self, layout: Layout, batch_size: int) -> None:
         self._layout, self._batch_size = layout, batch_size
 
-    def client_problem(self, host: int, method: str, records: Any) -> str | None:
+    def client_problem(self, worker: int, method: str, records: Any) -> str | None:
         """Why a client actor may not send what a method returned; None: it may."""
-        plan = self._layout.hosts[host]
+        plan = self._layout.workers[worker]
         if method in TURNS:
             return self._turn_problem(plan, TURNS[method], TURNS[method].end, records)
         if method == "state":
             return self._states_problem(plan, records)
         return None
 
-    def arrival_problem(self, host: int, pass_name: str, direction: str, record: Any) -> str | None:
-        """Why the body may not take what a host sent into a pass; None: it may."""
+    def arrival_problem(self, worker: int, pass_name: str, direction: str, record: Any) -> str | None:
+        """Why the body may not take what a worker sent into a pass; None: it may."""
         turn = TURNS[PASS_TURNS[pass_name, direction]]
-        return self._turn_problem(self._layout.hosts[host], turn, turn.end, record)
+        return self._turn_problem(self._layout.workers[worker], turn, turn.end, record)
 
-    def departure_problem(self, host: int, pass_name: str, direction: str, record: Any) -> str | None:
-        """Why the body may not send a host what leaves a pass: another host's clients, or another form."""
+    def departure_problem(self, worker: int, pass_name: str, direction: str, record: Any) -> str | None:
+        """Why the body may not send a worker what leaves a pass: another worker's clients, or another form."""
         turn = TURNS[PASS_TURNS[pass_name, direction]]
-        return self._turn_problem(self._layout.hosts[host], turn, OPPOSITE[turn.end], record)
+        return self._turn_problem(self._layout.workers[worker], turn, OPPOSITE[turn.end], record)
 
-    def _turn_problem(self, host: HostPlan, turn: Turn, end: str, record: Any) -> str | None:
+    def _turn_problem(self, worker: WorkerPlan, turn: Turn, end: str, record: Any) -> str | None:
         if isinstance(record, Lost):
             return None
         if not isinstance(record, (Activations, Gradients)) or not isinstance(record, turn.record):
             return f"a {type(record).__name__} where {turn.record.__name__} belong"
-        plans = {plan.client: plan for plan in host.clients}
+        plans = {plan.client: plan for plan in worker.clients}
         for client, parts in record.arrays.items():
             if client not in plans:
                 return f"client {client} is not one of {', '.join(map(str, plans))}"
@@ -103,10 +103,10 @@ class Contract:
         count = self._layout.num_blocks[network]
         return self._layout.output_shape(network, head if end == "head" else count - 2 - tail)
 
-    def _states_problem(self, host: HostPlan, records: Any) -> str | None:
-        if not isinstance(records, list) or len(records) != len(host.clients):
+    def _states_problem(self, worker: WorkerPlan, records: Any) -> str | None:
+        if not isinstance(records, list) or len(records) != len(worker.clients):
             return "one state for each client belongs here"
-        pairs = zip(host.clients, records, strict=True)
+        pairs = zip(worker.clients, records, strict=True)
         return next(filter(None, (self._state_problem(plan, state) for plan, state in pairs)), None)
 
     def _state_problem(self, plan: ClientPlan, state: Any) -> str | None:

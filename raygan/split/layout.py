@@ -1,6 +1,6 @@
-"""Who is in the federation: every client with its data, device and cuts, and the actors that host them.
+"""Who is in the federation: every client with its data, device and cuts, and the actors that worker them.
 
-A host is one actor that holds one or several clients of one profile and one pair of cuts, so that all of
+A worker is one actor that holds one or several clients of one profile and one pair of cuts, so that all of
 its clients enter and leave the body at the same stages.
 """
 
@@ -34,10 +34,10 @@ class ClientPlan:
 
 
 @dataclass(frozen=True)
-class HostPlan:
+class WorkerPlan:
     """One client actor."""
 
-    host: int
+    worker: int
     clients: tuple[ClientPlan, ...]
 
     @property
@@ -69,7 +69,7 @@ class HostPlan:
 class Layout:
     """The whole federation."""
 
-    hosts: tuple[HostPlan, ...]
+    workers: tuple[WorkerPlan, ...]
     spec: NetworkSpec
     num_blocks: dict[NetworkName, int]
     anchors: dict[NetworkName, int]
@@ -84,19 +84,21 @@ class Layout:
     def clients(self) -> tuple[ClientPlan, ...]:
         """All clients in the order of their numbers."""
         return tuple(
-            sorted((plan for host in self.hosts for plan in host.clients), key=lambda plan: plan.client)
+            sorted((plan for worker in self.workers for plan in worker.clients), key=lambda plan: plan.client)
         )
 
     @cached_property
-    def host_of(self) -> dict[int, int]:
-        """Client -> its host."""
-        return {client: host.host for host in self.hosts for client in host.ids}
+    def worker_of(self) -> dict[int, int]:
+        """Client -> its worker."""
+        return {client: worker.worker for worker in self.workers for client in worker.ids}
 
     @cached_property
     def stages(self) -> dict[NetworkName, list[Stage[int]]]:
-        """The body's stages of each network, keyed by host."""
+        """The body's stages of each network, keyed by worker."""
         return {
-            network: merge_stages({host.host: host.clients[0].cut(network) for host in self.hosts}, count)
+            network: merge_stages(
+                {worker.worker: worker.clients[0].cut(network) for worker in self.workers}, count
+            )
             for network, count in self.num_blocks.items()
         }
 
@@ -128,8 +130,8 @@ class Layout:
         return tuple((network, block) for network, count in self.num_blocks.items() for block in range(count))
 
 
-def host_clients(plans: Iterable[ClientPlan], clients_per_actor: int) -> tuple[HostPlan, ...]:
-    """Deals clients to hosts: those of equal site, profile and cuts together, at most `clients_per_actor` in one."""
+def deal_to_workers(plans: Iterable[ClientPlan], clients_per_actor: int) -> tuple[WorkerPlan, ...]:
+    """Deals clients to workers: those of equal site, profile and cuts together, at most `clients_per_actor` in one."""
     groups: dict[tuple, list[ClientPlan]] = {}
     for plan in plans:
         site = tuple(sorted(plan.data.domain.labels.items()))
@@ -140,4 +142,4 @@ def host_clients(plans: Iterable[ClientPlan], clients_per_actor: int) -> tuple[H
         for start in range(0, len(group), clients_per_actor)
     ]
     parts.sort(key=lambda part: part[0].client)
-    return tuple(HostPlan(number, part) for number, part in enumerate(parts))
+    return tuple(WorkerPlan(number, part) for number, part in enumerate(parts))

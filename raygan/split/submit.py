@@ -12,9 +12,9 @@ from raygan.runtime.backend import Group, Reference
 from raygan.split.layout import Layout
 from raygan.wire.records import Lost, StepId
 
-ByHost = Mapping[int, Reference]
+ByWorker = Mapping[int, Reference]
 SET_ASIDE = Lost("set aside")
-"""Stands for the messages of a host that does not take part."""
+"""Stands for the messages of a worker that does not take part."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Submitted:
     """A step under way: references to its small records."""
 
     id: StepId
-    hosts: ByHost
+    workers: ByWorker
     """Host -> `StepReport`."""
     body: Reference
     """`BodyReport`."""
@@ -32,21 +32,21 @@ def train_step(group: Group, layout: Layout, step: StepId, without: Collection[i
     """Submits one step.
 
     Args:
-        without: hosts that sit it out.
+        without: workers that sit it out.
     """
-    hosts = {host: handle for host, handle in group.hosts.items() if host not in without}
+    workers = {worker: handle for worker, handle in group.workers.items() if worker not in without}
 
-    def clients(method: str, messages: ByHost) -> ByHost:
-        return {host: handle.call(method, step, messages[host]) for host, handle in hosts.items()}
+    def clients(method: str, messages: ByWorker) -> ByWorker:
+        return {worker: handle.call(method, step, messages[worker]) for worker, handle in workers.items()}
 
-    def forward(pass_name: str, messages: ByHost) -> ByHost:
+    def forward(pass_name: str, messages: ByWorker) -> ByWorker:
         return _through_body(group, layout, step, "forward", pass_name, messages)
 
-    def backward(pass_name: str, messages: ByHost) -> ByHost:
+    def backward(pass_name: str, messages: ByWorker) -> ByWorker:
         return _through_body(group, layout, step, "backward", pass_name, messages)
 
     # D update: fakes and reals through D, and the gradients back.
-    fakes = forward("generate", {host: handle.call("generate", step) for host, handle in hosts.items()})
+    fakes = forward("generate", {worker: handle.call("generate", step) for worker, handle in workers.items()})
     verdicts = forward("discriminate", clients("discriminate", fakes))
     discriminator_gradients = backward("discriminate", clients("judge", verdicts))
     # G update: the same fakes through the new D, and the gradients through D into G.
@@ -57,16 +57,16 @@ def train_step(group: Group, layout: Layout, step: StepId, without: Collection[i
 
 
 def _through_body(
-    group: Group, layout: Layout, step: StepId, direction: str, pass_name: str, messages: ByHost
+    group: Group, layout: Layout, step: StepId, direction: str, pass_name: str, messages: ByWorker
 ) -> dict[int, Reference]:
-    """One pass through the body, stage by stage: hosts enter and leave where their cuts say."""
+    """One pass through the body, stage by stage: workers enter and leave where their cuts say."""
     stages = list(enumerate(layout.stages["generator" if pass_name == "generate" else "discriminator"]))
     received: dict[int, Reference] = {}
     for index, stage in stages if direction == "forward" else reversed(stages):
         entering, leaving = stage.entering, stage.leaving
         if direction == "backward":
             entering, leaving = leaving, entering
-        sent = [messages.get(host, SET_ASIDE) for host in entering]
+        sent = [messages.get(worker, SET_ASIDE) for worker in entering]
         out = group.body.call_many(direction, len(leaving), step, pass_name, index, sent)
         received.update(zip(leaving, out, strict=True))
     return received

@@ -17,33 +17,33 @@ from raygan.simulation.executors import InStep, NonFiniteError, Tensors, Turn, o
 from raygan.simulation.vmap_choice import blocks_to_vmap
 from raygan.split.client import Client
 from raygan.split.contract import TURNS
-from raygan.split.layout import HostPlan, Layout
+from raygan.split.layout import Layout, WorkerPlan
 from raygan.storage import read_arrays, write_arrays
 from raygan.wire.codec import CPU, decode, encode, is_finite
 from raygan.wire.records import (
     NETWORKS,
     Activations,
     BlockAverage,
+    CheckIn,
     Gradients,
     Inventory,
     Lost,
-    Presence,
     State,
     StepId,
     StepReport,
-    Tally,
+    Traffic,
     WirePart,
     Written,
     num_bytes,
 )
-from raygan.wire.traffic import Ledger
+from raygan.wire.traffic import TrafficCounter
 
 FromBody = Activations | Gradients | Lost
 Parts = tuple[WirePart, ...]
 ClientTurn = Callable[[Client, Tensors], Turn[Tensors | None]]
 
 
-class ClientHost:
+class SplitClients:
     """One or several clients that share a profile and its cuts.
 
     A client that the body's message does not mention was late: it sits out the rest of the round. One whose
@@ -57,7 +57,7 @@ class ClientHost:
 
     def __init__(
         self,
-        plan: HostPlan,
+        plan: WorkerPlan,
         layout: Layout,
         config: Config,
         device: torch.device = CPU,
@@ -81,7 +81,7 @@ class ClientHost:
         self._left_out: set[int] = set()
         self._step = StepId(-1, -1)
         self._pacer = Pacer(layout.pace, plan.name)
-        self._ledger = Ledger()
+        self._traffic = TrafficCounter()
         self._reset_counts()
 
     def inventory(self) -> list[Inventory]:
@@ -94,7 +94,7 @@ class ClientHost:
         Args:
             taking_part: the clients of the federation that take part in it; None: all.
         """
-        self._ledger.forget()
+        self._traffic.forget()
         self._left_out = set() if taking_part is None else set(self._clients) - set(taking_part)
         for number, client in self._clients.items():
             if number not in self._left_out:
@@ -147,10 +147,10 @@ class ClientHost:
             bytes_sent=self._sent,
             bytes_received=self._received,
             faults=tuple(self._faults),
-            host=self.plan.host,
+            worker=self.plan.worker,
         )
 
-    def presence(self) -> Presence:
+    def check_in(self) -> CheckIn:
         """The clients that can be averaged, and what is wrong with the others."""
         wrong = {}
         for number, client in self._clients.items():
@@ -159,7 +159,7 @@ class ClientHost:
                 wrong[number] = f"cannot read its data again ({error.where}: {error.found}); it takes no part"
             elif not client.is_finite():
                 wrong[number] = "its parameters are not finite; it takes over an average"
-        return Presence(
+        return CheckIn(
             {number: client.num_held for number, client in self._clients.items() if number not in wrong},
             tuple(f"client-{number:02d}: {problem}" for number, problem in wrong.items()),
         )
@@ -177,14 +177,14 @@ class ClientHost:
             for average in blocks:
                 assert isinstance(average, BlockAverage)
                 self._clients[number].load(average.block, average.state)
-                self._ledger.add("aggregator", "client", "BlockAverage", num_bytes(average))
+                self._traffic.add("aggregator", "client", "BlockAverage", num_bytes(average))
         return None
 
-    def tally(self) -> Tally:
+    def traffic(self) -> Traffic:
         """What its clients sent and were sent since the round began."""
-        return self._ledger.take()
+        return self._traffic.take()
 
-    def readmit(self, averages: Mapping[int, Sequence[BlockAverage | Lost]]) -> Lost | None:
+    def rejoin(self, averages: Mapping[int, Sequence[BlockAverage | Lost]]) -> Lost | None:
         """As `load`, for clients that were left out of the round: their optimizers begin anew as well."""
         for number in averages:
             self._clients[number].forget_moments()
@@ -259,11 +259,11 @@ class ClientHost:
             for number, parts in message.arrays.items():
                 size = num_bytes(parts)
                 self._received += size
-                self._ledger.add("body", "client", kind, size, number)
+                self._traffic.add("body", "client", kind, size, number)
         for number, parts in sent.items():
             size = num_bytes(parts)
             self._sent += size
-            self._ledger.add("client", "body", TURNS[phase].record.__name__, size, number)
+            self._traffic.add("client", "body", TURNS[phase].record.__name__, size, number)
 
     def _turn(self, turn: ClientTurn, client: Client, received: Parts) -> Turn[Parts | None]:
         """A client's turn from wire to wire."""

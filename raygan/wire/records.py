@@ -126,7 +126,7 @@ class StepReport:
     """Bytes of activations and gradients that the clients sent."""
     bytes_received: int
     faults: tuple[str, ...] = ()
-    host: int = 0
+    worker: int = 0
     """Number of the actor."""
 
 
@@ -138,7 +138,7 @@ class BodyReport:
     seconds: Mapping[str, float]
     """Seconds of work by pass and direction; waiting for clients is not in them."""
     absent: tuple[int, ...]
-    """Hosts that were late or lost in some pass of the step."""
+    """Roster that were late or lost in some pass of the step."""
     step_seconds: float = 0.0
     """Seconds from the end of the step before, or the round's begin, to its own end: waiting is in them."""
 
@@ -168,8 +168,8 @@ class Inventory:
 
 
 @dataclass(frozen=True)
-class Presence:
-    """Who of a host can be averaged at a round's end."""
+class CheckIn:
+    """Who of a worker can be averaged at a round's end."""
 
     num_images: Mapping[int, int]
     """Client -> training images, of the clients whose parameters are finite."""
@@ -200,7 +200,7 @@ class Count:
 
 
 @dataclass(frozen=True)
-class Tally:
+class Traffic:
     """What an actor counted in a round."""
 
     counts: tuple[Count, ...]
@@ -260,7 +260,7 @@ class Evaluation:
     """What each domain's real images score."""
     faults: tuple[str, ...] = ()
     """What could not be scored, and why."""
-    tally: Tally | None = None
+    traffic: Traffic | None = None
     """What the evaluator was sent for it."""
 
 
@@ -289,7 +289,7 @@ class Lost:
 
 
 BULK = (Activations, Gradients, State, BlockAverage)
-SMALL = (StepReport, BodyReport, Assignment, Inventory, Presence, Tally, Written, Evaluation, Usage, Lost)
+SMALL = (StepReport, BodyReport, Assignment, Inventory, CheckIn, Traffic, Written, Evaluation, Usage, Lost)
 SMALL_BYTES = 64 * 1024
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from raygan.wire.records import Count, Link, Tally
+from raygan.wire.records import Count, Link, Traffic
 
 
-class Ledger:
+class TrafficCounter:
     """One actor's counts since they were last taken."""
 
     def __init__(self) -> None:
@@ -27,8 +27,10 @@ class Ledger:
         """Begins anew: the counts of a round that was lost are nobody's."""
         self._counts = {}
 
-    def take(self) -> Tally:
+    def take(self) -> Traffic:
         """The counts, which begin anew."""
-        tally = Tally(tuple(Count(link, *counts) for link, counts in sorted(self._counts.items(), key=str)))
+        traffic = Traffic(
+            tuple(Count(link, *counts) for link, counts in sorted(self._counts.items(), key=str))
+        )
         self._counts = {}
-        return tally
+        return traffic

@@ -33,7 +33,7 @@ def test_one_unsplit_client_is_one_split_client(tiny_settings: dict, tmp_path: P
     for step in range(3):
         train_step(group, plan.layout, StepId(0, step))
         assert unsplit.step(step) == 8
-    (client,) = group.hosts[0].call_many("state", 1)
+    (client,) = group.workers[0].call_many("state", 1)
     whole = {"generator": unsplit.generator, "discriminator": unsplit.discriminator}
     for state in (client, group.body.call("state")):
         for (network, index), block in state.blocks.items():

@@ -14,4 +14,4 @@ from raygan.config.loading import make_config
 def kept(tiny_settings: dict, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two rounds of the tiny federation."""
     path = tmp_path_factory.mktemp("stored") / "run"
-    return raygan.train(make_config(tiny_settings), path, twin=True).path
+    return raygan.train(make_config(tiny_settings), path, in_process=True).path

@@ -128,7 +128,7 @@ def test_a_wait_that_has_no_end_is_refused(run: Path) -> None:
     found = command("train", "--resume", run, "--in-process", "--wait-for-nodes", "inf")
     found.assert_refused("ray.wait_for_nodes_s: inf does not fit")
     with pytest.raises(ConfigError, match=r"ray.wait_for_nodes_s: nan does not fit"):
-        resume(run, twin=True, wait_for_nodes_s=float("nan"))
+        resume(run, in_process=True, wait_for_nodes_s=float("nan"))
 
 
 def test_weights_of_other_networks_are_refused(run: Path) -> None:

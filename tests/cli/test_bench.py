@@ -46,10 +46,10 @@ def test_the_document_holds_speeds_phases_bytes_memory_and_overheads(config: Pat
     work = document["phases"]
     assert set(work["ray"]["clients"]) == set(work["in_process"]["clients"]) > {"generate", "fool"}
     assert set(work["ray"]["body"]) > {"generate forward", "generate backward"}
-    hosts = {"clients-00,03 small", "clients-01,04 medium", "clients-02,05 large"}
-    assert set(document["actors"]) == {*hosts, "body"}
+    workers = {"clients-00,03 small", "clients-01,04 medium", "clients-02,05 large"}
+    assert set(document["actors"]) == {*workers, "body"}
     assert all(entry["memory_bytes"] > 1e6 for entry in document["actors"].values())
-    assert set(document["links"]) == hosts
+    assert set(document["links"]) == workers
     parts = {name: seconds for name, seconds in document["start_up"].items() if name != "total"}
     assert document["start_up"]["total"] == pytest.approx(sum(parts.values()), abs=0.01)
     assert list(parts) == ["import", "plan", "ray", "actors", "first_step"]

@@ -35,7 +35,7 @@ def settings(tiny_settings: dict) -> dict:
     ("number", "arguments"),
     [
         pytest.param(signal.SIGTERM, [], id="actors", marks=pytest.mark.slow),
-        pytest.param(signal.SIGINT, ["--in-process"], id="twin"),
+        pytest.param(signal.SIGINT, ["--in-process"], id="in_process"),
         pytest.param(signal.SIGINT, [], id="actors-int", marks=pytest.mark.slow),
     ],
 )
@@ -56,8 +56,8 @@ def test_a_signal_ends_a_run_that_goes_on_later(
     (saved,) = Run.load(path).rounds
     assert 1 <= saved < ROUNDS, "though no checkpoint was due"
     assert len(Run.load(path).metrics) == saved, "no round's scores are lost"
-    resume(path, twin=True)
-    calm = train(make_config(settings), tmp_path / "calm", twin=True)
+    resume(path, in_process=True)
+    calm = train(make_config(settings), tmp_path / "calm", in_process=True)
     assert arrays_of_round(path, ROUNDS) == arrays_of_round(calm.path, ROUNDS)
 
 

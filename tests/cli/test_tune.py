@@ -107,8 +107,10 @@ def test_a_killed_search_goes_on_with_nothing_lost_but_open_rounds(search_file: 
     assert kept[1] < 4
     assert len(list(out.glob("trial-*/run-*"))) == 4, "no run was begun anew"
     for number, folder in enumerate(results["run"]):
-        twin = train(read_config(Path(folder) / "config.yaml"), tmp_path / f"twin-{number}", twin=True)
-        assert_same_training(Path(folder), twin.path)
+        in_process = train(
+            read_config(Path(folder) / "config.yaml"), tmp_path / f"in_process-{number}", in_process=True
+        )
+        assert_same_training(Path(folder), in_process.path)
 
 
 @pytest.mark.slow

@@ -17,7 +17,7 @@ from ray.cluster_utils import Cluster
 
 from raygan.api import train
 from raygan.config.loading import make_config
-from raygan.run import roster as hosts
+from raygan.run import roster as workers
 from raygan.run.events import Listener
 from raygan.runtime.ray.backend import RayGroup
 from tests.cluster.started import wait_for
@@ -76,7 +76,7 @@ def living(profile: str) -> list[str]:
 def test_the_others_go_on_and_its_clients_come_back(
     cluster: Cluster, tiny_settings: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(hosts, "JOIN_SECONDS", 5.0)
+    monkeypatch.setattr(workers, "JOIN_SECONDS", 5.0)
     weather, join = Weather(cluster), RayGroup.join
     waits: list[tuple[int, float]] = []
 
@@ -98,4 +98,4 @@ def test_the_others_go_on_and_its_clients_come_back(
         assert [fault for fault in weather.faults if fault.startswith(f"{name} was lost")]
     assert not [fault for fault in weather.faults if "set aside" in fault]
     later = [wait_s for number, wait_s in waits if GOES < number < COMES]
-    assert set(later) == {hosts.LOOK_SECONDS}, "they are waited for in the round that lost them only"
+    assert set(later) == {workers.LOOK_SECONDS}, "they are waited for in the round that lost them only"

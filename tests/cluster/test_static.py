@@ -49,8 +49,8 @@ def seen(
 
 
 @pytest.fixture(scope="module")
-def twin(site_settings: dict, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    return train(make_config(site_settings), tmp_path_factory.mktemp("twin") / "run", twin=True)
+def in_process(site_settings: dict, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return train(make_config(site_settings), tmp_path_factory.mktemp("in_process") / "run", in_process=True)
 
 
 def arrays_of(run: Run) -> dict[str, Any]:
@@ -58,15 +58,15 @@ def arrays_of(run: Run) -> dict[str, Any]:
     return {f"{file.name}/{name}": array for file in files for name, array in read_arrays(file).items()}
 
 
-def test_the_numbers_are_the_twins(seen: tuple[Run, Watcher], twin: Run) -> None:
-    mine, other = arrays_of(seen[0]), arrays_of(twin)
+def test_the_numbers_are_the_twins(seen: tuple[Run, Watcher], in_process: Run) -> None:
+    mine, other = arrays_of(seen[0]), arrays_of(in_process)
     assert mine.keys() == other.keys()
     assert len(mine) > 100
     assert [name for name in mine if mine[name].tobytes() != other[name].tobytes()] == []
 
 
-def test_each_sites_evaluator_scores_its_domain(seen: tuple[Run, Watcher], twin: Run) -> None:
-    mine, other = seen[0].summary["scores"], twin.summary["scores"]
+def test_each_sites_evaluator_scores_its_domain(seen: tuple[Run, Watcher], in_process: Run) -> None:
+    mine, other = seen[0].summary["scores"], in_process.summary["scores"]
     assert mine.keys() == other.keys()
     for domain, scores in mine.items():
         for name in ("label_agreement", "generation_score", "classifier_fid"):
@@ -115,12 +115,12 @@ def test_bytes_are_those_of_the_cuts(samples: Samples, seen: tuple[Run, Watcher]
     costs = measure(plan.config, build_networks(plan.layout.spec, None, 0), plan.layout.spec)
     generator, discriminator = costs.generator.output_bytes, costs.discriminator.output_bytes
     name = BY_NAME["raygan_bytes"].exported
-    for host in plan.layout.hosts:
-        (client,) = host.clients
+    for worker in plan.layout.workers:
+        (client,) = worker.clients
         (gh, gt), (dh, dt) = client.generator_cut, client.discriminator_cut
         a_step = generator[gh] + generator[-2 - gt] + 3 * (discriminator[dh] + discriminator[-2 - dt])
         for direction in ("up", "down"):
-            assert total(samples, name, link=host.name, direction=direction) == 2 * 4 * a_step
+            assert total(samples, name, link=worker.name, direction=direction) == 2 * 4 * a_step
     assert total(samples, BY_NAME["raygan_record_bytes"].exported, run="run", link="client -> body") == sum(
         run.metrics["bytes_up"]
     )

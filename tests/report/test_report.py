@@ -45,7 +45,7 @@ class Checker(HTMLParser):
 @pytest.fixture(scope="module")
 def run_path(tiny_settings: dict, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("report") / "run"
-    return raygan.train(make_config(tiny_settings), path, twin=True).path
+    return raygan.train(make_config(tiny_settings), path, in_process=True).path
 
 
 @pytest.fixture

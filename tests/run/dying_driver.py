@@ -2,7 +2,7 @@
 
 `python -m tests.run.dying_driver CONFIG OUT HOW`; HOW is
 
-    twin      SIGKILL to itself when half of a client's file is written
+    in_process      SIGKILL to itself when half of a client's file is written
     driver    with actors: SIGKILL to itself when half of the manifest is written
     cluster   with actors: SIGKILL to all of its Ray and to itself when the first actor has written its file
 """
@@ -62,5 +62,5 @@ if __name__ == "__main__":
     if how == "cluster":
         die_with_all_of_ray()
     else:
-        die_with_half_of("client-0003.safetensors" if how == "twin" else "manifest.json")
-    train(read_config(config), out, twin=how == "twin")
+        die_with_half_of("client-0003.safetensors" if how == "in_process" else "manifest.json")
+    train(read_config(config), out, in_process=how == "in_process")

@@ -32,7 +32,7 @@ PASSES = (
     "backward generate",
 )  # fmt: skip
 POINTS = {
-    "client": ("begin_round", *STEP_POINTS, "presence", "state", "load", "save"),
+    "client": ("begin_round", *STEP_POINTS, "check_in", "state", "load", "save"),
     "body": ("begin_round", *PASSES, "report", "assign", "state", "load", "save"),
     "aggregator": ("average", "save"),
     "evaluator": ("evaluate",),
@@ -41,7 +41,7 @@ POINTS = {
 
 
 @dataclass(frozen=True)
-class Blow:
+class Injection:
     """What is to happen, and where."""
 
     kind: str
@@ -56,26 +56,26 @@ class Blow:
         return f"{self.deed} {self.kind} {self.when} {self.point}"
 
 
-class Armoury:
+class FaultInjector:
     """The folder through which test and actors speak."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
 
-    def arm(self, blow: Blow) -> None:
+    def arm(self, injection: Injection) -> None:
         """The next actor that comes to the point is struck."""
         draft = self.folder / "draft"
-        draft.write_text(json.dumps(asdict(blow)))
+        draft.write_text(json.dumps(asdict(injection)))
         draft.rename(self.folder / "armed")
 
     @property
     def armed(self) -> bool:
-        """Whether a blow has not fallen yet."""
+        """Whether a injection has not fallen yet."""
         return (self.folder / "armed").exists()
 
     def fallen(self) -> list[float]:
-        """When each blow fell, seconds since the epoch."""
+        """When each injection fell, seconds since the epoch."""
         return sorted(float(path.name.removeprefix("fallen-")) for path in self.folder.glob("fallen-*"))
 
     def processes(self, kind: str) -> list[int]:
@@ -90,13 +90,17 @@ class Armoury:
     def strike(self, kind: str, name: str, point: str, when: str) -> None:
         """Called by an actor at its points."""
         try:
-            blow = Blow(**json.loads((self.folder / "armed").read_text()))
-            if (blow.kind, blow.point, blow.when) != (kind, point, when) or not name.startswith(blow.name):
+            injection = Injection(**json.loads((self.folder / "armed").read_text()))
+            if (injection.kind, injection.point, injection.when) != (
+                kind,
+                point,
+                when,
+            ) or not name.startswith(injection.name):
                 return
             (self.folder / "armed").rename(self.folder / f"fallen-{time.time()}")
         except FileNotFoundError:
             return
-        os.kill(os.getpid(), SIGNALS[blow.deed])
+        os.kill(os.getpid(), SIGNALS[injection.deed])
 
 
 def wrapped(role: type, kind: str, folder: Path) -> type:
@@ -104,7 +108,7 @@ def wrapped(role: type, kind: str, folder: Path) -> type:
 
     class Struck(role):  # type: ignore[misc, valid-type]
         def __init__(self, *args: Any) -> None:
-            self._armoury = Armoury(folder)
+            self._armoury = FaultInjector(folder)
             self._armoury.born(kind)
             super().__init__(*args)
 
@@ -125,9 +129,9 @@ def wrapped(role: type, kind: str, folder: Path) -> type:
 
 
 @pytest.fixture
-def armoury(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Armoury]:
+def injector(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultInjector]:
     """Every actor that starts during the test can be struck."""
-    made = Armoury(tmp_path / "armoury")
+    made = FaultInjector(tmp_path / "injector")
     for kind in KINDS:
         name = kind.capitalize()
         monkeypatch.setattr(roles, name, wrapped(getattr(roles, name), kind, made.folder))
@@ -137,9 +141,9 @@ def armoury(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Armoury
 class Campaign(Listener):
     """Strikes once in every other round; the rounds in between show how long an undisturbed one takes."""
 
-    def __init__(self, armoury: Armoury, blows: list[Blow]) -> None:
-        self._armoury, self._left = armoury, list(blows)
-        self.blows = blows
+    def __init__(self, injector: FaultInjector, injections: list[Injection]) -> None:
+        self._armoury, self._left = injector, list(injections)
+        self.injections = injections
         self._struck: set[int] = set()
         self.faults: list[str] = []
         self.told_at: dict[int, float] = {}
@@ -150,7 +154,7 @@ class Campaign(Listener):
     @property
     def num_rounds(self) -> int:
         """Rounds that the campaign needs."""
-        return 2 * len(self.blows) + 2
+        return 2 * len(self.injections) + 2
 
     def on_step(self, round_number, step, losses, num_images) -> None:
         first = step == 0 and round_number not in self._struck  # a round that is repeated is struck once

@@ -1,4 +1,4 @@
-"""Steps under every wire codec: the actors are the twin, the bytes are those of the cuts, NaN is still caught."""
+"""Steps under every wire codec: the actors are the in-process run, the bytes are those of the cuts, NaN is still caught."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ def steps(group: Group, plan: Plan, count: int = 2) -> tuple[list[StepReport], s
     """Reports of the first steps, and a digest of everybody's parameters after them."""
     begin_round(group, 0)
     submitted = [train_step(group, plan.layout, StepId(0, number)) for number in range(count)]
-    reports = group.fetch([report for step in submitted for report in step.hosts.values()])
+    reports = group.fetch([report for step in submitted for report in step.workers.values()])
     states = [group.body.call("state")]
-    for host, handle in group.hosts.items():
-        states += handle.call_many("state", len(plan.layout.hosts[host].ids))
+    for worker, handle in group.workers.items():
+        states += handle.call_many("state", len(plan.layout.workers[worker].ids))
     digest = hashlib.sha256()
     for state in states if isinstance(group, LocalGroup) else gather(states):
         for block in state.blocks.values():
@@ -52,7 +52,7 @@ def steps(group: Group, plan: Plan, count: int = 2) -> tuple[list[StepReport], s
 
 @pytest.fixture(scope="module")
 def local(tiny_settings: dict) -> dict[str, tuple[list[StepReport], str]]:
-    """Two steps of the twin under each codec."""
+    """Two steps in process under each codec."""
     return {codec: steps(local_group(plan := make(tiny_settings, codec)), plan) for codec in CODECS}
 
 
@@ -111,10 +111,10 @@ def test_a_client_whose_numbers_blow_up_is_dropped(tiny_settings: dict, codec: s
     plan = make(tiny_settings, codec)
     group = local_group(plan)
     begin_round(group, 0)
-    client = group.hosts[plan.layout.host_of[2]]._target._clients[2]
+    client = group.workers[plan.layout.worker_of[2]]._target._clients[2]
     with torch.no_grad():
         client.discriminator.head[0].conv.weight[0] = float("nan")
-    reports = train_step(group, plan.layout, StepId(0, 0)).hosts.values()
+    reports = train_step(group, plan.layout, StepId(0, 0)).workers.values()
     assert [fault for report in reports for fault in report.faults] == [
         "client-02: its activation or gradient is not finite in discriminate; its update is dropped"
     ]

@@ -10,10 +10,10 @@ import pytest
 from raygan.api import train
 from raygan.config.loading import make_config
 from raygan.run.events import Listener
-from tests.run.kills import Armoury, Blow, armoury
+from tests.run.kills import FaultInjector, Injection, injector
 from tests.run.test_fault_matrix import every_round_is_accounted_for, settings_for
 
-__all__ = ["armoury"]
+__all__ = ["injector"]
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("small_ray")]
 
 ROUNDS = 6
@@ -23,8 +23,8 @@ ROUNDS = 6
 class Damage(Listener):
     """Overwrites a file when everybody has read it, and strikes, so that an actor must read it again."""
 
-    def __init__(self, file: Path, armoury: Armoury, blow: Blow) -> None:
-        self._file, self._armoury, self._blow = file, armoury, blow
+    def __init__(self, file: Path, injector: FaultInjector, injection: Injection) -> None:
+        self._file, self._armoury, self._blow = file, injector, injection
         self.faults: list[str] = []
 
     def on_round(self, metrics) -> None:
@@ -51,9 +51,9 @@ def settings(tiny_settings: dict, hospital: Path) -> dict:
 
 
 def test_a_client_that_cannot_read_its_data_again_takes_no_part_and_is_named(
-    settings: dict, hospital: Path, tmp_path: Path, armoury: Armoury
+    settings: dict, hospital: Path, tmp_path: Path, injector: FaultInjector
 ) -> None:
-    damage = Damage(hospital, armoury, Blow("client", "judge", name="clients-02,05"))
+    damage = Damage(hospital, injector, Injection("client", "judge", name="clients-02,05"))
     run = train(make_config(settings), tmp_path / "run", listener=damage)
     every_round_is_accounted_for(run, ROUNDS)
     named = [fault for fault in damage.faults if "hospital.npz" in fault]
@@ -65,9 +65,9 @@ def test_a_client_that_cannot_read_its_data_again_takes_no_part_and_is_named(
 
 
 def test_an_evaluator_that_cannot_read_its_data_again_costs_the_scores_only(
-    settings: dict, hospital: Path, tmp_path: Path, armoury: Armoury
+    settings: dict, hospital: Path, tmp_path: Path, injector: FaultInjector
 ) -> None:
-    damage = Damage(hospital, armoury, Blow("evaluator", "evaluate"))
+    damage = Damage(hospital, injector, Injection("evaluator", "evaluate"))
     run = train(make_config(settings), tmp_path / "run", listener=damage)
     assert run.ended
     assert [

@@ -1,4 +1,4 @@
-"""The split step is the unsplit step; the actors are the twin; the same seed is the same run."""
+"""The split step is the unsplit step; the actors are the in-process run; the same seed is the same run."""
 
 from __future__ import annotations
 
@@ -60,17 +60,17 @@ def equals_the_reference(plan: Plan, folder: Path, num_steps: int) -> None:
     """Losses of every step, then every parameter and BatchNorm buffer of clients and body."""
     group, layout = local_group(plan, folder), plan.layout
     reference = Reference(layout, plan.config)
-    for handle in (*group.hosts.values(), group.body):
+    for handle in (*group.workers.values(), group.body):
         handle.call("begin_round", 0)
     for step in range(num_steps):
         expected = reference.step(step)
-        for report in train_step(group, layout, StepId(0, step)).hosts.values():
+        for report in train_step(group, layout, StepId(0, step)).workers.values():
             for client, loss in report.discriminator_loss.items():
                 losses = (loss, report.generator_loss[client])
                 assert losses == pytest.approx(expected[client], rel=1e-4)
-    for host in layout.hosts:
+    for worker in layout.workers:
         for client, state in zip(
-            host.ids, group.hosts[host.host].call_many("state", len(host.ids)), strict=True
+            worker.ids, group.workers[worker.worker].call_many("state", len(worker.ids)), strict=True
         ):
             assert_equal_blocks(state, reference.own[client])
     assert_equal_blocks(group.body.call("state"), reference.body)
@@ -101,24 +101,26 @@ def assert_bit_identical(first: Path, second: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def twin_run(tiny_settings: dict, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The plain sequential twin: one client a host, one step at a time."""
+def in_process_run(tiny_settings: dict, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The plain sequential in_process: one client a worker, one step at a time."""
     ray_settings = tiny_settings["ray"] | {"clients_per_actor": 1, "steps_ahead": 1}
     config = make_config(tiny_settings | {"ray": ray_settings})
-    return train(config, tmp_path_factory.mktemp("twin") / "run", twin=True).path
+    return train(config, tmp_path_factory.mktemp("in_process") / "run", in_process=True).path
 
 
-def test_the_same_seed_is_the_same_run(tiny_settings: dict, twin_run: Path, tmp_path: Path) -> None:
+def test_the_same_seed_is_the_same_run(tiny_settings: dict, in_process_run: Path, tmp_path: Path) -> None:
     torch.manual_seed(99)  # the global generators do not matter
     np.random.seed(99)
-    again = train(make_config(tiny_settings), tmp_path / "run", twin=True)
-    assert_bit_identical(twin_run, again.path)
+    again = train(make_config(tiny_settings), tmp_path / "run", in_process=True)
+    assert_bit_identical(in_process_run, again.path)
 
 
-def test_another_seed_is_another_run(tiny_settings: dict, twin_run: Path, tmp_path: Path) -> None:
-    other = train(make_config(tiny_settings | {"seed": 1}), tmp_path / "run", twin=True)
+def test_another_seed_is_another_run(tiny_settings: dict, in_process_run: Path, tmp_path: Path) -> None:
+    other = train(make_config(tiny_settings | {"seed": 1}), tmp_path / "run", in_process=True)
     name = "client-0000.safetensors/generator.0.linear.weight"
-    assert not np.array_equal(checkpoint_arrays(twin_run, 2)[name], checkpoint_arrays(other.path, 2)[name])
+    assert not np.array_equal(
+        checkpoint_arrays(in_process_run, 2)[name], checkpoint_arrays(other.path, 2)[name]
+    )
 
 
 @pytest.mark.parametrize(
@@ -127,10 +129,10 @@ def test_another_seed_is_another_run(tiny_settings: dict, twin_run: Path, tmp_pa
     ids=["one client each, one step at a time", "virtual clients, steps submitted ahead"],
 )
 def test_actors_and_twin_are_bit_identical(
-    tiny_settings: dict, twin_run: Path, tmp_path: Path, clients_per_actor: int, steps_ahead: int
+    tiny_settings: dict, in_process_run: Path, tmp_path: Path, clients_per_actor: int, steps_ahead: int
 ) -> None:
     ray_settings = tiny_settings["ray"] | {"clients_per_actor": clients_per_actor, "steps_ahead": steps_ahead}
     ray_settings["address"] = "local"
     run = train(make_config(tiny_settings | {"ray": ray_settings}), tmp_path / "run")
     assert not ray.is_initialized(), "a Ray of our own ends with the run"
-    assert_bit_identical(twin_run, run.path)
+    assert_bit_identical(in_process_run, run.path)

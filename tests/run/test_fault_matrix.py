@@ -20,9 +20,9 @@ from raygan.api import train
 from raygan.config.loading import make_config
 from raygan.run.events import Listener
 from raygan.run.stored import Run
-from tests.run.kills import KINDS, POINTS, Armoury, Blow, Campaign, armoury
+from tests.run.kills import KINDS, POINTS, Campaign, FaultInjector, Injection, injector
 
-__all__ = ["armoury"]
+__all__ = ["injector"]
 
 NUM_KILLS = 50
 
@@ -40,60 +40,74 @@ def every_round_is_accounted_for(run: Run, rounds: int) -> None:
     assert all(scores for scores in run.metrics["scores"])
 
 
-def recovered(campaign: Campaign, armoury: Armoury) -> dict[Blow, float]:
-    """Blow -> seconds that it cost: what its round took longer than an undisturbed one; for the evaluator, from
-    the blow to the round's scores."""
-    fallen = armoury.fallen()
-    assert len(fallen) == len(campaign.blows), f"{len(campaign.blows) - len(fallen)} blows did not fall"
+def recovered(campaign: Campaign, injector: FaultInjector) -> dict[Injection, float]:
+    """Injection -> seconds that it cost: what its round took longer than an undisturbed one; for the evaluator, from
+    the injection to the round's scores."""
+    fallen = injector.fallen()
+    assert len(fallen) == len(campaign.injections), (
+        f"{len(campaign.injections) - len(fallen)} injections did not fall"
+    )
     hit = {}
-    for blow, moment in zip(campaign.blows, fallen, strict=True):
-        hit[blow] = max(n for n, (began, _) in campaign.rounds.items() if began <= moment)
+    for injection, moment in zip(campaign.injections, fallen, strict=True):
+        hit[injection] = max(n for n, (began, _) in campaign.rounds.items() if began <= moment)
     quiet = [ended - began for n, (began, ended) in campaign.rounds.items() if n and n not in hit.values()]
     cost = {}
-    for (blow, number), moment in zip(hit.items(), fallen, strict=True):
+    for (injection, number), moment in zip(hit.items(), fallen, strict=True):
         began, ended = campaign.rounds[number]
-        if blow.kind == "evaluator":
-            cost[blow] = min(told for told in campaign.told_at.values() if told > moment) - moment
+        if injection.kind == "evaluator":
+            cost[injection] = min(told for told in campaign.told_at.values() if told > moment) - moment
         else:
-            cost[blow] = max(0.0, ended - began - statistics.median(quiet))
+            cost[injection] = max(0.0, ended - began - statistics.median(quiet))
     print(f"undisturbed round: {statistics.median(quiet):.1f} s")
     return cost
 
 
-def print_table(costs: dict[Blow, float]) -> None:
+def print_table(costs: dict[Injection, float]) -> None:
     print("| role | phase | tries | survived | seconds to recover |")
     print("|---|---|---|---|---|")
-    for kind, point in dict.fromkeys((blow.kind, blow.point) for blow in costs):
-        mine = [seconds for blow, seconds in costs.items() if (blow.kind, blow.point) == (kind, point)]
+    for kind, point in dict.fromkeys((injection.kind, injection.point) for injection in costs):
+        mine = [
+            seconds
+            for injection, seconds in costs.items()
+            if (injection.kind, injection.point) == (kind, point)
+        ]
         shown = ", ".join(f"{seconds:.1f}" for seconds in mine)
         print(f"| {kind} | {point} | {len(mine)} | {len(mine)} | {shown} |", flush=True)
 
 
 def fight(
-    blows: list[Blow], settings: dict, folder: Path, armoury: Armoury, monkeypatch: pytest.MonkeyPatch
+    injections: list[Injection],
+    settings: dict,
+    folder: Path,
+    injector: FaultInjector,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Campaign:
-    """A run through all blows; every round is there, and all clients are back at its end."""
-    campaign = Campaign(armoury, blows)
+    """A run through all injections; every round is there, and all clients are back at its end."""
+    campaign = Campaign(injector, injections)
     campaign.watch_rounds(monkeypatch)
     run = train(make_config(settings_for(settings, campaign.num_rounds)), folder / "run", listener=campaign)
     every_round_is_accounted_for(run, campaign.num_rounds)
     assert run.clusters.groupby("round").size().iloc[-1] == 6, "everybody is back"
-    print_table(recovered(campaign, armoury))
+    print_table(recovered(campaign, injector))
     return campaign
 
 
 def test_one_of_each_role_in_one_run(
-    small_ray: None, armoury: Armoury, tiny_settings: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    small_ray: None,
+    injector: FaultInjector,
+    tiny_settings: dict,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    blows = [
-        Blow("client", "judge", "after"),
-        Blow("body", "backward fool"),
-        Blow("client", "backpropagate", deed="stop"),
-        Blow("aggregator", "average"),
-        Blow("evaluator", "evaluate"),
+    injections = [
+        Injection("client", "judge", "after"),
+        Injection("body", "backward fool"),
+        Injection("client", "backpropagate", deed="stop"),
+        Injection("aggregator", "average"),
+        Injection("evaluator", "evaluate"),
     ]
     impatient = tiny_settings | {"ray": tiny_settings["ray"] | {"call_timeout_s": 10}}
-    campaign = fight(blows, impatient, tmp_path, armoury, monkeypatch)
+    campaign = fight(injections, impatient, tmp_path, injector, monkeypatch)
     assert [fault for fault in campaign.faults if "hung: backpropagate took longer than 10 s" in fault]
     assert not [fault for fault in campaign.faults if "set aside" in fault]
 
@@ -102,7 +116,7 @@ def test_one_of_each_role_in_one_run(
 @pytest.mark.parametrize("kinds", [("client",), ("body",), ("aggregator", "evaluator")])
 def test_every_role_in_every_phase(
     small_ray: None,
-    armoury: Armoury,
+    injector: FaultInjector,
     tiny_settings: dict,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -110,19 +124,19 @@ def test_every_role_in_every_phase(
 ) -> None:
     points = [(kind, point) for kind in kinds for point in POINTS[kind]]
     few = len(points) < 5
-    blows = [
-        Blow(kind, point, when)
+    injections = [
+        Injection(kind, point, when)
         for number, (kind, point) in enumerate(points)
         for when in (("before", "after") if few else (("before", "after")[number % 2],))
     ]
-    fight(blows, tiny_settings, tmp_path, armoury, monkeypatch)
+    fight(injections, tiny_settings, tmp_path, injector, monkeypatch)
 
 
 class Storm(Listener):
     """Kills an actor of a random kind at a random moment, again and again, by its process id."""
 
-    def __init__(self, armoury: Armoury, num_kills: int, seed: int) -> None:
-        self._armoury, self._random = armoury, random.Random(seed)
+    def __init__(self, injector: FaultInjector, num_kills: int, seed: int) -> None:
+        self._armoury, self._random = injector, random.Random(seed)
         self._progress = threading.Event()
         self._num_kills = num_kills
         self.kills: list[str] = []
@@ -150,7 +164,7 @@ class Storm(Listener):
 
 
 @pytest.mark.slow
-def test_a_storm(small_ray: None, armoury: Armoury, tiny_settings: dict, tmp_path: Path) -> None:
+def test_a_storm(small_ray: None, injector: FaultInjector, tiny_settings: dict, tmp_path: Path) -> None:
     """On digits and clothes, so that what is learnt can be compared: with the same run undisturbed, and two seeds."""
     rounds, limit = 70, {"clients": 3, "limit": 768}
     domains = [{"name": "demo_mnist", **limit}, {"name": "demo_fashion_mnist", **limit}]
@@ -160,7 +174,7 @@ def test_a_storm(small_ray: None, armoury: Armoury, tiny_settings: dict, tmp_pat
         "training": {"rounds": rounds, "lr": 1e-3},
         "evaluation": {"images": 500},
     }
-    storm = Storm(armoury, NUM_KILLS, seed=0)
+    storm = Storm(injector, NUM_KILLS, seed=0)
     storm.start()
     started = time.monotonic()
     run = train(make_config(settings), tmp_path / "run", listener=storm)
@@ -169,7 +183,7 @@ def test_a_storm(small_ray: None, armoury: Armoury, tiny_settings: dict, tmp_pat
     assert len(storm.kills) >= NUM_KILLS
     print(json.dumps({kind: storm.kills.count(kind) for kind in KINDS}), f"{seconds:.0f} s, {rounds} rounds")
     calm = [
-        train(make_config(settings | {"seed": seed}), tmp_path / f"calm{seed}", twin=True)
+        train(make_config(settings | {"seed": seed}), tmp_path / f"calm{seed}", in_process=True)
         for seed in (0, 1, 2)
     ]
     agreements = [agreement(run) for run in calm]

@@ -22,7 +22,7 @@ def settings(tiny_settings: dict) -> dict:
 
 @pytest.fixture(scope="module")
 def whole(settings: dict, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return train(make_config(settings), tmp_path_factory.mktemp("whole") / "run", twin=True).path
+    return train(make_config(settings), tmp_path_factory.mktemp("whole") / "run", in_process=True).path
 
 
 def last_arrays(path: Path) -> dict[str, bytes]:
@@ -36,14 +36,14 @@ def with_lr(settings: dict, lr: float) -> dict:
 
 def test_a_fork_with_the_same_configuration_is_the_same_run(settings, whole: Path, tmp_path: Path) -> None:
     fork(whole, 2, make_config(settings), tmp_path / "fork")
-    run = resume(tmp_path / "fork", twin=True)
+    run = resume(tmp_path / "fork", in_process=True)
     assert last_arrays(run.path) == last_arrays(whole)
     assert run.metrics["round"].tolist() == [1, 2, 3]
 
 
 def test_the_rounds_from_then_on_follow_the_new_configuration(settings, whole: Path, tmp_path: Path) -> None:
     fork(whole, 2, make_config(with_lr(settings, 1e-9)), tmp_path / "fork")
-    run = resume(tmp_path / "fork", twin=True)
+    run = resume(tmp_path / "fork", in_process=True)
     before = read_arrays(whole / "checkpoints" / "round-0002" / "cluster-0.safetensors")
     after = read_arrays(run.path / "checkpoints" / "round-0003" / "cluster-0.safetensors")
     weights = [name for name in before if name.endswith("weight")]
@@ -74,14 +74,14 @@ def test_restored_optimizers_have_the_new_rate_and_the_old_moments(
     seen: list[tuple[float, float]] = []
     monkeypatch.setattr(Session, "__init__", remember)
     fork(whole, 2, make_config(with_lr(settings, 3e-3)), tmp_path / "fork")
-    resume(tmp_path / "fork", twin=True, listener=Look())
+    resume(tmp_path / "fork", in_process=True, listener=Look())
     assert {rate for rate, _ in seen} == {3e-3}
     assert min(steps for _, steps in seen) > 6, "two rounds of three steps were before"
 
 
 def optimizers(session: Session) -> list[tuple[float, float]]:
-    """(learning rate, steps so far) of every optimizer of the first client host."""
-    clients = session._group.hosts[0]._target._clients.values()
+    """(learning rate, steps so far) of every optimizer of the first client worker."""
+    clients = session._group.workers[0]._target._clients.values()
     return [
         (ends.optimizer.param_groups[0]["lr"], float(next(iter(ends.optimizer.state.values()))["step"]))
         for client in clients
@@ -92,14 +92,14 @@ def optimizers(session: Session) -> list[tuple[float, float]]:
 def test_the_other_run_is_left_as_it_is(settings, whole: Path, tmp_path: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in whole.rglob("*")}
     fork(whole, 1, make_config(with_lr(settings, 1e-3)), tmp_path / "fork")
-    resume(tmp_path / "fork", twin=True)
+    resume(tmp_path / "fork", in_process=True)
     assert {path: path.stat().st_mtime_ns for path in whole.rglob("*")} == before
 
 
 def test_what_an_interrupted_fork_left_is_made_anew(settings, whole: Path, tmp_path: Path) -> None:
     (tmp_path / "fork" / "checkpoints" / "round-0002").mkdir(parents=True)
     fork(whole, 2, make_config(settings), tmp_path / "fork")
-    assert last_arrays(resume(tmp_path / "fork", twin=True).path) == last_arrays(whole)
+    assert last_arrays(resume(tmp_path / "fork", in_process=True).path) == last_arrays(whole)
 
 
 def test_a_round_without_a_checkpoint(settings, whole: Path, tmp_path: Path) -> None:

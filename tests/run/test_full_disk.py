@@ -64,25 +64,29 @@ def three(tiny_settings: dict) -> dict:
     }
 
 
-@pytest.mark.parametrize("twin", [True, pytest.param(False, marks=pytest.mark.slow)], ids=["twin", "actors"])
+@pytest.mark.parametrize(
+    "in_process", [True, pytest.param(False, marks=pytest.mark.slow)], ids=["in_process", "actors"]
+)
 def test_the_run_stops_and_goes_on_when_there_is_room(
-    three: dict, small_disk: Path, tmp_path: Path, twin: bool, request: pytest.FixtureRequest
+    three: dict, small_disk: Path, tmp_path: Path, in_process: bool, request: pytest.FixtureRequest
 ) -> None:
-    if not twin:
+    if not in_process:
         request.getfixturevalue("small_ray")
     path = small_disk / "run"
     with pytest.raises(
         RunError, match=r"cannot be written \(No space left on device\); free or unlock"
     ) as stopped:
-        train(make_config(three), path, twin=twin, listener=Fill(small_disk))
+        train(make_config(three), path, in_process=in_process, listener=Fill(small_disk))
     assert "\n" not in str(stopped.value)
     assert Checkpoint(path / "checkpoints", 1).damage() is None
     assert sorted(p.name for p in (path / "checkpoints").glob("round-*")) == ["round-0001", "round-0002"]
     (small_disk / "filler").unlink()
     watcher = Interrupt(-1, 0)
-    resume(path, twin=True, listener=watcher)
-    assert watcher.first_round == 2 if twin else watcher.first_round <= 2, "scores may have been under way"
-    whole = train(make_config(three), tmp_path / "whole", twin=True)
+    resume(path, in_process=True, listener=watcher)
+    assert watcher.first_round == 2 if in_process else watcher.first_round <= 2, (
+        "scores may have been under way"
+    )
+    whole = train(make_config(three), tmp_path / "whole", in_process=True)
     assert arrays_of_round(path, 3) == arrays_of_round(whole.path, 3)
 
 

@@ -38,20 +38,22 @@ def four_rounds(tiny_settings: dict) -> dict:
 
 @pytest.fixture(scope="module")
 def whole(four_rounds: dict, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return train(make_config(four_rounds), tmp_path_factory.mktemp("whole") / "run", twin=True).path
+    return train(make_config(four_rounds), tmp_path_factory.mktemp("whole") / "run", in_process=True).path
 
 
-def goes_on(path: Path, whole: Path, twin: bool) -> None:
+def goes_on(path: Path, whole: Path, in_process: bool) -> None:
     watcher = Interrupt(-1, 0)
-    assert resume(path, twin=twin, listener=watcher).ended
-    assert watcher.first_round == 2 if twin else watcher.first_round <= 2, "scores may have been under way"
+    assert resume(path, in_process=in_process, listener=watcher).ended
+    assert watcher.first_round == 2 if in_process else watcher.first_round <= 2, (
+        "scores may have been under way"
+    )
     assert arrays_of_round(path, 4) == arrays_of_round(whole, 4)
     assert not list((path / "checkpoints").glob(".round*")), "no draft is left"
     assert [line["round"] for line in rounds_of(path)] == [1, 2, 3, 4]
 
 
 def test_a_twin_killed_while_it_writes(four_rounds: dict, whole: Path, tmp_path: Path) -> None:
-    goes_on(killed_run("twin", four_rounds, tmp_path), whole, twin=True)
+    goes_on(killed_run("in_process", four_rounds, tmp_path), whole, in_process=True)
 
 
 @pytest.mark.slow
@@ -59,4 +61,4 @@ def test_a_twin_killed_while_it_writes(four_rounds: dict, whole: Path, tmp_path:
 def test_a_driver_killed_while_its_actors_write(
     four_rounds: dict, whole: Path, tmp_path: Path, how: str
 ) -> None:
-    goes_on(killed_run(how, four_rounds, tmp_path), whole, twin=False)
+    goes_on(killed_run(how, four_rounds, tmp_path), whole, in_process=False)

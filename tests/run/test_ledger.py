@@ -11,7 +11,7 @@ from raygan.api import train
 from raygan.config.loading import make_config
 from raygan.run.metrics import links
 from raygan.run.plan import Plan, make_plan
-from raygan.wire.records import Codec, Count, Link, Tally, wire_bytes
+from raygan.wire.records import Codec, Count, Link, Traffic, wire_bytes
 
 NUM_STEPS, BATCH = 4, 8
 PER_STEP = {"Activations": 4, "Gradients": 4}
@@ -47,7 +47,7 @@ def test_activations_and_gradients_are_those_of_the_cuts(
         "wire": {"codec": codec},
         "evaluation": {"images": 8},
     }
-    run = train(make_config(tiny_settings | few), tmp_path / "run", twin=True)
+    run = train(make_config(tiny_settings | few), tmp_path / "run", in_process=True)
     plan = make_plan(run.config)
     line = json.loads((run.path / "metrics.jsonl").read_text())
     predicted = [tensor_bytes(plan, client, codec) for client in range(6)]
@@ -98,8 +98,11 @@ def _block_bytes(plan: Plan, key) -> int:
 def test_tallies_add_up() -> None:
     up, down = Link("client", "body", "Gradients", 3), Link("body", "client", "Gradients", 3)
     states = Link("client", "aggregator", "State")
-    tallies = [Tally((Count(up, 1, 10), Count(states, 2, 7))), Tally((Count(up, 2, 5), Count(down, 1, 1)))]
-    assert links(tallies) == {
+    traffic = [
+        Traffic((Count(up, 1, 10), Count(states, 2, 7))),
+        Traffic((Count(up, 2, 5), Count(down, 1, 1))),
+    ]
+    assert links(traffic) == {
         "links": {
             "body -> client": {"Gradients": {"records": 1, "bytes": 1}},
             "client -> aggregator": {"State": {"records": 2, "bytes": 7}},

@@ -59,12 +59,12 @@ def test_a_round_that_was_not_evaluated_has_no_scores() -> None:
 
 
 def test_a_round_names_who_was_lost_and_who_sat_out(tiny_settings: dict) -> None:
-    hosts = make_plan(make_config(tiny_settings | {"ray": {"clients_per_actor": 2}})).layout.hosts
+    workers = make_plan(make_config(tiny_settings | {"ray": {"clients_per_actor": 2}})).layout.workers
     epochs = Epochs(lost={1: "died"}, late={2}, absent=Counter({1: 3, 2: 1}))
     alone = {0: 0}
     result = RoundResult(0, Assignment(alone, {0: 0.0}, {0: 1.0}, {0: 1.0}), {}, epochs, 1.0, 1.0)
-    line = json.loads(json.dumps(round_metrics(result, None, alone, ["a"], hosts, (), ["told"])))
-    assert line["lost_actors"] == [hosts[1].name]
-    assert line["absent_steps"] == {hosts[1].name: 3, hosts[2].name: 1}
+    line = json.loads(json.dumps(round_metrics(result, None, alone, ["a"], workers, (), ["told"])))
+    assert line["lost_actors"] == [workers[1].name]
+    assert line["absent_steps"] == {workers[1].name: 3, workers[2].name: 1}
     assert (line["lost"], line["late"]) == (2, 2)
     assert line["faults"] == ["told"]

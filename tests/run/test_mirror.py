@@ -108,17 +108,17 @@ def test_a_run_goes_on_from_its_copy_elsewhere(
         "training": tiny_settings["training"] | {"rounds": 3},
         "evaluation": {"images": 8},
     }
-    whole = train(make_config(three), tmp_path / "whole", twin=True)
+    whole = train(make_config(three), tmp_path / "whole", in_process=True)
     uri = f"file://{tmp_path}/bucket/run"
     for machine in ("first", "second"):
         (tmp_path / machine).mkdir()
     monkeypatch.chdir(tmp_path / "first")
     with pytest.raises(KeyboardInterrupt):
-        train(make_config(three), uri, twin=True, listener=Interrupt(2, 1))
+        train(make_config(three), uri, in_process=True, listener=Interrupt(2, 1))
     assert Run.load("runs/run").config.checkpoints.storage == uri
     monkeypatch.chdir(tmp_path / "second")
     watcher = Interrupt(-1, 0)
-    run = resume(uri, twin=True, listener=watcher)
+    run = resume(uri, in_process=True, listener=watcher)
     assert watcher.first_round == 2
     assert run.path == Path(os.getcwd()) / "runs" / "run"
     assert arrays_of_round(run.path, 3) == arrays_of_round(whole.path, 3)
@@ -126,4 +126,4 @@ def test_a_run_goes_on_from_its_copy_elsewhere(
     Mirror(uri).pull(tmp_path / "third")
     assert Run.load(tmp_path / "third").ended
     with pytest.raises(RunError, match="holds a run already"):
-        train(make_config(three), uri, twin=True)
+        train(make_config(three), uri, in_process=True)

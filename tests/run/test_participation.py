@@ -51,15 +51,15 @@ def test_more_clients_than_take_part_cannot_be_needed(tiny_settings: dict) -> No
 @pytest.mark.slow
 def test_actors_and_twin_agree_on_a_share_of_the_clients(tiny_settings: dict, tmp_path: Path) -> None:
     settings = config(tiny_settings, participation=0.5, rounds=3)
-    twin = train(settings, tmp_path / "twin", twin=True)
+    in_process = train(settings, tmp_path / "in_process", in_process=True)
     local = settings.model_copy(update={"ray": settings.ray.model_copy(update={"address": "local"})})
     actors = train(local, tmp_path / "actors")
-    assert arrays_of_round(actors.path, 3) == arrays_of_round(twin.path, 3)
+    assert arrays_of_round(actors.path, 3) == arrays_of_round(in_process.path, 3)
 
 
 def test_a_run_with_half_of_its_clients_in_each_round(tiny_settings: dict, tmp_path: Path) -> None:
-    twin = train(config(tiny_settings, participation=0.5), tmp_path / "twin", twin=True)
-    assert twin.clusters.groupby("round").size().tolist() == [3, 3]
-    assert twin.metrics["images"].tolist() == [3 * 32] * 2
-    assert twin.metrics["clients"].tolist() == [3, 3]
-    assert twin.metrics["late"].tolist() == twin.metrics["lost"].tolist() == [0, 0]
+    in_process = train(config(tiny_settings, participation=0.5), tmp_path / "in_process", in_process=True)
+    assert in_process.clusters.groupby("round").size().tolist() == [3, 3]
+    assert in_process.metrics["images"].tolist() == [3 * 32] * 2
+    assert in_process.metrics["clients"].tolist() == [3, 3]
+    assert in_process.metrics["late"].tolist() == in_process.metrics["lost"].tolist() == [0, 0]

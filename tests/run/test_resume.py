@@ -54,12 +54,12 @@ def four_rounds(tiny_settings: dict) -> dict:
 
 @pytest.fixture(scope="module")
 def whole(four_rounds: dict, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return train(make_config(four_rounds), tmp_path_factory.mktemp("whole") / "run", twin=True).path
+    return train(make_config(four_rounds), tmp_path_factory.mktemp("whole") / "run", in_process=True).path
 
 
 def interrupted(settings: dict, path: Path, round_number: int = 2) -> Path:
     with pytest.raises(KeyboardInterrupt):
-        train(make_config(settings), path, twin=True, listener=Interrupt(round_number, 1))
+        train(make_config(settings), path, in_process=True, listener=Interrupt(round_number, 1))
     return path
 
 
@@ -68,7 +68,7 @@ def test_a_resumed_run_is_the_run_that_was_not_interrupted(
 ) -> None:
     path = interrupted(four_rounds, tmp_path / "run")
     watcher = Interrupt(-1, 0)
-    run = resume(path, twin=True, listener=watcher)
+    run = resume(path, in_process=True, listener=watcher)
     assert watcher.first_round == 2
     assert final_arrays(path) == final_arrays(whole)
     assert rounds_of(path) == rounds_of(whole)
@@ -90,7 +90,7 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before(
     content[-1] ^= 1
     damaged.write_bytes(bytes(content))
     watcher = Interrupt(-1, 0)
-    resume(path, twin=True, listener=watcher)
+    resume(path, in_process=True, listener=watcher)
     assert watcher.first_round == 1
     assert final_arrays(path) == final_arrays(whole)
 
@@ -102,7 +102,7 @@ def test_rounds_after_the_last_checkpoint_are_run_again(
     path = interrupted(settings, tmp_path / "run", round_number=3)
     assert len((path / "metrics.jsonl").read_text().splitlines()) == 3
     watcher = Interrupt(-1, 0)
-    resume(path, twin=True, listener=watcher)
+    resume(path, in_process=True, listener=watcher)
     assert watcher.first_round == 2
     assert final_arrays(path) == final_arrays(whole)
     assert rounds_of(path) == rounds_of(whole)
@@ -116,7 +116,7 @@ def test_a_damaged_line_costs_the_rounds_from_there_on(
     first, *_ = (path / name).read_text().splitlines()
     (path / name).write_text(f"{first}\n{first[:40]}\n")
     watcher = Interrupt(-1, 0)
-    resume(path, twin=True, listener=watcher)
+    resume(path, in_process=True, listener=watcher)
     assert watcher.first_round == 1
     assert watcher.faults == [f"{name}, line 2 is damaged: the rounds from there on are run again"]
     assert final_arrays(path) == final_arrays(whole)
@@ -129,7 +129,7 @@ def test_a_checkpoint_that_was_being_written_is_not_there(
     last = path / "checkpoints" / "round-0002"
     last.rename(last.with_name(".round-0002.tmp"))  # as a kill before the renaming leaves it
     (path / "metrics.jsonl").open("a").write('{"round": 3, "sec')  # and a line that was cut off
-    resume(path, twin=True)
+    resume(path, in_process=True)
     assert final_arrays(path) == final_arrays(whole)
     assert rounds_of(path) == rounds_of(whole)
 
@@ -138,13 +138,13 @@ def test_a_run_interrupted_in_its_first_round_begins_again(
     four_rounds: dict, whole: Path, tmp_path: Path
 ) -> None:
     path = interrupted(four_rounds, tmp_path / "run", round_number=0)
-    resume(path, twin=True)
+    resume(path, in_process=True)
     assert final_arrays(path) == final_arrays(whole)
 
 
 def test_a_run_that_has_ended_is_left_alone(whole: Path) -> None:
     before = (whole / "summary.json").read_bytes()
-    assert resume(whole, twin=True).ended
+    assert resume(whole, in_process=True).ended
     assert (whole / "summary.json").read_bytes() == before
 
 
@@ -154,8 +154,8 @@ def test_two_processes_do_not_train_one_run(
     monkeypatch.setattr(folder, "ENDING_SECONDS", 0.2)
     path = interrupted(tiny_settings, tmp_path / "run", 1)
     with RunFolder(path).locked(), pytest.raises(RunError, match="another process is training this run"):
-        resume(path, twin=True)
-    assert resume(path, twin=True).ended
+        resume(path, in_process=True)
+    assert resume(path, in_process=True).ended
 
 
 def test_a_run_goes_on_with_its_own_cuts(
@@ -163,4 +163,4 @@ def test_a_run_goes_on_with_its_own_cuts(
 ) -> None:
     path = interrupted(tiny_settings | {"cuts": {"solver": "exact"}}, tmp_path / "run", 1)
     monkeypatch.setattr(study, "plan", lambda **_: pytest.fail("the solver was asked again"))
-    assert resume(path, twin=True).ended
+    assert resume(path, in_process=True).ended

@@ -15,7 +15,7 @@ from raygan.errors import RunError
 @pytest.fixture(scope="module")
 def run(tiny_settings: dict, tmp_path_factory: pytest.TempPathFactory) -> raygan.Run:
     path = tmp_path_factory.mktemp("run") / "run"
-    raygan.train(make_config(tiny_settings), path, twin=True)
+    raygan.train(make_config(tiny_settings), path, in_process=True)
     return raygan.Run.load(path)
 
 

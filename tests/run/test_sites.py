@@ -46,8 +46,8 @@ def test_domains_with_equal_labels_are_one_key() -> None:
 
 def test_without_a_cluster_no_actor_asks_for_labels(tiny_settings: dict) -> None:
     domains = [domain | {"labels": {"site": "a"}} for domain in tiny_settings["data"]["domains"]]
-    with planned(make_config(tiny_settings | {"data": {"domains": domains}}), twin=True) as plan:
-        assert [host.labels for host in plan.layout.hosts] == [{}] * len(plan.layout.hosts)
+    with planned(make_config(tiny_settings | {"data": {"domains": domains}}), in_process=True) as plan:
+        assert [worker.labels for worker in plan.layout.workers] == [{}] * len(plan.layout.workers)
 
 
 def test_a_host_has_clients_of_one_site(tiny_settings: dict) -> None:
@@ -61,5 +61,5 @@ def test_a_host_has_clients_of_one_site(tiny_settings: dict) -> None:
         "cuts": {},
         "ray": {"clients_per_actor": 6},
     }
-    hosts = make_plan(make_config(settings)).layout.hosts
-    assert [(host.labels["site"], host.ids) for host in hosts] == [("a", (0, 1, 2)), ("b", (3, 4, 5))]
+    workers = make_plan(make_config(settings)).layout.workers
+    assert [(worker.labels["site"], worker.ids) for worker in workers] == [("a", (0, 1, 2)), ("b", (3, 4, 5))]

@@ -13,7 +13,7 @@ from raygan.wire.records import BodyReport, StepId, StepReport
 STEP = StepId(0, 0)
 
 
-def host(seconds: float) -> StepReport:
+def worker(seconds: float) -> StepReport:
     return StepReport(STEP, {}, {}, 8, {"generate": seconds / 2, "judge": seconds / 2}, 0, 0)
 
 
@@ -24,22 +24,22 @@ def body(seconds: float) -> BodyReport:
 def test_none_and_a_fixed_deadline_do_not_change() -> None:
     for setting in (None, 2.5):
         deadline = Deadline(setting)
-        deadline.note(body(100.0), [host(1.0)])
+        deadline.note(body(100.0), [worker(1.0)])
         assert deadline.seconds == setting
 
 
 def test_a_straggler_does_not_lengthen_the_deadline_that_is_meant_for_it() -> None:
-    """Hosts of 1, 1 and 10 s in a step of 12 s: with a median client it would take 12 - (10 - 1) = 3 s."""
+    """Roster of 1, 1 and 10 s in a step of 12 s: with a median client it would take 12 - (10 - 1) = 3 s."""
     deadline = Deadline(MedianDeadline(median=2))
     assert deadline.seconds is None
-    deadline.note(body(12.0), [host(1.0), host(10.0), host(1.0)])
+    deadline.note(body(12.0), [worker(1.0), worker(10.0), worker(1.0)])
     assert deadline.seconds == pytest.approx(6.0)
 
 
 def test_it_follows_the_median_step() -> None:
     deadline = Deadline(MedianDeadline(median=3))
     for seconds in (1.0, 2.0, 50.0):
-        deadline.note(body(seconds), [host(0.5), host(0.5)])
+        deadline.note(body(seconds), [worker(0.5), worker(0.5)])
     assert deadline.seconds == pytest.approx(6.0)
 
 

@@ -1,4 +1,4 @@
-"""The body's waiting: late hosts cost their deadline once and are not waited for again in their round."""
+"""The body's waiting: late workers cost their deadline once and are not waited for again in their round."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ class Host:
 
 
 @pytest.fixture(scope="module")
-def hosts(small_ray: None) -> list:
+def workers(small_ray: None) -> list:
     made = [Host.remote() for _ in range(2)]
-    ray.get([host.send.remote(StepId(0, 0), 0) for host in made])
+    ray.get([worker.send.remote(StepId(0, 0), 0) for worker in made])
     return made
 
 
-def test_a_late_host_costs_the_deadline_once_a_round(hosts: list) -> None:
-    fast, slow = hosts
+def test_a_late_host_costs_the_deadline_once_a_round(workers: list) -> None:
+    fast, slow = workers
 
     def sent(step: StepId) -> ray.ObjectRef:
         """A message that is there."""
@@ -55,7 +55,9 @@ def test_a_late_host_costs_the_deadline_once_a_round(hosts: list) -> None:
     assert isinstance(deadline.gather([7], [sent(StepId(1, 0))])[0], Activations), "a new round"
 
 
-def test_who_is_set_aside_is_not_waited_for(hosts: list) -> None:
-    first, second = StepDeadline().gather([1, 2], [Lost("set aside"), hosts[0].send.remote(StepId(0, 0), 0)])
+def test_who_is_set_aside_is_not_waited_for(workers: list) -> None:
+    first, second = StepDeadline().gather(
+        [1, 2], [Lost("set aside"), workers[0].send.remote(StepId(0, 0), 0)]
+    )
     assert isinstance(first, Lost)
     assert isinstance(second, Activations)

@@ -90,11 +90,11 @@ def test_a_lost_client_is_left_out(small_ray: None, tiny_settings: dict) -> None
     group = RayGroup(plan.layout, plan.config, evaluator(plan))
     try:
         begin_round(group, 0)
-        group.fetch(list(train_step(group, plan.layout, StepId(0, 0)).hosts.values()))
-        ray.kill(group.hosts[3].actor)
+        group.fetch(list(train_step(group, plan.layout, StepId(0, 0)).workers.values()))
+        ray.kill(group.workers[3].actor)
         step = train_step(group, plan.layout, StepId(0, 1))
         (body,) = group.fetch([step.body])
-        reports = group.fetch([step.hosts[host] for host in (0, 1, 2, 4, 5)])
+        reports = group.fetch([step.workers[worker] for worker in (0, 1, 2, 4, 5)])
     finally:
         group.close()
     assert body.absent == (3,)

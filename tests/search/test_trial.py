@@ -43,7 +43,7 @@ class Interrupt(Listener):
 
 def interrupted(config, path: Path) -> Path:
     with pytest.raises(KeyboardInterrupt):
-        train(config, path, twin=True, listener=Interrupt())
+        train(config, path, in_process=True, listener=Interrupt())
     return path
 
 
@@ -92,7 +92,7 @@ def test_every_round_is_reported_once_with_its_checkpoint(
     config, tmp_path: Path, reports: list[dict]
 ) -> None:
     run = tmp_path / "run-1"
-    train(config, run, twin=True, listener=Reporter(run, 0))
+    train(config, run, in_process=True, listener=Reporter(run, 0))
     assert [entry["round"] for entry in reports] == [1, 2, 3]
     assert [entry["checkpoint"] for entry in reports] == [
         {"run": f"{tmp_path.name}/run-1", "round": n} for n in (1, 2, 3)
@@ -107,15 +107,15 @@ def test_a_trial_that_goes_on_reports_what_ray_tune_has_not_seen(
     config, tmp_path: Path, reports: list[dict]
 ) -> None:
     run = interrupted(config, tmp_path / "run-1")
-    resume(run, twin=True, listener=Reporter(run, 1))
+    resume(run, in_process=True, listener=Reporter(run, 1))
     assert [entry["round"] for entry in reports] == [2, 3]
     assert reports[-1]["bytes_total"] == 3 * reports[-1]["bytes_per_round"]
 
 
 def test_a_run_that_had_ended_is_reported_too(config, tmp_path: Path, reports: list[dict]) -> None:
-    run = train(config, tmp_path / "run-1", twin=True).path
+    run = train(config, tmp_path / "run-1", in_process=True).path
     reporter = Reporter(run, 2)
-    resume(run, twin=True, listener=reporter)
+    resume(run, in_process=True, listener=reporter)
     reporter.catch_up()
     assert [entry["round"] for entry in reports] == [3]
 

@@ -51,7 +51,7 @@ def run(searching: Callable[..., Search], tmp_path: Path) -> Callable[..., Resul
 
 
 def twin_of(config_file: Path, folder: Path) -> Path:
-    return train(read_config(config_file), folder, twin=True).path
+    return train(read_config(config_file), folder, in_process=True).path
 
 
 def ask_actors(prefix: str, question: Callable[[Any], Any]) -> list[Any]:
@@ -128,7 +128,7 @@ def test_a_trial_whose_process_dies_goes_on_after_its_last_round(run, tmp_path: 
     )
     assert trial.run is not None
     assert trial.run.name == "run-1"
-    assert_same_training(twin_of(trial.run / "config.yaml", tmp_path / "twin"), trial.run)
+    assert_same_training(twin_of(trial.run / "config.yaml", tmp_path / "in_process"), trial.run)
 
 
 def test_asha_stops_a_bad_trial_early(run) -> None:

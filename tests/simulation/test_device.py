@@ -149,7 +149,7 @@ def test_a_gpu_learns_what_a_cpu_learns(tiny_settings: dict, tmp_path: Path, cod
         train(
             make_config(tiny_settings | {"wire": {"codec": codec}, "ray": {"device": device}}),
             tmp_path / device,
-            twin=True,
+            in_process=True,
         )
         for device in ("cpu", "cuda")
     ]

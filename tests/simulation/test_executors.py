@@ -41,9 +41,9 @@ def group_of(plan: Plan, samples: str) -> LocalGroup:
 
 def states_of(group: LocalGroup, plan: Plan) -> dict:
     found = {}
-    for host in plan.layout.hosts:
+    for worker in plan.layout.workers:
         for client, state in zip(
-            host.ids, group.hosts[host.host].call_many("state", len(host.ids)), strict=True
+            worker.ids, group.workers[worker.worker].call_many("state", len(worker.ids)), strict=True
         ):
             for key, block in state.blocks.items():
                 found |= {(client, *key, name): array for name, array in block.items()}
@@ -61,18 +61,18 @@ def test_clients_at_once_are_clients_one_by_one(
     plans = {mode: planned(tiny_settings, mode, num_images) for mode in ("never", "always")}
     groups = {mode: group_of(plan, samples) for mode, plan in plans.items()}
     together = {
-        host.ids: len(groups["always"].hosts[host.host]._target.vmapped)
-        for host in plans["always"].layout.hosts
+        worker.ids: len(groups["always"].workers[worker.worker]._target.vmapped)
+        for worker in plans["always"].layout.workers
     }
     assert together == {(0, 2, 3): 8, (1, 4): 6, (5,): 0}
     losses: dict[str, list] = {mode: [] for mode in groups}
     for mode, group in groups.items():
         begin_round(group, 0)
         for number in range(num_steps):
-            for report in train_step(group, plans[mode].layout, StepId(0, number)).hosts.values():
+            for report in train_step(group, plans[mode].layout, StepId(0, number)).workers.values():
                 losses[mode] += [*report.discriminator_loss.values(), *report.generator_loss.values()]
     sizes = {
-        c.num_images for handle in groups["always"].hosts.values() for c in handle._target._clients.values()
+        c.num_images for handle in groups["always"].workers.values() for c in handle._target._clients.values()
     }
     assert sizes == minibatches
     assert len(losses["always"]) == num_steps * 6 * 2
@@ -92,7 +92,7 @@ def test_a_client_with_a_bad_step_is_back_in_the_next(
     plan = planned(tiny_settings, mode)
     group = group_of(plan, samples)
     begin_round(group, 0)
-    client = group.hosts[plan.layout.host_of[0]]._target._clients[0]
+    client = group.workers[plan.layout.worker_of[0]]._target._clients[0]
     honest = Client.discriminate
 
     def overflowing(self: Client, received: tuple) -> object:
@@ -100,11 +100,11 @@ def test_a_client_with_a_bad_step_is_back_in_the_next(
         return honest(self, tuple(x * float("inf") for x in received) if self is client else received)
 
     monkeypatch.setattr(Client, "discriminate", overflowing)
-    first = train_step(group, plan.layout, StepId(0, 0)).hosts
+    first = train_step(group, plan.layout, StepId(0, 0)).workers
     monkeypatch.undo()
-    later = [train_step(group, plan.layout, StepId(0, number)).hosts for number in (1, 2)]
+    later = [train_step(group, plan.layout, StepId(0, number)).workers for number in (1, 2)]
     group.close()
-    place = plan.layout.host_of[0]
+    place = plan.layout.worker_of[0]
     assert len(first[place].faults) == 1
     assert set(first[place].discriminator_loss) == {2, 3}, "the others go on"
     assert all(report.faults == () for step in later for report in step.values())
@@ -115,21 +115,21 @@ def test_a_client_with_a_bad_step_is_back_in_the_next(
 def test_a_client_that_the_body_leaves_out_sits_out(tiny_settings: dict, samples: str) -> None:
     plan = planned(tiny_settings, "always")
     group = group_of(plan, samples)
-    place = plan.layout.host_of[0]
-    host = group.hosts[place]._target
+    place = plan.layout.worker_of[0]
+    worker = group.workers[place]._target
     begin_round(group, 0)
-    honest = host.discriminate
+    honest = worker.discriminate
 
     def without_client_0(step: StepId, message: Activations) -> Activations:
         return honest(step, Activations(step, {c: x for c, x in message.arrays.items() if c != 0}))
 
-    host.discriminate = without_client_0
-    before = host._clients[0].state()
-    reports = train_step(group, plan.layout, StepId(0, 0)).hosts
+    worker.discriminate = without_client_0
+    before = worker._clients[0].state()
+    reports = train_step(group, plan.layout, StepId(0, 0)).workers
     group.close()
     assert set(reports[place].discriminator_loss) == {2, 3}
     assert all(np.isfinite(loss) for loss in reports[place].generator_loss.values())
-    for key, block in host._clients[0].state().blocks.items():
+    for key, block in worker._clients[0].state().blocks.items():
         for name, array in block.items():
             if not name.endswith(STATISTICS):
                 np.testing.assert_array_equal(array, before.blocks[key][name])
@@ -140,16 +140,16 @@ def test_some_blocks_at_once_and_others_client_by_client(tiny_settings: dict, sa
     for mode, blocks in (("never", ()), ("always", [("generator", 0), ("discriminator", 1)])):
         plan = planned(tiny_settings, "never")
         group = group_of(plan, samples)
-        for handle in group.hosts.values():
-            host = handle._target
-            held = [key for key in blocks if key in plan.layout.held_blocks(host.plan.clients[0])]
+        for handle in group.workers.values():
+            worker = handle._target
+            held = [key for key in blocks if key in plan.layout.held_blocks(worker.plan.clients[0])]
             ends = {
-                n: {x: c.ends(x) for x in ("generator", "discriminator")} for n, c in host._clients.items()
+                n: {x: c.ends(x) for x in ("generator", "discriminator")} for n, c in worker._clients.items()
             }
             if held:
-                host._take = InStep(ends, held)
+                worker._take = InStep(ends, held)
         begin_round(group, 0)
-        step = train_step(group, plan.layout, StepId(0, 0)).hosts
+        step = train_step(group, plan.layout, StepId(0, 0)).workers
         losses[mode] = [x for report in step.values() for x in report.generator_loss.values()]
         group.close()
     assert len(losses["always"]) == 6

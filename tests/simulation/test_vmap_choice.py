@@ -17,7 +17,7 @@ from raygan.nn.vmapped import BlockTime
 from raygan.run.plan import Plan, make_plan
 from raygan.simulation import vmap_timings as timings
 from raygan.simulation.vmap_choice import block_times, blocks_to_vmap
-from raygan.split.layout import HostPlan
+from raygan.split.layout import WorkerPlan
 from raygan.wire.codec import CPU
 
 HELD = {("generator", 0), ("generator", 4), ("discriminator", 0), ("discriminator", 4)}
@@ -35,10 +35,10 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "cache" / "vmap"
 
 
-def chosen(plan: Plan, mode: str, host: HostPlan | None = None, device: torch.device = CPU) -> set:
+def chosen(plan: Plan, mode: str, worker: WorkerPlan | None = None, device: torch.device = CPU) -> set:
     config = plan.config.model_copy(update={"ray": plan.config.ray.model_copy(update={"vmap_clients": mode})})
     networks = build_networks(plan.layout.spec, None, 0)
-    return set(blocks_to_vmap(host or plan.layout.hosts[0], plan.layout, networks, config, device))
+    return set(blocks_to_vmap(worker or plan.layout.workers[0], plan.layout, networks, config, device))
 
 
 def measured(times: dict, monkeypatch: pytest.MonkeyPatch) -> list:
@@ -79,13 +79,13 @@ def test_always_takes_all_blocks_that_can_be(plan: Plan, monkeypatch: pytest.Mon
 
 
 def test_a_single_client_has_nobody_to_be_computed_with(plan: Plan) -> None:
-    alone = HostPlan(0, plan.layout.hosts[0].clients[:1])
+    alone = WorkerPlan(0, plan.layout.workers[0].clients[:1])
     assert chosen(plan, "always", alone) == set()
 
 
 def test_the_real_measurement_is_of_all_held_blocks(plan: Plan) -> None:
     networks = build_networks(plan.layout.spec, None, 0)
-    times = block_times(plan.layout.hosts[0], plan.layout, networks, plan.config, CPU)
+    times = block_times(plan.layout.workers[0], plan.layout, networks, plan.config, CPU)
     assert set(times) == HELD
     assert all(taken.one_by_one_s > 0 and taken.vmapped_s for taken in times.values())
 

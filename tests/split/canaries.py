@@ -51,7 +51,7 @@ class Tapped(roles.Client):
     """A client actor that writes down every object that it returns or puts into the store."""
 
     def __init__(self, plan: Any, layout: Any, config: Config, again: bool) -> None:
-        tap = (Path(config.data.root) / f"tap-{plan.host}").open("ab")
+        tap = (Path(config.data.root) / f"tap-{plan.worker}").open("ab")
         put = ray.put
 
         def tapped_put(value: Any, **options: Any) -> Any:

@@ -15,7 +15,7 @@ from raygan.errors import WireError
 from raygan.run.plan import make_plan
 from raygan.runtime.in_process import LocalHandle
 from raygan.runtime.ray import actors as roles
-from raygan.split.worker import ClientHost
+from raygan.split.worker import SplitClients
 from raygan.wire.records import Activations, Gradients
 from tests.conftest import CUTS
 from tests.split.canaries import NUM_CLASSES, Search, Tapped, private, serialized, write_canaries
@@ -58,13 +58,13 @@ def secrets(config: Config) -> dict[str, bytes]:
 
 @pytest.fixture
 def sent(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
-    """Everything that the twin's client hosts return."""
+    """Everything that the client workers return, in process."""
     seen: list[bytes] = []
     inspected = LocalHandle._inspected
 
     def tapped(self: LocalHandle, method: str, records: Any) -> Any:
         out = inspected(self, method, records)
-        if isinstance(self._target, ClientHost):
+        if isinstance(self._target, SplitClients):
             seen.append(serialized(out))
         return out
 
@@ -81,7 +81,7 @@ def test_nothing_private_leaves_a_client(
     settings: dict, sent: list[bytes], tmp_path: Path, codec: str, cuts: dict
 ) -> None:
     config = config_of(settings, codec, cuts)
-    train(config, tmp_path / "run", twin=True)
+    train(config, tmp_path / "run", in_process=True)
     search = Search(b"".join(sent))
     assert len(search) > 200_000
     assert search.found(secrets(config)) == []
@@ -95,7 +95,7 @@ def test_nothing_private_leaves_a_client_actor(
     config = config_of(settings, "float32", CUTS, root=str(tmp_path))
     run = train(config, tmp_path / "run")
     taps = sorted(tmp_path.glob("tap-*"))
-    assert len(taps) == len(make_plan(config).layout.hosts)
+    assert len(taps) == len(make_plan(config).layout.workers)
     kept = sorted((run.path / "checkpoints" / "round-0001").glob("client-*"))
     search = Search(b"".join(path.read_bytes() for path in [*taps, *kept]))
     assert len(search) > 200_000
@@ -103,15 +103,15 @@ def test_nothing_private_leaves_a_client_actor(
 
 
 class Leak:
-    """A client host whose `generate` sends something of its first client's own in the place of the activation."""
+    """A client worker whose `generate` sends something of its first client's own in the place of the activation."""
 
     def __init__(self, what: str) -> None:
         self.what = what
 
-    def __call__(self, host: ClientHost, step: Any) -> Activations:
-        honest = _generate(host, step)
+    def __call__(self, worker: SplitClients, step: Any) -> Activations:
+        honest = _generate(worker, step)
         client = next(number for number in honest.arrays)
-        owner = host._clients[client]
+        owner = worker._clients[client]
         images, labels = owner._reals.numpy(), owner._labels.numpy()
         stolen = {
             "images": images,
@@ -126,7 +126,7 @@ class Leak:
         return Activations(step, {**honest.arrays, client: (stolen,)})
 
 
-_generate = ClientHost.generate
+_generate = SplitClients.generate
 LEAKS = (
     "images", "images as a flat activation", "labels", "labels as float", "one-hot labels",
     "labels behind the activation",
@@ -138,20 +138,20 @@ def test_a_deliberate_leak_is_refused_and_the_search_would_have_found_it(
     settings: dict, sent: list[bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
     leak = Leak(what)
-    monkeypatch.setattr(ClientHost, "generate", lambda host, step: leak(host, step))
+    monkeypatch.setattr(SplitClients, "generate", lambda worker, step: leak(worker, step))
     config = config_of(settings, "float32", NEAR)
     with pytest.raises(WireError, match=r"generate: client 0: .*; it was not sent|only float batches cross"):
-        train(config, tmp_path / "run", twin=True)
-    record = leak(_first_host(config), _step())
+        train(config, tmp_path / "run", in_process=True)
+    record = leak(_first_worker(config), _step())
     found = Search(serialized(record)).found(secrets(config))
     assert found, "the search is not blind"
 
 
-def _first_host(config: Config) -> ClientHost:
+def _first_worker(config: Config) -> SplitClients:
     layout = make_plan(config).layout
-    host = ClientHost(layout.hosts[0], layout, config)
-    host.begin_round(0)
-    return host
+    worker = SplitClients(layout.workers[0], layout, config)
+    worker.begin_round(0)
+    return worker
 
 
 def _step() -> Any:
@@ -165,14 +165,14 @@ class LeakyActor(roles.Client):
 
     def __init__(self, plan: Any, layout: Any, config: Config, again: bool) -> None:
         super().__init__(plan, layout, config, again)
-        host: ClientHost = self._plain
+        worker: SplitClients = self._plain
 
         def judge(step: Any, message: Any) -> Gradients:
-            honest = ClientHost.judge(host, step, message)
-            labels = {n: host._clients[n]._labels.numpy().astype(np.float32) for n in honest.arrays}
+            honest = SplitClients.judge(worker, step, message)
+            labels = {n: worker._clients[n]._labels.numpy().astype(np.float32) for n in honest.arrays}
             return Gradients(step, {n: (labels[n], labels[n]) for n in honest.arrays})
 
-        host.judge = judge  # type: ignore[method-assign]
+        worker.judge = judge  # type: ignore[method-assign]
 
 
 def test_a_leaky_actor_is_refused(

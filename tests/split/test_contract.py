@@ -12,7 +12,7 @@ from raygan.errors import WireError
 from raygan.run.plan import Plan, make_plan
 from raygan.runtime.in_process import LocalHandle
 from raygan.split.contract import Contract
-from raygan.split.worker import ClientHost
+from raygan.split.worker import SplitClients
 from raygan.wire.records import Activations, Encoded, Gradients, State, StepId
 
 STEP = StepId(0, 0)
@@ -42,7 +42,7 @@ def test_the_forms_follow_from_the_networks(plan: Plan) -> None:
     """Width 1/16 of 256, 128, 128, 64 and 64, 128, 128, 256 channels; 12 pixels."""
     assert shapes(plan, "generator") == ((16, 3, 3), (8, 6, 6), (8, 6, 6), (4, 12, 12), (1, 12, 12))
     assert shapes(plan, "discriminator") == ((4, 6, 6), (8, 3, 3), (8, 3, 3), (16, 1, 1), ())
-    assert plan.layout.hosts[HOST].ids == (1, 4)
+    assert plan.layout.workers[HOST].ids == (1, 4)
 
 
 @pytest.mark.parametrize(
@@ -107,8 +107,8 @@ def test_the_body_sends_nobody_what_is_anothers(contract: Contract, plan: Plan) 
 
 
 def test_states_hold_the_blocks_of_the_cut_and_nothing_else(contract: Contract, plan: Plan) -> None:
-    host = ClientHost(plan.layout.hosts[HOST], plan.layout, plan.config)
-    good = host.state()
+    worker = SplitClients(plan.layout.workers[HOST], plan.layout, plan.config)
+    good = worker.state()
     assert contract.client_problem(HOST, "state", good) is None
     key = ("generator", 0)
     swollen = {

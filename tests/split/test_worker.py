@@ -1,4 +1,4 @@
-"""One client's numbers blow up: it is dropped and reported, the others go on, and it comes back."""
+"""One client's numbers injection up: it is dropped and reported, the others go on, and it comes back."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def group(plan: Plan, tmp_path: Path):
 
 def poison(group: LocalGroup, client: int) -> None:
     """Sets a weight of the client's D head to NaN."""
-    ends = group.hosts[client]._target._clients[client].discriminator
+    ends = group.workers[client]._target._clients[client].discriminator
     with torch.no_grad():
         ends.head[0].conv.weight[0] = float("nan")
 
@@ -47,41 +47,41 @@ def test_a_client_that_sends_nan_is_dropped_and_reported(group: LocalGroup, plan
     begin_round(group, 0)
     poison(group, 2)
     step = train_step(group, plan.layout, StepId(0, 0))
-    assert step.hosts[2].faults == (
+    assert step.workers[2].faults == (
         "client-02: its activation or gradient is not finite in discriminate; its update is dropped",
     )
-    assert step.hosts[2].discriminator_loss == {}
+    assert step.workers[2].discriminator_loss == {}
     for other in (0, 1, 3, 4, 5):
-        assert step.hosts[other].faults == ()
-        assert np.isfinite(step.hosts[other].discriminator_loss[other])
+        assert step.workers[other].faults == ()
+        assert np.isfinite(step.workers[other].discriminator_loss[other])
     assert all(np.isfinite(array).all() for array in arrays_of(group.body.call("state")))
 
 
 def test_a_client_that_the_body_leaves_out_sits_out_the_round(group: LocalGroup) -> None:
-    host = group.hosts[2]._target
-    host.begin_round(0)
-    assert set(host.generate(StepId(0, 0)).arrays) == {2}
-    assert host.discriminate(StepId(0, 0), Activations(StepId(0, 0), {})).arrays == {}
-    assert host.update_generator(StepId(0, 0), Gradients(StepId(0, 0), {})).discriminator_loss == {}
-    assert host.generate(StepId(0, 1)).arrays == {}, "stale calls cost nothing"
-    host.begin_round(1)
-    assert set(host.generate(StepId(1, 0)).arrays) == {2}
+    worker = group.workers[2]._target
+    worker.begin_round(0)
+    assert set(worker.generate(StepId(0, 0)).arrays) == {2}
+    assert worker.discriminate(StepId(0, 0), Activations(StepId(0, 0), {})).arrays == {}
+    assert worker.update_generator(StepId(0, 0), Gradients(StepId(0, 0), {})).discriminator_loss == {}
+    assert worker.generate(StepId(0, 1)).arrays == {}, "stale calls cost nothing"
+    worker.begin_round(1)
+    assert set(worker.generate(StepId(1, 0)).arrays) == {2}
 
 
 def test_a_client_that_was_not_drawn_sits_out_the_round(group: LocalGroup) -> None:
-    host = group.hosts[2]._target
-    host.begin_round(0, (0, 1, 3))
-    assert host.generate(StepId(0, 0)).arrays == {}
-    host.begin_round(1, (2,))
-    assert set(host.generate(StepId(1, 0)).arrays) == {2}
+    worker = group.workers[2]._target
+    worker.begin_round(0, (0, 1, 3))
+    assert worker.generate(StepId(0, 0)).arrays == {}
+    worker.begin_round(1, (2,))
+    assert set(worker.generate(StepId(1, 0)).arrays) == {2}
 
 
 def test_a_message_of_another_step_is_refused(group: LocalGroup, plan: Plan) -> None:
-    host = group.hosts[0]._target
-    host.begin_round(0)
-    sent = host.generate(StepId(0, 1))
-    assert host.discriminate(StepId(0, 1), Activations(StepId(0, 0), sent.arrays)).arrays == {}
-    report = host.update_generator(StepId(0, 1), Gradients(StepId(0, 1), {}))
+    worker = group.workers[0]._target
+    worker.begin_round(0)
+    sent = worker.generate(StepId(0, 1))
+    assert worker.discriminate(StepId(0, 1), Activations(StepId(0, 0), sent.arrays)).arrays == {}
+    report = worker.update_generator(StepId(0, 1), Gradients(StepId(0, 1), {}))
     assert "a message of StepId(round=0, step=0) came in StepId(round=0, step=1)" in report.faults[0]
     body = group.body._target
     body.begin_round(0)
@@ -93,7 +93,7 @@ def test_a_message_of_another_step_is_refused(group: LocalGroup, plan: Plan) -> 
 
 
 class Poison(Listener):
-    """Blows a client up in the second round."""
+    """Injections a client up in the second round."""
 
     def __init__(self) -> None:
         self.faults: list[str] = []
@@ -117,7 +117,7 @@ def test_it_comes_back_with_its_clusters_average(group: LocalGroup, plan: Plan, 
     listener.session.run()
     assert listener.faults
     assert all(fault.startswith("client-02:") for fault in listener.faults)
-    client = group.hosts[2]._target._clients[2]
+    client = group.workers[2]._target._clients[2]
     assert all(np.isfinite(array).all() for array in client.arrays().values())
     last = folder.clusters_file.read_text().splitlines()[-1]
     assert '"2": {"cluster"' in last, "it is in the third round's average"

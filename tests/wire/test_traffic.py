@@ -63,7 +63,7 @@ def a_round(small_ray: None, plan: Plan, traffic: Traffic, samples: str) -> Iter
     evaluator = EvaluatorPlan(config.data, plan.shape, layout.spec, None, 0, 10, samples, None)
     group = RayGroup(layout, config, evaluator)
     result = train_round(group, layout, RoundPlan(ROUND, 3, tuple(range(6)), 1, 2), lambda *_: None)
-    assert len(result.epochs.reports) == 3 * len(layout.hosts)
+    assert len(result.epochs.reports) == 3 * len(layout.workers)
     ray.wait(traffic.references, num_returns=len(traffic.references), fetch_local=False)
     yield traffic
     group.close()

@@ -20,7 +20,7 @@ from raygan.runtime.ray.usage import Clock, process_usage
 from raygan.simulation.allocator import keep_freed_memory
 from raygan.simulation.threads import body_threads, client_threads
 from raygan.split.contract import Contract, enforce
-from raygan.split.layout import HostPlan, Layout
+from raygan.split.layout import Layout, WorkerPlan
 from raygan.wire.records import BlockKey, Usage
 
 MERGING = ("forward", "backward")
@@ -121,27 +121,27 @@ def _forward(method: str):
 
 @exposing(
     "inventory", "begin_round", "generate", "discriminate", "judge", "update_discriminator", "fool",
-    "backpropagate", "update_generator", "presence", "state", "load", "readmit", "tally", "save", "restore",
+    "backpropagate", "update_generator", "check_in", "state", "load", "rejoin", "traffic", "save", "restore",
 )  # fmt: skip
 class Client(Role):
     """One or several clients on one device."""
 
-    def __init__(self, plan: HostPlan, layout: Layout, config: Config, again: bool = False) -> None:
+    def __init__(self, plan: WorkerPlan, layout: Layout, config: Config, again: bool = False) -> None:
         _compute_with(client_threads(layout, config))
         from raygan.data import forget_domains
-        from raygan.split.worker import ClientHost
+        from raygan.split.worker import SplitClients
 
-        self._name, self._host = plan.name, plan.host
+        self._name, self._worker = plan.name, plan.worker
         self._contract = Contract(layout, config.training.batch_size)
-        self._build_party(config, plan.name, lambda device: ClientHost(plan, layout, config, device, again))
+        self._build_party(config, plan.name, lambda device: SplitClients(plan, layout, config, device, again))
         forget_domains()  # its clients have their images; the rest of their domains is others'
 
     def _problem(self, method: str, records: Any) -> str | None:
-        return self._contract.client_problem(self._host, method, records)
+        return self._contract.client_problem(self._worker, method, records)
 
 
 @exposing(
-    "begin_round", "forward", "backward", "report", "assign", "state", "load", "tally", "save", "restore"
+    "begin_round", "forward", "backward", "report", "assign", "state", "load", "traffic", "save", "restore"
 )
 class Body(Role):
     """The shared body."""
@@ -162,11 +162,11 @@ class Body(Role):
         if method not in MERGING:
             return receive(arguments)
         step, pass_name, stage, messages = arguments
-        hosts = self._plain.senders(method, pass_name, stage)
-        return [step, pass_name, stage, self._deadline.gather(hosts, messages)]
+        workers = self._plain.senders(method, pass_name, stage)
+        return [step, pass_name, stage, self._deadline.gather(workers, messages)]
 
 
-@exposing("tally", "save")
+@exposing("traffic", "save")
 class Aggregator(Role):
     """One cluster's aggregator. Imports no torch."""
 

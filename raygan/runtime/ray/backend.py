@@ -93,13 +93,13 @@ class RayGroup:
         self._namespace = (
             f"raygan-{uuid.uuid4().hex[:8]}"  # names are unique in a namespace, not in a cluster
         )
-        self.hosts: dict[int, RayHandle] = {}
+        self.workers: dict[int, RayHandle] = {}
         self._joining: dict[int, RayHandle] = {}
         self.evaluator: RayHandle | SpreadEvaluator
         try:
             self.restart_body()
-            for plan in layout.hosts:
-                self.hosts[plan.host] = self._start_host(plan.host)
+            for plan in layout.workers:
+                self.workers[plan.worker] = self._start_worker(plan.worker)
             self._await(self._started)
             self.restart_evaluator()  # it starts, as the aggregators do, while the first round runs
             self.aggregators(2)
@@ -113,27 +113,27 @@ class RayGroup:
             self._aggregators.append(self._start_aggregator(len(self._aggregators)))
         return self._aggregators[:count]
 
-    def restart_host(self, host: int) -> None:
-        """Ends a client actor and starts another in its place, which is among the hosts once it has joined."""
-        self.set_aside(host)
-        self._joining[host] = self._start_host(host)
+    def restart_worker(self, worker: int) -> None:
+        """Ends a client actor and starts another in its place, which is among the workers once it has joined."""
+        self.set_aside(worker)
+        self._joining[worker] = self._start_worker(worker)
 
     def join(self, wait_s: float) -> dict[int, InputError | Lost | None]:
-        """Takes the client actors that were started again, and are built by now, among the hosts."""
-        hosts = list(self._joining)
-        answers = self.fetch([self._joining[host].built for host in hosts], wait_s)
+        """Takes the client actors that were started again, and are built by now, among the workers."""
+        workers = list(self._joining)
+        answers = self.fetch([self._joining[worker].built for worker in workers], wait_s)
         ended = {
-            host: answer
-            for host, answer in zip(hosts, answers, strict=True)
+            worker: answer
+            for worker, answer in zip(workers, answers, strict=True)
             if not (isinstance(answer, Lost) and answer.late)
         }
-        for host, answer in ended.items():
-            handle = self._joining.pop(host)
+        for worker, answer in ended.items():
+            handle = self._joining.pop(worker)
             if answer is None:
-                self.hosts[host] = handle
+                self.workers[worker] = handle
             else:
                 self._end(handle)
-        self.hosts = dict(sorted(self.hosts.items()))
+        self.workers = dict(sorted(self.workers.items()))
         return ended
 
     def restart_body(self) -> None:
@@ -170,11 +170,11 @@ class RayGroup:
         demand = ActorDemand(f"aggregator-{number}", 0, 0, {}, {})
         return self._start(roles.Aggregator, demand, demand.name)
 
-    def set_aside(self, host: int) -> None:
+    def set_aside(self, worker: int) -> None:
         """Ends a client actor for good."""
-        for handles in (self.hosts, self._joining):
-            if host in handles:
-                self._end(handles.pop(host))
+        for handles in (self.workers, self._joining):
+            if worker in handles:
+                self._end(handles.pop(worker))
 
     def alive(self, handle: RayHandle) -> bool:
         """Whether the actor answers."""
@@ -231,7 +231,7 @@ class RayGroup:
 
     def usage(self) -> dict[str, Usage]:
         """What each actor but the evaluator, which may be busy, has used so far, by its name."""
-        handles = (self.body, *self.hosts.values(), *self._aggregators)
+        handles = (self.body, *self.workers.values(), *self._aggregators)
         answers = self.fetch([handle.call("usage") for handle in handles], USAGE_SECONDS)
         return {h.name: a for h, a in zip(handles, answers, strict=True) if not isinstance(a, Lost)}
 
@@ -254,10 +254,12 @@ class RayGroup:
             if isinstance(fault, InputError):
                 raise fault
 
-    def _start_host(self, host: int) -> RayHandle:
-        demand = demands(self._layout, self._config)["client"][host]
+    def _start_worker(self, worker: int) -> RayHandle:
+        demand = demands(self._layout, self._config)["client"][worker]
         again = bool(self._num_started.get(demand.name))
-        return self._start(roles.Client, demand, self._layout.hosts[host], self._layout, self._config, again)
+        return self._start(
+            roles.Client, demand, self._layout.workers[worker], self._layout, self._config, again
+        )
 
     def _replace(self, before: RayHandle | None, role: type, demand: ActorDemand, *args: Any) -> RayHandle:
         if before is not None:

@@ -1,4 +1,4 @@
-"""A step's deadline in the body: it goes on without hosts that are late, for the rest of their round."""
+"""A step's deadline in the body: it goes on without workers that are late, for the rest of their round."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from raygan.wire.records import Lost, StepId
 
 
 class StepDeadline:
-    """Waits for the hosts' messages, once a step up to its deadline.
+    """Waits for the workers' messages, once a step up to its deadline.
 
     Whoever is missing when the deadline passes is late: nothing more of it is waited for in the round, and
     the others get the same time again. One straggler therefore costs at most the deadline.
@@ -31,20 +31,20 @@ class StepDeadline:
         self._deadline_s = deadline_s
         self._start_clock()
 
-    def gather(self, hosts: Sequence[int], messages: Sequence[ray.ObjectRef | Lost]) -> list[Any]:
-        """The hosts' records, in order; `Lost` for one that is late, or whose actor died."""
+    def gather(self, workers: Sequence[int], messages: Sequence[ray.ObjectRef | Lost]) -> list[Any]:
+        """The workers' records, in order; `Lost` for one that is late, or whose actor died."""
         awaited = {
-            host: message
-            for host, message in zip(hosts, messages, strict=True)
-            if host not in self._late and isinstance(message, ray.ObjectRef)
+            worker: message
+            for worker, message in zip(workers, messages, strict=True)
+            if worker not in self._late and isinstance(message, ray.ObjectRef)
         }
         rest_s = None if self._deadline_s is None else max(0.0, self._ends_s - time.monotonic())
         records = dict(zip(awaited, gather(list(awaited.values()), rest_s), strict=True))
-        late = {host for host, record in records.items() if isinstance(record, Lost) and record.late}
+        late = {worker for worker, record in records.items() if isinstance(record, Lost) and record.late}
         if late:
             self._late |= late
             self._start_clock()
-        return [records.get(host, Lost("late, or set aside")) for host in hosts]
+        return [records.get(worker, Lost("late, or set aside")) for worker in workers]
 
     def _start_clock(self) -> None:
         self._ends_s = time.monotonic() + (self._deadline_s or 0.0)

@@ -50,12 +50,12 @@ class ActorDemand:
 def demands(layout: Layout, config: Config) -> dict[str, list[ActorDemand]]:
     """Every actor of a run by role. Aggregators come with the clusters: one is listed for each that may be."""
     clients = []
-    body_gpus, client_gpus = gpu_shares(config, [host.profile for host in layout.hosts])
-    for host, num_gpus in zip(layout.hosts, client_gpus, strict=True):
-        profile = config.devices.profile(host.profile)
-        amount = {name: value * len(host.clients) for name, value in profile.resources.items()}
-        labels = {**profile.labels, **host.labels}
-        clients.append(ActorDemand(host.name, profile.num_cpus, num_gpus, amount, labels, host.profile))
+    body_gpus, client_gpus = gpu_shares(config, [worker.profile for worker in layout.workers])
+    for worker, num_gpus in zip(layout.workers, client_gpus, strict=True):
+        profile = config.devices.profile(worker.profile)
+        amount = {name: value * len(worker.clients) for name, value in profile.resources.items()}
+        labels = {**profile.labels, **worker.labels}
+        clients.append(ActorDemand(worker.name, profile.num_cpus, num_gpus, amount, labels, worker.profile))
     count = config.clusters.count
     aggregators = 1 if count == "auto" else count
     return {

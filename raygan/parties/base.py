@@ -1,0 +1,77 @@
+"""What the engine asks of any algorithm's parties: workers that host clients, and servers that hold state for them.
+
+Plain classes that know no Ray: the runtime calls them in this process or wraps them as actors. What an algorithm calls
+beside these methods is its own.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Mapping
+from typing import ClassVar
+
+from raygan.wire.records import CheckIn, Inventory, Traffic, Written
+
+
+class Party(ABC):
+    """One party."""
+
+    merges: ClassVar[frozenset[str]] = frozenset()
+    """Methods that take a mapping from workers to messages and go on without those that are late: the runtime gathers
+    the messages up to the step's deadline, and puts `Lost` where one is missing."""
+
+    def problem(self, method: str, records: object) -> str | None:
+        """Why it may not send what a method returned, beside what the wire refuses of anybody; None: it may."""
+        return None
+
+    @abstractmethod
+    def traffic(self) -> Traffic:
+        """What it has counted since the round began."""
+
+
+class Worker(Party):
+    """One or several clients on one device."""
+
+    @abstractmethod
+    def inventory(self) -> list[Inventory]:
+        """What each client holds: counts only."""
+
+    @abstractmethod
+    def begin_round(self, round_number: int, clients: Collection[int] | None = None) -> None:
+        """Prepares the minibatches of a round (from 0).
+
+        Args:
+            clients: those of the federation that take part in it; None: all.
+        """
+
+    @abstractmethod
+    def check_in(self) -> CheckIn:
+        """At a round's end: the clients whose numbers can be used, and what is wrong with the others."""
+
+    @abstractmethod
+    def save(self, folder: str) -> list[Written]:
+        """Each client writes its own file into a checkpoint's folder, in the order of their numbers."""
+
+    @abstractmethod
+    def restore(self, folder: str, without: Mapping[int, str] | None = None) -> None:
+        """The inverse of `save`.
+
+        Args:
+            without: client that has no file -> the file of the model that it takes over; empty: it begins anew.
+        """
+
+
+class Server(Party):
+    """A party that holds state for all clients: a run that loses it goes back to its last checkpoint."""
+
+    @abstractmethod
+    def begin_round(self, round_number: int) -> None:
+        """Forgets what belongs to the round before."""
+
+    @abstractmethod
+    def save(self, folder: str) -> Written:
+        """Writes its file into a checkpoint's folder."""
+
+    @abstractmethod
+    def restore(self, folder: str) -> None:
+        """The inverse of `save`."""
