@@ -1,4 +1,4 @@
-"""Torch threads that fit the cores: results depend on their number, so actors and the in-process run take theirs from here."""
+"""Torch threads that fit the cores: results depend on their number, so everybody takes theirs from here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Steps under every wire codec: the actors are the in-process run, the bytes are those of the cuts, NaN is still caught."""
+"""Steps under every wire codec: actors and in process are equal, the bytes are those of the cuts, NaN is still caught."""
 
 from __future__ import annotations
 
