@@ -10,10 +10,10 @@ from raygan.actors.local import LocalGroup
 from raygan.actors.pace import Pace, Pacer, plan_pace
 from raygan.config.loading import make_config
 from raygan.cuts import Device, Server, fixed_plan
-from raygan.cuts.paper import paper_networks
 from raygan.errors import ConfigError
 from raygan.messages import StepId
 from raygan.training.plan import make_plan
+from tests.cuts.paper import paper_networks
 
 G, D = paper_networks(batch=32, width=0.25)
 SERVER = Server(flops_per_s=5e9, bytes_per_s=1e7)
