@@ -108,11 +108,11 @@ def plan(
         discriminator: cost of D for one client's minibatch.
         devices: one a client, repeats allowed.
         server: the machine of the shared body.
-        solver: `exact`, the proven optimum, or `ga`, the published genetic algorithm.
+        solver: `exact`, the proven optimum, or `ga`, a genetic algorithm.
         anchor: the block that every client leaves to the server; a pair (G's, D's) or None: no such block.
         seed: of the genetic algorithm.
         time_limit_s: then the best found is returned, with what is proven by then.
-        genetic: the genetic algorithm's settings; None: the published ones.
+        genetic: the genetic algorithm's settings; None: the defaults.
 
     Raises:
         CutError: a number is not what it must be, or no valid cut fits a device (it says which, what it

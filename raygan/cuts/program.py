@@ -137,7 +137,7 @@ class ClassModel:
             self._add_counts(networks, [(int(cut),) for cut in used], sides)
 
     def _add_levels(self, network: int, levels: list[list[int]], sides: Sides) -> None:
-        """One level of each side for all clients of the class (see `program`, "counted")."""
+        """One level of each side for all clients of the class (module docstring, "counted")."""
         chosen = []
         for side in (0, 1):
             variables = {level: self._program.variable(1.0, whole=True) for level in levels[side]}

@@ -5,12 +5,11 @@ study.profile_rows()        # the chosen cuts of every profile, with counts
 study.phase_rows()          # the latency with its parts, and who decides each
 study.comparison_rows()     # against all-server, all-client, one cut for all, the genetic algorithm
 study.to_json()             # all of it, JSON-able
-draw_timeline(study.plan, "timeline.png")       # raygan.cuts.timeline
+draw_timeline(study.plan, "timeline.png")
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -80,16 +79,14 @@ class Study:
 
     def profile_rows(self) -> list[ProfileRow]:
         """The chosen cuts of every profile, in the order in which profiles first appear."""
+        alike: dict[tuple[str, Cuts], list[int]] = {}
+        for client, (device, cuts) in enumerate(zip(self.plan.problem.clients, self.plan.cuts, strict=True)):
+            alike.setdefault((device.name, cuts), []).append(client)
         rows = []
-        names = [device.name for device in self.plan.problem.clients]
-        counted = Counter(zip(names, self.plan.cuts, strict=True))
-        first: dict[object, int] = {}
-        for client, key in enumerate(zip(names, self.plan.cuts, strict=True)):
-            first.setdefault(key, client)
-        for (name, cuts), number in counted.items():
-            spent = self.plan.breakdown.client_seconds(first[name, cuts])
+        for (name, cuts), clients in alike.items():
+            spent = self.plan.breakdown.client_seconds(clients[0])
             busy_s = sum(spent[activity] for activity in ("head", "up_link", "down_link", "tail"))
-            rows.append(ProfileRow(name, number, cuts[0], cuts[1], busy_s, spent["wait"]))
+            rows.append(ProfileRow(name, len(clients), *cuts, busy_s, spent["wait"]))
         return rows
 
     def phase_rows(self) -> list[PhaseRow]:
