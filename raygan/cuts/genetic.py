@@ -39,7 +39,6 @@ def evolve(
     settings: GeneticConfig,
     rng: np.random.Generator,
     time_limit_s: float = np.inf,
-    uniform_starts: bool = True,
 ) -> Evolution:
     """Run until `settings.generations`, until nothing improves for `settings.stall` of them, or out of time.
 
@@ -48,14 +47,12 @@ def evolve(
         settings: population, probabilities and when to stop.
         rng: the only source of randomness.
         time_limit_s: longest time, seconds; the generation under way is finished.
-        uniform_starts: whether the first population contains uniform plans (module docstring).
     """
     deadline = Deadline(time_limit_s)
     genes = Genes(task)
     population = genes.random(settings.population, rng)
-    if uniform_starts:
-        seeds = task.uniform_plans(max(1, settings.population // UNIFORM_SHARE))
-        population[: len(seeds)] = seeds
+    seeds = task.uniform_plans(max(1, settings.population // UNIFORM_SHARE))
+    population[: len(seeds)] = seeds
     seconds = latencies(task, population)
     best_s, stalled = [float(seconds.min())], 0
     while len(best_s) <= settings.generations and stalled < settings.stall and deadline.left_s > 0:

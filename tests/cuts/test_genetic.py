@@ -37,7 +37,8 @@ def test_the_same_seed_is_the_same_run(task):
 
 
 def test_the_best_never_gets_worse(task):
-    best_s = evolve(task, SMALL, np.random.default_rng(0), uniform_starts=False).best_s
+    wild = SMALL.model_copy(update={"mutation": 0.3})  # parents alone would often lose the best
+    best_s = evolve(task, wild, np.random.default_rng(0)).best_s
     assert all(later <= sooner for sooner, later in itertools.pairwise(best_s))
     assert best_s[-1] < best_s[0]
 
