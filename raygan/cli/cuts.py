@@ -9,8 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from raygan.config import Config
-from raygan.cuts import Plan, Study, draw_timeline
-from raygan.cuts.study import ComparisonRow
+from raygan.cuts import Baseline, Plan, Study, draw_timeline
 from raygan.errors import InputError
 from raygan.run.sites import surveyor
 from raygan.split.planning import study_config
@@ -118,7 +117,7 @@ def proof_line(plan: Plan) -> str:
     return f"proof ({plan.solver}, {plan.seconds:.2f} s): {bound}, {verdict}"
 
 
-def _note(row: ComparisonRow) -> str:
+def _note(row: Baseline) -> str:
     notes = [f"G {_cut(row.cuts[0])} D {_cut(row.cuts[1])}"] if row.cuts else []
     return ", ".join([*notes, *([] if row.allowed else ["not every device has the memory"])])
 

@@ -1,17 +1,26 @@
-"""Choosing the cuts: a latency model, the published genetic algorithm, and the proven optimum.
+"""Choosing the cuts: a latency model, a genetic algorithm, and the proven optimum.
 
-Works from numbers alone, without torch and without a network. Read the code in this order: `cost` (what the
-planner is told), `cut` (what it may choose), `latency` (the model), `problem`, `program` and `exact` (the
-optimum), `genetic` (the published way), `planner` (the front door), `study` (what the command line prints).
+Works from numbers alone, without torch and without a network; everybody else imports from here only. Read the code
+in this order: `cost` (what the planner is told), `cut` (what it may choose), `latency` (the model), `problem`
+(tables and classes of clients), `program` and `exact` (the optimum), `genetic`, `planner` (the front door),
+`schedule` (who waits for whom), `study` (what the command line prints), `timeline` (the picture).
 """
 
-from raygan.cuts.baselines import Baseline
-from raygan.cuts.breakdown import Breakdown, ClientPass, Phase
 from raygan.cuts.cost import Device, NetworkCost, Server
-from raygan.cuts.cut import Anchor, Cut, Cuts, local_blocks, valid_cuts
-from raygan.cuts.planner import Plan, fixed_plan, plan
-from raygan.cuts.study import Study, fleet, plan_config, plan_study
+from raygan.cuts.cut import (
+    Anchor,
+    body_blocks,
+    check_cut,
+    head_blocks,
+    local_blocks,
+    tail_blocks,
+    valid_cuts,
+)
+from raygan.cuts.planner import Plan, fixed_plan, fleet, plan, plan_config
+from raygan.cuts.schedule import Breakdown, ClientPass, Phase
+from raygan.cuts.study import Baseline, Study, plan_study
 from raygan.cuts.timeline import draw_timeline
+from raygan.names import Cut, Cuts
 
 __all__ = [
     "Anchor",
@@ -26,12 +35,16 @@ __all__ = [
     "Plan",
     "Server",
     "Study",
+    "body_blocks",
+    "check_cut",
     "draw_timeline",
     "fixed_plan",
     "fleet",
+    "head_blocks",
     "local_blocks",
     "plan",
     "plan_config",
     "plan_study",
+    "tail_blocks",
     "valid_cuts",
 ]

@@ -14,24 +14,33 @@ import numpy.typing as npt
 
 from raygan.cuts.cost import Device, NetworkCost
 from raygan.errors import CutError
+from raygan.names import NETWORKS, Cut
 
-Cut = tuple[int, int]
-"""(h, t): extra blocks that the client keeps at the front and at the back of one network."""
-Cuts = tuple[Cut, Cut]
-"""The cuts of one client: (generator's, discriminator's)."""
 Anchor = int | tuple[int | None, int | None] | None
 """The block that stays on the server: one number for both networks, a pair, or None (no such block)."""
 
 Allowed = npt.NDArray[np.bool_]
 """Pairs of cuts that are allowed, [generator's cuts, discriminator's cuts], or one such table a class."""
 
-NETWORKS = ("generator", "discriminator")
+
+def head_blocks(cut: Cut) -> range:
+    """Blocks of the head: 0..h."""
+    return range(cut[0] + 1)
+
+
+def body_blocks(cut: Cut, num_blocks: int) -> range:
+    """Blocks that the cut leaves to the body: h+1..B-2-t."""
+    return range(cut[0] + 1, num_blocks - 1 - cut[1])
+
+
+def tail_blocks(cut: Cut, num_blocks: int) -> range:
+    """Blocks of the tail: B-1-t..B-1."""
+    return range(num_blocks - 1 - cut[1], num_blocks)
 
 
 def local_blocks(cut: Cut, num_blocks: int) -> tuple[int, ...]:
     """The blocks that the client keeps: head, then tail."""
-    head, tail = cut
-    return (*range(head + 1), *range(num_blocks - 1 - tail, num_blocks))
+    return (*head_blocks(cut), *tail_blocks(cut, num_blocks))
 
 
 def valid_cuts(num_blocks: int, anchor: int | None) -> tuple[Cut, ...]:
@@ -51,6 +60,23 @@ def valid_cuts(num_blocks: int, anchor: int | None) -> tuple[Cut, ...]:
     )
 
 
+def check_cut(cut: Cut, num_blocks: int, anchor: int | None, where: str) -> None:
+    """Refuses a cut that is not valid.
+
+    Args:
+        where: the key that the error names.
+
+    Raises:
+        CutError: naming the cut and the valid ones.
+    """
+    valid = valid_cuts(num_blocks, anchor)
+    if cut not in valid:
+        found = f"cut (h, t) = {cut} leaves block {anchor} (the anchor) or nothing to the server"
+        if min(cut) >= 0 and sum(cut) > num_blocks - 3:
+            found = f"cut (h, t) = {cut} keeps {sum(cut)} extra blocks of a network of {num_blocks}"
+        raise CutError(where, found, f"use one of {', '.join(map(str, valid))}")
+
+
 def anchor_pair(anchor: Any) -> tuple[int | None, int | None]:
     """`anchor` as (generator's, discriminator's).
 
@@ -64,28 +90,20 @@ def anchor_pair(anchor: Any) -> tuple[int | None, int | None]:
     return pair
 
 
-def memory_needs(cost: NetworkCost, cuts: tuple[Cut, ...]) -> npt.NDArray[np.float64]:
-    """Bytes that a client needs for its blocks of one network, for each of `cuts`; zeros if unknown."""
-    memory = cost.memory_bytes
-    if memory is None:
-        return np.zeros(len(cuts))
-    return np.array([sum(memory[block] for block in local_blocks(cut, cost.num_blocks)) for cut in cuts])
-
-
 def allowed_pairs(
     device: Device, costs: tuple[NetworkCost, NetworkCost], cuts: tuple[tuple[Cut, ...], tuple[Cut, ...]]
-) -> npt.NDArray[np.bool_]:
+) -> Allowed:
     """Which pairs of cuts the device may use: bool [generator's cuts, discriminator's cuts].
 
     Raises:
         CutError: none is allowed; it names the device, what it needs and what it has.
     """
-    kept = [_keeps(device, network, costs[network], cuts[network]) for network in (0, 1)]
-    allowed = np.outer(*kept)
+    allowed = np.outer(*(_keeps(device, network, costs[network], cuts[network]) for network in (0, 1)))
     if device.memory_bytes is None:
         return allowed
-    _check_memory_known(device, costs)
-    need_bytes = np.add.outer(memory_needs(costs[0], cuts[0]), memory_needs(costs[1], cuts[1]))
+    need_bytes = np.add.outer(
+        *(_needs_bytes(device, network, costs[network], cuts[network]) for network in (0, 1))
+    )
     fits = allowed & (need_bytes <= device.memory_bytes)
     if not fits.any():
         least = need_bytes[allowed].min()
@@ -95,7 +113,7 @@ def allowed_pairs(
     return fits
 
 
-def _keeps(device: Device, network: int, cost: NetworkCost, cuts: tuple[Cut, ...]) -> npt.NDArray[np.bool_]:
+def _keeps(device: Device, network: int, cost: NetworkCost, cuts: tuple[Cut, ...]) -> Allowed:
     """Which cuts keep local what must be, and leave what must not: bool [cuts]."""
     must, must_not = set(device.local_blocks[network]), set(device.server_blocks[network])
     where = f"local_blocks and server_blocks of device {device.name!r}"
@@ -111,9 +129,13 @@ def _keeps(device: Device, network: int, cost: NetworkCost, cuts: tuple[Cut, ...
     return keeps
 
 
-def _check_memory_known(device: Device, costs: tuple[NetworkCost, NetworkCost]) -> None:
-    for network, cost in zip(NETWORKS, costs, strict=True):
-        for field in ("parameter_bytes", "activation_bytes"):
-            if getattr(cost, field) is None:
-                found = f"missing, but device {device.name!r} has memory_bytes"
-                raise CutError(f"{network}.{field}", found, "give it, or leave memory_bytes out")
+def _needs_bytes(
+    device: Device, network: int, cost: NetworkCost, cuts: tuple[Cut, ...]
+) -> npt.NDArray[np.float64]:
+    """Bytes that a client needs for its blocks of one network, for each of `cuts`."""
+    if cost.memory_bytes is None:
+        field = "parameter_bytes" if cost.parameter_bytes is None else "activation_bytes"
+        found = f"missing, but device {device.name!r} has memory_bytes"
+        raise CutError(f"{NETWORKS[network]}.{field}", found, "give it, or leave memory_bytes out")
+    memory = cost.memory_bytes
+    return np.array([sum(memory[block] for block in local_blocks(cut, cost.num_blocks)) for cut in cuts])

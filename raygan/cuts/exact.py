@@ -1,5 +1,9 @@
 """The proven optimum by mixed-integer linear programming (`program` has the formulation).
 
+A local search first finds a good plan: what cannot beat it is left out of the program, and a solver that runs out
+of time has something to return. It gives all clients of a class the same cuts, starts from uniform plans, and moves
+many classes at a time, then one.
+
 The generator and the discriminator share nothing but the devices' memory. If memory couples them for no class
 of devices, two programs are solved, else one. The solver works in floating point: a gap of at most
 `PROOF_GAP` counts as proof.
@@ -16,19 +20,21 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import Bounds, LinearConstraint, milp
 
-from raygan.cuts.classes import ClassModel, networks_are_independent, worthwhile
 from raygan.cuts.cut import Allowed
 from raygan.cuts.latency import Floats, Ints
-from raygan.cuts.local_search import local_search
 from raygan.cuts.problem import Deadline, Problem
-from raygan.cuts.program import Program, Sides, add_network
+from raygan.cuts.program import ClassModel, Program, Sides, add_network, is_product
 
 PROOF_GAP = 1e-6  # relative
 SOLVER_GAP = 1e-9  # relative; what HiGHS is asked for
 UNITS = (
     1000.0  # the best known latency in the program's unit: HiGHS's absolute tolerance, 1e-6, is small to it
 )
+NEVER_BETTER = 1 + 1e-6  # what costs more than this times the best known plan, all by itself, is left out
 SEARCH_SHARE = 0.25  # of the time limit, at most, for the local search
+STARTS = 8  # uniform plans to start from, the best ones
+SPLITS = 128  # ways to split a ranking of the classes in two that are tried
+WORTH = 1 - 1e-12  # a move must get below this times the present latency
 
 
 @dataclass(frozen=True)
@@ -52,8 +58,8 @@ def solve(task: Problem, time_limit_s: float, relaxed: bool = False) -> Solution
     best_s = task.latency(choice)
     if best_s == 0:
         return Solution(choice, 0.0)
-    allowed, floor_s = worthwhile(task, best_s)
-    groups = [(0,), (1,)] if networks_are_independent(allowed) else [(0, 1)]
+    allowed, floor_s = _worthwhile(task, best_s)
+    groups = [(0,), (1,)] if all(is_product(pairs) for pairs in allowed) else [(0, 1)]
     bound_s = 0.0
     for position, networks in enumerate(groups):
         share = Deadline(deadline.left_s / (len(groups) - position))
@@ -64,6 +70,132 @@ def solve(task: Problem, time_limit_s: float, relaxed: bool = False) -> Solution
             merged[:, networks] = found[:, networks]
             choice = min(choice, merged, key=task.latency)
     return Solution(choice, min(bound_s, task.latency(choice)))
+
+
+def local_search(task: Problem, deadline: Deadline) -> Ints:
+    """The best assignment [K, 2] found; always allowed. At the deadline it ends with what it has."""
+    ends: list[tuple[Ints, float]] = []
+    for start in task.uniform_plans(STARTS):
+        ends.append(_descend(task, start, deadline))
+        if deadline.left_s == 0:
+            break
+    best, _ = min(ends, key=lambda end: end[1])
+    return best[task.class_of]
+
+
+def _descend(task: Problem, start: Ints, deadline: Deadline) -> tuple[Ints, float]:
+    """Improve a plan [C, 2] until no move does: first many classes at a time, then one."""
+    plan, improved = start.copy(), True
+    while improved and deadline.left_s > 0:
+        improved = _move_many(task, plan, deadline)
+        if not improved:
+            improved = _move_one(task, plan, deadline)
+    return plan, sum(float(task.network_seconds(network, plan[None, :, network])[0]) for network in (0, 1))
+
+
+def _move_many(task: Problem, plan: Ints, deadline: Deadline) -> bool:
+    """Split the classes by speed at a level: the fast ones rise to it, the slow ones fall below. In place."""
+    improved = False
+    for network, side, level, ranking in _rankings(task):
+        if deadline.left_s == 0:
+            break
+        trials = _splits(task, plan, network, side, level, ranking)
+        seconds = task.network_seconds(network, np.concatenate([plan[None, :, network], trials]))
+        best = int(seconds.argmin())
+        if seconds[best] < seconds[0] * WORTH:
+            plan[:, network] = trials[best - 1]
+            improved = True
+    return improved
+
+
+def _rankings(task: Problem) -> Iterator[tuple[int, int, int, Ints]]:
+    """Every (network, side, level, ranking [C] of the classes by their seconds at it)."""
+    for network, (forward, backward) in enumerate(task.passes):
+        tables = ((0, forward.ready_s), (0, backward.finish_s), (1, forward.finish_s), (1, backward.ready_s))
+        for side, seconds in tables:
+            for level in range(1, max(cut[side] for cut in task.cuts[network]) + 1):
+                yield network, side, level, np.argsort(np.argsort(seconds[:, level], kind="stable"))
+
+
+def _splits(task: Problem, plan: Ints, network: int, side: int, level: int, ranking: Ints) -> Ints:
+    """[S, C]: cuts of one network after each split; a class that may not move stays."""
+    cuts = np.array(task.cuts[network])
+    place = np.full((cuts.max() + 1, cuts.max() + 1), -1)
+    place[cuts[:, side], cuts[:, 1 - side]] = np.arange(len(cuts))
+    now = cuts[plan[:, network]]
+    most = len(ranking)
+    fast = ranking < np.unique(np.linspace(0, most, min(most, SPLITS) + 1).astype(int))[:, None]
+    target = np.where(fast, np.maximum(now[:, side], level), np.minimum(now[:, side], level - 1))
+    moved = place[target, now[:, 1 - side]]
+    members = np.arange(most)
+    pair = (moved, plan[:, 1]) if network == 0 else (plan[:, 0], moved)
+    return np.where((moved >= 0) & task.allowed[members, pair[0], pair[1]], moved, plan[:, network])
+
+
+def _move_one(task: Problem, plan: Ints, deadline: Deadline) -> bool:
+    """Give one class after the other its best pair of cuts, in place."""
+    improved = False
+    for member in range(len(task.classes)):
+        if deadline.left_s == 0:
+            break
+        pair_s = _moves_s(task, plan, member)
+        best = np.unravel_index(np.where(task.allowed[member], pair_s, np.inf).argmin(), pair_s.shape)
+        if pair_s[best] < pair_s[tuple(plan[member])] * WORTH:
+            plan[member] = best
+            improved = True
+    return improved
+
+
+def _moves_s(task: Problem, plan: Ints, member: int) -> Floats:
+    """[n_G, n_D]: latency if one class moves to each pair of cuts."""
+    network_s = []
+    for network, cuts in enumerate(task.cuts):
+        trials = np.repeat(plan[None, :, network], len(cuts), axis=0)
+        trials[:, member] = np.arange(len(cuts))
+        network_s.append(task.network_seconds(network, trials))
+    return np.add.outer(network_s[0], network_s[1])
+
+
+def _worthwhile(task: Problem, best_s: float) -> tuple[Allowed, Floats]:
+    """What the program must consider, and a bound that needs no program.
+
+    Args:
+        task: the problem.
+        best_s: latency of a known plan.
+
+    Returns:
+        [C, n_G, n_D]: the allowed pairs, less the levels that no plan of at most `best_s` can use;
+        [2]: seconds that each network takes at least, because its slowest class would if it were alone.
+    """
+    kept = (task.allowed.any(axis=2), task.allowed.any(axis=1))
+    alone_s = [np.where(kept[network], _alone_s(task, network), np.inf) for network in (0, 1)]
+    floor_s = np.array([seconds.min(axis=1).max() for seconds in alone_s])
+    masks = [
+        _levels_below(task, network, alone_s[network], best_s * NEVER_BETTER - floor_s[1 - network])
+        for network in (0, 1)
+    ]
+    return task.allowed & masks[0][:, :, None] & masks[1][:, None, :], floor_s
+
+
+def _alone_s(task: Problem, network: int) -> Floats:
+    """[C, n]: seconds that a network's passes would take with one client of the class and nobody else."""
+    total_s = np.zeros((len(task.classes), len(task.cuts[network])))
+    for one in task.passes[network]:
+        upto_s = np.cumsum(one.block_s)
+        body_s = upto_s[one.num_blocks - 2 - one.leave] - upto_s[one.enter]
+        total_s += one.ready_s[:, one.enter] + body_s + one.finish_s[:, one.leave]
+    return task.passes[network][0].repeats * total_s
+
+
+def _levels_below(task: Problem, network: int, seconds: Floats, limit_s: float) -> Allowed:
+    """[C, n]: cuts both of whose levels appear in some cut of at most `limit_s`; keeps products products."""
+    cuts = np.array(task.cuts[network])
+    keep = np.ones(seconds.shape, dtype=bool)
+    for side in (0, 1):
+        for level in range(cuts[:, side].max() + 1):
+            members = cuts[:, side] == level
+            keep[:, members] &= (seconds[:, members].min(axis=1) <= limit_s)[:, None]
+    return keep
 
 
 def _solve_networks(
@@ -80,7 +212,7 @@ def _solve_networks(
     models = [ClassModel(program, task, member, allowed[member], sides) for member in range(len(allowed))]
     for network in networks:
         add_network(program, task, network, sides[network], unit_s)
-    bound, values = run(program, deadline.left_s, relaxed)
+    bound, values = _run(program, deadline.left_s, relaxed)
     if values is None or relaxed:
         return bound, None
     choice = np.zeros((len(task.clients), 2), dtype=np.int64)
@@ -89,7 +221,7 @@ def _solve_networks(
     return bound, choice
 
 
-def run(program: Program, limit_s: float, relaxed: bool) -> tuple[float, Floats | None]:
+def _run(program: Program, limit_s: float, relaxed: bool) -> tuple[float, Floats | None]:
     """Solve a program: (lower bound on its optimum, 0 if none is known; values of the variables if found)."""
     if limit_s == 0:
         return 0.0, None

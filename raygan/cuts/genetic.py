@@ -1,31 +1,26 @@
-"""The published genetic algorithm (arXiv 2507.12979): a profile's cuts are genes, latency is fitness.
+"""A genetic algorithm: cuts are genes, latency is fitness. arXiv 2507.12979 chooses its cuts by one; this is ours.
 
-A generation: parents by tournament, crossover of each pair with a probability, mutation of each gene with a
-probability; the best individual so far always survives. The whole population is evaluated at once. An
-individual is a plan [C, 2]: for each class of equal devices, indices into the valid cuts of the two
-networks. (The published code, too, gives all clients of a profile the same cuts; a plan that splits a
-profile, which can be faster if there is no anchor, is out of reach.) Where memory forbids a pair, the
-discriminator's cut is drawn again from those that fit with the generator's.
+An individual is a plan [C, 2]: for each class of equal devices, indices into the valid cuts of the two networks. (A
+plan that splits a class, which can be faster if there is no anchor, is out of reach.) A generation: parents by
+tournament, crossover of each pair with a probability, mutation of each gene with a probability; the best individual
+so far always survives. The whole population is evaluated at once. Where memory forbids a pair, the discriminator's
+cut is drawn again from those that fit with the generator's.
 
-One addition: the first population, else random, contains the plans with the same cuts for everyone. In a
-fleet of many different devices the slowest one that keeps too much hides all other differences, so random
-plans alone stall.
+The first population, else random, contains the plans with the same cuts for everyone. In a fleet of many different
+devices the slowest one that keeps too much hides all other differences, so random plans alone stall.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
 from raygan.config.schema import GeneticConfig
 from raygan.cuts.cut import Allowed
 from raygan.cuts.latency import Floats, Ints
-from raygan.cuts.local_search import class_counts, uniform_plans
 from raygan.cuts.problem import Deadline, Problem
 
-Crossover = Literal["uniform", "two_point"]
 UNIFORM_SHARE = 10  # uniform plans are at most one in so many of the first population
 
 
@@ -44,8 +39,6 @@ def evolve(
     settings: GeneticConfig,
     rng: np.random.Generator,
     time_limit_s: float = np.inf,
-    crossover: Crossover = "uniform",
-    uniform_starts: bool = True,
 ) -> Evolution:
     """Run until `settings.generations`, until nothing improves for `settings.stall` of them, or out of time.
 
@@ -54,21 +47,18 @@ def evolve(
         settings: population, probabilities and when to stop.
         rng: the only source of randomness.
         time_limit_s: longest time, seconds; the generation under way is finished.
-        crossover: genes are swapped one by one, or those between two points.
-        uniform_starts: whether the first population contains uniform plans (module docstring).
     """
     deadline = Deadline(time_limit_s)
     genes = Genes(task)
     population = genes.random(settings.population, rng)
-    if uniform_starts:
-        seeds = uniform_plans(task, max(1, settings.population // UNIFORM_SHARE))
-        population[: len(seeds)] = seeds
+    seeds = task.uniform_plans(max(1, settings.population // UNIFORM_SHARE))
+    population[: len(seeds)] = seeds
     seconds = latencies(task, population)
     best_s, stalled = [float(seconds.min())], 0
     while len(best_s) <= settings.generations and stalled < settings.stall and deadline.left_s > 0:
         elite = population[seconds.argmin()].copy()
         population = population[tournament(seconds, settings.tournament, rng)]
-        cross(population, settings.crossover, crossover, rng)
+        cross(population, settings.crossover, rng)
         genes.mutate(population, settings.mutation, rng)
         population[0] = elite
         seconds = latencies(task, population)
@@ -79,26 +69,24 @@ def evolve(
 
 def latencies(task: Problem, population: Ints) -> Floats:
     """[P]: seconds of an iteration for plans [P, C, 2]."""
-    counts = [class_counts(task, network, population[:, :, network]) for network in (0, 1)]
-    return task.latency_seconds(counts[0], counts[1])
+    generator, discriminator = (
+        task.network_seconds(network, population[:, :, network]) for network in (0, 1)
+    )
+    return generator + discriminator
 
 
 def tournament(seconds: Floats, entrants: int, rng: np.random.Generator) -> Ints:
     """[P]: for each place in the next generation, the fastest of `entrants` individuals drawn at random."""
     drawn = rng.integers(len(seconds), size=(len(seconds), entrants))
-    return drawn[np.arange(len(drawn)), seconds[drawn].argmin(axis=1)]
+    winners: Ints = drawn[np.arange(len(drawn)), seconds[drawn].argmin(axis=1)]
+    return winners
 
 
-def cross(parents: Ints, probability: float, kind: Crossover, rng: np.random.Generator) -> None:
-    """Swap genes between neighbours (0 and 1, 2 and 3, ...) of parents [P, C, 2], in place."""
+def cross(parents: Ints, probability: float, rng: np.random.Generator) -> None:
+    """Swap genes one by one between neighbours (0 and 1, 2 and 3, ...) of parents [P, C, 2], in place."""
     pairs, num_genes = len(parents) // 2, parents[0].size
     couples = parents[: 2 * pairs].reshape(pairs, 2, num_genes)
-    if kind == "uniform":
-        swap = rng.random((pairs, num_genes)) < 0.5
-    else:
-        points = np.sort(rng.integers(num_genes + 1, size=(pairs, 2)), axis=1)
-        order = np.arange(num_genes)
-        swap = (order >= points[:, :1]) & (order < points[:, 1:])
+    swap = rng.random((pairs, num_genes)) < 0.5
     swap &= (rng.random(pairs) < probability)[:, None]
     couples[:] = np.where(swap[:, None], couples[:, ::-1], couples)
 
@@ -140,4 +128,5 @@ class _Options:
 
     def draw(self, rows: Ints, rng: np.random.Generator) -> Ints:
         """One option of each row, all equally likely."""
-        return self._order[rows, rng.integers(self._count[rows])]
+        drawn: Ints = self._order[rows, rng.integers(self._count[rows])]
+        return drawn

@@ -21,8 +21,8 @@ A_{h_i}:
 So one routine does both: the backward pass is the forward pass of the mirrored network, with block b renamed
 B-1-b, W for F, A'_j = A_{B-2-j} and the cut (t_i, h_i). A body block with n_b = 0 costs nothing.
 
-An iteration is G forward + G backward + 3 (D forward + D backward): D sees fakes, reals, and the fakes once
-more to train G.
+An iteration is as many forward and backward passes of each network as `raygan.step` says: one of G, and three
+of D, which sees fakes, reals, and the fakes once more to train G.
 
 Everything depends only on how many clients of each class of equal devices use each cut, so that is what is
 evaluated: `counts` [P, C, n], P plans at once, C classes, n cuts of the network.
@@ -37,23 +37,28 @@ import numpy as np
 import numpy.typing as npt
 
 from raygan.cuts.cost import Device, NetworkCost, Server
-from raygan.cuts.cut import Cut
+from raygan.names import Cut, Direction, NetworkName
+from raygan.step import num_passes
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
-REPEATS = (1, 3)
-"""Passes of an iteration: the generator's, the discriminator's."""
+
+def phase_name(network: NetworkName, direction: Direction) -> str:
+    """All passes of a network in one direction: generator_forward, ..."""
+    return f"{network}_{direction}"
 
 
 @dataclass(frozen=True)
-class Pass:
-    """One direction of one network, in seconds. C classes, B blocks, levels 0..B-3, n cuts.
+class PassTimes:
+    """One pass of a network in one direction, seconds. C classes, B blocks, levels 0..B-3, n cuts.
 
     A client "enters" the body after its blocks 0..level and "leaves" it before its blocks B-1-level..B-1, in
     the order of this pass (so for the backward pass it enters after its tail).
     """
 
+    network: NetworkName
+    direction: Direction
     first_s: Floats
     """[C, B-2]: computing blocks 0..level."""
     up_s: Floats
@@ -70,6 +75,16 @@ class Pass:
     """[n]: level at which each cut leaves."""
 
     @property
+    def phase(self) -> str:
+        """Its phase's name."""
+        return phase_name(self.network, self.direction)
+
+    @property
+    def repeats(self) -> int:
+        """How often an iteration has it."""
+        return num_passes(self.network)
+
+    @property
     def num_blocks(self) -> int:
         """B."""
         return len(self.block_s)
@@ -84,56 +99,60 @@ class Pass:
         """[C, B-2]: R - T of the module docstring."""
         return self.down_s + self.last_s
 
+    def seconds(self, counts: Floats) -> Floats:
+        """[P]: seconds of the pass for P plans at once.
 
-def forward_pass(cost: NetworkCost, cuts: tuple[Cut, ...], devices: list[Device], server: Server) -> Pass:
-    """The forward pass of a network; `devices` has one entry a class."""
-    return _pass(cost.forward_flops, cost.output_bytes, np.array(cuts), devices, server)
-
-
-def backward_pass(cost: NetworkCost, cuts: tuple[Cut, ...], devices: list[Device], server: Server) -> Pass:
-    """The backward pass: the forward pass of the mirrored network."""
-    mirrored_bytes = (*reversed(cost.output_bytes[:-1]), 0.0)
-    return _pass(cost.backward_flops[::-1], mirrored_bytes, np.array(cuts)[:, ::-1], devices, server)
-
-
-def _pass(
-    flops: Sequence[float], output_bytes: Sequence[float], cuts: Ints, devices: list[Device], server: Server
-) -> Pass:
-    levels = len(flops) - 2
-    speeds = np.array([[device.flops_per_s] for device in devices])
-    links = np.array([[device.bytes_per_s] for device in devices])
-    sent_bytes = np.array(output_bytes)
-    return Pass(
-        first_s=np.cumsum(flops)[:levels] / speeds,
-        up_s=sent_bytes[:levels] / links,
-        down_s=sent_bytes[::-1][1 : levels + 1] / server.bytes_per_s,
-        last_s=np.cumsum(flops[::-1])[:levels] / speeds,
-        block_s=np.array(flops) / server.flops_per_s,
-        enter=cuts[:, 0],
-        leave=cuts[:, 1],
-    )
+        Args:
+            counts: [P, C, n], clients of each class that use each cut.
+        """
+        levels = self.num_blocks - 2
+        entering = counts @ np.eye(levels)[self.enter]  # [P, C, levels]
+        leaving = counts @ np.eye(levels)[self.leave]
+        ready_s = np.where(entering > 0, self.ready_s, -np.inf).max(axis=1)  # [P, levels]
+        finish_s = np.where(leaving > 0, self.finish_s, -np.inf).max(axis=1)
+        enters, leaves = entering.sum(axis=1), leaving.sum(axis=1)
+        body_s, end_s = np.zeros(len(counts)), np.zeros(len(counts))
+        inside = np.zeros(len(counts))
+        for block in range(1, levels + 1):
+            inside = inside + enters[:, block - 1]
+            body_s = np.maximum(body_s, ready_s[:, block - 1]) + self.block_s[block] * inside
+            end_s = np.maximum(end_s, body_s + finish_s[:, levels - block])
+            inside = inside - leaves[:, levels - block]
+        return end_s
 
 
-def pass_seconds(one: Pass, counts: Floats) -> Floats:
-    """Seconds of one pass for P plans at once.
+def pass_times(
+    network: NetworkName, cost: NetworkCost, cuts: Sequence[Cut], devices: Sequence[Device], server: Server
+) -> tuple[PassTimes, PassTimes]:
+    """A network's (forward, backward) pass: the backward pass is the forward pass of the mirrored network.
 
     Args:
-        counts: [P, C, n], clients of each class that use each cut.
-
-    Returns:
-        [P], seconds.
+        cuts: [n], the network's valid cuts.
+        devices: [C], one of each class.
     """
-    levels = one.num_blocks - 2
-    entering = counts @ np.eye(levels)[one.enter]  # [P, C, levels]
-    leaving = counts @ np.eye(levels)[one.leave]
-    ready_s = np.where(entering > 0, one.ready_s, -np.inf).max(axis=1)  # [P, levels]
-    finish_s = np.where(leaving > 0, one.finish_s, -np.inf).max(axis=1)
-    enters, leaves = entering.sum(axis=1), leaving.sum(axis=1)
-    body_s, end_s = np.zeros(len(counts)), np.zeros(len(counts))
-    inside = np.zeros(len(counts))
-    for block in range(1, levels + 1):
-        inside = inside + enters[:, block - 1]
-        body_s = np.maximum(body_s, ready_s[:, block - 1]) + one.block_s[block] * inside
-        end_s = np.maximum(end_s, body_s + finish_s[:, levels - block])
-        inside = inside - leaves[:, levels - block]
-    return end_s
+    speeds = np.array([[device.flops_per_s] for device in devices])
+    links = np.array([[device.bytes_per_s] for device in devices])
+
+    def tabulate(
+        direction: Direction, flops: Sequence[float], output_bytes: Sequence[float], cuts: Ints
+    ) -> PassTimes:
+        levels = len(flops) - 2
+        sent_bytes = np.array(output_bytes)
+        return PassTimes(
+            network=network,
+            direction=direction,
+            first_s=np.cumsum(flops)[:levels] / speeds,
+            up_s=sent_bytes[:levels] / links,
+            down_s=sent_bytes[::-1][1 : levels + 1] / server.bytes_per_s,
+            last_s=np.cumsum(flops[::-1])[:levels] / speeds,
+            block_s=np.array(flops) / server.flops_per_s,
+            enter=cuts[:, 0],
+            leave=cuts[:, 1],
+        )
+
+    table = np.array(cuts)
+    mirrored_bytes = (*reversed(cost.output_bytes[:-1]), 0.0)
+    return (
+        tabulate("forward", cost.forward_flops, cost.output_bytes, table),
+        tabulate("backward", cost.backward_flops[::-1], mirrored_bytes, table[:, ::-1]),
+    )

@@ -10,16 +10,17 @@ from typing import Any, Literal
 
 import numpy as np
 
+from raygan.config import Config
 from raygan.config.schema import GeneticConfig
-from raygan.cuts.breakdown import Breakdown, breakdown
 from raygan.cuts.cost import Device, NetworkCost, Server, positive
-from raygan.cuts.cut import Anchor, Cuts
+from raygan.cuts.cut import Anchor
 from raygan.cuts.exact import PROOF_GAP, solve
 from raygan.cuts.genetic import evolve
 from raygan.cuts.latency import Ints
-from raygan.cuts.overlap import overlapped_seconds
 from raygan.cuts.problem import Problem, problem
+from raygan.cuts.schedule import Breakdown, breakdown, overlapped_seconds
 from raygan.errors import CutError
+from raygan.names import Cuts
 
 Solver = Literal["exact", "ga"]
 BOUND_LIMIT_S = 10.0  # longest time for the bound of a plan that no exact solver made
@@ -58,7 +59,7 @@ class Plan:
 
     @cached_property
     def overlapped_s(self) -> float:
-        """Predicted seconds from step to step of a run, where nobody waits between passes (`overlap`)."""
+        """Predicted seconds from step to step of a run, where nobody waits between passes (`schedule`)."""
         return overlapped_seconds(self.problem, self.problem.choice_of(self.cuts))
 
     def client_json(self, client: int) -> dict[str, Any]:
@@ -107,11 +108,11 @@ def plan(
         discriminator: cost of D for one client's minibatch.
         devices: one a client, repeats allowed.
         server: the machine of the shared body.
-        solver: `exact`, the proven optimum, or `ga`, the published genetic algorithm.
+        solver: `exact`, the proven optimum, or `ga`, a genetic algorithm.
         anchor: the block that every client leaves to the server; a pair (G's, D's) or None: no such block.
         seed: of the genetic algorithm.
         time_limit_s: then the best found is returned, with what is proven by then.
-        genetic: the genetic algorithm's settings; None: the published ones.
+        genetic: the genetic algorithm's settings; None: the defaults.
 
     Raises:
         CutError: a number is not what it must be, or no valid cut fits a device (it says which, what it
@@ -153,6 +154,56 @@ def fixed_plan(
     choice = task.choice_of(cuts)
     bound_s = solve(task, BOUND_LIMIT_S, relaxed=True).lower_bound_s
     return _plan(task, choice, bound_s, "fixed", started_s)
+
+
+def fleet(config: Config) -> list[Device]:
+    """The clients' devices: the fleet's profiles, dealt to the clients in turn."""
+    names = config.devices.fleet
+    dealt = [names[client % len(names)] for client in range(config.num_clients)]
+    return [Device.from_profile(name, config.devices.profile(name)) for name in dealt]
+
+
+def plan_config(
+    config: Config,
+    *,
+    generator: NetworkCost,
+    discriminator: NetworkCost,
+    anchor: Anchor = 2,
+    kept: Sequence[Cuts] | None = None,
+) -> Plan:
+    """The plan that a configuration asks for: its fleet, its server, its solver or its fixed cuts.
+
+    Args:
+        kept: the cuts of each client, where they were chosen before; None: choose them.
+
+    Raises:
+        CutError: as `plan` and `fixed_plan`.
+    """
+    devices = fleet(config)
+    server = Server(config.devices.server.flops_per_s, config.devices.server.bytes_per_s)
+    if kept is None and config.cuts.solver != "fixed":
+        return plan(
+            generator=generator,
+            discriminator=discriminator,
+            devices=devices,
+            server=server,
+            anchor=anchor,
+            solver=config.cuts.solver,
+            seed=config.seed,
+            time_limit_s=config.cuts.time_limit_s,
+            genetic=config.cuts.ga,
+        )
+    if kept is None:
+        given = {name: (cut.generator, cut.discriminator) for name, cut in config.cuts.fixed.items()}
+        kept = [given.get(device.name, ((0, 0), (0, 0))) for device in devices]
+    return fixed_plan(
+        kept,
+        generator=generator,
+        discriminator=discriminator,
+        devices=devices,
+        server=server,
+        anchor=anchor,
+    )
 
 
 def _plan(task: Problem, choice: Ints, bound_s: float, solver: str, started_s: float) -> Plan:

@@ -7,23 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from raygan.cuts.cost import Device, NetworkCost, Server
-from raygan.cuts.cut import NETWORKS, Anchor, Cut, Cuts, allowed_pairs, anchor_pair, valid_cuts
-from raygan.cuts.latency import (
-    REPEATS,
-    Floats,
-    Ints,
-    Pass,
-    backward_pass,
-    forward_pass,
-    pass_seconds,
-)
+from raygan.cuts.cut import Allowed, Anchor, allowed_pairs, anchor_pair, valid_cuts
+from raygan.cuts.latency import Floats, Ints, PassTimes, pass_times
 from raygan.errors import CutError
-
-PHASES = tuple(f"{network}_{direction}" for network in NETWORKS for direction in ("forward", "backward"))
-"""The phases of an iteration: generator_forward, generator_backward, discriminator_forward, ..."""
+from raygan.names import NETWORKS, Cut, Cuts
 
 
 @dataclass(frozen=True)
@@ -31,11 +20,11 @@ class Problem:
     """Two networks, C classes of interchangeable clients, K clients. Built by `problem()`.
 
     An assignment of cuts to clients is `choice` [K, 2]: indices into `cuts` of the generator and the
-    discriminator. Counted, it is a pair of arrays [C, n_G] and [C, n_D].
+    discriminator. Counted, it is a pair of arrays [C, n_G] and [C, n_D]. Where all clients of a class have the
+    same cuts, it is a plan [C, 2].
     """
 
     costs: tuple[NetworkCost, NetworkCost]
-    server: Server
     cuts: tuple[tuple[Cut, ...], tuple[Cut, ...]]
     """Valid cuts of each network, ascending."""
     clients: tuple[Device, ...]
@@ -46,44 +35,56 @@ class Problem:
     """[K]: class of each client."""
     sizes: Ints
     """[C]: clients of each class."""
-    allowed: npt.NDArray[np.bool_]
+    allowed: Allowed
     """[C, n_G, n_D]: pairs of cuts that a class may use."""
-    passes: tuple[tuple[Pass, Pass], tuple[Pass, Pass]]
+    passes: tuple[tuple[PassTimes, PassTimes], tuple[PassTimes, PassTimes]]
     """(forward, backward) of each network."""
 
-    def network_seconds(self, network: int, counts: Floats) -> Floats:
-        """[P]: seconds of one forward and one backward pass of a network, for counts [P, C, n]."""
+    def network_seconds(self, network: int, plans: Ints) -> Floats:
+        """[P]: a network's share of an iteration, for plans [P, C] of its cuts."""
+        counts = np.eye(len(self.cuts[network]))[plans] * self.sizes[None, :, None]
         forward, backward = self.passes[network]
-        return pass_seconds(forward, counts) + pass_seconds(backward, counts)
+        return forward.repeats * (forward.seconds(counts) + backward.seconds(counts))
 
-    def latency_seconds(self, generator: Floats, discriminator: Floats) -> Floats:
-        """[P]: seconds of an iteration, for counts [P, C, n_G] and [P, C, n_D]."""
-        pair = (self.network_seconds(0, generator), self.network_seconds(1, discriminator))
-        return REPEATS[0] * pair[0] + REPEATS[1] * pair[1]
-
-    def count(self, choice: npt.NDArray[np.integer]) -> tuple[Ints, Ints]:
-        """Counts [C, n_G] and [C, n_D] of an assignment [K, 2]."""
-        pair = []
+    def uniform_seconds(self) -> Floats:
+        """[n_G, n_D]: seconds of an iteration in which everyone has the same cuts, whether allowed or not."""
+        shares_s = []
         for network, cuts in enumerate(self.cuts):
-            cells = self.class_of * len(cuts) + choice[:, network]
-            flat = np.bincount(cells, minlength=len(self.classes) * len(cuts))
-            pair.append(flat.reshape(len(self.classes), len(cuts)))
-        return pair[0], pair[1]
+            everyone = np.repeat(np.arange(len(cuts))[:, None], len(self.classes), axis=1)
+            shares_s.append(self.network_seconds(network, everyone))
+        return np.add.outer(shares_s[0], shares_s[1])
 
-    def parts(self, choice: npt.NDArray[np.integer]) -> dict[str, float]:
+    def uniform_plans(self, most: int) -> Ints:
+        """[S, C, 2]: at most `most` plans, as uniform as the classes' limits permit, about the best first."""
+        order = np.argsort(self.uniform_seconds(), axis=None, kind="stable")
+        flat = self.allowed.reshape(len(self.classes), -1)
+        first_allowed = flat.argmax(axis=1)
+        plans = np.array([np.where(flat[:, pair], pair, first_allowed) for pair in order[:most]])
+        width = len(self.cuts[1])
+        return np.stack([plans // width, plans % width], axis=2)
+
+    def parts(self, choice: Ints) -> dict[str, float]:
         """Seconds of each phase of an iteration (all its passes), by name, for an assignment [K, 2]."""
-        seconds = [
-            REPEATS[network] * float(pass_seconds(one, counts[None].astype(float))[0])
-            for network, counts in enumerate(self.count(choice))
-            for one in self.passes[network]
-        ]
-        return dict(zip(PHASES, seconds, strict=True))
+        return {
+            one.phase: one.repeats * float(one.seconds(counts[None].astype(float))[0])
+            for passes, counts in zip(self.passes, self._count(choice), strict=True)
+            for one in passes
+        }
 
-    def latency(self, choice: npt.NDArray[np.integer]) -> float:
+    def latency(self, choice: Ints) -> float:
         """Seconds of an iteration, for an assignment [K, 2]."""
         return sum(self.parts(choice).values())
 
-    def client_cuts(self, choice: npt.NDArray[np.integer]) -> tuple[Cuts, ...]:
+    def _count(self, choice: Ints) -> list[Ints]:
+        """Counts [C, n_G] and [C, n_D] of an assignment [K, 2]."""
+        counted = []
+        for network, cuts in enumerate(self.cuts):
+            cells = self.class_of * len(cuts) + choice[:, network]
+            flat = np.bincount(cells, minlength=len(self.classes) * len(cuts))
+            counted.append(flat.reshape(len(self.classes), len(cuts)))
+        return counted
+
+    def client_cuts(self, choice: Ints) -> tuple[Cuts, ...]:
         """The cuts of each client, for an assignment [K, 2]."""
         generator, discriminator = self.cuts
         return tuple((generator[g], discriminator[d]) for g, d in choice)
@@ -99,21 +100,18 @@ class Problem:
             raise CutError("cuts", found, "give one pair a client")
         return np.array([self._index(client, pair) for client, pair in enumerate(cuts)], dtype=np.int64)
 
-    def _index(self, client: int, pair: Cuts) -> tuple[int, int]:
-        device = self.clients[client]
-        for network, cut in zip(NETWORKS, pair, strict=True):
-            known = self.cuts[NETWORKS.index(network)]
+    def _index(self, client: int, pair: Cuts) -> list[int]:
+        owner = f"device {self.clients[client].name!r}"
+        index = []
+        for network, known, cut in zip(NETWORKS, self.cuts, pair, strict=True):
             if tuple(cut) not in known:
                 remedy = f"give one of {', '.join(map(str, known))}"
-                where = f"{network} cut of device {device.name!r}"
-                raise CutError(where, f"{tuple(cut)} is not valid", remedy)
-        generator, discriminator = (
-            known.index((int(cut[0]), int(cut[1]))) for known, cut in zip(self.cuts, pair, strict=True)
-        )
-        if not self.allowed[self.class_of[client], generator, discriminator]:
+                raise CutError(f"{network} cut of {owner}", f"{tuple(cut)} is not valid", remedy)
+            index.append(known.index((cut[0], cut[1])))
+        if not self.allowed[self.class_of[client], index[0], index[1]]:
             found = f"{pair} breaks its memory limit or its local_blocks or server_blocks"
-            raise CutError(f"cuts of device {device.name!r}", found, "give a smaller cut, or lift the limit")
-        return generator, discriminator
+            raise CutError(f"cuts of {owner}", found, "give a smaller cut, or lift the limit")
+        return index
 
 
 def problem(
@@ -136,68 +134,41 @@ def problem(
     cuts = (valid_cuts(generator.num_blocks, anchors[0]), valid_cuts(discriminator.num_blocks, anchors[1]))
     classes, class_of = _group(devices)
     with np.errstate(over="ignore"):  # `_check_finite` says it better
-        built = _tabulate(costs, cuts, devices, classes, class_of, server)
-        _check_finite(built)
-    return built
+        allowed = np.array([allowed_pairs(device, costs, cuts) for device in classes])
+        passes = (
+            pass_times("generator", generator, cuts[0], classes, server),
+            pass_times("discriminator", discriminator, cuts[1], classes, server),
+        )
+        _check_finite([*passes[0], *passes[1]], len(devices))
+    sizes = np.bincount(class_of).astype(np.int64)
+    return Problem(costs, cuts, tuple(devices), classes, class_of, sizes, allowed, passes)
 
 
-def _tabulate(
-    costs: tuple[NetworkCost, NetworkCost],
-    cuts: tuple[tuple[Cut, ...], tuple[Cut, ...]],
-    devices: Sequence[Device],
-    classes: list[Device],
-    class_of: Ints,
-    server: Server,
-) -> Problem:
-    return Problem(
-        costs=costs,
-        server=server,
-        cuts=cuts,
-        clients=tuple(devices),
-        classes=tuple(classes),
-        class_of=class_of,
-        sizes=np.bincount(class_of).astype(np.int64),
-        allowed=np.array([allowed_pairs(device, costs, cuts) for device in classes]),
-        passes=(
-            _passes(costs[0], cuts[0], classes, server),
-            _passes(costs[1], cuts[1], classes, server),
-        ),
-    )
-
-
-def _group(devices: Sequence[Device]) -> tuple[list[Device], Ints]:
+def _group(devices: Sequence[Device]) -> tuple[tuple[Device, ...], Ints]:
     """One device of each class, and the class of each client; names do not matter, numbers and limits do."""
-    known: dict[tuple[object, ...], int] = {}
-    classes: list[Device] = []
-    class_of = np.zeros(len(devices), dtype=np.int64)
-    for client, device in enumerate(devices):
-        key = (
+    kinds = [
+        (
             device.flops_per_s,
             device.bytes_per_s,
             device.memory_bytes,
             device.local_blocks,
             device.server_blocks,
         )
-        if key not in known:
-            known[key] = len(classes)
-            classes.append(device)
-        class_of[client] = known[key]
-    return classes, class_of
+        for device in devices
+    ]
+    first: dict[object, Device] = {}
+    for kind, device in zip(kinds, devices, strict=True):
+        first.setdefault(kind, device)
+    number = {kind: place for place, kind in enumerate(first)}
+    return tuple(first.values()), np.array([number[kind] for kind in kinds], dtype=np.int64)
 
 
-def _passes(
-    cost: NetworkCost, cuts: tuple[Cut, ...], classes: list[Device], server: Server
-) -> tuple[Pass, Pass]:
-    return forward_pass(cost, cuts, classes, server), backward_pass(cost, cuts, classes, server)
-
-
-def _check_finite(built: Problem) -> None:
+def _check_finite(passes: Sequence[PassTimes], num_clients: int) -> None:
     """Refuse numbers that are fine one by one but overflow together."""
     total = sum(
         float(table.sum())
-        for pair in built.passes
-        for one in pair
-        for table in (one.ready_s, one.finish_s, one.block_s * len(built.clients))
+        for one in passes
+        for table in (one.ready_s, one.finish_s, one.block_s * num_clients)
     )
     if not np.isfinite(total):
         raise CutError("devices", "the predicted times overflow", "check flops_per_s and bytes_per_s")

@@ -30,13 +30,14 @@ class has one integer count for each cut (for each pair of cuts, if memory coupl
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 from scipy.sparse import csr_array
 
-from raygan.cuts.latency import REPEATS, Floats, Pass
+from raygan.cuts.cut import Allowed
+from raygan.cuts.latency import Floats, Ints, PassTimes
 from raygan.cuts.problem import Problem
 
 Terms = Mapping[int, float]
@@ -103,24 +104,112 @@ Sides = tuple[list[Usage], list[Usage]]
 """Usage of each class on each side of one network."""
 
 
+def is_product(pairs: Allowed) -> bool:
+    """Whether any allowed cut of one network may go with any of the other: pairs [n_G, n_D] of one class."""
+    return bool((np.outer(pairs.any(axis=1), pairs.any(axis=0)) == pairs).all())
+
+
+class ClassModel:
+    """The variables of one class: adds them to the program, and its usage of levels to `sides`."""
+
+    def __init__(
+        self, program: Program, task: Problem, member: int, allowed: Allowed, sides: dict[int, Sides]
+    ) -> None:
+        self._task, self._size = task, int(task.sizes[member])
+        self._program = program
+        self._levels: dict[int, tuple[dict[int, int], dict[int, int]]] = {}
+        self._counts: list[tuple[tuple[int, ...], list[tuple[tuple[int, ...], int]]]] = []
+        for networks in [(0,), (1,)] if is_product(allowed) else [(0, 1)]:
+            if set(networks) <= set(sides):
+                self._add(networks, allowed, sides)
+
+    def _add(self, networks: tuple[int, ...], allowed: Allowed, sides: dict[int, Sides]) -> None:
+        if len(networks) == 2:
+            self._add_counts(networks, [tuple(pair) for pair in np.argwhere(allowed)], sides)
+            return
+        network = networks[0]
+        used = np.flatnonzero(allowed.any(axis=1 - network))
+        cuts = np.array(self._task.cuts[network])[used]
+        levels = [sorted({int(level) for level in cuts[:, side]}) for side in (0, 1)]
+        if len(levels[0]) * len(levels[1]) == len(used):
+            self._add_levels(network, levels, sides[network])
+        else:
+            self._add_counts(networks, [(int(cut),) for cut in used], sides)
+
+    def _add_levels(self, network: int, levels: list[list[int]], sides: Sides) -> None:
+        """One level of each side for all clients of the class (module docstring, "counted")."""
+        chosen = []
+        for side in (0, 1):
+            variables = {level: self._program.variable(1.0, whole=True) for level in levels[side]}
+            self._program.equal(1.0, dict.fromkeys(variables.values(), 1.0))
+            active: dict[int, Terms] = {level: {column: 1.0} for level, column in variables.items()}
+            size = float(self._size)
+            count: dict[int, Terms] = {level: {column: size} for level, column in variables.items()}
+            sides[side].append(Usage(active, count))
+            chosen.append(variables)
+        self._levels[network] = (chosen[0], chosen[1])
+
+    def _add_counts(
+        self, networks: tuple[int, ...], options: list[tuple[int, ...]], sides: dict[int, Sides]
+    ) -> None:
+        """How many clients use each option: a cut of one network, or a pair of cuts of both."""
+        columns = [self._program.variable(float(self._size), whole=True) for _ in options]
+        self._program.equal(float(self._size), dict.fromkeys(columns, 1.0))
+        self._counts.append((networks, list(zip(options, columns, strict=True))))
+        for position, network in enumerate(networks):
+            for side in (0, 1):
+                count: dict[int, Terms] = {}
+                for option, column in zip(options, columns, strict=True):
+                    level = self._task.cuts[network][option[position]][side]
+                    count[level] = total(count.get(level, {}), {column: 1.0})
+                active = {level: self._activation(terms) for level, terms in count.items()}
+                sides[network][side].append(Usage(active, count))
+
+    def _activation(self, count: Terms) -> Terms:
+        if self._size == 1:
+            return count
+        column = self._program.variable(1.0, whole=True)
+        self._program.at_least(0.0, {column: float(self._size)}, scaled(-1.0, count))
+        return {column: 1.0}
+
+    def choices(self, values: Floats) -> Ints:
+        """[N_c, 2]: the assignments of the class's clients in a solution."""
+        result = np.zeros((self._size, 2), dtype=np.int64)
+        for network, sides in self._levels.items():
+            head, tail = (_chosen(side, values) for side in sides)
+            result[:, network] = self._task.cuts[network].index((head, tail))
+        for networks, options in self._counts:
+            result[:, networks] = list(_repeated(options, values, self._size))
+        return result
+
+
+def _chosen(variables: dict[int, int], values: Floats) -> int:
+    """The level whose variable is one."""
+    return max(variables, key=lambda level: values[variables[level]])
+
+
+def _repeated(
+    options: list[tuple[tuple[int, ...], int]], values: Floats, size: int
+) -> Iterator[tuple[int, ...]]:
+    """Each option as often as the solution says, `size` in all; rounding goes to the most used one."""
+    counts = [round(values[column]) for _, column in options]
+    counts[int(np.argmax(counts))] += size - sum(counts)
+    for (option, _), count in zip(options, counts, strict=True):
+        yield from [option] * count
+
+
 def add_network(program: Program, task: Problem, network: int, sides: Sides, scale_s: float) -> None:
     """Add both passes of a network, in units of `scale_s`."""
     forward, backward = task.passes[network]
-    _add_pass(program, task, forward, sides[0], sides[1], REPEATS[network], scale_s)
-    _add_pass(program, task, backward, sides[1], sides[0], REPEATS[network], scale_s)
+    _add_pass(program, task, forward, sides[0], sides[1], scale_s)
+    _add_pass(program, task, backward, sides[1], sides[0], scale_s)
 
 
 def _add_pass(
-    program: Program,
-    task: Problem,
-    one: Pass,
-    enter: list[Usage],
-    leave: list[Usage],
-    repeats: int,
-    scale_s: float,
+    program: Program, task: Problem, one: PassTimes, enter: list[Usage], leave: list[Usage], scale_s: float
 ) -> None:
     ready, finish, block_s = one.ready_s / scale_s, one.finish_s / scale_s, one.block_s / scale_s
-    end = program.variable(cost=repeats)
+    end = program.variable(cost=one.repeats)
     before: Terms = {}
     for block in range(1, one.num_blocks - 1):
         done, inside = program.variable(), program.variable()
@@ -156,7 +245,7 @@ def _latest(program: Program, usages: list[Usage], level: int, seconds: Floats) 
     return latest
 
 
-def _outside(one: Pass, enter: list[Usage], leave: list[Usage], block: int) -> dict[int, float]:
+def _outside(one: PassTimes, enter: list[Usage], leave: list[Usage], block: int) -> dict[int, float]:
     """How many clients do not have the block in their body, as an expression."""
     last = one.num_blocks - 1
     entered_later = (terms for usage in enter for level, terms in usage.count.items() if level >= block)

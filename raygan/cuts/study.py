@@ -5,22 +5,23 @@ study.profile_rows()        # the chosen cuts of every profile, with counts
 study.phase_rows()          # the latency with its parts, and who decides each
 study.comparison_rows()     # against all-server, all-client, one cut for all, the genetic algorithm
 study.to_json()             # all of it, JSON-able
-draw_timeline(study.plan, "timeline.png")       # raygan.cuts.timeline
+draw_timeline(study.plan, "timeline.png")
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from raygan.config import Config
-from raygan.cuts import baselines
-from raygan.cuts.baselines import Baseline
-from raygan.cuts.cost import Device, NetworkCost, Server
-from raygan.cuts.cut import Anchor, Cuts
-from raygan.cuts.planner import Plan, fixed_plan, plan
+from raygan.cuts.cost import NetworkCost
+from raygan.cuts.cut import Anchor, local_blocks
+from raygan.cuts.genetic import evolve
+from raygan.cuts.latency import Ints
+from raygan.cuts.planner import Plan, plan_config
+from raygan.names import Cut, Cuts
 
 
 @dataclass(frozen=True)
@@ -29,9 +30,9 @@ class ProfileRow:
 
     profile: str
     num_clients: int
-    generator: tuple[int, int]
+    generator: Cut
     """(h, t) of the generator."""
-    discriminator: tuple[int, int]
+    discriminator: Cut
     """(h, t) of the discriminator."""
     busy_s: float
     """Seconds of an iteration that such a client computes and sends."""
@@ -54,17 +55,18 @@ class PhaseRow:
 
 
 @dataclass(frozen=True)
-class ComparisonRow:
-    """One way of choosing the cuts."""
+class Baseline:
+    """One way of choosing the cuts, beside the plan."""
 
     name: str
-    """`exact`, `ga`, `fixed`, `uniform`, `all_server`, `all_client`."""
+    """`uniform`, `all_server`, `all_client` or `ga`; of the plan itself `exact`, `ga` or `fixed`."""
     latency_s: float
+    """Predicted seconds of one iteration."""
     times_planned: float
     """Its latency over the plan's."""
     allowed: bool
-    """Whether all devices could really do it."""
-    cuts: Cuts | None
+    """Whether all devices could really do it (memory, blocks that must or must not stay local)."""
+    cuts: Cuts | None = None
     """The cuts that everyone has; None if they differ."""
 
 
@@ -77,16 +79,14 @@ class Study:
 
     def profile_rows(self) -> list[ProfileRow]:
         """The chosen cuts of every profile, in the order in which profiles first appear."""
+        alike: dict[tuple[str, Cuts], list[int]] = {}
+        for client, (device, cuts) in enumerate(zip(self.plan.problem.clients, self.plan.cuts, strict=True)):
+            alike.setdefault((device.name, cuts), []).append(client)
         rows = []
-        names = [device.name for device in self.plan.problem.clients]
-        counted = Counter(zip(names, self.plan.cuts, strict=True))
-        first: dict[object, int] = {}
-        for client, key in enumerate(zip(names, self.plan.cuts, strict=True)):
-            first.setdefault(key, client)
-        for (name, cuts), number in counted.items():
-            spent = self.plan.breakdown.client_seconds(first[name, cuts])
+        for (name, cuts), clients in alike.items():
+            spent = self.plan.breakdown.client_seconds(clients[0])
             busy_s = sum(spent[activity] for activity in ("head", "up_link", "down_link", "tail"))
-            rows.append(ProfileRow(name, number, cuts[0], cuts[1], busy_s, spent["wait"]))
+            rows.append(ProfileRow(name, len(clients), *cuts, busy_s, spent["wait"]))
         return rows
 
     def phase_rows(self) -> list[PhaseRow]:
@@ -102,14 +102,10 @@ class Study:
             for phase in self.plan.breakdown.phases
         ]
 
-    def comparison_rows(self) -> list[ComparisonRow]:
+    def comparison_rows(self) -> list[Baseline]:
         """The plan itself first, then the others from fast to slow."""
-        planned_s = self.plan.latency_s
-        rows = [ComparisonRow(self.plan.solver, planned_s, 1.0, True, None)]
-        for other in sorted(self.compared, key=lambda baseline: baseline.latency_s):
-            times = other.latency_s / planned_s if planned_s else 1.0
-            rows.append(ComparisonRow(other.name, other.latency_s, times, other.allowed, other.cuts))
-        return rows
+        planned = Baseline(self.plan.solver, self.plan.latency_s, 1.0, True)
+        return [planned, *sorted(self.compared, key=lambda baseline: baseline.latency_s)]
 
     @property
     def slowest(self) -> str:
@@ -129,59 +125,6 @@ class Study:
         return {**self.plan.to_json(), "slowest": self.slowest, **rows}
 
 
-def fleet(config: Config) -> list[Device]:
-    """The clients' devices: the fleet's profiles, dealt to the clients in turn."""
-    names = config.devices.fleet
-    dealt = [names[client % len(names)] for client in range(config.num_clients)]
-    return [Device.from_profile(name, config.devices.profile(name)) for name in dealt]
-
-
-def plan_config(
-    config: Config,
-    *,
-    generator: NetworkCost,
-    discriminator: NetworkCost,
-    anchor: Anchor = 2,
-    kept: Sequence[Cuts] | None = None,
-) -> Plan:
-    """The plan that a configuration asks for: its fleet, its server, its solver or its fixed cuts.
-
-    Args:
-        kept: the cuts of each client, where they were chosen before; None: choose them.
-
-    Raises:
-        CutError: as `plan` and `fixed_plan`.
-    """
-    devices = fleet(config)
-    server = Server(config.devices.server.flops_per_s, config.devices.server.bytes_per_s)
-    if kept is None and config.cuts.solver != "fixed":
-        return plan(
-            generator=generator,
-            discriminator=discriminator,
-            devices=devices,
-            server=server,
-            anchor=anchor,
-            solver=config.cuts.solver,
-            seed=config.seed,
-            time_limit_s=config.cuts.time_limit_s,
-            genetic=config.cuts.ga,
-        )
-    return fixed_plan(
-        _fixed(config, devices) if kept is None else kept,
-        generator=generator,
-        discriminator=discriminator,
-        devices=devices,
-        server=server,
-        anchor=anchor,
-    )
-
-
-def _fixed(config: Config, devices: Sequence[Device]) -> list[Cuts]:
-    """The cuts that the configuration gives for each device's profile."""
-    given = {name: (cut.generator, cut.discriminator) for name, cut in config.cuts.fixed.items()}
-    return [given.get(device.name, ((0, 0), (0, 0))) for device in devices]
-
-
 def plan_study(
     config: Config, *, generator: NetworkCost, discriminator: NetworkCost, anchor: Anchor = 2
 ) -> Study:
@@ -191,8 +134,48 @@ def plan_study(
         CutError: as `plan_config`.
     """
     chosen = plan_config(config, generator=generator, discriminator=discriminator, anchor=anchor)
-    task = chosen.problem
-    compared = [baselines.best_uniform(task), baselines.all_server(task), baselines.all_client(task)]
+    compared = [best_uniform(chosen), all_server(chosen), all_client(chosen)]
     if chosen.solver != "ga":
-        compared.append(baselines.genetic(task, config.cuts.ga, config.seed, config.cuts.time_limit_s))
+        rng = np.random.default_rng(config.seed)
+        evolved = evolve(chosen.problem, config.cuts.ga, rng, config.cuts.time_limit_s)
+        compared.append(_baseline(chosen, "ga", evolved.choice, allowed=True))
     return Study(chosen, tuple(compared))
+
+
+def all_server(chosen: Plan) -> Baseline:
+    """Everyone keeps nothing extra."""
+    return _uniform(chosen, "all_server", 0, 0)
+
+
+def all_client(chosen: Plan) -> Baseline:
+    """Everyone keeps as much computation as valid cuts permit."""
+    largest = []
+    for cost, cuts in zip(chosen.problem.costs, chosen.problem.cuts, strict=True):
+        work = np.array(cost.forward_flops) + np.array(cost.backward_flops)
+        kept = [work[list(local_blocks(cut, cost.num_blocks))].sum() for cut in cuts]
+        largest.append(int(np.argmax(kept)))
+    return _uniform(chosen, "all_client", *largest)
+
+
+def best_uniform(chosen: Plan) -> Baseline:
+    """The best cuts that everyone can have; if no cuts are allowed for all, the best without limits."""
+    seconds = chosen.problem.uniform_seconds()
+    allowed = chosen.problem.allowed.all(axis=0)
+    if allowed.any():
+        seconds = np.where(allowed, seconds, np.inf)
+    generator, discriminator = np.unravel_index(seconds.argmin(), seconds.shape)
+    return _uniform(chosen, "uniform", int(generator), int(discriminator))
+
+
+def _uniform(chosen: Plan, name: str, generator: int, discriminator: int) -> Baseline:
+    """Everyone with the same of the valid cuts."""
+    task = chosen.problem
+    choice = np.tile(np.array([generator, discriminator], dtype=np.int64), (len(task.clients), 1))
+    allowed = bool(task.allowed[:, generator, discriminator].all())
+    return _baseline(chosen, name, choice, allowed, task.client_cuts(choice[:1])[0])
+
+
+def _baseline(chosen: Plan, name: str, choice: Ints, allowed: bool, cuts: Cuts | None = None) -> Baseline:
+    latency_s = chosen.problem.latency(choice)
+    times = latency_s / chosen.latency_s if chosen.latency_s else 1.0
+    return Baseline(name, latency_s, times, allowed, cuts)

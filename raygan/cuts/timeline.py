@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from raygan.cuts.breakdown import Breakdown, Phase, Segment
+from raygan.cuts.latency import phase_name
 from raygan.cuts.planner import Plan
+from raygan.cuts.schedule import Breakdown, Phase, Segment
+from raygan.step import CROSSINGS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -30,17 +32,15 @@ LABELS = {
     "down_link": "down-link",
     "tail": "tail (client computes)",
 }
-# The order of an iteration: fakes; D sees fakes and reals and learns; D sees the fakes again, and G learns.
-SEQUENCE = (
-    ("generator_forward", "G forward"),
-    ("discriminator_forward", "D fakes"),
-    ("discriminator_forward", "D reals"),
-    ("discriminator_backward", "D fakes back"),
-    ("discriminator_backward", "D reals back"),
-    ("discriminator_forward", "D for G"),
-    ("discriminator_backward", "D for G back"),
-    ("generator_backward", "G backward"),
-)
+PASS_LABELS = {
+    ("generate", "forward"): ("G forward",),
+    ("discriminate", "forward"): ("D fakes", "D reals"),
+    ("discriminate", "backward"): ("D fakes back", "D reals back"),
+    ("adversarial", "forward"): ("D for G",),
+    ("adversarial", "backward"): ("D for G back",),
+    ("generate", "backward"): ("G backward",),
+}
+"""One a lane."""
 
 
 def draw_timeline(plan: Plan, path: str | Path) -> Path:
@@ -78,9 +78,11 @@ def passes_in_order(breakdown: Breakdown) -> Iterator[tuple[str, float, Phase]]:
     """(label, start in seconds, phase) of each pass of an iteration."""
     by_name = {phase.name: phase for phase in breakdown.phases}
     start_s = 0.0
-    for name, label in SEQUENCE:
-        yield label, start_s, by_name[name]
-        start_s += by_name[name].pass_s
+    for crossing in CROSSINGS:
+        phase = by_name[phase_name(crossing.way.network, crossing.direction)]
+        for label in PASS_LABELS[crossing.pass_name, crossing.direction]:
+            yield label, start_s, phase
+            start_s += phase.pass_s
 
 
 def client_segments(phase: Phase, client: int) -> list[Segment]:

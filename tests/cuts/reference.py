@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 
-from raygan.cuts import Device, NetworkCost, Server, local_blocks, valid_cuts
+from raygan.cuts import Device, NetworkCost, Server
 
 
 def forward_s(F, A, cuts, devices, server):
@@ -64,7 +64,8 @@ def fits(costs, pair, device) -> bool:
     need = sum(
         4 * cost.parameter_bytes[block] + cost.activation_bytes[block]
         for cost, cut in zip(costs, pair, strict=True)
-        for block in local_blocks(cut, cost.num_blocks)
+        for block in range(cost.num_blocks)
+        if block <= cut[0] or block >= cost.num_blocks - 1 - cut[1]
     )
     return need <= device.memory_bytes
 
@@ -74,7 +75,14 @@ def brute_force_s(costs, devices, server, anchor) -> float:
 
     Networks are enumerated one by one where no device has a memory limit, because they share nothing else.
     """
-    valid = [valid_cuts(cost.num_blocks, anchor) for cost in costs]
+    valid = [
+        [
+            (h, t)
+            for h, t in itertools.product(range(cost.num_blocks), repeat=2)
+            if h + t <= cost.num_blocks - 3 and (anchor is None or h < anchor < cost.num_blocks - 1 - t)
+        ]
+        for cost in costs
+    ]
     if all(device.memory_bytes is None for device in devices):
         best = [
             min(

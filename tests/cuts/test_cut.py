@@ -2,7 +2,16 @@
 
 import pytest
 
-from raygan.cuts import Device, NetworkCost, local_blocks, valid_cuts
+from raygan.cuts import (
+    Device,
+    NetworkCost,
+    body_blocks,
+    check_cut,
+    head_blocks,
+    local_blocks,
+    tail_blocks,
+    valid_cuts,
+)
 from raygan.cuts.cut import allowed_pairs, anchor_pair
 from raygan.errors import CutError
 
@@ -43,6 +52,35 @@ def test_anchors_of_both_networks():
 def test_local_blocks_are_head_and_tail():
     assert local_blocks((1, 0), 5) == (0, 1, 4)
     assert local_blocks((0, 2), 5) == (0, 2, 3, 4)
+
+
+def test_head_body_and_tail_are_the_whole_network():
+    assert (head_blocks((1, 2)), body_blocks((1, 2), 7), tail_blocks((1, 2), 7)) == (
+        range(2),
+        range(2, 4),
+        range(4, 7),
+    )
+    for cut in valid_cuts(7, anchor=3):
+        assert [*head_blocks(cut), *body_blocks(cut, 7), *tail_blocks(cut, 7)] == list(range(7))
+        assert 3 in body_blocks(cut, 7)
+
+
+@pytest.mark.parametrize(
+    ("cut", "message"),
+    [
+        ((2, 0), r"leaves block 2 \(the anchor\)"),
+        ((2, 2), "keeps 4 extra blocks"),
+        ((-1, 0), "leaves block 2"),
+    ],
+)
+def test_an_invalid_cut_is_refused(cut, message):
+    with pytest.raises(CutError, match=f"cuts.fixed.pi: cut .*{message}.*use one of"):
+        check_cut(cut, 5, 2, "cuts.fixed.pi")
+
+
+def test_a_valid_cut_is_accepted():
+    for cut in valid_cuts(5, 2):
+        check_cut(cut, 5, 2, "cuts.fixed.pi")
 
 
 def cost(parameter_bytes=None):

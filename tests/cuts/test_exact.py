@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from raygan.cuts import Device, NetworkCost, Server, plan
-from raygan.cuts.paper import PAPER_SERVER, paper_devices, paper_networks
+from tests.cuts.paper import PAPER_SERVER, paper_devices, paper_networks
 from tests.cuts.reference import brute_force_s, fits, iteration_s
 
 numbers = st.floats(0, 100, allow_subnormal=False).map(lambda value: round(value, 3))

@@ -1,4 +1,4 @@
-"""The published genetic algorithm."""
+"""The genetic algorithm."""
 
 import itertools
 
@@ -8,8 +8,8 @@ import pytest
 from raygan.config.schema import GeneticConfig
 from raygan.cuts import Device, Server, plan
 from raygan.cuts.genetic import Genes, cross, evolve, latencies, tournament
-from raygan.cuts.paper import PAPER_SERVER, paper_devices, paper_networks
 from raygan.cuts.problem import problem
+from tests.cuts.paper import PAPER_SERVER, paper_devices, paper_networks
 
 G, D = paper_networks()
 SMALL = GeneticConfig(population=60, generations=40, stall=15)
@@ -30,15 +30,15 @@ def test_it_comes_within_two_percent_of_the_optimum():
     assert found.lower_bound_s <= exact.latency_s
 
 
-@pytest.mark.parametrize("crossover", ["uniform", "two_point"])
-def test_the_same_seed_is_the_same_run(task, crossover):
-    runs = [evolve(task, SMALL, np.random.default_rng(3), crossover=crossover) for _ in range(2)]
+def test_the_same_seed_is_the_same_run(task):
+    runs = [evolve(task, SMALL, np.random.default_rng(3)) for _ in range(2)]
     assert runs[0].best_s == runs[1].best_s
     assert (runs[0].choice == runs[1].choice).all()
 
 
 def test_the_best_never_gets_worse(task):
-    best_s = evolve(task, SMALL, np.random.default_rng(0), uniform_starts=False).best_s
+    wild = SMALL.model_copy(update={"mutation": 0.3})  # parents alone would often lose the best
+    best_s = evolve(task, wild, np.random.default_rng(0)).best_s
     assert all(later <= sooner for sooner, later in itertools.pairwise(best_s))
     assert best_s[-1] < best_s[0]
 
@@ -64,10 +64,9 @@ def test_tournaments_prefer_the_fast():
     assert winners.mean() < 30  # the least of 5 uniform draws from 0..99 is 16 on average
 
 
-@pytest.mark.parametrize("kind", ["uniform", "two_point"])
-def test_crossover_swaps_genes_within_pairs(kind):
+def test_crossover_swaps_genes_within_pairs():
     parents = np.repeat(np.arange(6), 20).reshape(6, 10, 2)
-    cross(parents, 1.0, kind, np.random.default_rng(0))
+    cross(parents, 1.0, np.random.default_rng(0))
     for pair in (0, 1, 2):
         couple = parents[2 * pair : 2 * pair + 2]
         assert (np.sort(couple, axis=0) == np.array([2 * pair, 2 * pair + 1])[:, None, None]).all()
@@ -77,7 +76,7 @@ def test_crossover_swaps_genes_within_pairs(kind):
 def test_no_crossover_with_probability_zero():
     parents = np.arange(24).reshape(6, 2, 2)
     before = parents.copy()
-    cross(parents, 0.0, "uniform", np.random.default_rng(0))
+    cross(parents, 0.0, np.random.default_rng(0))
     assert (parents == before).all()
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from raygan.cuts.paper import paper_devices, paper_networks
+from tests.cuts.paper import paper_devices, paper_networks
 
 
 def test_flops_by_hand():

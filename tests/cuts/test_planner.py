@@ -4,9 +4,10 @@ import json
 
 import pytest
 
-from raygan.cuts import Device, NetworkCost, Server, fixed_plan, plan
-from raygan.cuts.paper import paper_networks
+from raygan.config import Config
+from raygan.cuts import Device, NetworkCost, Server, fixed_plan, fleet, plan, plan_config
 from raygan.errors import CutError
+from tests.cuts.paper import PAPER_FLEET, paper_networks
 
 G, D = paper_networks()
 SERVER = Server(flops_per_s=50e9, bytes_per_s=1e9)
@@ -122,3 +123,21 @@ def test_fixed_cuts_are_checked():
         CutError, match=r"^cuts of device 'b': .* breaks its memory limit or its local_blocks"
     ):
         fixed_plan([((1, 0), (0, 0))] * 2, **arguments)
+
+
+def test_the_fleet_is_dealt_in_turn_with_the_users_profiles():
+    mine = {"flops_per_s": 1e9, "bytes_per_s": 1e6}
+    config = Config(devices={"fleet": ["mine", "workstation"], "profiles": {"mine": mine}})
+    devices = fleet(config)
+    assert [device.name for device in devices] == ["mine", "workstation"] * 3
+    assert devices[0].flops_per_s == 1e9
+
+
+def test_fixed_cuts_by_profile():
+    cuts = {"solver": "fixed", "fixed": {"paper_device_2": {"generator": [1, 1], "discriminator": [0, 1]}}}
+    found = plan_config(Config(**{**PAPER_FLEET, "cuts": cuts}), generator=G, discriminator=D)
+    assert found.solver == "fixed"
+    assert found.cuts[:2] == (((0, 0), (0, 0)), ((1, 1), (0, 1)))
+    cuts["fixed"]["paper_device_2"]["generator"] = [2, 2]
+    with pytest.raises(CutError, match=r"^generator cut of device 'paper_device_2': \(2, 2\) is not valid; "):
+        plan_config(Config(**{**PAPER_FLEET, "cuts": cuts}), generator=G, discriminator=D)

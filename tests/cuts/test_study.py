@@ -1,28 +1,23 @@
-"""What the command line prints, and the picture."""
+"""What simpler choices cost, and what the command line prints."""
 
+import itertools
 import json
 
-import matplotlib.image
-import numpy as np
 import pytest
 
 from raygan.config import Config
-from raygan.cuts import draw_timeline, fleet, plan_config, plan_study
-from raygan.cuts.paper import PAPER_PROFILES, paper_networks
-from raygan.cuts.timeline import MAX_ROWS, passes_in_order, slowest_of_profiles
-from raygan.errors import CutError
+from raygan.cuts import Device, fixed_plan, plan, plan_study, valid_cuts
+from raygan.cuts.study import all_client, all_server, best_uniform
+from tests.cuts.paper import PAPER_FLEET, PAPER_SERVER, paper_devices, paper_networks
 
 G, D = paper_networks()
-BASE = {
-    "data": {"domains": [{"name": "demo_mnist", "clients": 9}]},
-    "devices": {"fleet": list(PAPER_PROFILES)},
-    "cuts": {"ga": {"population": 50, "generations": 20}},
-}
+DEVICES = paper_devices(9)
+ARGUMENTS = {"generator": G, "discriminator": D, "devices": DEVICES, "server": PAPER_SERVER}
 
 
 @pytest.fixture(scope="module")
 def study():
-    return plan_study(Config(**BASE), generator=G, discriminator=D)
+    return plan_study(Config(**PAPER_FLEET), generator=G, discriminator=D)
 
 
 def test_profile_rows_count_every_client(study):
@@ -55,45 +50,32 @@ def test_all_of_it_is_json(study):
     assert document["comparison"][0]["name"] == "exact"
 
 
-def test_the_fleet_is_dealt_in_turn_with_the_users_profiles():
-    mine = {"flops_per_s": 1e9, "bytes_per_s": 1e6}
-    config = Config(devices={"fleet": ["mine", "workstation"], "profiles": {"mine": mine}})
-    devices = fleet(config)
-    assert [device.name for device in devices] == ["mine", "workstation"] * 3
-    assert devices[0].flops_per_s == 1e9
+@pytest.fixture(scope="module")
+def chosen():
+    return plan(**ARGUMENTS)
 
 
-def test_fixed_cuts_by_profile():
-    cuts = {"solver": "fixed", "fixed": {"paper_device_2": {"generator": [1, 1], "discriminator": [0, 1]}}}
-    found = plan_config(Config(**{**BASE, "cuts": cuts}), generator=G, discriminator=D)
-    assert found.solver == "fixed"
-    assert found.cuts[:2] == (((0, 0), (0, 0)), ((1, 1), (0, 1)))
-    cuts["fixed"]["paper_device_2"]["generator"] = [2, 2]
-    with pytest.raises(CutError, match=r"^generator cut of device 'paper_device_2': \(2, 2\) is not valid; "):
-        plan_config(Config(**{**BASE, "cuts": cuts}), generator=G, discriminator=D)
+def uniform_s(pair):
+    return fixed_plan([pair] * len(DEVICES), **ARGUMENTS).latency_s
 
 
-def test_the_timeline_covers_the_iteration(study):
-    passes = list(passes_in_order(study.plan.breakdown))
-    assert len(passes) == 8
-    _, start_s, last = passes[-1]
-    assert start_s + last.pass_s == pytest.approx(study.plan.latency_s)
+def test_the_extremes(chosen):
+    assert all_server(chosen).latency_s == pytest.approx(uniform_s(((0, 0), (0, 0))))
+    assert all_client(chosen).cuts == ((1, 1), (1, 1))
+    assert all_client(chosen).latency_s == pytest.approx(uniform_s(((1, 1), (1, 1))))
 
 
-def test_the_timeline_is_a_picture_with_colours(study, tmp_path):
-    path = draw_timeline(study.plan, tmp_path / "timeline.png")
-    pixels = matplotlib.image.imread(path)
-    assert pixels.shape[1] > 1000
-    assert len(np.unique((pixels[..., :3] * 255).astype(int).reshape(-1, 3), axis=0)) > 20
-    assert len(slowest_of_profiles(study.plan)) == 7
+def test_the_best_uniform_cut_is_the_best_of_all(chosen):
+    best_s = min(uniform_s(pair) for pair in itertools.product(valid_cuts(5, 2), repeat=2))
+    found = best_uniform(chosen)
+    assert found.latency_s == pytest.approx(best_s)
+    assert found.allowed
+    assert chosen.latency_s <= found.latency_s
 
 
-def test_a_large_fleet_is_shown_by_its_slowest_profiles():
-    profiles = {f"p{i}": {"flops_per_s": 1e9 * (i + 1), "bytes_per_s": 1e8} for i in range(15)}
-    config = Config(
-        data={"domains": [{"name": "demo_mnist", "clients": 15}]},
-        devices={"fleet": list(profiles), "profiles": profiles},
-    )
-    shown = slowest_of_profiles(plan_config(config, generator=G, discriminator=D))
-    assert len(shown) == MAX_ROWS
-    assert 0 in shown
+def test_what_a_device_may_not_do_is_marked():
+    devices = [*DEVICES, Device("pinned", 1e12, 1e9, server_blocks=((1,), ()))]
+    chosen = plan(**{**ARGUMENTS, "devices": devices})
+    assert not all_client(chosen).allowed
+    assert all_server(chosen).allowed
+    assert best_uniform(chosen).cuts[0][0] == 0

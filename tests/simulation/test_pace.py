@@ -8,12 +8,12 @@ import pytest
 
 from raygan.config.loading import make_config
 from raygan.cuts import Device, Server, fixed_plan
-from raygan.cuts.paper import paper_networks
 from raygan.errors import ConfigError
 from raygan.run.plan import make_plan
 from raygan.runtime.in_process import LocalGroup
 from raygan.simulation.emulation import Pace, Pacer, plan_pace
 from raygan.wire.records import StepId
+from tests.cuts.paper import paper_networks
 
 G, D = paper_networks(batch=32, width=0.25)
 SERVER = Server(flops_per_s=5e9, bytes_per_s=1e7)

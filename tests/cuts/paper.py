@@ -14,13 +14,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from raygan.config import catalogue
-from raygan.cuts.cost import Device, NetworkCost, Server
+from raygan.cuts import Device, NetworkCost, Server
 
 FLOAT_BYTES = 4
 KEPT_PER_OUTPUT = 3  # the outputs of layer, normalisation and activation are kept for the backward pass
 PAPER_PROFILES = tuple(f"paper_device_{number}" for number in range(1, 8))
 PAPER_SERVER = Server(flops_per_s=672e9, bytes_per_s=1000e6)
 PAPER_BATCH = 64
+PAPER_FLEET = {
+    "data": {"domains": [{"name": "demo_mnist", "clients": 9}]},
+    "devices": {"fleet": list(PAPER_PROFILES)},
+    "cuts": {"ga": {"population": 50, "generations": 20}},
+}
+"""A configuration of nine clients on these devices, with a small genetic algorithm."""
 CLASSES, LATENT, EMBEDDING, IMAGE = 10, 100, 10, 28
 
 

@@ -1,13 +1,33 @@
-"""Where the time of an iteration goes: every phase, client and block, and who waits for whom."""
+"""When every client and block of an iteration computes, sends and waits, and for whom.
+
+`breakdown` follows the latency model: it ends every pass when its slowest client is done, and adds up the passes.
+raygan's actors have no such barrier: a fast client goes on with its part of the next pass, and of the next step,
+while others still work; only a body block waits for everybody who enters there. `overlapped_seconds` leaves the
+barriers out, so steps follow each other at most as far apart as the model says: the sum of the slowest is at
+least the slowest sum. One client, or one slowest client in all passes, makes them equal.
+
+Same times, same body, no barriers: with s_i when client i is done with what came before, of m passes that
+travel together (m = 2 where D sees fakes and reals)
+
+    H_i = s_i + m (first blocks + up-link)_i
+    T_b = max(T_{b-1}, max_{i enters at b} H_i) + m F_b n_b / c_s           T goes on from pass to pass
+    s_i = T_{i leaves} + m (down-link + last blocks)_i
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from raygan.cuts.latency import REPEATS, Ints, Pass
-from raygan.cuts.problem import PHASES, Problem
+from raygan.cuts.latency import Floats, Ints, PassTimes, phase_name
+from raygan.cuts.problem import Problem
+from raygan.names import NETWORKS
+from raygan.step import CROSSINGS
+
+WARM_STEPS = 10
+"""Steps until the clients' clocks have spread as far as they do."""
+TIMED_STEPS = 10
 
 Segment = tuple[str, float, float]
 """(activity, start, end), seconds from the start of the pass."""
@@ -116,40 +136,58 @@ class Breakdown:
 
 def breakdown(task: Problem, choice: Ints) -> Breakdown:
     """Explain an assignment [K, 2]."""
-    passes = [(network, backward) for network in (0, 1) for backward in (0, 1)]
-    return Breakdown(
-        tuple(
-            _phase(task, PHASES[2 * network + backward], network, bool(backward), choice[:, network])
-            for network, backward in passes
+    phases = [
+        _phase(one, task.class_of, choice[:, network])
+        for network, passes in enumerate(task.passes)
+        for one in passes
+    ]
+    return Breakdown(tuple(phases))
+
+
+def overlapped_seconds(task: Problem, choice: Ints) -> float:
+    """Seconds from step to step, warm, for an assignment [K, 2]; at most `task.latency(choice)`."""
+    passes = {one.phase: one for pair in task.passes for one in pair}
+    order = [
+        (
+            passes[phase_name(crossing.way.network, crossing.direction)],
+            crossing.num_tensors,
+            choice[:, NETWORKS.index(crossing.way.network)],
         )
-    )
+        for crossing in CROSSINGS
+    ]
+    clocks_s, server_s = np.zeros(len(task.clients)), 0.0
+    ends_s = [0.0]
+    for _ in range(WARM_STEPS + TIMED_STEPS):
+        for one, together, cut_of in order:
+            clocks_s, server_s = _passed(one, together, task.class_of, cut_of, clocks_s, server_s)
+        ends_s.append(float(clocks_s.max()))
+    return (ends_s[-1] - ends_s[-1 - TIMED_STEPS]) / TIMED_STEPS
 
 
-def _phase(task: Problem, name: str, network: int, backward: bool, cut_of: Ints) -> Phase:
-    one = task.passes[network][int(backward)]
-    blocks = _blocks(one, task.class_of, cut_of)
-    clients = tuple(
-        _client(one, client, int(task.class_of[client]), int(cut_of[client]), blocks, backward)
-        for client in range(len(cut_of))
-    )
-    slowest = max(clients, key=lambda client: client.end_s)
-    last = one.num_blocks - 1
-    shown = tuple(
-        BlockPass(last - block.block, block.start_s, block.end_s, block.num_clients, block.held_by)
-        if backward
-        else block
-        for block in blocks
-        if block.num_clients
-    )
-    return Phase(name, REPEATS[network], slowest.end_s, clients, shown, slowest.client)
+def _passed(
+    one: PassTimes, together: int, class_of: Ints, cut_of: Ints, clocks_s: Floats, server_s: float
+) -> tuple[Floats, float]:
+    """The clients' [K] and the server's clocks after a pass without a barrier."""
+    leave = one.leave[cut_of]
+    ready_s = clocks_s + together * one.ready_s[class_of, one.enter[cut_of]]
+    blocks = _body(one, cut_of, ready_s, server_s, together)
+    ends_s = np.array([block.end_s for block in blocks])
+    return ends_s[len(blocks) - 1 - leave] + together * one.finish_s[class_of, leave], blocks[-1].end_s
 
 
-def _blocks(one: Pass, class_of: Ints, cut_of: Ints) -> list[BlockPass]:
-    """Body blocks 1..B-2, numbered in the direction of the pass."""
+def _body(
+    one: PassTimes, cut_of: Ints, ready_s: Floats, server_s: float = 0.0, together: int = 1
+) -> list[BlockPass]:
+    """Body blocks 1..B-2, numbered in the direction of the pass.
+
+    Args:
+        ready_s: [K], when what each client sends has arrived.
+        server_s: when the server is free.
+        together: minibatches of each client in the pass.
+    """
     enter, leave = one.enter[cut_of], one.leave[cut_of]
-    ready_s = one.ready_s[class_of, enter]
     blocks: list[BlockPass] = []
-    now_s, held_by = 0.0, None
+    now_s, held_by = server_s, None
     for block in range(1, one.num_blocks - 1):
         entering = np.flatnonzero(enter == block - 1)
         if len(entering):
@@ -157,19 +195,31 @@ def _blocks(one: Pass, class_of: Ints, cut_of: Ints) -> list[BlockPass]:
             if ready_s[last] >= now_s:
                 now_s, held_by = float(ready_s[last]), last
         inside = int(((enter < block) & (leave < one.num_blocks - 1 - block)).sum())
-        end_s = now_s + float(one.block_s[block]) * inside
+        end_s = now_s + together * float(one.block_s[block]) * inside
         blocks.append(BlockPass(block, now_s, end_s, inside, held_by))
         now_s = end_s
     return blocks
 
 
-def _client(
-    one: Pass, client: int, member: int, cut: int, blocks: list[BlockPass], backward: bool
-) -> ClientPass:
+def _phase(one: PassTimes, class_of: Ints, cut_of: Ints) -> Phase:
+    blocks = _body(one, cut_of, one.ready_s[class_of, one.enter[cut_of]])
+    members = zip(class_of.tolist(), cut_of.tolist(), strict=True)
+    clients = tuple(_client(one, client, *member, blocks) for client, member in enumerate(members))
+    slowest = max(clients, key=lambda client: client.end_s)
+    last = one.num_blocks - 1
+    shown = tuple(
+        replace(block, block=last - block.block) if one.direction == "backward" else block
+        for block in blocks
+        if block.num_clients
+    )
+    return Phase(one.phase, one.repeats, slowest.end_s, clients, shown, slowest.client)
+
+
+def _client(one: PassTimes, client: int, member: int, cut: int, blocks: list[BlockPass]) -> ClientPass:
     enter, leave = int(one.enter[cut]), int(one.leave[cut])
     first_s, up_s = float(one.first_s[member, enter]), float(one.up_s[member, enter])
     down_s, last_s = float(one.down_s[leave]), float(one.last_s[member, leave])
-    first, last = ("tail", "head") if backward else ("head", "tail")
+    first, last = ("tail", "head") if one.direction == "backward" else ("head", "tail")
     now_s = first_s + up_s
     segments: list[Segment] = [(first, 0.0, first_s), ("up_link", first_s, now_s)]
     waits, body_s = [], 0.0
@@ -180,9 +230,9 @@ def _client(
         segments.append(("body", block.start_s, block.end_s))
         body_s += block.end_s - block.start_s
         now_s = block.end_s
-    segments += [("down_link", now_s, now_s + down_s), (last, now_s + down_s, now_s + down_s + last_s)]
-    wait_s = sum(wait.seconds for wait in waits)
     end_s = now_s + down_s + last_s
+    segments += [("down_link", now_s, now_s + down_s), (last, now_s + down_s, end_s)]
+    wait_s = sum(wait.seconds for wait in waits)
     return ClientPass(
         client, first_s, up_s, wait_s, body_s, down_s, last_s, end_s, tuple(waits), tuple(segments)
     )
