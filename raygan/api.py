@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from raygan.config.loading import absolute_paths, changed_config
 from raygan.config.schema import Config
 from raygan.errors import RunError
-from raygan.run.engine import Session
+from raygan.parties.evaluator import Evaluator
+from raygan.run.engine import Engine
 from raygan.run.events import Listener, Listeners
 from raygan.run.folder import RunFolder
 from raygan.run.mirror import Mirror, is_uri
@@ -18,11 +20,9 @@ from raygan.run.plan import Plan
 from raygan.run.scoring import evaluator_plan
 from raygan.run.sites import planned
 from raygan.run.stored import Run
-from raygan.runtime.backend import Group
+from raygan.runtime.backend import Backend
 
-__all__ = ["CLASSIFIER_CACHE", "Run", "resume", "train"]
-
-CLASSIFIER_CACHE = Path("~/.cache/raygan/classifiers")
+__all__ = ["Run", "resume", "train"]
 
 
 def train(
@@ -52,12 +52,12 @@ def train(
     listener = listener or Listener()
     with planned(config, in_process, listener.on_wait) as plan:
         mirror = new_mirror(config)
-        with _group(plan, folder, in_process, listener) as (group, dashboard):
-            folder.create(config, plan.cuts.to_json(), plan.infos)
+        with _backend(plan, folder, in_process, listener) as (backend, dashboard):
+            folder.create(config, plan.algorithm.documents, plan.infos)
             with folder.locked():
                 if mirror is not None:
                     mirror.push(folder.path)
-                Session(plan, folder, group, _published(listener, folder, in_process), mirror).run(dashboard)
+                Engine(plan, folder, backend, _published(listener, folder, in_process), mirror).run(dashboard)
     return Run.load(folder.path)
 
 
@@ -90,10 +90,10 @@ def resume(
     config = changed_config(run.config.model_dump(mode="json"), given)
     folder = RunFolder(run.path)
     listener = listener or Listener()
-    with folder.locked(), planned(config, in_process, listener.on_wait, folder.kept_cuts()) as plan:
+    with folder.locked(), planned(config, in_process, listener.on_wait, folder.documents()) as plan:
         mirror = Mirror(config.checkpoints.storage) if config.checkpoints.storage else None
-        with _group(plan, folder, in_process, listener) as (group, dashboard):
-            Session(plan, folder, group, _published(listener, folder, in_process), mirror).run(dashboard)
+        with _backend(plan, folder, in_process, listener) as (backend, dashboard):
+            Engine(plan, folder, backend, _published(listener, folder, in_process), mirror).run(dashboard)
     return Run.load(folder.path)
 
 
@@ -163,29 +163,28 @@ def default_folder() -> Path:
 
 
 @contextmanager
-def _group(
+def _backend(
     plan: Plan, folder: RunFolder, in_process: bool, listener: Listener
-) -> Iterator[tuple[Group, str | None]]:
-    """The federation, in this process or as Ray actors, for the time of the run."""
-    config, layout = plan.config, plan.layout
-    cache = str(CLASSIFIER_CACHE.expanduser())
-    evaluator = evaluator_plan(config, plan.shape, layout.spec, str(folder.samples), cache, plan.infos)
+) -> Iterator[tuple[Backend, str | None]]:
+    """The parties, in this process or as Ray actors, for the time of the run."""
+    config, parties = plan.config, plan.algorithm.parties()
+    evaluator = evaluator_plan(config, plan.shape, plan.layout.spec, str(folder.samples), plan.infos)
     if in_process:
-        from raygan.runtime.in_process import LocalGroup
+        from raygan.runtime.in_process import InProcessBackend
 
-        local = LocalGroup(layout, config, evaluator)
+        local = InProcessBackend(parties, config, partial(Evaluator, evaluator))
         try:
             yield local, None
         finally:
             local.close()
         return
-    from raygan.runtime.ray.backend import RayGroup
+    from raygan.runtime.ray.backend import RayBackend
     from raygan.runtime.ray.cluster import connection
 
     namespace = f"raygan-{folder.path.name}"
-    with connection(layout, config, namespace, listener.on_wait) as dashboard:
-        group = RayGroup(layout, config, evaluator)
+    with connection(parties, config, namespace, listener.on_wait) as dashboard:
+        backend = RayBackend(parties, config, evaluator)
         try:
-            yield group, dashboard
+            yield backend, dashboard
         finally:
-            group.close()
+            backend.close()

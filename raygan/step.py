@@ -55,6 +55,9 @@ class Crossing:
     pass_name: str
     direction: Direction
 
+    def __str__(self) -> str:
+        return f"{self.pass_name} {self.direction}"
+
     @property
     def way(self) -> Pass:
         """The pass."""

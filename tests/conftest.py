@@ -94,11 +94,11 @@ def search_file(two_clients: dict, tmp_path: Path) -> Path:
 @pytest.fixture(scope="session", autouse=True)
 def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Classifiers and measurements go to a folder of the test session, not to the user's, for fixtures of every scope."""
-    from raygan import api as trainer
+    from raygan.config import schema
     from raygan.simulation import vmap_timings as timings
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(trainer, "CLASSIFIER_CACHE", tmp_path_factory.getbasetemp() / "classifiers")
+        patch.setattr(schema, "CLASSIFIERS", str(tmp_path_factory.getbasetemp() / "classifiers"))
         patch.setattr(timings, "CACHE", tmp_path_factory.getbasetemp() / "vmap")
         yield
 

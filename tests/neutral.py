@@ -2,12 +2,14 @@
 
 Runs the command line of a checkout on a few federations, in process and on Ray, with a resumed run among them, and
 compares what they leave: every array of the last checkpoint to the last bit, and every number of the rounds but times.
+Clusters are compared by who is in them: each is numbered here by its first client, whatever number it bears.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -83,20 +85,42 @@ def compare(one: Path, other: Path) -> list[str]:
 
 def _arrays(path: Path) -> dict[str, bytes]:
     last = max((path / "checkpoints").glob("round-*"))
+    numbers = _numbers(_rows(path, "clusters")[-1])
     return {
-        f"{file.name}/{name}": array.tobytes()
+        f"{_renamed(file.stem, numbers)}/{name}": array.tobytes()
         for file in sorted(last.glob("*.safetensors"))
         for name, array in load_file(file).items()
     }
 
 
+def _rows(path: Path, name: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (path / f"{name}.jsonl").read_text().splitlines()]
+
+
+def _numbers(line: dict[str, Any]) -> dict[str, str]:
+    """Cluster -> its number by its first client."""
+    members = sorted((int(client), str(entry["cluster"])) for client, entry in line["clients"].items())
+    return {name: str(n) for n, name in enumerate(dict.fromkeys(cluster for _, cluster in members))}
+
+
+def _renamed(text: str, numbers: dict[str, str]) -> str:
+    return re.sub(r"cluster-(\d+)", lambda found: f"cluster-{numbers[found[1]]}", text)
+
+
 def _lines(path: Path) -> list[dict[str, Any]]:
-    rows = [
-        json.loads(line)
-        for name in ("metrics", "clusters")
-        for line in (path / f"{name}.jsonl").read_text().splitlines()
-    ]
-    return [{key: value for key, value in row.items() if key not in TIMED} for row in rows]
+    found = []
+    for metrics, clusters in zip(_rows(path, "metrics"), _rows(path, "clusters"), strict=True):
+        numbers = _numbers(clusters)
+        for entry in clusters["clients"].values():
+            entry["cluster"] = numbers[str(entry["cluster"])]
+        renumbered = [metrics.get("cluster_sizes", {}), *(s["clusters"] for s in metrics["scores"].values())]
+        for table in renumbered:
+            items = {numbers[name]: value for name, value in table.items()}
+            table.clear()
+            table.update(items)
+        metrics["samples"] = sorted(_renamed(name, numbers) for name in metrics["samples"])
+        found += [metrics, clusters]
+    return [{key: value for key, value in row.items() if key not in TIMED} for row in found]
 
 
 def _different(one: Any, other: Any, where: str) -> list[str]:

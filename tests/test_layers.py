@@ -12,7 +12,7 @@ import raygan
 ROOT = Path(raygan.__file__).parent
 LEVELS = [
     {"errors"},
-    {"names", "randomness"},
+    {"names", "randomness", "scores"},
     {"step"},
     {"wire"},
     {"config", "storage"},

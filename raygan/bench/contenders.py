@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol
 
 import torch
 
-from raygan.algorithms.huscf import RoundPlan, begin_round, local_epochs
+from raygan.algorithms.huscf import split_plan
 from raygan.bench.unsplit import Unsplit
 from raygan.run.plan import Plan
-from raygan.runtime.backend import Group
+from raygan.runtime.backend import Backend
 from raygan.runtime.deadline import Deadline
-from raygan.wire.records import BodyReport, StepReport, Usage
+from raygan.runtime.federation import Federation
+from raygan.runtime.steps import Cohort, StepLoop, Submitted
+from raygan.split.body import SharedBody
+from raygan.split.submit import train_step
+from raygan.split.worker import SplitClients
+from raygan.wire.records import BodyReport, StepId, StepReport, Usage
 
 
 @dataclass(frozen=True)
@@ -54,7 +59,11 @@ class UnsplitContender:
     """The limit."""
 
     def __init__(self, plan: Plan, threads: int) -> None:
-        self._networks, self._threads, self._round = Unsplit(plan.layout, plan.config), threads, 0
+        self._networks, self._threads, self._round = (
+            Unsplit(split_plan(plan.algorithm).layout, plan.config),
+            threads,
+            0,
+        )
 
     def run(self, num_steps: int) -> Slice:
         """So many steps of a new round."""
@@ -69,18 +78,18 @@ class UnsplitContender:
 class SplitContender:
     """The federation, in this process or as actors."""
 
-    def __init__(self, plan: Plan, group: Group, *, actors: bool) -> None:
-        self.plan, self.group, self._actors = plan, group, actors
+    def __init__(self, plan: Plan, backend: Backend) -> None:
+        self.plan, self.backend = plan, backend
+        self.layout = split_plan(plan.algorithm).layout
+        steps = StepLoop(backend, lambda *_: None, Deadline(None), plan.config.ray.steps_ahead)
+        self.federation: Federation[SplitClients, SharedBody] = Federation(backend, self.layout, steps)
         self._round = 0
 
     def run(self, num_steps: int) -> Slice:
         """So many steps of a new round."""
         before = self.usage()
         started, cpu_before = time.perf_counter(), time.process_time()
-        begin_round(self.group, self._round)
-        epochs = local_epochs(
-            self.group, self.plan.layout, self.round_plan(num_steps), lambda *_: None, Deadline(None)
-        )
+        epochs = self.federation.local_epochs(self.cohort(num_steps), self._split_step)
         seconds = time.perf_counter() - started
         cpu_s = time.process_time() - cpu_before
         after = self.usage()
@@ -92,19 +101,19 @@ class SplitContender:
             sum(report.num_images for report in epochs.reports),
             cpu_s,
             tuple(epochs.reports),
-            tuple(epochs.body),
+            tuple(epochs.server),
             {name: (before[name], after[name]) for name in before},
         )
 
-    def round_plan(self, num_steps: int) -> RoundPlan:
-        """The next round: all clients take part."""
-        everybody = tuple(plan.client for plan in self.plan.layout.clients)
-        return RoundPlan(self._round, num_steps, everybody, 1, self.plan.config.ray.steps_ahead)
+    def _split_step(self, step: StepId, without: Collection[int]) -> Submitted:
+        return train_step(self.federation, self.layout, step, without)
+
+    def cohort(self, num_steps: int) -> Cohort:
+        """The next round's: all clients take part."""
+        everybody = tuple(plan.client for plan in self.layout.clients)
+        return Cohort(self._round, num_steps, everybody, 1)
 
     def usage(self) -> dict[str, Usage]:
-        """Actor -> what it has used so far; nothing where there are no actors."""
-        if not self._actors:
-            return {}
-        handles: list[Any] = [*self.group.workers.values(), self.group.body]
-        records = self.group.fetch([handle.call("usage") for handle in handles])
-        return {handle.name: record for handle, record in zip(handles, records, strict=True)}
+        """Actor -> what it has used so far, but aggregators; nothing where there are no actors."""
+        used = self.backend.usage()
+        return {name: usage for name, usage in used.items() if not name.startswith("aggregator")}

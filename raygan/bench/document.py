@@ -7,12 +7,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from raygan.algorithms.huscf import split_plan
 from raygan.bench.contenders import Slice
 from raygan.bench.statistics import Spread, ratios
 from raygan.nn.network import build_networks
-from raygan.run.engine import versions
 from raygan.run.plan import Plan
-from raygan.simulation.threads import body_threads, client_threads
+from raygan.run.summary import versions
+from raygan.simulation.threads import server_threads, worker_threads
 from raygan.wire.records import BodyReport, StepReport, Usage
 
 LIMIT = "unsplit"
@@ -128,7 +129,9 @@ def state_bytes(plan: Plan) -> float:
     """Mean bytes of a client's parameters and of Adam's two moments."""
     networks = build_networks(plan.layout.spec, plan.config.model.blocks, 0)
     whole = {"generator": networks.generator, "discriminator": networks.discriminator}
-    held = [key for client in plan.layout.clients for key in plan.layout.held_blocks(client)]
+    held = [
+        key for client in plan.layout.clients for key in split_plan(plan.algorithm).layout.held_blocks(client)
+    ]
     parameters = (p for network, block in held for p in whole[network][block].parameters())
     return 3 * sum(p.numel() * p.element_size() for p in parameters) / len(plan.layout.clients)
 
@@ -168,8 +171,8 @@ def settings_document(plan: Plan, slices: Mapping[str, Sequence[Slice]]) -> dict
         "codec": config.wire.codec,
         "cuts": [[plan.generator_cut, plan.discriminator_cut] for plan in plan.layout.clients],
         "cores": os.cpu_count(),
-        "client_threads": client_threads(plan.layout, config),
-        "body_threads": body_threads(config),
+        "client_threads": worker_threads(len(plan.layout.workers), config),
+        "body_threads": server_threads(config),
         "steps_ahead": config.ray.steps_ahead,
         "steps_of_a_slice": {name: done[0].num_steps for name, done in slices.items()},
         "turns": len(next(iter(slices.values()))),

@@ -7,8 +7,10 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
+from raygan.algorithms.huscf import split_plan
 from raygan.bench.contenders import Contender, Slice, SplitContender, UnsplitContender
 from raygan.bench.document import bench_document, scale_document
 from raygan.bench.round_end import end_round
@@ -16,10 +18,11 @@ from raygan.bench.settings import MOST_STEPS, BenchOptions, bench_config, long_r
 from raygan.bench.statistics import rotated
 from raygan.config.loading import absolute_paths
 from raygan.config.schema import Config
+from raygan.parties.evaluator import Evaluator
 from raygan.run.plan import Plan, make_plan
 from raygan.run.scoring import evaluator_plan
-from raygan.runtime.in_process import LocalGroup
-from raygan.runtime.ray.backend import RayGroup
+from raygan.runtime.in_process import InProcessBackend
+from raygan.runtime.ray.backend import RayBackend
 from raygan.runtime.ray.cluster import ray_with
 from raygan.runtime.ray.demand import required
 from raygan.runtime.ray.usage import process_age_s
@@ -44,7 +47,7 @@ def run_bench(config: Config, options: BenchOptions, tell: Tell) -> dict[str, An
     watch = Stopwatch(process_age_s())
     plan = bench_plan(config, options)
     watch.lap("plan")
-    with ray_with(required(plan.layout, plan.config), plan.config, "raygan-bench"):
+    with ray_with(required(plan.algorithm.parties(), plan.config), plan.config, "raygan-bench"):
         watch.lap("ray")
         with _actors(plan) as actors:
             watch.lap("actors")
@@ -67,14 +70,12 @@ def run_scale(config: Config, options: BenchOptions, counts: Sequence[int], tell
     }
     needs: dict[str, float] = {}
     for plan in plans.values():
-        for name, amount in required(plan.layout, plan.config).items():
+        for name, amount in required(plan.algorithm.parties(), plan.config).items():
             needs[name] = needs.get(name, 0.0) + amount
     with ray_with(needs, config, "raygan-bench"):
         groups = {name: _group(plan) for name, plan in plans.items()}
         try:
-            contenders = {
-                name: SplitContender(plans[name], group, actors=True) for name, group in groups.items()
-            }
+            contenders = {name: SplitContender(plans[name], group) for name, group in groups.items()}
             tell(f"{len(contenders)} federations are up")
             steps = {name: warm_up({name: c}, options.seconds) for name, c in contenders.items()}
             slices = _turns(contenders, steps, options.repeats, tell)
@@ -136,26 +137,24 @@ def _steps_of_a_round(config: Config, plan: Plan) -> int:
     return config.training.local_epochs * max(1, most // plan.config.training.batch_size)
 
 
-def _group(plan: Plan) -> RayGroup:
-    return RayGroup(
-        plan.layout, plan.config, evaluator_plan(plan.config, plan.shape, plan.layout.spec, None, None)
-    )
+def _group(plan: Plan) -> RayBackend:
+    evaluator = evaluator_plan(plan.config, plan.shape, plan.layout.spec, None)
+    return RayBackend(plan.algorithm.parties(), plan.config, evaluator)
 
 
 @contextmanager
 def _actors(plan: Plan) -> Iterator[SplitContender]:
     group = _group(plan)
     try:
-        yield SplitContender(plan, group, actors=True)
+        yield SplitContender(plan, group)
     finally:
         group.close()
 
 
 def _end_round(contender: SplitContender) -> dict[str, float]:
     """As after the warm-up rounds, where the clients are really clustered."""
-    plan = contender.plan
-    number = plan.config.clusters.warmup_rounds
-    return end_round(contender.group, plan.layout, replace(contender.round_plan(0), number=number))
+    number = contender.plan.config.clusters.warmup_rounds
+    return end_round(contender, replace(contender.cohort(0), round=number))
 
 
 def _contenders(plan: Plan, actors: SplitContender) -> dict[str, Contender]:
@@ -172,8 +171,9 @@ def in_process(plan: Plan, **settings: object) -> SplitContender:
         settings: of `ray`, instead of the plan's.
     """
     config = plan.config.model_copy(update={"ray": plan.config.ray.model_copy(update=settings)})
-    evaluator = evaluator_plan(config, plan.shape, plan.layout.spec, None, None)
-    return SplitContender(plan, LocalGroup(plan.layout, config, evaluator), actors=False)
+    evaluator = evaluator_plan(config, plan.shape, plan.layout.spec, None)
+    split = replace(split_plan(plan.algorithm), config=config)
+    return SplitContender(plan, InProcessBackend(split.parties(), config, partial(Evaluator, evaluator)))
 
 
 def warm_up(contenders: Mapping[str, Contender], seconds: float) -> int:

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from raygan.algorithms.huscf import split_plan
 from raygan.bench.contenders import Slice
 from raygan.bench.document import settings_document
 from raygan.bench.run import bench_plan, in_process, measure, warm_up
@@ -18,7 +19,7 @@ from raygan.errors import InputError
 from raygan.nn.network import build_networks
 from raygan.run.plan import Plan
 from raygan.simulation.device import pick_device
-from raygan.simulation.threads import client_threads
+from raygan.simulation.threads import worker_threads
 from raygan.simulation.vmap_choice import block_times, num_measured, worth_it
 
 ALONE, AT_ONCE = "one_by_one", "at_once"
@@ -72,12 +73,14 @@ def _blocks(plan: Plan, device: torch.device) -> list[dict[str, Any]]:
     """The measurements as they are kept on this machine, one for each block and number of clients."""
     config = plan.config
     networks = build_networks(plan.layout.spec, config.model.blocks, 0)
-    torch.set_num_threads(client_threads(plan.layout, config))
+    torch.set_num_threads(worker_threads(len(plan.layout.workers), config))
     times = {
         (*key, num_measured(worker)): taken
         for worker in plan.layout.workers
         if len(worker.clients) > 1
-        for key, taken in block_times(worker, plan.layout, networks, config, device).items()
+        for key, taken in block_times(
+            worker, split_plan(plan.algorithm).layout, networks, config, device
+        ).items()
     }
     return [
         {

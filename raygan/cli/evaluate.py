@@ -9,7 +9,6 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from raygan import api as trainer
 from raygan.errors import InputError
 from raygan.report.scores import named_scores, score_table
 from raygan.run.scoring import score_round
@@ -63,4 +62,4 @@ def print_table(console: Console, scores: dict[str, Any], title: str) -> None:
 def _scored(run: Run, round_number: int | None, usefulness_images: int | None) -> dict[str, Any]:
     if usefulness_images is not None and usefulness_images < 2:
         raise InputError("--usefulness-images", str(usefulness_images), "give at least 2 (the paper: 30000)")
-    return score_round(run, round_number, trainer.CLASSIFIER_CACHE.expanduser(), usefulness_images)
+    return score_round(run, round_number, usefulness_images)

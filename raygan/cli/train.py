@@ -13,6 +13,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from raygan.algorithms.huscf import HuscfGan
 from raygan.api import fetched
 from raygan.cli.cuts import latency_line
 from raygan.cli.evaluate import print_table
@@ -24,6 +25,7 @@ from raygan.run.plan import Plan
 from raygan.run.sites import planned
 from raygan.run.stored import Run
 from raygan.runtime.ray.demand import demands
+from raygan.scores import HEADLINE
 
 STOPPING_LINE = "stopping once this round has ended and is saved; once more stops at once"
 
@@ -62,7 +64,9 @@ def resume_and_show(
 
 def _print_results(console: Console, run: Run) -> None:
     summary = run.summary
-    title = f"{summary['rounds']} rounds, {summary['clusters']} clusters, Rand index {summary['cluster_agreement']:.2f}"
+    title = f"{summary['rounds']} rounds"
+    if "clusters" in summary:
+        title += f", {summary['clusters']} clusters, Rand index {summary['cluster_agreement']:.2f}"
     print_table(console, summary["scores"], title)
     _print_written(console, run)
 
@@ -143,15 +147,16 @@ class ProgressDisplay(Listener):
     def on_round(self, metrics: dict[str, Any]) -> None:
         """Leaves a line for the round."""
         scores = ", ".join(
-            f"{name} {100 * s['label_agreement']:.0f}%"
+            f"{name} {100 * s[HEADLINE]:.0f}%"
             for name, s in metrics["scores"].items()
-            if s["label_agreement"] is not None
+            if s[HEADLINE] is not None
         )
         losses = f"D {_shown(metrics['discriminator_loss'])} G {_shown(metrics['generator_loss'])}"
-        clusters = f"{metrics['clusters']} cluster{'s' if metrics['clusters'] > 1 else ''}"
+        count = metrics.get("clusters")
+        clusters = f"  {count} cluster{'s' if count > 1 else ''}" if count else ""
         self._console.print(
-            f"round {metrics['round']:>3}  {metrics['seconds']:6.1f} s  {losses}  {clusters}"
-            + (f"  label agreement: {scores}" if scores else ""),
+            f"round {metrics['round']:>3}  {metrics['seconds']:6.1f} s  {losses}{clusters}"
+            + (f"  {HEADLINE.replace('_', ' ')}: {scores}" if scores else ""),
             highlight=False,
         )
 
@@ -185,13 +190,14 @@ def show_plan(config: Config) -> None:
     console.print(text, highlight=False, markup=False, soft_wrap=True)
     console.print(actors_table(plan))
     console.print(clients_table(plan))
-    console.print(latency_line(plan.cuts), highlight=False, soft_wrap=True)
+    if isinstance(plan.algorithm, HuscfGan):
+        console.print(latency_line(plan.algorithm.split.cuts), highlight=False, soft_wrap=True)
 
 
 def actors_table(plan: Plan) -> Table:
     """Every actor and what it asks Ray for."""
     table = Table("actor", "CPU", "GPU", "resources", "labels", title="actors")
-    for role in demands(plan.layout, plan.config).values():
+    for role in demands(plan.algorithm.parties(), plan.config).values():
         for demand in role:
             resources = ", ".join(f"{name}: {amount:g}" for name, amount in demand.resources.items())
             labels = ", ".join(f"{name}={value}" for name, value in demand.labels.items())
@@ -200,25 +206,18 @@ def actors_table(plan: Plan) -> Table:
 
 
 def clients_table(plan: Plan) -> Table:
-    """Every client: its domain, its images by class, its device, its cuts."""
-    table = Table(
-        "client",
-        "domain",
-        "images",
-        "images of each class",
-        "device",
-        "G cut (h, t)",
-        "D cut (h, t)",
-        title="clients",
-    )
+    """Every client: its domain, its images by class, its device and, where networks are split, its cuts."""
+    columns = ["client", "domain", "images", "images of each class", "device"]
+    split = plan.algorithm.split if isinstance(plan.algorithm, HuscfGan) else None
+    table = Table(*columns, *(["G cut (h, t)", "D cut (h, t)"] if split else []), title="clients")
     for client, held in zip(plan.layout.clients, plan.holdings, strict=True):
+        cuts = split.layout.clients[client.client] if split else None
         table.add_row(
             str(client.client),
             held.domain,
             str(held.num_images),
             " ".join(map(str, held.class_counts)),
             client.profile,
-            str(client.generator_cut),
-            str(client.discriminator_cut),
+            *([str(cuts.generator_cut), str(cuts.discriminator_cut)] if cuts else []),
         )
     return table

@@ -14,15 +14,12 @@ from rich.markup import escape
 from rich.table import Table
 
 from raygan.report import write_report
+from raygan.scores import SCORES, every_round, names
 from raygan.search.plots import draw_curves, draw_pareto
 from raygan.search.results import Results, Trial, collect, write_results
 from raygan.search.search import POINT, Search, read_search
 from raygan.search.trial import SEARCH_FILE
 from raygan.search.tuner import Checked, check_search, resume_search, run_search
-
-SHOWN = ("label_agreement", "generation_score", "classifier_fid", "cluster_agreement")
-"""Columns of the table beside the search's own metrics, where they were computed."""
-PERCENT = ("label_agreement", "usefulness_accuracy")
 
 
 def search_and_show(file: Path, overrides: Sequence[str], out: Path | None) -> int:
@@ -128,8 +125,8 @@ def _shown(console: Console, search: Search, grid: ResultGrid, folder: Path) -> 
 
 def answer_table(results: Results, groups: pd.DataFrame) -> Table:
     """A row a point, best first, with the spread over its seeds."""
-    measures = list(dict.fromkeys([*results.search.config.metric, *SHOWN, "latency_s", "bytes_per_round"]))
-    measures = [name for name in measures if name in groups]
+    always = [*names(every_round()), "cluster_agreement", "latency_s", "bytes_per_round"]
+    measures = [name for name in dict.fromkeys([*results.search.config.metric, *always]) if name in groups]
     title = results.search.config.question or f"Which {', '.join(results.keys)} is best?"
     table = Table(title=title, title_justify="left")
     for name in results.keys:
@@ -186,7 +183,7 @@ def _with_spread(row: pd.Series, name: str) -> str:
 
 
 def _value(name: str, value: float) -> str:
-    if name.split("/")[0] in PERCENT:
+    if name.split("/")[0] in {score.reported for score in SCORES.values() if score.is_share}:
         return f"{100 * value:.1f}%"
     return f"{value / 1e6:.1f} MB" if name.startswith("bytes") else f"{value:.3g}"
 

@@ -45,7 +45,7 @@ def changed_config(settings: Mapping[str, Any], changes: Sequence[tuple[str, Any
 
 
 def absolute_paths(config: Config, start: Path | None = None) -> Config:
-    """The same configuration with the paths of its data made absolute: actors run in other folders.
+    """The same configuration with the paths of its data and its cache made absolute: actors run in other folders.
 
     Args:
         start: where relative paths start; None: the current folder.
@@ -55,7 +55,11 @@ def absolute_paths(config: Config, start: Path | None = None) -> Config:
     """
     start = start or Path.cwd()
     domains = tuple(_absolute(domain, index, start) for index, domain in enumerate(config.data.domains))
-    return config.model_copy(update={"data": config.data.model_copy(update={"domains": domains})})
+    evaluation = config.evaluation
+    if evaluation.cache is not None and not evaluation.cache.startswith("~"):
+        evaluation = evaluation.model_copy(update={"cache": str(start / evaluation.cache)})
+    data = config.data.model_copy(update={"domains": domains})
+    return config.model_copy(update={"data": data, "evaluation": evaluation})
 
 
 def _absolute(domain: DomainConfig, index: int, start: Path) -> DomainConfig:

@@ -8,11 +8,23 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    model_validator,
+)
 
+from raygan.config.choices import AGGREGATIONS, ALGORITHMS, CLUSTERINGS, LOSSES, WEIGHTINGS, one_of
 from raygan.config.devices import DeviceProfile, catalogue
+from raygan.errors import instead_of
+from raygan.scores import every_round, names
 from raygan.wire.records import Codec
 
+CLASSIFIERS = "~/.cache/raygan/classifiers"
+"""Default of `evaluation.cache`, read whenever a configuration is made."""
 SOURCES = ("name", "npz", "images", "wav", "medmnist", "loader")
 
 
@@ -133,6 +145,8 @@ class TrainingConfig(Section):
     """Passes over a client's images in a round (E)."""
     batch_size: Annotated[int, Field(ge=2, le=2**20)] = 32
     """Images of one client in one step."""
+    loss: Annotated[str, one_of(LOSSES)] = "bce"
+    """The losses of both networks; `bce`: the paper's, binary cross-entropy on logits."""
     lr: Positive = 5e-4
     """Adam's learning rate (the paper: 2e-4, for many more rounds)."""
     betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = (0.5, 0.999)
@@ -147,7 +161,13 @@ class ClusterConfig(Section):
     """Clustering and weighting at the end of a round."""
 
     count: Literal["auto"] | Count = "auto"
-    """Clusters for k-means, no more than clients take part in a round; `auto`: the count with the best silhouette."""
+    """Clusters, no more than clients take part in a round; `auto`: the count with the best silhouette."""
+    clustering: Annotated[str, one_of(CLUSTERINGS)] = "kmeans"
+    """The rule that finds the clusters."""
+    weighting: Annotated[str, one_of(WEIGHTINGS)] = "kld"
+    """The rule that says how much a member counts; `kld`: by its divergence from the others (the paper's)."""
+    aggregation: Annotated[str, one_of(AGGREGATIONS)] = "holes"
+    """The rule that averages a cluster; `holes`: blocks that a member does not hold count as the body's (the paper's)."""
     beta: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1.0
     """Sharpness of the KLD weights; 0 weighs by sample count alone."""
     warmup_rounds: Annotated[int, Field(ge=0)] = 2
@@ -306,6 +326,16 @@ class EvaluationConfig(Section):
     (the paper: 30000); None: no usefulness."""
     inception_fid: bool = False
     """After the last round, also the usual FID, where torch-fidelity and its Inception weights are at hand."""
+    cache: str | None = Field(default_factory=lambda: CLASSIFIERS)
+    """Folder where the domains' classifiers are kept once they are trained, by default `~/.cache/raygan/classifiers`;
+    None: keep none. No number depends on it."""
+
+
+def _compares_rounds(name: str | None) -> str | None:
+    known = names(score for score in every_round() if not score.parts)
+    if name is not None and name not in known:
+        raise ValueError(f"{name!r} is no score of every round; {instead_of(name, known)}")
+    return name
 
 
 class CheckpointConfig(Section):
@@ -315,7 +345,7 @@ class CheckpointConfig(Section):
     """Write a checkpoint after every n-th round (and after the last)."""
     keep: Count | None = 3
     """The last so many stay whole, so that a run can go on from them; None: all do."""
-    best: Literal["label_agreement", "generation_score", "classifier_fid"] | None = "label_agreement"
+    best: Annotated[str | None, AfterValidator(_compares_rounds)] = "label_agreement"
     """The round that is best by this score (the mean over the domains) stays whole as well; None: none does."""
     networks: bool = True
     """Whether the others keep their clusters' networks, to sample from and to score again."""
@@ -337,6 +367,8 @@ class Config(Section):
 
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     """Everything random follows from it."""
+    algorithm: Annotated[str, one_of(ALGORITHMS)] = "huscf"
+    """How generators are trained: `huscf` (the method), or `local` (every client by itself)."""
     scenario: Annotated[int, Field(ge=1, le=6)] | None = None
     """A preset of the paper: `data.domains`, `data.partition`, `training.{rounds, local_epochs, batch_size}` and
     `model.width` where they are not given; None: no preset."""
@@ -348,7 +380,7 @@ class Config(Section):
     cuts: CutsConfig = CutsConfig()
     wire: WireConfig = WireConfig()
     ray: RayConfig = RayConfig()
-    evaluation: EvaluationConfig = EvaluationConfig()
+    evaluation: EvaluationConfig = Field(default_factory=EvaluationConfig)
     checkpoints: CheckpointConfig = CheckpointConfig()
 
     @model_validator(mode="after")

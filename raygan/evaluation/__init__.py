@@ -10,28 +10,28 @@ from raygan.evaluation.classifier import (
 )
 from raygan.evaluation.cluster_agreement import cluster_agreement
 from raygan.evaluation.drawing import RealDomain, Sample
-from raygan.evaluation.evaluator import DomainScores, Evaluator
-from raygan.evaluation.fid import classifier_fid, inception_fid
-from raygan.evaluation.generation_score import generation_score
+from raygan.evaluation.evaluator import Evaluator
 from raygan.evaluation.grid import sample_grid
-from raygan.evaluation.label_agreement import label_agreement
-from raygan.evaluation.usefulness import Usefulness, classification_scores, usefulness
+from raygan.evaluation.scores.generation_score import generation_score
+from raygan.evaluation.scores.label_agreement import label_agreement
+from raygan.evaluation.scores.state import Batch, Reference, State
+from raygan.evaluation.scores.usefulness import Usefulness, classification_scores, usefulness
 
 __all__ = [
     "QUICK",
     "USEFULNESS",
+    "Batch",
     "ClassifierRecipe",
     "DomainClassifier",
-    "DomainScores",
     "Evaluator",
     "RealDomain",
+    "Reference",
     "Sample",
+    "State",
     "Usefulness",
     "classification_scores",
-    "classifier_fid",
     "cluster_agreement",
     "generation_score",
-    "inception_fid",
     "label_agreement",
     "load_or_train",
     "sample_grid",

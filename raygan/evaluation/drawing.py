@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import torch
 
 from raygan.errors import InputError
-from raygan.evaluation.images import BATCH_SIZE, Images, Labels, as_images, as_labels, as_uint8, scaled
+from raygan.evaluation.images import BATCH_SIZE, Images, Labels, as_images, as_labels, scaled
 
 Sample = Callable[[torch.Tensor], torch.Tensor]
 """A generator: labels, int64 (N,), N <= 500 -> images, float32 (N, C, H, W) in [-1, 1]. It is in evaluation
@@ -88,11 +88,3 @@ def _checked(images: torch.Tensor, num_images: int, real: RealDomain) -> torch.T
         found = "gave values that are not finite: it has diverged"
         raise InputError(where, found, "lower training.lr or take an earlier round")
     return scaled(as_images(images, where), where)
-
-
-def draw_uint8(
-    sample: Sample, real: RealDomain, num_images: int, seed: int
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """All images at once, as uint8: a quarter of the memory, and what a PNG of them would hold."""
-    pairs = [(as_uint8(images).cpu(), labels) for images, labels in draw(sample, real, num_images, seed)]
-    return torch.cat([images for images, _ in pairs]), torch.cat([labels for _, labels in pairs])

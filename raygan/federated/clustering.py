@@ -6,6 +6,11 @@ import warnings
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
+
+from raygan.federated import Floats
+
+Ints = npt.NDArray[np.int64]
 
 MIN_SILHOUETTE = 0.1
 """`auto` keeps one cluster when no count separates the clients better than this."""
@@ -17,7 +22,7 @@ FEW_CLIENTS = 100
 """For more than these, `auto` begins k-means three times for each count instead of ten, since one takes seconds."""
 
 
-def cluster_clients(features: np.ndarray, count: int | Literal["auto"], seed: int) -> np.ndarray:
+def cluster_clients(features: Floats, count: int | Literal["auto"], seed: int) -> Ints:
     """K-means over one feature vector a client.
 
     Args:
@@ -62,7 +67,7 @@ def counts_to_try(num_clients: int) -> list[int]:
     return counts
 
 
-def _compact(features: np.ndarray) -> np.ndarray:
+def _compact(features: Floats) -> Floats:
     """The same distances in fewer coordinates: K points span at most K of them, however many features they have."""
     num_clients, num_features = features.shape
     if num_features <= num_clients:
@@ -72,7 +77,7 @@ def _compact(features: np.ndarray) -> np.ndarray:
     return left * scale
 
 
-def _k_means(features: np.ndarray, count: int, seed: int, starts: int) -> np.ndarray:
+def _k_means(features: Floats, count: int, seed: int, starts: int) -> Ints:
     from sklearn.cluster import KMeans
     from sklearn.exceptions import ConvergenceWarning
 
@@ -83,6 +88,6 @@ def _k_means(features: np.ndarray, count: int, seed: int, starts: int) -> np.nda
         return KMeans(n_clusters=count, n_init=starts, random_state=seed).fit_predict(features)
 
 
-def _renumber(found: np.ndarray) -> np.ndarray:
+def _renumber(found: Ints) -> Ints:
     order = {label: number for number, label in enumerate(dict.fromkeys(found.tolist()))}
     return np.array([order[label] for label in found.tolist()], dtype=np.int64)

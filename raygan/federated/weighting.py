@@ -11,8 +11,16 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import log_softmax, logsumexp, rel_entr
 
+from raygan.federated import Floats
 
-def member_kld(maps: np.ndarray) -> np.ndarray:
+
+def kld_weighting(maps: Floats, num_samples: Floats, beta: float) -> tuple[Floats, Floats]:
+    """KLD_k and w_k of one cluster's members; arguments as for `member_kld` and `kld_weights`."""
+    kld = member_kld(maps)
+    return kld, kld_weights(num_samples, kld, beta)
+
+
+def member_kld(maps: Floats) -> Floats:
     """KLD of each member of one cluster against the others.
 
     Args:
@@ -34,13 +42,13 @@ def member_kld(maps: np.ndarray) -> np.ndarray:
     return kld
 
 
-def _kld(q: np.ndarray, p: np.ndarray, log_p: np.ndarray) -> np.ndarray:
+def _kld(q: Floats, p: Floats, log_p: Floats) -> Floats:
     """(1/C) sum_c sum_s q log(q / p); where p underflows to 0 its logarithm is used as it is."""
     terms = np.where(p > 0, rel_entr(q, p), q * (np.log(np.maximum(q, np.finfo(float).tiny)) - log_p))
     return terms.sum(axis=-1).mean(axis=-1)
 
 
-def kld_weights(num_samples: np.ndarray, kld: np.ndarray, beta: float) -> np.ndarray:
+def kld_weights(num_samples: Floats, kld: Floats, beta: float) -> Floats:
     """w_k = n_k exp(-beta KLD_k) / sum.
 
     Args:

@@ -1,10 +1,31 @@
-"""The GAN's losses (README, "What happens in a run"): binary cross-entropy on logits, mean over a client's batch."""
+"""The GAN's losses, by name: each is a pair of functions of D's logits, mean over a client's batch."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
+
+from raygan.config.choices import LOSSES, chosen
+
+
+@dataclass(frozen=True)
+class GanLoss:
+    """The two losses of a GAN. Logits (B,) -> scalar."""
+
+    discriminator: Callable[[Tensor, Tensor], Tensor]
+    """Of D's logits on fakes and on reals."""
+    generator: Callable[[Tensor], Tensor]
+    """Of D's logits on fakes."""
+
+
+def gan_loss(name: str) -> GanLoss:
+    """The loss of that name (`training.loss`)."""
+    return cast(GanLoss, chosen(LOSSES, name))
 
 
 def discriminator_loss(fake_logits: Tensor, real_logits: Tensor) -> Tensor:
@@ -17,3 +38,7 @@ def discriminator_loss(fake_logits: Tensor, real_logits: Tensor) -> Tensor:
 def generator_loss(fake_logits: Tensor) -> Tensor:
     """BCE(fake, 1): the non-saturating loss. Logits (B,) -> scalar."""
     return binary_cross_entropy_with_logits(fake_logits, torch.ones_like(fake_logits))
+
+
+BCE = GanLoss(discriminator_loss, generator_loss)
+"""The paper's: binary cross-entropy on logits."""

@@ -117,6 +117,15 @@ def adam(blocks: Iterable[nn.Module], lr: float, betas: tuple[float, float]) -> 
     return torch.optim.Adam(parameters, lr=lr, betas=betas, fused=True) if parameters else None
 
 
+def gradient_norm(optimizer: torch.optim.Optimizer) -> Tensor:
+    """L2 norm of all gradients that an optimizer is about to use: a scalar on their device, 0 without any."""
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+    if not gradients:
+        return torch.zeros((), device=parameters[0].device)
+    return torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
+
+
 @contextmanager
 def frozen(blocks: Iterable[nn.Module]) -> Iterator[None]:
     """Within it, the blocks' weights get no gradients; gradients pass through them."""

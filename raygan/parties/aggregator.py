@@ -7,16 +7,24 @@ from pathlib import Path
 
 import numpy as np
 
-from raygan.federated.aggregation import BlockAverager
+from raygan.federated import aggregation_rule
+from raygan.parties.base import Party
 from raygan.storage import read_arrays, write_arrays
 from raygan.wire.records import BlockAverage, BlockKey, Lost, State, Traffic, Written, num_bytes
 from raygan.wire.traffic import TrafficCounter
 
 
-class ClusterAggregator:
-    """One cluster's aggregator; the body's average over all clients is one more."""
+class ClusterAggregator(Party):
+    """One cluster's aggregator; the body's average over all clients is one more.
 
-    def __init__(self) -> None:
+    Args:
+        rule: how it averages (`clusters.aggregation`).
+    """
+
+    streams = frozenset({"average"})
+
+    def __init__(self, rule: str = "holes") -> None:
+        self._begin = aggregation_rule(rule)
         self._traffic = TrafficCounter()
 
     def average(
@@ -25,7 +33,7 @@ class ClusterAggregator:
         weights: Sequence[float],
         body: State | Lost,
         members: Iterable[State | Lost],
-    ) -> list[BlockAverage] | list[Lost]:
+    ) -> list[BlockAverage | Lost]:
         """theta_b(S) for each asked block b.
 
         Args:
@@ -41,7 +49,7 @@ class ClusterAggregator:
         if isinstance(body, Lost):
             return [body for _ in blocks]
         self._traffic.add("body", "aggregator", "State", num_bytes(body))
-        averager = BlockAverager(body)
+        averager = self._begin(body)
         for state, weight in zip(members, weights, strict=True):
             if not isinstance(state, Lost):
                 self._traffic.add("client", "aggregator", "State", num_bytes(state))
@@ -56,7 +64,7 @@ class ClusterAggregator:
         return self._traffic.take()
 
     def save(self, path: str, averages: Sequence[BlockAverage | Lost]) -> Written | Lost:
-        """Writes a cluster's networks: `network.block.name` for every array; nothing if an average is lost."""
+        """Writes a model's networks: `network.block.name` for every array; nothing if an average is lost."""
         for average in averages:
             if isinstance(average, Lost):
                 return average
@@ -69,13 +77,13 @@ class ClusterAggregator:
         return write_arrays(Path(path), arrays)
 
 
-def cluster_file(cluster: int) -> str:
-    """Name of a cluster's networks in a checkpoint."""
-    return f"cluster-{cluster}.safetensors"
+def model_file(name: str) -> str:
+    """Name of a model's file in a checkpoint, such as `cluster-0.safetensors`."""
+    return f"{name}.safetensors"
 
 
 def generator_states(file: Path) -> dict[int, dict[str, np.ndarray]]:
-    """Block -> parameters and buffers of the generator in a cluster's file.
+    """Block -> parameters and buffers of the generator in a model's file.
 
     Raises:
         RunError: the file is missing or damaged.

@@ -1,4 +1,4 @@
-"""What the engine asks of any algorithm's parties: workers that host clients, and servers that hold state for them.
+"""What the engine asks of any algorithm's parties: workers that worker clients, and servers that hold state for them.
 
 Plain classes that know no Ray: the runtime calls them in this process or wraps them as actors. What an algorithm calls
 beside these methods is its own.
@@ -13,23 +13,25 @@ from typing import ClassVar
 from raygan.wire.records import CheckIn, Inventory, Traffic, Written
 
 
-class Party(ABC):
+class Party:
     """One party."""
 
     merges: ClassVar[frozenset[str]] = frozenset()
     """Methods that take a mapping from workers to messages and go on without those that are late: the runtime gathers
     the messages up to the step's deadline, and puts `Lost` where one is missing."""
+    streams: ClassVar[frozenset[str]] = frozenset()
+    """Methods that take, as their last argument, any number of large records one after the other."""
 
     def problem(self, method: str, records: object) -> str | None:
         """Why it may not send what a method returned, beside what the wire refuses of anybody; None: it may."""
         return None
 
-    @abstractmethod
     def traffic(self) -> Traffic:
         """What it has counted since the round began."""
+        return Traffic(())
 
 
-class Worker(Party):
+class Worker(Party, ABC):
     """One or several clients on one device."""
 
     @abstractmethod
@@ -61,7 +63,7 @@ class Worker(Party):
         """
 
 
-class Server(Party):
+class Server(Party, ABC):
     """A party that holds state for all clients: a run that loses it goes back to its last checkpoint."""
 
     @abstractmethod
@@ -75,3 +77,8 @@ class Server(Party):
     @abstractmethod
     def restore(self, folder: str) -> None:
         """The inverse of `save`."""
+
+
+def client_file(client: int) -> str:
+    """Name of what a client saves in a checkpoint."""
+    return f"client-{client:04d}.safetensors"

@@ -6,7 +6,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -21,15 +21,16 @@ from raygan.errors import InputError, RunError
 from raygan.evaluation import RealDomain, Sample, sample_grid
 from raygan.nn.network import build_networks, load_block_state, run_blocks
 from raygan.nn.spec import NetworkSpec
-from raygan.parties.aggregator import cluster_file, generator_states
+from raygan.parties.aggregator import generator_states, model_file
+from raygan.parties.base import Party
 from raygan.randomness import torch_seed
+from raygan.scores import Score, every_round
 from raygan.wire.records import (
     BlockAverage,
     DomainScores,
     Evaluation,
     Lost,
     Traffic,
-    UsefulnessScores,
     num_bytes,
 )
 from raygan.wire.traffic import TrafficCounter
@@ -53,45 +54,60 @@ class EvaluatorPlan:
     cache: str | None
     """Folder of trained classifiers."""
     last_round: int | None = None
-    """The round (from 0) that gets usefulness and Inception's FID as well; None: every round does."""
-    usefulness_images: int | None = None
-    """Generated images for usefulness; None: no usefulness."""
+    """The round (from 0) that also gets what the configuration asks for; None: every round does."""
     here: tuple[int, ...] | None = None
     """Domains whose real images this evaluator reads, by index; None: all."""
     classes: tuple[tuple[str, ...], ...] = ()
     """Names of each domain's classes; empty: those of the images that it reads."""
-    inception_fid: bool = False
-    """Whether to compute Inception's FID where it is at hand."""
+    scores: Mapping[Score, int] | None = None
+    """What to compute, each from how many generated images; None: what every round has, from `num_images`."""
+
+    def scores_of(self, round_number: int) -> Mapping[Score, int]:
+        """What a round (from 0) gets."""
+        scores = dict.fromkeys(every_round(), self.num_images) if self.scores is None else self.scores
+        if self.last_round in (None, round_number):
+            return scores
+        return {score: count for score, count in scores.items() if score.asked_by is None}
 
 
 @dataclass(frozen=True)
-class ClusterTask:
-    """One cluster to score: which domains its members hold (by index)."""
+class ModelTask:
+    """One model to score: which domains its clients hold (by index)."""
 
     cluster: int
+    """Its identity."""
+    name: str
+    """What people call it: `cluster-0`."""
     domains: tuple[int, ...]
     file: str | None = None
-    """The cluster's networks in the round's checkpoint: read where an average was lost with its aggregator."""
+    """The model's networks in the round's checkpoint: read where an average was lost with its aggregator."""
+
+    @property
+    def words(self) -> str:
+        """Its name in a sentence: `cluster 0`."""
+        return self.name.replace("-", " ")
 
 
-def cluster_tasks(
-    cluster: Mapping[int, int], domains: Mapping[int, int], folder: Path | None = None
-) -> list[ClusterTask]:
-    """The clusters in order, each with the domains of its members.
+def model_tasks(
+    served: Mapping[int, int], domains: Mapping[int, int], kind: str, folder: Path | None = None
+) -> list[ModelTask]:
+    """The models in order, each with the domains of its clients.
 
     Args:
-        cluster: client -> cluster.
+        served: client -> the model that serves it.
         domains: client -> index of its domain.
+        kind: what models are called: `cluster`.
         folder: the round's checkpoint; None: not needed.
     """
     held: dict[int, set[int]] = {}
-    for client, number in cluster.items():
-        held.setdefault(number, set()).add(domains[client])
-    files = {number: str(folder / cluster_file(number)) if folder else None for number in held}
-    return [ClusterTask(number, tuple(sorted(held[number])), files[number]) for number in sorted(held)]
+    for client, model in served.items():
+        held.setdefault(model, set()).add(domains[client])
+    names = {model: f"{kind}-{model}" for model in sorted(held)}
+    files = {model: str(folder / model_file(name)) if folder else None for model, name in names.items()}
+    return [ModelTask(m, name, tuple(sorted(held[m])), files[m]) for m, name in names.items()]
 
 
-class Evaluator:
+class Evaluator(Party):
     """Trains (or finds) one classifier a domain, then scores generators with it."""
 
     def __init__(self, plan: EvaluatorPlan) -> None:
@@ -104,14 +120,14 @@ class Evaluator:
     def evaluate(
         self,
         round_number: int,
-        tasks: Sequence[ClusterTask],
+        tasks: Sequence[ModelTask],
         generators: Sequence[Sequence[BlockAverage | Lost]],
     ) -> Evaluation:
         """Scores and pictures of one round.
 
         Args:
             round_number: from 0; the scores' seed follows from it.
-            tasks: the clusters.
+            tasks: the models.
             generators: for each of them all blocks of its averaged generator.
         """
         started = time.perf_counter()
@@ -129,9 +145,9 @@ class Evaluator:
                     ]
                     pictures += self._draw(round_number, task, sample)
                 except InputError as error:  # a generator that has diverged: a finding, not the run's end
-                    faults.append(f"round {round_number + 1}, cluster {task.cluster} is not scored: {error}")
+                    faults.append(f"round {round_number + 1}, {task.words} is not scored: {error}")
                 except OSError as error:  # a full disk: what must be written will say so
-                    faults.append(f"round {round_number + 1}, cluster {task.cluster} has no picture: {error}")
+                    faults.append(f"round {round_number + 1}, {task.words} has no picture: {error}")
             real = self._real
         seconds = time.perf_counter() - started
         traffic = _traffic_to(generators)
@@ -171,9 +187,18 @@ class Evaluator:
 
     @cached_property
     def _real(self) -> tuple[DomainScores, ...]:
-        return tuple(_record(i, None, self._judge.score_real(self._names[i])) for i in self._here)
+        scores = list(self._plan.scores_of(0))
+        return tuple(
+            DomainScores(
+                domain_index=index,
+                cluster=None,
+                num_images=len(self._judge.reference(self._names[index]).real.test_images),
+                values=self._judge.score_real(self._names[index], scores),
+            )
+            for index in self._here
+        )
 
-    def _sampler(self, task: ClusterTask, blocks: Sequence[BlockAverage | Lost], round_number: int) -> Sample:
+    def _sampler(self, task: ModelTask, blocks: Sequence[BlockAverage | Lost], round_number: int) -> Sample:
         plan = self._plan
         states: Mapping[int, Mapping[str, np.ndarray]]
         states = {a.block[1]: a.state for a in blocks if not isinstance(a, Lost)}
@@ -187,26 +212,23 @@ class Evaluator:
 
     def _score(self, cluster: int, index: int, sample: Sample, round_number: int) -> DomainScores:
         plan = self._plan
-        last = plan.last_round is None or round_number == plan.last_round
-        scores = self._judge.score(
+        values = self._judge.score(
             self._names[index],
             sample,
-            plan.num_images,
+            plan.scores_of(round_number),
             seed=torch_seed(plan.seed, "evaluation", round_number),
-            usefulness_images=plan.usefulness_images if last else None,
-            with_inception=plan.inception_fid and last,
         )
-        return _record(index, cluster, scores)
+        return DomainScores(index, cluster, plan.num_images, values)
 
-    def _draw(self, round_number: int, task: ClusterTask, sample: Callable[[Tensor], Tensor]) -> list[str]:
+    def _draw(self, round_number: int, task: ModelTask, sample: Callable[[Tensor], Tensor]) -> list[str]:
         if self._plan.samples is None:
             return []
         classes = self._classes[task.domains[0]] if len(task.domains) == 1 else None
         num_classes = max(len(self._classes[index]) for index in task.domains)
         labels = torch.arange(num_classes).repeat_interleave(SAMPLES_PER_CLASS)
-        name = f"round-{round_number + 1:04d}-cluster-{task.cluster}.png"
+        name = f"round-{round_number + 1:04d}-{task.name}.png"
         names = ", ".join(self._names[index] for index in task.domains)
-        title = f"round {round_number + 1}, cluster {task.cluster}: {names}"
+        title = f"round {round_number + 1}, {task.words}: {names}"
         with torch.random.fork_rng(devices=[]):
             # The same z in every round: the pictures of a cluster show one sample growing up.
             torch.default_generator.manual_seed(torch_seed(self._plan.seed, "pictures"))
@@ -231,19 +253,6 @@ def _traffic_to(generators: Sequence[Sequence[BlockAverage | Lost]]) -> Traffic:
         if not isinstance(average, Lost):
             counter.add("aggregator", "evaluator", "BlockAverage", num_bytes(average))
     return counter.take()
-
-
-def _record(index: int, cluster: int | None, scores: evaluation.DomainScores) -> DomainScores:
-    return DomainScores(
-        domain_index=index,
-        cluster=cluster,
-        generation_score=scores.generation_score,
-        label_agreement=scores.label_agreement,
-        num_images=scores.images,
-        classifier_fid=scores.fid,
-        inception_fid=scores.inception_fid,
-        usefulness=UsefulnessScores(**asdict(scores.usefulness)) if scores.usefulness else None,
-    )
 
 
 def load_generator(

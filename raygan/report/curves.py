@@ -6,26 +6,20 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from raygan.evaluation.protocol import with_count
 from raygan.report.html import Html, picture
 from raygan.report.record import Record
+from raygan.scores import SCORES, with_count
 
 COLOURS = ("#2f6db5", "#e2862f", "#2f9460", "#b5483e", "#7a5fb0", "#8a6d4d", "#c26a9d", "#5d6a78")
 Points = tuple[Sequence[int], Sequence[float]]
-CHARTS = (
-    (
-        "label_agreement",
-        "Samples that show the class asked for (higher is better)",
-    ),
-    ("generation_score", "Clear images of all classes (higher is better)"),
-    ("classifier_fid", "Fréchet distance to real images (lower is better)"),
-)
 
 
 def score_charts(record: Record) -> list[Html]:
-    """A chart for each score that was computed, a line for each domain; dashed: its real images."""
+    """A chart for each score that has a title and was computed, a line for each domain; dashed: its real images."""
     charts = []
-    for name, title in CHARTS:
+    for name, score in SCORES.items():
+        if score.title is None:
+            continue
         lines = {domain: _score_points(record, domain, name) for domain in record.domains}
         lines = {domain: points for domain, points in lines.items() if points[0]}
         if lines:
@@ -34,6 +28,7 @@ def score_charts(record: Record) -> list[Html]:
             }
             count = next((entry.get("images") for entry in record.scores.values()), None)
             label = with_count(name, count) if count else name
+            title = f"{score.title} ({'higher' if score.mode == 'max' else 'lower'} is better)"
             charts.append(_chart(lines, title, label.replace("_", " "), marks))
     return charts
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 from raygan.report.html import Html, picture, section, table, tag
 from raygan.report.record import Record, spread
 from raygan.report.scores import score_table
+from raygan.scores import HEADLINE
+from raygan.step import PHASES
 
 STRIP_ROUNDS = 5
-PHASES = {
-    "generate": "clients: generate fakes",
-    "discriminate": "clients: discriminate fakes and reals",
-    "judge": "clients: discriminator's loss",
-    "update_discriminator": "clients: update the discriminator",
-    "fool": "clients: generator's loss",
-    "backpropagate": "clients: backward through the discriminator",
-    "update_generator": "clients: update the generator",
+FORMER_NAMES = {
+    "judge": "discriminator_loss",
+    "fool": "generator_loss",
+    "body: fool forward": "body: adversarial forward",
+    "body: fool backward": "body: adversarial backward",
 }
+"""Phases and passes of runs that older versions began, under today's names."""
 
 
 def title_block(record: Record) -> Html:
@@ -54,12 +54,12 @@ def _card(question: str, *content: object) -> Html:
 def _how_good(record: Record) -> list[Html]:
     lines = []
     for name, entry in record.scores.items():
-        if entry.get("label_agreement") is None:
+        if entry.get(HEADLINE) is None:
             lines.append(tag("p", f"{name}: not scored"))
             continue
         real = entry.get("real") or {}
-        mark = f" (real images: {100 * real['label_agreement']:.0f}%)" if real.get("label_agreement") else ""
-        lines.append(tag("div", f"{name} {100 * entry['label_agreement']:.0f}%", class_="big"))
+        mark = f" (real images: {100 * real[HEADLINE]:.0f}%)" if real.get(HEADLINE) else ""
+        lines.append(tag("div", f"{name} {100 * entry[HEADLINE]:.0f}%", class_="big"))
         lines.append(tag("p", f"of its samples show the class that was asked for{mark}", class_="soft"))
     return lines or [tag("p", "No round has been scored.")]
 
@@ -157,16 +157,17 @@ def phase_totals(record: Record) -> dict[str, float]:
     """Seconds of work by phase over all rounds, summed over actors; the body's have names that begin so."""
     totals: dict[str, float] = {}
     for entry in record.rounds:
-        phases = dict(entry.get("phase_seconds") or {})
+        phases: dict[str, float] = dict(entry.get("phase_seconds") or {})
         phases |= {f"body: {name}": seconds for name, seconds in (entry.get("body_seconds") or {}).items()}
-        for name, seconds in phases.items():
+        for written, seconds in phases.items():
+            name = FORMER_NAMES.get(written, written)
             totals[name] = totals.get(name, 0.0) + seconds
     return {name: seconds for name, seconds in totals.items() if seconds > 0}
 
 
 def phase_name(name: str) -> str:
     """The phase in words."""
-    return PHASES.get(name, name.replace("_", " "))
+    return f"clients: {PHASES[name].words}" if name in PHASES else name.replace("_", " ")
 
 
 def duration(seconds: float) -> str:

@@ -74,8 +74,8 @@ def read_record(path: str | Path) -> Record:
         path=folder.path,
         config=read_config(folder.config_file),
         rounds=folder.metrics(),
-        clusters=folder.clusters(),
-        cuts=folder.cuts() if folder.cuts_file.exists() else None,
+        clusters=folder.records("clusters"),
+        cuts=folder.documents().get("cuts"),
         summary=folder.summary() if folder.summary_file.exists() else None,
         pictures=_pictures(folder.samples),
     )

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from raygan.evaluation.protocol import with_count
+from raygan.scores import SCORES, Score, with_count
 
-SHARES = ("label_agreement", "accuracy", "precision", "recall", "f1", "false_positive_rate")
-NAMES = ("label_agreement", "generation_score", "classifier_fid", "inception_fid")
 Row = tuple[str, ...]
+Column = tuple[Score, str]
+"""A score and its name, or that of one of its parts."""
 
 
 def score_table(scores: Mapping[str, Any]) -> tuple[Row, list[Row]]:
@@ -18,30 +18,39 @@ def score_table(scores: Mapping[str, Any]) -> tuple[Row, list[Row]]:
     Args:
         scores: by domain, as in `metrics.jsonl`.
     """
-    entries = [entry for entry in scores.values() if entry.get("images")]
-    names = [name for name in NAMES if any(entry.get(name) is not None for entry in entries)]
-    useful: Mapping[str, float] = next(
-        (entry["usefulness"] for entry in entries if entry.get("usefulness")), {}
-    )
-    more = [name for name in useful if name != "images"]
-    head = [_headed(name, entries[0]["images"]) for name in names]
-    head += [_headed(name, int(useful["images"])) for name in more]
-    rows = [
-        (label, *(_shown(name, entry.get(name)) for name in names), *_useful(entry, more))
-        for domain, values in scores.items()
-        for label, entry in _entries(domain, values)
-    ]
+    held = [_numbers(entry) for entry in scores.values() if entry.get("images")]
+    columns = {
+        column: count
+        for score in SCORES.values()
+        for numbers in held
+        for column, (_, count) in numbers.items()
+        if column[0] == score
+    }
+    head = [with_count(name, count).replace("_", " ") for (_, name), count in columns.items()]
+    rows = []
+    for domain, values in scores.items():
+        for label, entry in _entries(domain, values):
+            numbers = _numbers(entry)
+            rows.append((label, *(_shown(column, numbers) for column in columns)))
     return ("domain", *head), rows
 
 
 def named_scores(entry: Mapping[str, Any]) -> dict[str, float]:
     """An entry's scores under names that state their protocol (`classifier_fid_5k`), without those it lacks."""
-    found = {name: entry.get(name) for name in NAMES}
-    named = {with_count(name, entry["images"]): value for name, value in found.items() if value is not None}
-    useful = entry.get("usefulness") or {}
-    return named | {
-        with_count(name, int(useful["images"])): value for name, value in useful.items() if name != "images"
-    }
+    return {with_count(name, count): value for (_, name), (value, count) in _numbers(entry).items()}
+
+
+def _numbers(entry: Mapping[str, Any]) -> dict[Column, tuple[float, int]]:
+    """The numbers that an entry has, each with the images behind it."""
+    found: dict[Column, tuple[float, int]] = {}
+    for score in SCORES.values():
+        value = entry.get(score.name)
+        if value is not None and score.parts:
+            parts = ((name, part) for name, part in value.items() if name != "images")
+            found |= {(score, name): (part, int(value["images"])) for name, part in parts}
+        elif value is not None:
+            found[score, score.name] = value, entry["images"]
+    return found
 
 
 def _entries(domain: str, values: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
@@ -54,16 +63,8 @@ def _entries(domain: str, values: Mapping[str, Any]) -> list[tuple[str, Mapping[
     return rows
 
 
-def _useful(entry: Mapping[str, Any], names: Sequence[str]) -> Row:
-    useful = entry.get("usefulness") or {}
-    return tuple(_shown(name, useful.get(name)) for name in names)
-
-
-def _headed(name: str, count: int) -> str:
-    return with_count(name, count).replace("_", " ")
-
-
-def _shown(name: str, value: float | None) -> str:
-    if value is None:
+def _shown(column: Column, numbers: Mapping[Column, tuple[float, int]]) -> str:
+    if column not in numbers:
         return "-"
-    return f"{100 * value:.1f}%" if name in SHARES else f"{value:.2f}"
+    value, _ = numbers[column]
+    return f"{100 * value:.1f}%" if column[0].is_share else f"{value:.2f}"

@@ -15,14 +15,19 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from raygan.algorithms.base import ServerState
+from raygan.algorithms.identities import served_after
 from raygan.config.schema import CheckpointConfig
 from raygan.errors import RunError
+from raygan.parties.aggregator import model_file
+from raygan.parties.base import client_file
+from raygan.scores import SCORES
 from raygan.storage import read_json, remove_folder, sha256_of, sync_folder, write_json, writing
 from raygan.wire.records import Written
 
 MANIFEST = "manifest.json"
 NAME = re.compile(r"round-(\d{4,})")
-LOWER_IS_BETTER = ("classifier_fid",)
+MODEL_FILE = re.compile(r"(cluster|model)-(\d+)\.safetensors")
 FileName = Annotated[str, Field(pattern=r"^[a-z]+(-[0-9]+)?\.safetensors$")]
 
 
@@ -44,11 +49,31 @@ class Manifest(BaseModel):
     """From 1."""
     files: dict[FileName, FileEntry]
     clusters: dict[int, int]
-    """Client -> cluster."""
+    """Client -> the model that serves it."""
+    state: dict[str, Any] | None = None
+    """What the algorithm knows at the server; None: of a checkpoint that had none yet."""
     set_aside: tuple[int, ...] = ()
     """Clients that the run had set aside."""
     whole: bool = True
-    """False: thinned out to the clusters' networks, so that no run can go on from here."""
+    """False: thinned out to the models, so that no run can go on from here."""
+
+    def server_state(self, num_clients: int) -> ServerState:
+        """What the algorithm knew at the server; of an older run, from its clusters."""
+        if self.state is not None:
+            return ServerState.model_validate(self.state)
+        serves = served_after({}, self.clusters, range(num_clients))
+        return ServerState(serves=serves, num_models=1 + max(self.clusters.values()))
+
+    def without(self, kind: str, num_clients: int) -> dict[int, str]:
+        """Client that has no file of its own -> the file of its model; empty where that is missing as well.
+
+        Args:
+            kind: what the algorithm calls its models.
+        """
+        serves = self.server_state(num_clients).serves
+        models = {client: model_file(f"{kind}-{model}") for client, model in serves.items()}
+        lacking = {client: file for client, file in models.items() if client_file(client) not in self.files}
+        return {client: file if file in self.files else "" for client, file in lacking.items()}
 
     def set_aside_all(self, clients: Iterable[int]) -> bool:
         """Whether none of these clients takes part any more."""
@@ -58,8 +83,8 @@ class Manifest(BaseModel):
 class Checkpoint:
     """One round's folder under `checkpoints/`: it has its name only once it is whole.
 
-    Files: `cluster-K.safetensors` (every block of a cluster's networks), `body.safetensors`,
-    `client-NNNN.safetensors` (heads, tails, optimizers), and `manifest.json` with every file's checksum and its own.
+    Files: a model each (`cluster-K.safetensors`: every block of its networks), one of each server (`body.safetensors`),
+    one of each client (`client-NNNN.safetensors`), and `manifest.json` with every file's checksum and its own.
 
     Args:
         folder: `RUN/checkpoints`.
@@ -82,7 +107,13 @@ class Checkpoint:
             self.draft.mkdir(parents=True)
         return str(self.draft)
 
-    def finish(self, files: Sequence[Written], clusters: Mapping[int, int], set_aside: Sequence[int]) -> None:
+    def finish(
+        self,
+        files: Sequence[Written],
+        served: Mapping[int, int],
+        set_aside: Sequence[int],
+        state: Mapping[str, Any],
+    ) -> None:
         """Writes the manifest and gives the draft its name.
 
         Raises:
@@ -90,7 +121,11 @@ class Checkpoint:
         """
         entries = {file.name: FileEntry(bytes=file.num_bytes, sha256=file.sha256) for file in files}
         manifest = Manifest(
-            round=self.round + 1, files=entries, clusters=dict(clusters), set_aside=tuple(set_aside)
+            round=self.round + 1,
+            files=entries,
+            clusters=dict(served),
+            set_aside=tuple(set_aside),
+            state=dict(state),
         )
         self._write_manifest(self.draft, manifest)
         with writing(self.path):
@@ -139,9 +174,9 @@ class Checkpoint:
         return None
 
     def thin(self) -> None:
-        """Keeps the clusters' networks only, to sample from and to score."""
+        """Keeps the models only, to sample from and to score."""
         manifest = self.manifest()
-        networks = {name: entry for name, entry in manifest.files.items() if name.startswith("cluster-")}
+        networks = {name: entry for name, entry in manifest.files.items() if MODEL_FILE.fullmatch(name)}
         self._write_manifest(self.path, manifest.model_copy(update={"files": networks, "whole": False}))
         with writing(self.path):
             for name in manifest.files.keys() - networks.keys():
@@ -236,7 +271,8 @@ def _best(rounds: Iterable[int], scores: Mapping[int, float | None], metric: str
     known = {number: score for number in rounds if (score := scores[number]) is not None}
     if metric is None or not known:
         return set()
-    return {(min if metric in LOWER_IS_BETTER else max)(known, key=lambda number: known[number])}
+    better = max if SCORES[metric].mode == "max" else min
+    return {better(known, key=lambda number: known[number])}
 
 
 def _digest(content: Any) -> str:

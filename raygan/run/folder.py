@@ -6,7 +6,7 @@ import fcntl
 import json
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -18,7 +18,16 @@ from raygan.config.schema import Config
 from raygan.data import DomainInfo
 from raygan.errors import RunError
 from raygan.run.checkpoints import Checkpoints
-from raygan.run.forms import ClustersForm, CutsForm, Form, RoundForm, SummaryForm, fits, in_form
+from raygan.run.forms import (
+    DOCUMENT_FORMS,
+    RECORD_FORMS,
+    Form,
+    LineForm,
+    RoundForm,
+    SummaryForm,
+    fits,
+    in_form,
+)
 from raygan.storage import (
     append_json_line,
     check_makeable,
@@ -41,8 +50,6 @@ class RunFolder:
 
     config_file = property(lambda self: self.path / "config.yaml")
     metrics_file = property(lambda self: self.path / "metrics.jsonl")
-    clusters_file = property(lambda self: self.path / "clusters.jsonl")
-    cuts_file = property(lambda self: self.path / "cuts.json")
     domains_file = property(lambda self: self.path / "domains.json")
     summary_file = property(lambda self: self.path / "summary.json")
     samples = property(lambda self: self.path / "samples")
@@ -61,8 +68,19 @@ class RunFolder:
         check_makeable(path)
         return folder
 
-    def create(self, config: Config, cuts: Mapping[str, Any], infos: Sequence[DomainInfo]) -> None:
-        """Writes the configuration, the cuts and what is known of each domain: all, or nothing is left behind.
+    def record_file(self, name: str) -> Path:
+        """A file of lines of the algorithm's own, one a round, such as `clusters.jsonl`."""
+        return self.path / f"{name}.jsonl"
+
+    def document_file(self, name: str) -> Path:
+        """A file of the algorithm's own about the whole run, such as `cuts.json`."""
+        return self.path / f"{name}.json"
+
+    def create(
+        self, config: Config, documents: Mapping[str, Mapping[str, Any]], infos: Sequence[DomainInfo]
+    ) -> None:
+        """Writes the configuration, what the algorithm planned and what is known of each domain: all, or nothing is left
+        behind.
 
         Raises:
             RunError: it cannot be written.
@@ -72,11 +90,12 @@ class RunFolder:
         try:
             self.samples.mkdir(parents=True, exist_ok=True)
             self.checkpoints.mkdir(exist_ok=True)
-            write_json(self.cuts_file, cuts)
+            for name, document in documents.items():
+                write_json(self.document_file(name), document)
             write_json(self.domains_file, [asdict(info) for info in infos])
             self.write_config(config)
         except (OSError, RunError) as error:
-            self._uncreate(made)
+            self._uncreate(made, documents)
             found = error.found if isinstance(error, RunError) else f"cannot be written ({error.strerror})"
             raise RunError(str(self.path), found, "choose another --out") from None
 
@@ -101,10 +120,11 @@ class RunFolder:
         text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, default_flow_style=None)
         write_bytes(self.config_file, text.encode())
 
-    def _uncreate(self, made: bool) -> None:
+    def _uncreate(self, made: bool, documents: Iterable[str]) -> None:
         if made:
             shutil.rmtree(self.path, ignore_errors=True)
-        for file in (self.cuts_file, self.domains_file, self.config_file):
+        files = [self.domains_file, self.config_file, *map(self.document_file, documents)]
+        for file in files:
             file.unlink(missing_ok=True)
 
     def infos(self) -> list[DomainInfo]:
@@ -119,24 +139,23 @@ class RunFolder:
         except (TypeError, AttributeError):
             raise RunError(str(self.domains_file), "is damaged", "use another run") from None
 
-    def kept_cuts(self) -> tuple[Any, ...] | None:
-        """The cuts of `cuts.json`, in the form of `raygan.cuts.Plan.cuts`; None: not written yet.
+    def documents(self) -> dict[str, dict[str, Any]]:
+        """What the run's algorithm had planned, as far as it is there.
 
         Raises:
-            RunError: the file is damaged.
+            RunError: a file is damaged.
         """
-        if not self.cuts_file.exists():
-            return None
-        clients = self.cuts()["clients"]
-        return tuple((tuple(client["generator"]), tuple(client["discriminator"])) for client in clients)
+        names = [name for name in DOCUMENT_FORMS if self.document_file(name).exists()]
+        return {name: self.document(name) for name in names}
 
-    def cuts(self) -> dict[str, Any]:
-        """`cuts.json`.
+    def document(self, name: str) -> dict[str, Any]:
+        """One of them.
 
         Raises:
             RunError: it is missing or damaged.
         """
-        return in_form(CutsForm, read_json(self.cuts_file), str(self.cuts_file))
+        file = self.document_file(name)
+        return in_form(DOCUMENT_FORMS[name], read_json(file), str(file))
 
     def summary(self) -> dict[str, Any]:
         """`summary.json`.
@@ -154,9 +173,9 @@ class RunFolder:
         """
         return self._lines(RoundForm, self.metrics_file)
 
-    def clusters(self) -> list[dict[str, Any]]:
-        """The lines of `clusters.jsonl`; errors as above."""
-        return self._lines(ClustersForm, self.clusters_file)
+    def records(self, name: str) -> list[dict[str, Any]]:
+        """The lines of a file of the algorithm's own; errors as above."""
+        return self._lines(RECORD_FORMS.get(name, LineForm), self.record_file(name))
 
     @staticmethod
     def _lines(form: type[Form], file: Path) -> list[dict[str, Any]]:
@@ -164,18 +183,24 @@ class RunFolder:
         return [in_form(form, line, f"{file}:{number}") for number, line in lines]
 
     def rewind(
-        self, checkpoints: Checkpoints, warn: Callable[[str], None], at_most: int | None = None
+        self,
+        checkpoints: Checkpoints,
+        record_names: Sequence[str],
+        warn: Callable[[str], None],
+        at_most: int | None = None,
     ) -> int:
-        """Takes back what was written after the last round that is whole: checkpoint, clusters and metrics.
+        """Takes back what was written after the last whole round: checkpoint, metrics and the algorithm's records.
 
         Args:
+            record_names: the algorithm's files of lines.
             warn: told of every damage that costs rounds.
             at_most: rounds that may be kept; None: all that are whole.
 
         Returns:
             Rounds that are kept: the number of the next round, from 0.
         """
-        files: dict[Path, type[Form]] = {self.metrics_file: RoundForm, self.clusters_file: ClustersForm}
+        files: dict[Path, type[Form]] = {self.metrics_file: RoundForm}
+        files |= {self.record_file(name): RECORD_FORMS.get(name, LineForm) for name in record_names}
         lines = {file: _good_lines(file, form, warn) for file, form in files.items()}
         written = min(len(found) for found in lines.values())
         damaged: list[str] = []
@@ -191,9 +216,9 @@ class RunFolder:
         """Appends a round to `metrics.jsonl`."""
         append_json_line(self.metrics_file, metrics)
 
-    def write_clusters(self, record: Mapping[str, Any]) -> None:
-        """Appends a round to `clusters.jsonl`."""
-        append_json_line(self.clusters_file, record)
+    def write_record(self, name: str, record: Mapping[str, Any]) -> None:
+        """Appends a round to a file of the algorithm's own."""
+        append_json_line(self.record_file(name), record)
 
 
 def _lock(file: TextIO) -> bool:

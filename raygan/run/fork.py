@@ -10,7 +10,8 @@ from raygan.config.schema import Config
 from raygan.errors import RunError
 from raygan.run.checkpoints import Checkpoint
 from raygan.run.folder import RunFolder
-from raygan.storage import read_json, read_json_lines, write_bytes
+from raygan.run.forms import RECORD_FORMS
+from raygan.storage import read_json_lines, write_bytes
 
 
 def fork(source: str | Path, num_rounds: int, config: Config, out: str | Path) -> None:
@@ -35,12 +36,11 @@ def fork(source: str | Path, num_rounds: int, config: Config, out: str | Path) -
     here.checkpoints.mkdir(parents=True)
     shutil.copytree(kept.path, copy.path)
     _check_whole(copy, source)
-    for name in ("metrics_file", "clusters_file"):
-        lines = read_json_lines(getattr(there, name))[:num_rounds]
-        write_bytes(getattr(here, name), "".join(json.dumps(line) + "\n" for line in lines).encode())
-    here.create(
-        config, read_json(there.cuts_file), there.infos()
-    )  # the configuration last: with it, this is a run
+    for file in (there.metrics_file, *map(there.record_file, RECORD_FORMS)):
+        if file.exists():
+            lines = read_json_lines(file)[:num_rounds]
+            write_bytes(here.path / file.name, "".join(json.dumps(line) + "\n" for line in lines).encode())
+    here.create(config, there.documents(), there.infos())  # the configuration last: with it, this is a run
 
 
 def _check_whole(checkpoint: Checkpoint, source: str | Path) -> None:

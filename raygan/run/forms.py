@@ -5,11 +5,21 @@ Every form allows more keys than it names: a run's lines may grow.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    create_model,
+    model_validator,
+)
 
 from raygan.errors import RunError
+from raygan.scores import SCORES, Score
 
 
 class Form(BaseModel):
@@ -28,11 +38,21 @@ class Scores(Form):
     """Scores of a domain, a cluster or real images."""
 
     images: Whole | None
-    label_agreement: Share | None = None
-    generation_score: Real | None = None
-    classifier_fid: Real | None = None
-    inception_fid: Real | None = None
-    usefulness: dict[str, Real] | None = None
+
+    @model_validator(mode="after")
+    def _registered(self) -> Scores:
+        _form_of(tuple(SCORES.values())).model_validate(self.model_extra)
+        return self
+
+
+@cache
+def _form_of(scores: tuple[Score, ...]) -> type[Form]:
+    """The form of the scores' own keys, all of which may be missing."""
+    fields: dict[str, Any] = {}
+    for score in scores:
+        number: Any = dict[str, Real] if score.parts else Share if score.is_share else Real
+        fields[score.name] = (number | None, None)
+    return create_model("RegisteredScores", __base__=Form, **fields)
 
 
 class DomainForm(Scores):
@@ -49,10 +69,15 @@ class LinkForm(Form):
     bytes: Whole
 
 
-class RoundForm(Form):
-    """A line of `metrics.jsonl`."""
+class LineForm(Form):
+    """A line of one round."""
 
     round: Annotated[Whole, Field(ge=1)]
+
+
+class RoundForm(LineForm):
+    """A line of `metrics.jsonl`."""
+
     seconds: Real
     train_seconds: Real
     end_seconds: Real
@@ -66,8 +91,8 @@ class RoundForm(Form):
     phase_seconds: dict[str, Real]
     body_seconds: dict[str, Real]
     evaluation_seconds: Real | None
-    clusters: Whole
-    cluster_agreement: Real
+    clusters: Whole = 0
+    cluster_agreement: Real | None = None
     scores: dict[str, DomainForm]
     samples: list[str]
     faults: list[str]
@@ -82,10 +107,9 @@ class MemberForm(Form):
     body_weight: Real
 
 
-class ClustersForm(Form):
+class ClustersForm(LineForm):
     """A line of `clusters.jsonl`."""
 
-    round: Annotated[Whole, Field(ge=1)]
     clients: Annotated[dict[Digits, MemberForm], Field(min_length=1)]
 
 
@@ -116,13 +140,19 @@ class SummaryForm(Form):
     """`summary.json`."""
 
     rounds: Whole
-    clusters: Whole
-    cluster_agreement: Real
+    clusters: Whole = 0
+    cluster_agreement: Real | None = None
     scores: dict[str, DomainForm]
     seconds: Real
     bytes_moved: Whole
     versions: dict[str, str]
     finished: str
+
+
+RECORD_FORMS: dict[str, type[LineForm]] = {"clusters": ClustersForm}
+"""Forms of algorithms' own files of lines, by name; others are only checked to be lines of rounds."""
+DOCUMENT_FORMS: dict[str, type[Form]] = {"cuts": CutsForm}
+"""Forms of what an algorithm has planned, by name."""
 
 
 def fits(form: type[Form], content: Any) -> bool:

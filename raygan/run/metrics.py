@@ -1,20 +1,16 @@
-"""A round's line of `metrics.jsonl` and of `clusters.jsonl`, from its small records."""
+"""A round's line of `metrics.jsonl`, from its small records."""
 
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
 
-from raygan.algorithms.huscf import RoundResult
-from raygan.evaluation import cluster_agreement
-from raygan.split.layout import WorkerPlan
-from raygan.wire.records import Assignment, BodyReport, DomainScores, Evaluation, StepReport, Traffic
-
-SCORES = ("label_agreement", "generation_score", "classifier_fid", "inception_fid")
-"""Scores of a domain in `metrics.jsonl`; with the entry's `images` they have their full names (`_5k`)."""
+from raygan.algorithms.base import RoundResult
+from raygan.data import domain_names
+from raygan.run.plan import Plan
+from raygan.scores import SCORES, Score
+from raygan.wire.records import BodyReport, DomainScores, Evaluation, StepReport, Traffic
 
 
 def mean_losses(reports: Iterable[StepReport]) -> tuple[float, float]:
@@ -26,49 +22,42 @@ def mean_losses(reports: Iterable[StepReport]) -> tuple[float, float]:
 
 
 def round_metrics(
+    plan: Plan,
     result: RoundResult,
     evaluation: Evaluation | None,
-    domains: Mapping[int, int],
-    names: Sequence[str],
-    workers: Sequence[WorkerPlan],
     traffic: Iterable[Traffic] = (),
     faults: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """One JSON object: losses, time, bytes, clusters, faults and, where it was evaluated, scores.
+    """One JSON object: losses, time, bytes, faults, the algorithm's measures and, where it was evaluated, scores.
 
     Args:
-        domains, names: as for `domain_scores`.
-        workers: all of them, by number.
-        traffic: what the actors counted in the round.
+        traffic: what the parties counted in the round.
         faults: told since the round before.
     """
-    losses = mean_losses(result.epochs.reports)
-    cluster = result.assignment.cluster
+    epochs, served, workers = result.epochs, result.served, plan.layout.workers
+    losses = mean_losses(epochs.reports)
+    names = domain_names(plan.config.data)
     return {
-        "round": result.round + 1,
-        "seconds": round(result.train_seconds + result.end_seconds, 3),
-        "train_seconds": round(result.train_seconds, 3),
-        "end_seconds": round(result.end_seconds, 3),
-        "images": sum(report.num_images for report in result.epochs.reports),
+        "round": result.cohort.round + 1,
+        "seconds": round(result.seconds, 3),
+        "train_seconds": round(epochs.seconds, 3),
+        "end_seconds": round(result.seconds - epochs.seconds, 3),
+        "images": sum(report.num_images for report in epochs.reports),
         "discriminator_loss": _number(losses[0]),
         "generator_loss": _number(losses[1]),
-        "bytes_up": sum(report.bytes_sent for report in result.epochs.reports),
-        "bytes_down": sum(report.bytes_received for report in result.epochs.reports),
+        "bytes_up": sum(report.bytes_sent for report in epochs.reports),
+        "bytes_down": sum(report.bytes_received for report in epochs.reports),
         **links([*traffic, *([evaluation.traffic] if evaluation and evaluation.traffic else [])]),
-        "phase_seconds": _phases(result.epochs.reports),
-        "body_seconds": _phases(result.epochs.body),
+        "phase_seconds": _phases(epochs.reports),
+        "body_seconds": _phases(epochs.server),
         "evaluation_seconds": round(evaluation.seconds, 3) if evaluation else None,
-        "clients": len(cluster),
-        "late": sum(len(workers[worker].ids) for worker in result.epochs.late),
-        "lost": sum(len(workers[worker].ids) for worker in result.epochs.lost),
-        "clusters": len(set(cluster.values())),
-        "cluster_sizes": {str(c): size for c, size in sorted(Counter(cluster.values()).items())},
-        "absent_steps": {
-            workers[worker].name: steps for worker, steps in sorted(result.epochs.absent.items())
-        },
-        "lost_actors": [workers[worker].name for worker in sorted(result.epochs.lost)],
-        "cluster_agreement": cluster_agreement([cluster[c] for c in cluster], [domains[c] for c in cluster]),
-        "scores": domain_scores(evaluation, cluster, domains, names),
+        "clients": len(served),
+        "late": sum(len(workers[worker].ids) for worker in epochs.late),
+        "lost": sum(len(workers[worker].ids) for worker in epochs.lost),
+        **plan.algorithm.measures(result, plan.domains),
+        "absent_steps": {workers[worker].name: steps for worker, steps in sorted(epochs.absent.items())},
+        "lost_actors": [workers[worker].name for worker in sorted(epochs.lost)],
+        "scores": domain_scores(evaluation, served, plan.domains, names),
         "samples": list(evaluation.samples) if evaluation else [],
         "faults": list(faults),
     }
@@ -98,33 +87,17 @@ def links(traffic: Iterable[Traffic]) -> dict[str, Any]:
     }
 
 
-def cluster_record(round_number: int, assignment: Assignment) -> dict[str, Any]:
-    """One JSON object: cluster, KLD and weights of each client."""
-    return {
-        "round": round_number + 1,
-        "clients": {
-            str(client): {
-                "cluster": cluster,
-                "kld": _number(assignment.kld[client]),
-                "weight": assignment.weight[client],
-                "body_weight": assignment.body_weight[client],
-            }
-            for client, cluster in assignment.cluster.items()
-        },
-    }
-
-
 def domain_scores(
     evaluation: Evaluation | None,
     cluster: Mapping[int, int],
     domains: Mapping[int, int],
     names: Sequence[str],
 ) -> dict[str, Any]:
-    """By domain: the mean over its clients of their clusters' scores, each cluster's own, and the real images'.
+    """By domain: the mean over its clients of their models' scores, each model's own, and the real images'.
 
     Args:
         evaluation: a round's scores; None: it was not evaluated.
-        cluster: client -> cluster.
+        cluster: client -> the model that serves it.
         domains: client -> index of its domain.
         names: of the domains, by index.
     """
@@ -149,24 +122,32 @@ def domain_scores(
 def _named(scores: DomainScores) -> dict[str, Any]:
     return {
         "images": scores.num_images,
-        **{name: _number(getattr(scores, name)) for name in SCORES},
-        "usefulness": asdict(scores.usefulness) if scores.usefulness else None,
+        **{score.name: _value(score, scores.values.get(score.name)) for score in SCORES.values()},
     }
+
+
+def _value(score: Score, value: Any) -> Any:
+    """As JSON has it: a number that is not finite is none."""
+    return value if score.parts else _number(value)
 
 
 def _mean_scores(scores: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """The mean over clients, score by score; None for one that nobody has."""
-    useful = [entry["usefulness"] for entry in scores if entry["usefulness"]]
     return {
         "images": scores[0]["images"] if scores else None,
-        **{name: _mean_of_known([entry[name] for entry in scores]) for name in SCORES},
-        "usefulness": _mean_usefulness(useful) if useful else None,
+        **{score.name: _mean_of_score(score, scores) for score in SCORES.values()},
     }
 
 
-def _mean_usefulness(scores: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    means = {name: _mean([entry[name] for entry in scores]) for name in scores[0] if name != "images"}
-    return {"images": scores[0]["images"], **means}
+def _mean_of_score(score: Score, entries: Sequence[Mapping[str, Any]]) -> Any:
+    values = [entry[score.name] for entry in entries]
+    if not score.parts:
+        return _mean_of_known(values)
+    known: list[Mapping[str, Any]] = [value for value in values if value]
+    if not known:
+        return None
+    means = {part.name: _mean([value[part.name] for value in known]) for part in score.parts}
+    return {"images": known[0]["images"], **means}
 
 
 def _mean_of_known(values: Iterable[float | None]) -> float | None:

@@ -1,26 +1,24 @@
-"""From a configuration to the federation's layout: what every client holds, its device, its cuts, its actor.
+"""From a configuration to a plan: what every client holds, its device, and what the algorithm makes of it.
 
-Everything that a user can get wrong is found here, before any actor starts.
+Everything that a user can get wrong is found here, before any party starts.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from raygan import cuts
+from raygan.algorithms import algorithm_of
+from raygan.algorithms.base import Algorithm, Document, Task
 from raygan.config.loading import cluster_address
 from raygan.config.schema import Config
 from raygan.data import CommonShape, DomainInfo, DomainSurvey, client_slices, common_shape, survey_domains
 from raygan.data.holdings import Holding
-from raygan.nn.blocks import Networks
-from raygan.nn.network import build_networks, network_spec
+from raygan.nn.network import network_spec
+from raygan.parties.layout import ClientPlan, Layout
 from raygan.simulation.device import check_device
-from raygan.simulation.emulation import plan_pace
-from raygan.split.layout import ClientPlan, Layout, deal_to_workers
-from raygan.split.planning import choose_cuts, measure
-from raygan.wire.records import NETWORKS, BlockKey, NetworkName, Shape
 
 Survey = Callable[[Config], list[DomainSurvey]]
 
@@ -30,13 +28,16 @@ class Plan:
     """All that is known before training."""
 
     config: Config
-    layout: Layout
+    algorithm: Algorithm[Any, Any]
     shape: CommonShape
     infos: tuple[DomainInfo, ...]
     """Of each domain."""
     holdings: tuple[Holding, ...]
-    cuts: cuts.Plan
-    """Cuts and predicted latency."""
+
+    @property
+    def layout(self) -> Layout[Any]:
+        """Who is in the federation."""
+        return self.algorithm.layout
 
     @property
     def domains(self) -> dict[int, int]:
@@ -45,13 +46,13 @@ class Plan:
 
 
 def make_plan(
-    config: Config, survey: Survey = survey_domains, kept: Sequence[cuts.Cuts] | None = None
+    config: Config, survey: Survey = survey_domains, documents: Mapping[str, Document] | None = None
 ) -> Plan:
-    """Checks the data, builds the networks once to know their blocks, cuts them and places the clients.
+    """Checks the data, deals it and the devices to the clients, and has the algorithm plan its parties.
 
     Args:
         survey: describes the domains; by default it reads them here.
-        kept: the cuts of a run that goes on; None: they are chosen.
+        documents: of a run that goes on: what its algorithm had planned.
 
     Raises:
         InputError: data, networks or cuts that cannot be used.
@@ -62,37 +63,12 @@ def make_plan(
     held = tuple(holding for domain in surveys for holding in domain.holdings)
     shape = common_shape(config.model, infos)
     spec = network_spec(config.model, shape.channels, shape.num_classes)
-    networks = build_networks(spec, config.model.blocks, config.seed)
-    num_blocks: dict[NetworkName, int] = {
-        "generator": len(networks.generator),
-        "discriminator": len(networks.discriminator),
-    }
-    anchors: dict[NetworkName, int] = {
-        "generator": networks.generator_anchor,
-        "discriminator": networks.discriminator_anchor,
-    }
-    profiles = deal_profiles(config)
-    costs = measure(config, networks, spec)
-    chosen = choose_cuts(config, costs, kept)
-    clients = [
-        ClientPlan(number, held[number].domain, profile, part, generator_cut, discriminator_cut)
-        for number, (profile, part, (generator_cut, discriminator_cut)) in enumerate(
-            zip(profiles, client_slices(config, infos), chosen.cuts, strict=True)
-        )
-    ]
-    workers = deal_to_workers(clients, clients_per_actor(config))
-    pace = plan_pace(chosen, config.training.batch_size) if config.devices.emulate else None
-    layout = Layout(workers, spec, num_blocks, anchors, pace, costs.output_shapes, state_shapes(networks))
-    return Plan(config, layout, shape, infos, held, chosen)
-
-
-def state_shapes(networks: Networks) -> dict[BlockKey, dict[str, Shape]]:
-    """Block -> the shape of each of its parameters and buffers."""
-    shapes: dict[BlockKey, dict[str, Shape]] = {}
-    for network, blocks in zip(NETWORKS, (networks.generator, networks.discriminator), strict=True):
-        for index, block in enumerate(blocks):
-            shapes[network, index] = {name: tuple(x.shape) for name, x in block.state_dict().items()}
-    return shapes
+    pairs = zip(deal_profiles(config), client_slices(config, infos), strict=True)
+    clients = tuple(
+        ClientPlan(number, held[number].domain, profile, part) for number, (profile, part) in enumerate(pairs)
+    )
+    task = Task(config, clients, spec, clients_per_actor(config), documents or {})
+    return Plan(config, algorithm_of(config.algorithm).plan(task), shape, infos, held)
 
 
 def deal_profiles(config: Config) -> list[str]:

@@ -10,9 +10,10 @@ from typing import Any
 from raygan.config.schema import Config
 from raygan.data import CommonShape, DomainInfo, domain_names
 from raygan.nn.spec import NetworkSpec
-from raygan.parties.evaluator import Evaluator, EvaluatorPlan, cluster_tasks
+from raygan.parties.evaluator import Evaluator, EvaluatorPlan, model_tasks
 from raygan.run.metrics import domain_scores
 from raygan.run.stored import Run
+from raygan.scores import SCORES
 from raygan.wire.records import BlockAverage
 
 
@@ -21,16 +22,16 @@ def evaluator_plan(
     shape: CommonShape,
     spec: NetworkSpec,
     samples: str | None,
-    cache: str | Path | None,
     infos: Sequence[DomainInfo] = (),
 ) -> EvaluatorPlan:
     """What the evaluator of a run needs to know.
 
     Args:
         samples: folder of the pictures; None: draw none.
-        cache: folder of trained classifiers; None: keep none.
         infos: of each domain; empty: the evaluator reads every domain, and learns its classes from it.
     """
+    cache = config.evaluation.cache
+    counts = {score: score.num_images(config.evaluation) for score in SCORES.values()}
     return EvaluatorPlan(
         data=config.data,
         shape=shape,
@@ -39,25 +40,20 @@ def evaluator_plan(
         seed=config.seed,
         num_images=config.evaluation.images,
         samples=samples,
-        cache=None if cache is None else str(cache),
+        cache=None if cache is None else str(Path(cache).expanduser()),
         last_round=config.training.rounds - 1,
-        usefulness_images=config.evaluation.usefulness_images,
-        inception_fid=config.evaluation.inception_fid,
+        scores={score: count for score, count in counts.items() if count is not None},
         classes=tuple(info.classes for info in infos),
     )
 
 
 def score_round(
-    run: Run,
-    round_number: int | None = None,
-    cache: str | Path | None = None,
-    usefulness_images: int | None = None,
+    run: Run, round_number: int | None = None, usefulness_images: int | None = None
 ) -> dict[str, Any]:
     """The scores of a kept round, computed in this process from its checkpoint: those of `metrics.jsonl`.
 
     Args:
         round_number: from 1; None: the last that was kept.
-        cache: folder of trained classifiers; None: train them here.
         usefulness_images: generated images for usefulness; None: as configured, for any round.
 
     Returns:
@@ -69,10 +65,10 @@ def score_round(
     """
     number = run.kept_round(round_number)
     cluster, domains = run.membership(number), run.domain_of
-    plan = replace(evaluator_plan(run.config, run.shape, run.spec, None, cache, run.infos), last_round=None)
+    plan = replace(evaluator_plan(run.config, run.shape, run.spec, None, run.infos), last_round=None)
     if usefulness_images is not None:
-        plan = replace(plan, usefulness_images=usefulness_images)
-    tasks = cluster_tasks(cluster, domains)
+        plan = replace(plan, scores={**(plan.scores or {}), SCORES["usefulness"]: usefulness_images})
+    tasks = model_tasks(cluster, domains, run.model_kind)
     blocks = [_generator_blocks(run, number, task.cluster) for task in tasks]
     result = Evaluator(plan).evaluate(number - 1, tasks, blocks)
     scores = domain_scores(result, cluster, domains, domain_names(run.config.data))

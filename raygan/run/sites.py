@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
+from raygan.algorithms.base import Document
 from raygan.config.loading import cluster_address, without_labels
 from raygan.config.schema import Config
-from raygan.cuts import Cuts
 from raygan.run.plan import Plan, Survey, make_plan, survey_domains
 
 
@@ -46,11 +46,11 @@ def planned(
     config: Config,
     in_process: bool = False,
     tell: Callable[[str], None] = lambda _: None,
-    kept: Sequence[Cuts] | None = None,
+    documents: Mapping[str, Document] | None = None,
 ) -> Iterator[Plan]:
     """The plan, while the cluster that it needed is joined. Arguments and errors as `surveyor` and `make_plan`."""
     with surveyor(config, in_process, tell) as (placed, survey):
-        yield make_plan(placed, survey, kept)
+        yield make_plan(placed, survey, documents)
 
 
 def _is_cluster(config: Config) -> bool:

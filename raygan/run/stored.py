@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from functools import cached_property
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 
+from raygan.algorithms import algorithm_of
 from raygan.config import Config
 from raygan.config.loading import read_config
 from raygan.data import CommonShape, DomainInfo, common_shape, describe_domain
 from raygan.errors import RunError
 from raygan.nn.network import network_spec
 from raygan.nn.spec import NetworkSpec
-from raygan.parties.aggregator import cluster_file, generator_states
+from raygan.parties.aggregator import generator_states, model_file
 from raygan.parties.evaluator import load_generator, sample_images
-from raygan.run.checkpoints import Checkpoint, Checkpoints
+from raygan.run.checkpoints import MODEL_FILE, Checkpoint, Checkpoints
 from raygan.run.folder import RunFolder
 
 
@@ -75,7 +76,7 @@ class Run:
     @cached_property
     def clusters(self) -> pd.DataFrame:
         """One row a round and client: cluster, KLD, weights (`clusters.jsonl`)."""
-        rows = self._folder.clusters()
+        rows = self._folder.records("clusters")
         return pd.DataFrame(
             {"round": row["round"], "client": int(client), **entry}
             for row in rows
@@ -184,12 +185,18 @@ class Run:
         if cluster not in known:
             found = f"no cluster {cluster} in round {round_number}"
             raise RunError(str(self.path), found, f"choose one of: {', '.join(map(str, known))}")
-        return generator_states(self._checkpoint(round_number).path / cluster_file(cluster))
+        return generator_states(
+            self._checkpoint(round_number).path / model_file(f"{self.model_kind}-{cluster}")
+        )
+
+    @property
+    def model_kind(self) -> str:
+        """What files call the models of its algorithm: `cluster`."""
+        return algorithm_of(self.config.algorithm).model_kind
 
     def _clusters(self, round_number: int) -> list[int]:
         files = self._checkpoint(round_number).manifest().files
-        names = (PurePath(name).stem for name in files if name.startswith("cluster-"))
-        return sorted(int(name.removeprefix("cluster-")) for name in names)
+        return sorted(int(match[2]) for name in files if (match := MODEL_FILE.fullmatch(name)))
 
     def _checkpoint(self, round_number: int) -> Checkpoint:
         return self._checkpoints.of(round_number - 1)

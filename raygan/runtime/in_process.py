@@ -3,106 +3,91 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
-from typing import Any
+from typing import Any, Generic, TypeVar, cast
 
 import torch
 
 from raygan.config.schema import Config
 from raygan.parties.aggregator import ClusterAggregator
-from raygan.parties.evaluator import Evaluator, EvaluatorPlan
+from raygan.parties.base import Party, Server, Worker
+from raygan.parties.evaluator import Evaluator
+from raygan.parties.spec import Parties, PartySpec
+from raygan.runtime.backend import Handle, PartyT_co, Reference
 from raygan.simulation.device import pick_device
 from raygan.simulation.emulation import refuse_emulation
-from raygan.simulation.threads import body_threads, client_threads
-from raygan.split.body import SharedBody
-from raygan.split.contract import Contract, enforce
-from raygan.split.layout import Layout
-from raygan.split.worker import SplitClients
+from raygan.wire.check import enforce
 from raygan.wire.records import StepId, Usage, checked
 
-Problem = Callable[[str, Any], str | None]
+T = TypeVar("T")
+PartyT = TypeVar("PartyT", bound=Party)
 
 
-class LocalHandle:
-    """Calls a plain object with the torch threads that its actor would have.
+class LocalHandle(Handle[PartyT_co], Generic[PartyT_co]):
+    """Calls a plain object with the torch threads that its process would have."""
 
-    Args:
-        problem: what a method's records may not be sent for; None: nothing but what `checked` refuses.
-    """
+    def __init__(self, name: str, party: PartyT_co, threads: int) -> None:
+        self.name, self._party, self._threads = name, party, threads
 
-    def __init__(self, name: str, target: Any, threads: int, problem: Problem | None = None) -> None:
-        self.name, self._target, self._threads, self._problem = name, target, threads, problem
-
-    def call(self, method: str, *args: Any) -> Any:
-        """The method's record, checked as it would be on the wire."""
-        return checked(self._inspected(method, self._run(method, args)))
-
-    def call_many(self, method: str, num_returns: int, *args: Any) -> list[Any]:
-        """The method's records, checked as they would be on the wire."""
-        records = self._inspected(method, self._run(method, args))
-        assert len(records) == num_returns, (
-            f"{self.name}.{method}: {len(records)} records, {num_returns} expected"
-        )
-        return [checked(record) for record in records]
-
-    def _inspected(self, method: str, records: Any) -> Any:
-        if self._problem is not None:
-            enforce(self.name, method, self._problem(method, records))
-        return records
-
-    def _run(self, method: str, args: tuple) -> Any:
+    def submit(
+        self, method: str, count: int, arguments: Sequence[Any], many: bool = False
+    ) -> Sequence[Reference[Any]]:
+        """The records themselves, checked as they would be on the wire."""
         torch.set_num_threads(self._threads)
-        return getattr(self._target, method)(*args)
+        returned = getattr(self._party, method)(*arguments)
+        enforce(self.name, method, self._party.problem(method, returned))
+        records = list(returned) if many else [returned]
+        assert len(records) == count, f"{self.name}.{method}: {len(records)} records, {count} expected"
+        return [cast(Reference[Any], checked(record)) for record in records]
 
 
-class LocalGroup:
-    """All roles in this process."""
+class InProcessBackend:
+    """All parties in this process."""
 
-    def __init__(self, layout: Layout, config: Config, evaluator: EvaluatorPlan) -> None:
+    def __init__(self, parties: Parties, config: Config, make_evaluator: Callable[[], Evaluator]) -> None:
         self._threads_before = torch.get_num_threads()
-        refuse_emulation(layout.pace)
-        self._layout, self._config = layout, config
+        refuse_emulation(config.devices.emulate)
+        self._parties, self._config = parties, config
         self._device = pick_device(config, "this process")
-        self.workers: dict[int, LocalHandle] = {}
-        for plan in layout.workers:
-            self.restart_worker(plan.worker)
-        self.restart_body()
-        self._make_evaluator: Callable[[], Evaluator] = lambda: Evaluator(evaluator)
-        self._evaluator: LocalHandle | None = None
-        self._aggregators: list[LocalHandle] = []
+        self.workers: dict[int, LocalHandle[Worker]] = {}
+        self.servers: list[LocalHandle[Server]] = []
+        for worker in range(len(parties.workers)):
+            self.restart_worker(worker)
+        self.restart_servers()
+        self._make_evaluator = make_evaluator
+        self._evaluator: LocalHandle[Evaluator] | None = None
+        self.started_aggregators: list[LocalHandle[ClusterAggregator]] = []
 
     @property
-    def evaluator(self) -> LocalHandle:
+    def evaluator(self) -> LocalHandle[Evaluator]:
         """Built when it is first needed: it trains its classifiers."""
         if self._evaluator is None:
             torch.set_num_threads(self._threads_before)
             self._evaluator = LocalHandle("evaluator", self._make_evaluator(), self._threads_before)
         return self._evaluator
 
-    def aggregators(self, count: int) -> list[LocalHandle]:
-        """One aggregator a cluster."""
-        while len(self._aggregators) < count:
-            name = f"aggregator-{len(self._aggregators)}"
-            self._aggregators.append(LocalHandle(name, ClusterAggregator(), 1))
-        return self._aggregators[:count]
+    def aggregators(self, count: int) -> list[LocalHandle[ClusterAggregator]]:
+        """So many aggregators; those that are missing are made."""
+        while len(self.started_aggregators) < count:
+            name = f"aggregator-{len(self.started_aggregators)}"
+            aggregator = ClusterAggregator(self._config.clusters.aggregation)
+            self.started_aggregators.append(LocalHandle(name, aggregator, 1))
+        return self.started_aggregators[:count]
 
     def restart_worker(self, worker: int) -> None:
         """A new worker."""
-        plan, threads = self._layout.workers[worker], client_threads(self._layout, self._config)
-        contract = Contract(self._layout, self._config.training.batch_size)
-        problem = partial(contract.client_problem, worker)
-        torch.set_num_threads(threads)  # with which it measures what it computes at once
-        target = SplitClients(plan, self._layout, self._config, self._device)
-        self.workers[worker] = LocalHandle(plan.name, target, threads, problem)
+        self.workers[worker] = self._made(self._parties.workers[worker])
+
+    def restart_servers(self) -> None:
+        """New servers."""
+        self.servers = [self._made(spec) for spec in self._parties.servers]
+
+    def _made(self, spec: PartySpec[PartyT]) -> LocalHandle[PartyT]:
+        torch.set_num_threads(spec.threads)  # with which it may measure what it computes at once
+        return LocalHandle(spec.name, spec.make(self._device), spec.threads)
 
     def join(self, wait_s: float) -> dict[int, None]:
         """Nobody: a new worker is there at once."""
         return {}
-
-    def restart_body(self) -> None:
-        """A new body."""
-        body = SharedBody(self._layout, self._config, self._device)
-        self.body = LocalHandle("body", body, body_threads(self._config))
 
     def restart_evaluator(self) -> None:
         """A new evaluator, when it is next needed."""
@@ -120,18 +105,18 @@ class LocalGroup:
         """Ends a worker."""
         del self.workers[worker]
 
-    def alive(self, handle: LocalHandle) -> bool:
+    def alive(self, handle: Handle[Any]) -> bool:
         """Always: they live and die with this process."""
         return True
 
     def begin_step(self, step: StepId, deadline_s: float) -> None:
-        """Nothing: everybody takes their turn, so nobody is late."""
+        """Nothing: one after the other, so nobody is late."""
 
-    def fetch(self, references: Sequence[Any], timeout_s: float | None = None) -> list[Any]:
+    def fetch(self, references: Sequence[Reference[T]], timeout_s: float | None = None) -> list[T]:
         """The references themselves: they are the values."""
-        return list(references)
+        return cast(list[T], list(references))
 
-    def ready(self, reference: Any) -> bool:
+    def ready(self, reference: Reference[Any]) -> bool:
         """Always."""
         return True
 

@@ -31,7 +31,10 @@ def trial_demands(config: Config, resources: TrialResources) -> Trial:
     """
     plan = _planned(_federation(config))
     driver = ActorDemand("the trial's driver", resources.cpus_per_trial, resources.gpus_per_trial, {}, {})
-    return (driver, *(demand for demand in all_demands(plan.layout, plan.config) if demand.bundle))
+    return (
+        driver,
+        *(demand for demand in all_demands(plan.algorithm.parties(), plan.config) if demand.bundle),
+    )
 
 
 def placement(config: Config, resources: TrialResources) -> PlacementGroupFactory:

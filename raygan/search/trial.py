@@ -21,7 +21,6 @@ from typing import Any
 
 from ray import tune
 
-from raygan import api as trainer
 from raygan.api import resume, train
 from raygan.config.loading import read_config
 from raygan.config.schema import Config
@@ -48,16 +47,15 @@ class Reference:
     """From 1; 0: nothing yet."""
 
 
-def run_trial(given: Mapping[str, Any], folder: Path, classifiers: Path) -> None:
+def run_trial(given: Mapping[str, Any], folder: Path, classifiers: str | None) -> None:
     """The function that Ray Tune runs.
 
     Args:
         given: `set` (the point).
         folder: the search's.
-        classifiers: the cache of trained classifiers.
+        classifiers: `evaluation.cache` of all trials.
     """
-    trainer.CLASSIFIER_CACHE = classifiers
-    config = read_search(folder / SEARCH_FILE).config_of(given[POINT])
+    config = with_cache(read_search(folder / SEARCH_FILE).config_of(given[POINT]), classifiers)
     home = folder / trial_folder(tune.get_context().get_trial_id())
     known = _known(tune.get_checkpoint())
     run, is_new = prepare(home, config, known)
@@ -113,7 +111,7 @@ class Reporter(Listener):
     def catch_up(self) -> None:
         """Goes through the lines of `metrics.jsonl` that are new."""
         for metrics in read_json_lines(self._folder.metrics_file)[self._seen :]:
-            report = reported(metrics, read_json(self._folder.cuts_file), self._bytes)
+            report = reported(metrics, self._folder.documents().get("cuts", {}), self._bytes)
             self._seen, self._bytes = metrics["round"], report["bytes_total"]
             if metrics["round"] > self._told:
                 self._told = metrics["round"]
@@ -132,9 +130,15 @@ def _name(run: Path) -> str:
 
 
 def _same(one: Config, other: Config) -> bool:
-    """Whether only the cluster differs, if anything."""
+    """Whether only the cluster and the cache differ, if anything: no number depends on them."""
     there = other.ray.model_copy(update={"address": one.ray.address})
-    return one == other.model_copy(update={"ray": there})
+    return one == with_cache(other.model_copy(update={"ray": there}), one.evaluation.cache)
+
+
+def with_cache(config: Config, cache: str | None) -> Config:
+    """The same configuration with its classifiers in another folder."""
+    evaluation = config.evaluation.model_copy(update={"cache": cache})
+    return config.model_copy(update={"evaluation": evaluation})
 
 
 def _known(checkpoint: tune.Checkpoint | None) -> Reference | None:

@@ -17,7 +17,6 @@ from ray import tune
 from ray.tune import Callback, Tuner
 from ray.tune.schedulers import TrialScheduler
 
-from raygan import api as trainer
 from raygan.config.loading import cluster_address
 from raygan.config.schema import Config
 from raygan.errors import InputError, RunError
@@ -134,7 +133,7 @@ def resume_search(
         checked.search.save(folder / SEARCH_FILE)  # with the address, for the trials
         if not list(folder.glob("experiment_state-*.json")):  # interrupted before its first trial
             return _tuner(checked, folder, ()).fit()
-        return Tuner.restore(str(folder), _trainable(checked.search, folder), resume_errored=True).fit()
+        return Tuner.restore(str(folder), _trainable(checked, folder), resume_errored=True).fit()
 
 
 def new_folder(folder: Path) -> Path:
@@ -183,7 +182,7 @@ def _tuner(checked: Checked, folder: Path, callbacks: Sequence[Callback]) -> Tun
     np.random.seed(config.seed)
     searcher = make_searcher(search)
     return Tuner(
-        _trainable(search, folder),
+        _trainable(checked, folder),
         param_space={} if searcher else {POINT: tune.grid_search(search.points())},
         tune_config=_tune_config(config, scheduler, searcher),
         run_config=tune.RunConfig(
@@ -209,9 +208,12 @@ def _tune_config(config: SearchConfig, scheduler: TrialScheduler | None, searche
     )
 
 
-def _trainable(search: Search, folder: Path) -> Any:
-    """What Ray Tune runs: made anew when a search is resumed, so that nothing that it keeps has the folder's path."""
-    trial = partial(run_trial, folder=folder, classifiers=trainer.CLASSIFIER_CACHE.expanduser())
+def _trainable(checked: Checked, folder: Path) -> Any:
+    """What Ray Tune runs: made anew when a search is resumed, so that nothing that it keeps has the folder's path. All
+    trials have one cache of classifiers, where this process sees it."""
+    search, cache = checked.search, checked.configs[0].evaluation.cache
+    classifiers = None if cache is None else str(Path(cache).expanduser())
+    trial = partial(run_trial, folder=folder, classifiers=classifiers)
     return tune.with_resources(
         trial, lambda given: placement(search.config_of(given[POINT]), search.config.resources)
     )

@@ -52,21 +52,24 @@ def check_device(config: Config) -> None:
         pick_device(config, "this machine")
 
 
-def gpu_shares(config: Config, profiles: list[str]) -> tuple[float, list[float]]:
-    """GPUs that the body and each client actor ask for.
+def gpu_shares(config: Config, profiles: list[str], num_servers: int = 1) -> tuple[float, list[float]]:
+    """GPUs that each server and each client actor ask for.
 
     What `ray.body_gpus` and the profiles name is taken as it is. Where neither names any and everything runs on
     this machine, its GPUs are shared evenly.
 
     Args:
         profiles: the profile of each client actor.
+        num_servers: such as the one body.
     """
     if config.ray.device == "cpu":
         return 0, [0] * len(profiles)
     named = [config.devices.profile(name).num_gpus for name in profiles]
     if config.ray.body_gpus is not None or any(named) or cluster_address(config):
         return config.ray.body_gpus or 0, named
-    share = _even_share(torch.cuda.device_count() if torch.cuda.is_available() else 0, 1 + len(profiles))
+    share = _even_share(
+        torch.cuda.device_count() if torch.cuda.is_available() else 0, num_servers + len(profiles)
+    )
     return share, [share] * len(profiles)
 
 

@@ -1,22 +1,17 @@
 """Emulation: clients and body take as long as their device profiles say (`devices.emulate`).
 
-The seconds are the latency model's (`raygan.cuts.latency`), by the turns that a client really takes. With
-F, W the forward and backward seconds of a head or tail, U the up-link, V the down-link at the head's or the
-tail's cut, all of one pass:
+The seconds are the latency model's (`raygan.cuts.latency`), by the phases of a step (`raygan.step`). With the seconds
+of one pass of one network and direction, per client: `first` (computing before it sends), `up_link`, `down_link`,
+`last` (computing with what it received), a phase takes
 
-    generate              F head G + U
-    discriminate          V + F tail G, then twice (fakes, reals) F head D + U
-    judge                 twice V + F tail D, then W tail D + U
-    update_discriminator  twice V + W head D, then F head D + U
-    fool                  V + F tail D, then W tail D + U
-    backpropagate         V + W head D, then W tail G + U
-    update_generator      V + W head G
+    n * (down_link + last)      of the n tensors with which it begins, in the pass that they come out of
+    + m * (first + up_link)     of the m tensors that it sends, in the pass that they go into
 
 The body takes F_b n_b / c_s for its blocks. A down-link is spent by its receiver, so that it never blocks the
-body. Real computing counts: a turn sleeps for the rest. Clients of one actor are devices of their own: they
+body. Real computing counts: a phase sleeps for the rest. Clients of one actor are devices of their own: they
 have equal profiles and cuts and take their time together, not one after the other.
 
-Numbers do not change: only when a turn returns does.
+Numbers do not change: only when a phase returns does.
 """
 
 from __future__ import annotations
@@ -24,10 +19,13 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from raygan.cuts import ClientPass, Plan
 from raygan.errors import ConfigError
-from raygan.wire.records import NETWORKS, NetworkName, StepId
+from raygan.names import NETWORKS, Direction, NetworkName
+from raygan.step import CROSSINGS, PHASES, STEP
+from raygan.wire.records import StepId
 
 TOLERATED = 0.05
 """Share of a step by which real work may outlast the emulated devices before it is a fault."""
@@ -37,16 +35,18 @@ TOLERATED = 0.05
 class Pace:
     """How long everything takes on the emulated hardware."""
 
-    turns: tuple[Mapping[str, float], ...]
-    """For each client, seconds of its turns with a full minibatch."""
-    blocks: Mapping[tuple[NetworkName, str], tuple[float, ...]]
-    """(network, "forward" or "backward") -> for each block, the server's seconds for one client's minibatch."""
+    phases: tuple[Mapping[str, float], ...]
+    """For each client, seconds of its phases of a step with a full minibatch."""
+    blocks: Mapping[tuple[NetworkName, Direction], tuple[float, ...]]
+    """(network, direction) -> for each block, the server's seconds for one client's minibatch."""
     batch_size: int
     """Images in a full minibatch; a smaller one takes its share."""
     step_s: float
     """Predicted seconds of a step."""
 
-    def body_seconds(self, network: NetworkName, direction: str, blocks: range, num_images: int) -> float:
+    def body_seconds(
+        self, network: NetworkName, direction: Direction, blocks: range, num_images: int
+    ) -> float:
         """The server's seconds for a stage of the body over a merged batch."""
         per_minibatch = sum(self.blocks[network, direction][block] for block in blocks)
         return per_minibatch * num_images / self.batch_size
@@ -54,63 +54,59 @@ class Pace:
 
 def plan_pace(plan: Plan, batch_size: int) -> Pace:
     """The pace of planned cuts, from the times with which they were planned."""
-    blocks: dict[tuple[NetworkName, str], tuple[float, ...]] = {}
+    blocks: dict[tuple[NetworkName, Direction], tuple[float, ...]] = {}
     for network, (forward, backward) in zip(NETWORKS, plan.problem.passes, strict=True):
         blocks[network, "forward"] = tuple(forward.block_s.tolist())
         blocks[network, "backward"] = tuple(backward.block_s[::-1].tolist())
-    phases = {phase.name: phase.clients for phase in plan.breakdown.phases}
-    turns = tuple(
-        _turns(
-            *(phases[f"{network}_{way}"][client] for network in NETWORKS for way in ("forward", "backward"))
-        )
+    passes = {phase.name: phase.clients for phase in plan.breakdown.phases}
+    clients = tuple(
+        _phase_seconds({name: of_clients[client] for name, of_clients in passes.items()})
         for client in range(len(plan.cuts))
     )
-    return Pace(turns, blocks, batch_size, plan.overlapped_s)
+    return Pace(clients, blocks, batch_size, plan.overlapped_s)
 
 
-def _turns(gf: ClientPass, gb: ClientPass, df: ClientPass, db: ClientPass) -> dict[str, float]:
-    """Seconds of one client's turns, from one pass of G and of D forward and backward."""
-    return {
-        "generate": _sends(gf),
-        "discriminate": _receives(gf) + 2 * _sends(df),
-        "judge": 2 * (_receives(df) + _sends(db)),
-        "update_discriminator": 2 * _receives(db) + _sends(df),
-        "fool": _receives(df) + _sends(db),
-        "backpropagate": _receives(db) + _sends(gb),
-        "update_generator": _receives(gb),
-    }
+def _phase_seconds(passes: Mapping[str, ClientPass]) -> dict[str, float]:
+    """Seconds of one client's phases.
 
-
-def _sends(one: ClientPass) -> float:
-    return one.first_s + one.up_link_s
-
-
-def _receives(one: ClientPass) -> float:
-    return one.down_link_s + one.last_s
+    Args:
+        passes: such as `generator_forward` -> one pass of the client.
+    """
+    seconds = dict.fromkeys(PHASES, 0.0)
+    for crossing, (sender, receiver) in zip(CROSSINGS, pairwise(STEP), strict=True):
+        one = passes[f"{crossing.way.network}_{crossing.direction}"]
+        seconds[sender.name] += crossing.num_tensors * (one.first_s + one.up_link_s)
+        seconds[receiver.name] += crossing.num_tensors * (one.down_link_s + one.last_s)
+    return seconds
 
 
 class Pacer:
-    """Holds back one actor's turns until its devices would be done."""
+    """Holds back one actor's work until its devices would be done."""
 
     def __init__(self, pace: Pace | None, name: str) -> None:
         self._pace, self._name = pace, name
         self._overtime_s = 0.0
         self._told_round = -1
 
-    def hold_client(self, turn: str, started: float, num_images: Mapping[int, int]) -> None:
-        """Returns when the slowest of the clients would have ended its turn.
+    def hold_client(self, phase: str, started: float, num_images: Mapping[int, int]) -> None:
+        """Returns when the slowest of the clients would have ended its phase.
 
         Args:
-            started: `time.perf_counter()` when the turn began.
+            started: `time.perf_counter()` when the phase began.
             num_images: client -> images in its minibatch.
         """
         if self._pace is not None:
             pace = self._pace
-            shares = [count / pace.batch_size * pace.turns[c][turn] for c, count in num_images.items()]
+            shares = [count / pace.batch_size * pace.phases[c][phase] for c, count in num_images.items()]
             self._hold(started, max(shares, default=0.0))
 
     def hold_body(
-        self, network: NetworkName, direction: str, blocks: range, num_images: Sequence[int], started: float
+        self,
+        network: NetworkName,
+        direction: Direction,
+        blocks: range,
+        num_images: Sequence[int],
+        started: float,
     ) -> None:
         """Returns when the server would have run a stage over merged batches of so many images."""
         if self._pace is not None:
@@ -138,13 +134,13 @@ class Pacer:
             self._overtime_s -= rest_s
 
 
-def refuse_emulation(pace: Pace | None) -> None:
+def refuse_emulation(emulate: bool) -> None:
     """One process has no devices that work at the same time.
 
     Raises:
         ConfigError: emulation is asked for.
     """
-    if pace is not None:
+    if emulate:
         raise ConfigError(
             "devices.emulate",
             "true, but everything runs in one process",

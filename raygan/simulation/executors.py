@@ -1,22 +1,22 @@
-"""Clients' turns, each client's on its own or those of all clients of an actor in step.
+"""How the clients of one worker are computed: each on its own, or all of them in step.
 
-A turn is a generator: it yields what it wants computed, a `Run` or a `Backward`, and goes on with the result. So it
-says what one client does, whether that is computed alone or together with what others yield at the same time.
+A client's part is a `Computation`, a generator: it yields what it wants computed, a `Run` or a `Backward`, and goes on
+with the result. So it says what one client does, whether that is computed alone or together with what others yield at
+the same time; which of the two an executor decides, and nobody else knows.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Generator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
 
+from raygan.names import BlockKey, NetworkName
 from raygan.nn.network import run_blocks
 from raygan.nn.vmapped import Tensors, VmappedBlock
-from raygan.split.ends import NetworkEnds
-from raygan.wire.records import BlockKey, NetworkName
 
 
 class NonFiniteError(ArithmeticError):
@@ -45,28 +45,36 @@ class Backward:
 
 
 Result = TypeVar("Result")
-Turn = Generator[Run | Backward, Any, Result]
+Computation = Generator[Run | Backward, Any, Result]
 """It is sent a tensor for a `Run` and nothing for a `Backward`."""
 
 
-def one_by_one(turns: Mapping[int, Turn[Result]]) -> dict[int, Result | NonFiniteError]:
-    """Client -> what its turn returned, or why it is dropped."""
+class Executor(Protocol):
+    """Runs the clients' computations."""
+
+    def __call__(self, computations: Mapping[int, Computation[Result]]) -> dict[int, Result | NonFiniteError]:
+        """Client -> what its computation returned, or why it is dropped."""
+
+
+def one_by_one(computations: Mapping[int, Computation[Result]]) -> dict[int, Result | NonFiniteError]:
+    """The executor that runs each on its own, one after the other."""
     done: dict[int, Result | NonFiniteError] = {}
-    for client, turn in turns.items():
+    for client, computation in computations.items():
         try:
-            done[client] = _alone(turn)
+            done[client] = _alone(computation)
         except NonFiniteError as error:
             done[client] = error
     return done
 
 
-def _alone(turn: Turn[Result]) -> Result:
+def _alone(computation: Computation[Result]) -> Result:
     result = None
     while True:
         try:
-            wanted = turn.send(result)
+            wanted = computation.send(result)
         except StopIteration as end:
-            return end.value
+            returned: Result = end.value
+            return returned
         if isinstance(wanted, Run):
             result = run_blocks(wanted.blocks.values(), *wanted.inputs)
         else:
@@ -75,33 +83,30 @@ def _alone(turn: Turn[Result]) -> Result:
 
 
 class InStep:
-    """The turns of several clients that share their cuts, with some blocks of all clients computed at once.
+    """The executor of several clients that share their cuts, with some blocks of all clients computed at once.
 
     Args:
-        ends: client -> its heads and tails.
-        vmapped: the blocks that are computed at once; the others are computed client by client.
+        blocks: client -> the blocks that it holds.
+        at_once: the blocks that are computed at once; the others are computed client by client.
     """
 
     def __init__(
-        self, ends: Mapping[int, Mapping[NetworkName, NetworkEnds]], vmapped: Collection[BlockKey]
+        self, blocks: Mapping[int, Mapping[BlockKey, nn.Module]], at_once: Collection[BlockKey]
     ) -> None:
-        self._position = {client: position for position, client in enumerate(ends)}
-        self._vmapped = {
-            (network, index): VmappedBlock([networks[network].blocks[index] for networks in ends.values()])
-            for network, index in vmapped
-        }
+        self._position = {client: position for position, client in enumerate(blocks)}
+        self._vmapped = {key: VmappedBlock([held[key] for held in blocks.values()]) for key in at_once}
 
-    def __call__(self, turns: Mapping[int, Turn[Result]]) -> dict[int, Result | NonFiniteError]:
+    def __call__(self, computations: Mapping[int, Computation[Result]]) -> dict[int, Result | NonFiniteError]:
         """As `one_by_one`."""
         done: dict[int, Result | NonFiniteError] = {}
-        going = dict(turns)
+        going = dict(computations)
         results: dict[int, Tensor] = {}
         while going:
             runs: dict[int, Run] = {}
             backward: list[Backward] = []
-            for client, turn in list(going.items()):
+            for client, computation in list(going.items()):
                 try:
-                    wanted = turn.send(results.get(client))
+                    wanted = computation.send(results.get(client))
                 except StopIteration as end:
                     done[client] = end.value
                 except NonFiniteError as error:
@@ -115,7 +120,7 @@ class InStep:
                 del going[client]
             results = self._run(runs)
             _backward(backward)
-        return {client: done[client] for client in turns}
+        return {client: done[client] for client in computations}
 
     def _run(self, runs: Mapping[int, Run]) -> dict[int, Tensor]:
         """All of them ask for the same blocks, since their cuts are the same."""
@@ -143,7 +148,7 @@ class InStep:
 
 def _of_one_shape(values: Mapping[int, Tensors]) -> list[list[int]]:
     """Clients in groups whose inputs have one shape: a last minibatch may be smaller than the others'."""
-    groups: dict[tuple, list[int]] = {}
+    groups: dict[tuple[torch.Size, ...], list[int]] = {}
     for client, inputs in values.items():
         groups.setdefault(tuple(x.shape for x in inputs), []).append(client)
     return list(groups.values())

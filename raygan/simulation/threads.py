@@ -5,17 +5,16 @@ from __future__ import annotations
 import os
 
 from raygan.config.schema import Config
-from raygan.split.layout import Layout
 
 
-def client_threads(layout: Layout, config: Config) -> int:
-    """Of a client's actor; `auto`: its share of the machine's cores."""
+def worker_threads(num_workers: int, config: Config) -> int:
+    """Of a worker's process; `auto`: its share of the machine's cores."""
     asked = config.ray.client_threads
-    return max(1, _cores() // len(layout.workers)) if asked == "auto" else asked
+    return max(1, _cores() // num_workers) if asked == "auto" else asked
 
 
-def body_threads(config: Config) -> int:
-    """Of the body's actor; `auto`: all cores, since clients mostly wait while it works."""
+def server_threads(config: Config) -> int:
+    """Of a server's process; `auto`: all cores, since clients mostly wait while it works."""
     asked = config.ray.body_threads
     return _cores() if asked == "auto" else asked
 

@@ -1,20 +1,42 @@
-"""Which blocks of an actor's clients are computed at once (`ray.vmap_clients`), by measurement."""
+"""Which blocks of a worker's clients are computed at once (`ray.vmap_clients`), by measurement."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
+from torch import nn
 
 from raygan.config.schema import Config
+from raygan.names import BlockKey
 from raygan.nn.blocks import Networks
 from raygan.nn.vmapped import BlockTime, Tensors
+from raygan.simulation.executors import Executor, InStep, one_by_one
 from raygan.simulation.vmap_timings import kept_or_timed
 from raygan.split.layout import Layout, WorkerPlan
-from raygan.wire.records import BlockKey
 
 WORTH = 0.9
 """A block is vmapped if that takes at most this share of the time of the clients one by one."""
 MOST_CLIENTS = 8
 """So many are measured at most, and the choice holds for more of them."""
+
+
+def choose_executor(
+    plan: WorkerPlan,
+    layout: Layout,
+    networks: Networks,
+    config: Config,
+    device: torch.device,
+    blocks: Mapping[int, Mapping[BlockKey, nn.Module]],
+) -> Executor:
+    """How the clients of a worker are to be computed.
+
+    Args:
+        networks: as for `blocks_to_vmap`.
+        blocks: client -> the blocks that it holds.
+    """
+    at_once = blocks_to_vmap(plan, layout, networks, config, device)
+    return InStep(blocks, at_once) if at_once else one_by_one
 
 
 def blocks_to_vmap(
@@ -37,14 +59,13 @@ def block_times(
     plan: WorkerPlan, layout: Layout, networks: Networks, config: Config, device: torch.device
 ) -> dict[BlockKey, BlockTime]:
     """Each block of heads and tails: the seconds of the actor's clients one by one and at once, as they are kept on
-    this machine or else measured. Arguments as above. A block whose input's form is not known is left out."""
+    this machine or else measured. Arguments as above."""
     whole = {"generator": networks.generator, "discriminator": networks.discriminator}
     times: dict[BlockKey, BlockTime] = {}
     for network, index in layout.held_blocks(plan.clients[0]):
         inputs = _inputs(layout, (network, index), config.training.batch_size)
-        if inputs is not None:
-            on_device = tuple(x.to(device) for x in inputs)
-            times[network, index] = kept_or_timed(whole[network][index], num_measured(plan), on_device)
+        on_device = tuple(x.to(device) for x in inputs)
+        times[network, index] = kept_or_timed(whole[network][index], num_measured(plan), on_device)
     return times
 
 
@@ -58,13 +79,13 @@ def worth_it(taken: BlockTime) -> bool:
     return taken.vmapped_s is not None and taken.vmapped_s <= WORTH * taken.one_by_one_s
 
 
-def _inputs(layout: Layout, key: BlockKey, batch_size: int) -> Tensors | None:
-    """Random ones, that only the measurement sees; None: their form is not known."""
+def _inputs(layout: Layout, key: BlockKey, batch_size: int) -> Tensors:
+    """Random ones, that only the measurement sees."""
     (network, index), spec = key, layout.spec
     draw = torch.Generator().manual_seed(0)
     if index > 0:
-        shape = layout.output_shape(network, index - 1)
-        return None if shape is None else (torch.randn(batch_size, *shape, generator=draw),)
+        shape = layout.output_shapes[network][index - 1]
+        return (torch.randn(batch_size, *shape, generator=draw),)
     side = spec.image_size
     first = (spec.latent_size,) if network == "generator" else (spec.channels, side, side)
     labels = torch.randint(spec.num_classes, (batch_size,), generator=draw)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from raygan.nn.network import adam
+from raygan.nn.network import adam, gradient_norm
 from raygan.split.stages import Cut, head_blocks, tail_blocks
 
 
@@ -30,10 +30,13 @@ class NetworkEnds:
         self.tail = {index: blocks[index].to(device) for index in tail_blocks(cut, len(blocks))}
         self.blocks = {**self.head, **self.tail}
         self.optimizer = adam(self.blocks.values(), lr, betas)
+        self.gradient_norm: Tensor | None = None
+        """L2 norm of the last update's gradients, a scalar on the device; None: there was no update."""
 
     def update(self) -> None:
         """One optimizer step with the gradients at hand, which are then forgotten."""
         if self.optimizer is not None:
+            self.gradient_norm = gradient_norm(self.optimizer)
             self.optimizer.step()
             self.optimizer.zero_grad()
 

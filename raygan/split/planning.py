@@ -17,10 +17,8 @@ from raygan.nn.cost import BlockCosts, network_costs
 from raygan.nn.network import build_networks, network_spec
 from raygan.nn.spec import NetworkSpec
 from raygan.split.stages import check_cut
+from raygan.step import live_passes
 from raygan.wire.records import Codec, NetworkName, Shape, wire_bytes
-
-LIVE_PASSES = {"generator": 1, "discriminator": 2}
-"""Passes whose activations a client keeps at the same time: D's fakes and reals wait for their gradients together."""
 
 
 @dataclass(frozen=True)
@@ -113,12 +111,12 @@ def check_fixed(config: Config, costs: Costs) -> None:
         )
 
 
-def _cost(costs: BlockCosts, network: str, codec: Codec) -> NetworkCost:
+def _cost(costs: BlockCosts, network: NetworkName, codec: Codec) -> NetworkCost:
     cost = NetworkCost(
         forward_flops=costs.forward_flops,
         backward_flops=costs.backward_flops,
         output_bytes=[wire_bytes(count, codec) for count in costs.output_elements],
         parameter_bytes=costs.parameter_bytes,
     )
-    passes = LIVE_PASSES[network]
+    passes = live_passes(network)
     return replace(cost, activation_bytes=tuple(passes * kept for kept in costs.activation_bytes))

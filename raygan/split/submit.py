@@ -1,72 +1,58 @@
-"""One step: a D update and a G update of all participating clients (README, "What happens in a run").
+"""Submits one step, as `raygan.step` tells it: a phase of every client, then a pass through the body, and so on.
 
-Only references pass through here: activations and gradients go from actor to actor.
+Only references pass through here: activations and gradients go from party to party.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from typing import Any
 
-from raygan.runtime.backend import Group, Reference
+from raygan.runtime.backend import Reference
+from raygan.runtime.federation import Federation
+from raygan.runtime.steps import Submitted
+from raygan.split.body import SharedBody
 from raygan.split.layout import Layout
+from raygan.split.worker import SplitClients
+from raygan.step import CROSSINGS, STEP, Crossing
 from raygan.wire.records import Lost, StepId
 
-ByWorker = Mapping[int, Reference]
+Split = Federation[SplitClients, SharedBody]
+ByWorker = Mapping[int, Reference[Any]]
+"""What the workers sent or received: its type is the table's, row by row, and the contract checks it."""
 SET_ASIDE = Lost("set aside")
 """Stands for the messages of a worker that does not take part."""
 
 
-@dataclass(frozen=True)
-class Submitted:
-    """A step under way: references to its small records."""
-
-    id: StepId
-    workers: ByWorker
-    """Host -> `StepReport`."""
-    body: Reference
-    """`BodyReport`."""
-
-
-def train_step(group: Group, layout: Layout, step: StepId, without: Collection[int] = ()) -> Submitted:
+def train_step(federation: Split, layout: Layout, step: StepId, without: Collection[int] = ()) -> Submitted:
     """Submits one step.
 
     Args:
         without: workers that sit it out.
     """
-    workers = {worker: handle for worker, handle in group.workers.items() if worker not in without}
-
-    def clients(method: str, messages: ByWorker) -> ByWorker:
-        return {worker: handle.call(method, step, messages[worker]) for worker, handle in workers.items()}
-
-    def forward(pass_name: str, messages: ByWorker) -> ByWorker:
-        return _through_body(group, layout, step, "forward", pass_name, messages)
-
-    def backward(pass_name: str, messages: ByWorker) -> ByWorker:
-        return _through_body(group, layout, step, "backward", pass_name, messages)
-
-    # D update: fakes and reals through D, and the gradients back.
-    fakes = forward("generate", {worker: handle.call("generate", step) for worker, handle in workers.items()})
-    verdicts = forward("discriminate", clients("discriminate", fakes))
-    discriminator_gradients = backward("discriminate", clients("judge", verdicts))
-    # G update: the same fakes through the new D, and the gradients through D into G.
-    verdicts = forward("fool", clients("update_discriminator", discriminator_gradients))
-    image_gradients = backward("fool", clients("fool", verdicts))
-    generator_gradients = backward("generate", clients("backpropagate", image_gradients))
-    return Submitted(step, clients("update_generator", generator_gradients), group.body.call("report", step))
+    workers = {worker: handle for worker, handle in federation.workers.items() if worker not in without}
+    first, *others = STEP
+    sent: ByWorker = {worker: handle.submit(first.name, 1, [step])[0] for worker, handle in workers.items()}
+    for crossing, phase in zip(CROSSINGS, others, strict=True):
+        received = _through_body(federation, layout, step, crossing, sent)
+        sent = {
+            worker: handle.submit(phase.name, 1, [step, received[worker]])[0]
+            for worker, handle in workers.items()
+        }
+    return Submitted(step, sent, federation.server.call(SharedBody.report, step))
 
 
 def _through_body(
-    group: Group, layout: Layout, step: StepId, direction: str, pass_name: str, messages: ByWorker
-) -> dict[int, Reference]:
+    federation: Split, layout: Layout, step: StepId, crossing: Crossing, messages: ByWorker
+) -> ByWorker:
     """One pass through the body, stage by stage: workers enter and leave where their cuts say."""
-    stages = list(enumerate(layout.stages["generator" if pass_name == "generate" else "discriminator"]))
-    received: dict[int, Reference] = {}
-    for index, stage in stages if direction == "forward" else reversed(stages):
-        entering, leaving = stage.entering, stage.leaving
-        if direction == "backward":
-            entering, leaving = leaving, entering
-        sent = [messages.get(worker, SET_ASIDE) for worker in entering]
-        out = group.body.call_many(direction, len(leaving), step, pass_name, index, sent)
+    stages = list(enumerate(layout.stages[crossing.way.network]))
+    forward = crossing.direction == "forward"
+    received: dict[int, Reference[Any]] = {}
+    for index, stage in stages if forward else reversed(stages):
+        entering, leaving = (stage.entering, stage.leaving) if forward else (stage.leaving, stage.entering)
+        sent = {worker: messages.get(worker, SET_ASIDE) for worker in entering}
+        arguments = [step, crossing.pass_name, index, sent]
+        out = federation.server.submit(crossing.direction, len(leaving), arguments, many=True)
         received.update(zip(leaving, out, strict=True))
     return received

@@ -6,6 +6,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from raygan.scores import names, single
+
 Kind = Literal["counter", "gauge", "histogram"]
 
 STEP_SECONDS = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
@@ -49,7 +51,7 @@ METRICS = (
         "counter",
         "seconds",
         ("role", "phase"),
-        "Work by phase: of clients (`generate`, `judge`, ...) and of the body (`discriminate backward`, ...).",
+        "Work by phase: of clients (`generate`, `discriminate`, ...) and of the body (`discriminate backward`, ...).",
     ),
     Metric(
         "raygan_actor_seconds",
@@ -94,7 +96,7 @@ METRICS = (
         "gauge",
         "1",
         ("domain", "score"),
-        "Scores of the last evaluated round: `label_agreement`, `generation_score`, `classifier_fid`, `inception_fid`.",
+        f"Scores of the last evaluated round: {', '.join(f'`{name}`' for name in names(single()))}.",
     ),
 )
 

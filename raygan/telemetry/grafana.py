@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from raygan.scores import names, single
 from raygan.telemetry.definitions import BY_NAME
 
 SOURCE = {"type": "prometheus", "uid": "${datasource}"}
@@ -35,13 +36,15 @@ def _quantile(share: float) -> str:
     return f"histogram_quantile({share}, sum by (le) ({buckets}))"
 
 
-AGREEMENT = _value("raygan_score", ',score="label_agreement"')
-OTHER_SCORES = _value("raygan_score", ',score!="label_agreement"')
+def _scores(shares: bool) -> str:
+    chosen = names(score for score in single() if score.is_share == shares)
+    return _value("raygan_score", f',score=~"{"|".join(chosen)}"')
+
 
 PANELS = (
     Panel("Losses", "none", ((_value("raygan_loss"), "{{network}}"),)),
-    Panel("Label agreement", "percentunit", ((AGREEMENT, "{{domain}}"),)),
-    Panel("Generation score and FID", "none", ((OTHER_SCORES, "{{domain}} {{score}}"),)),
+    Panel("Scores, shares of images", "percentunit", ((_scores(shares=True), "{{domain}} {{score}}"),)),
+    Panel("Other scores", "none", ((_scores(shares=False), "{{domain}} {{score}}"),)),
     Panel(
         "Clusters",
         "none",

@@ -10,11 +10,11 @@ from typing import Any
 
 from ray.util import metrics
 
+from raygan.scores import names, single
 from raygan.telemetry.definitions import METRICS, STEP_SECONDS, Metric
 from raygan.wire.records import StepReport, Usage
 
 STATES = ("wait", "work", "send")
-SCORES = ("label_agreement", "generation_score", "classifier_fid", "inception_fid")
 
 
 REFRESH_SECONDS = 5.0
@@ -82,7 +82,7 @@ class Recorder:
             self._set("raygan_cluster_size", line["cluster_sizes"].get(str(cluster), 0), cluster=str(cluster))
         self._num_clusters = len(line["cluster_sizes"])
         for domain, scores in line["scores"].items():
-            for name in SCORES:
+            for name in names(single()):
                 self._set("raygan_score", scores[name], domain=domain, score=name)
         self._refresh()
 

@@ -16,12 +16,14 @@ and gradients are `Encoded`, which is the only form in which integers cross.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any, Literal
 
 import numpy as np
 
 from raygan.errors import WireError
+from raygan.names import Direction
+from raygan.wire.statistics import Statistics
 
 NetworkName = Literal["generator", "discriminator"]
 NETWORKS: tuple[NetworkName, NetworkName] = ("generator", "discriminator")
@@ -94,6 +96,13 @@ class Gradients:
     arrays: Mapping[int, tuple[WirePart, ...]]
 
 
+MESSAGES: Mapping[Direction, type[Activations] | type[Gradients]] = {
+    "forward": Activations,
+    "backward": Gradients,
+}
+"""What goes into a pass through the body, and comes out of it."""
+
+
 @dataclass(frozen=True)
 class State:
     """What a client, or the body, holds of both networks."""
@@ -128,6 +137,8 @@ class StepReport:
     faults: tuple[str, ...] = ()
     worker: int = 0
     """Number of the actor."""
+    statistics: Statistics = field(default_factory=dict)
+    """Means over its clients, under names that the algorithm chooses."""
 
 
 @dataclass(frozen=True)
@@ -138,9 +149,11 @@ class BodyReport:
     seconds: Mapping[str, float]
     """Seconds of work by pass and direction; waiting for clients is not in them."""
     absent: tuple[int, ...]
-    """Roster that were late or lost in some pass of the step."""
+    """Workers that were late or lost in some pass of the step."""
     step_seconds: float = 0.0
     """Seconds from the end of the step before, or the round's begin, to its own end: waiting is in them."""
+    statistics: Statistics = field(default_factory=dict)
+    """As a `StepReport`'s, of the body's own networks."""
 
 
 @dataclass(frozen=True)
@@ -216,35 +229,16 @@ class Written:
 
 
 @dataclass(frozen=True)
-class UsefulnessScores:
-    """What a CNN trained on generated images alone reaches on real test images, each from 0 to 1."""
-
-    images: int
-    """Generated images that it was trained on."""
-    accuracy: float
-    precision: float
-    recall: float
-    f1: float
-    false_positive_rate: float
-
-
-@dataclass(frozen=True)
 class DomainScores:
     """Scores of one cluster's generator in one domain."""
 
     domain_index: int
     cluster: int | None
     """None: the domain's real images, the mark for generated ones."""
-    generation_score: float
-    label_agreement: float
     num_images: int
-    """Images behind all of them but usefulness."""
-    classifier_fid: float | None = None
-    """None: torchmetrics is not installed."""
-    inception_fid: float | None = None
-    """None: not asked for, or Inception's weights are not at hand."""
-    usefulness: UsefulnessScores | None = None
-    """None: not asked for."""
+    """Images behind all of them but those that say their own."""
+    values: Mapping[str, float | Mapping[str, float] | None]
+    """By the scores' names (`raygan/scores.py`)."""
 
 
 @dataclass(frozen=True)

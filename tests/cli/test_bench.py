@@ -44,7 +44,7 @@ def test_the_document_holds_speeds_phases_bytes_memory_and_overheads(config: Pat
         assert 0 < speed["min"] <= speed["median"] <= speed["max"]
     assert all(spread["median"] > 0 for spread in document["step_cpu_seconds"].values())
     work = document["phases"]
-    assert set(work["ray"]["clients"]) == set(work["in_process"]["clients"]) > {"generate", "fool"}
+    assert set(work["ray"]["clients"]) == set(work["in_process"]["clients"]) > {"generate", "generator_loss"}
     assert set(work["ray"]["body"]) > {"generate forward", "generate backward"}
     workers = {"clients-00,03 small", "clients-01,04 medium", "clients-02,05 large"}
     assert set(document["actors"]) == {*workers, "body"}

@@ -181,11 +181,12 @@ def _rewind(path: Path) -> None:
     """As `train --resume` goes back to the last whole round."""
     folder = RunFolder(path)
     with contextlib.suppress(InputError):
-        kept = folder.rewind(
-            Checkpoints(folder.checkpoints, Run.load(path).config.checkpoints), lambda text: None
-        )
-        assert len(folder.metrics()) == len(folder.clusters()) == kept
-    fine_or_one_line(folder.kept_cuts)
+        checkpoints = Checkpoints(folder.checkpoints, Run.load(path).config.checkpoints)
+        kept = folder.rewind(checkpoints, ["clusters"], lambda text: None)
+        assert len(folder.metrics()) == len(folder.records("clusters")) == kept
+        if kept:
+            checkpoints.of(kept - 1).manifest().server_state(2)
+    fine_or_one_line(folder.documents)
 
 
 @FEW

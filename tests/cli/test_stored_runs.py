@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 from raygan.cli import main
-from raygan.evaluation import ClassifierRecipe, usefulness
-from raygan.evaluation import evaluator as scoring
+from raygan.evaluation import ClassifierRecipe
+from raygan.evaluation.scores import usefulness
 from raygan.storage import read_json_lines
 
 
@@ -65,7 +65,7 @@ def test_scores_of_every_kept_round_are_those_of_the_run(cli, kept: Path) -> Non
 
 def test_usefulness_of_any_round_when_asked_for(cli, kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     quick = ClassifierRecipe(epochs=1, min_steps=5, width=4)
-    monkeypatch.setattr(scoring, "usefulness", lambda *args: usefulness(*args[:5], quick, *args[6:]))
+    monkeypatch.setattr(usefulness, "RECIPE", quick)
     status, shown, _ = cli("evaluate", kept, "--round", 1, "--usefulness-images", 40, "--json")
     assert status == 0
     assert 0 <= json.loads(shown)["scores"]["domain1"]["accuracy_40"] <= 1

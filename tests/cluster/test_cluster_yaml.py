@@ -12,8 +12,9 @@ from ray.autoscaler._private.util import prepare_config, validate_config
 
 from raygan.config import catalogue
 from raygan.runtime.ray.capacity import Node, place
-from raygan.runtime.ray.demand import BODY_RESOURCE, ActorDemand
+from raygan.runtime.ray.demand import ActorDemand
 from raygan.runtime.ray.nodes import autoscaler_of
+from raygan.split.plan import BODY_RESOURCE
 
 FILE = Path(__file__).parents[2] / "cluster.yaml"
 

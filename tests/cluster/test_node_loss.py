@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,10 @@ from ray.cluster_utils import Cluster
 
 from raygan.api import train
 from raygan.config.loading import make_config
-from raygan.run import roster as workers
+from raygan.run import roster
 from raygan.run.events import Listener
-from raygan.runtime.ray.backend import RayGroup
+from raygan.runtime.limits import LIMITS
+from raygan.runtime.ray.backend import RayBackend
 from tests.cluster.started import wait_for
 
 pytestmark = pytest.mark.slow
@@ -76,15 +78,15 @@ def living(profile: str) -> list[str]:
 def test_the_others_go_on_and_its_clients_come_back(
     cluster: Cluster, tiny_settings: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(workers, "JOIN_SECONDS", 5.0)
-    weather, join = Weather(cluster), RayGroup.join
+    monkeypatch.setattr(roster, "LIMITS", replace(LIMITS, join_s=5.0))
+    weather, join = Weather(cluster), RayBackend.join
     waits: list[tuple[int, float]] = []
 
-    def noted(group: RayGroup, wait_s: float) -> Any:
+    def noted(backend: RayBackend, wait_s: float) -> Any:
         waits.append((weather.last_round, wait_s))
-        return join(group, wait_s)
+        return join(backend, wait_s)
 
-    monkeypatch.setattr(RayGroup, "join", noted)
+    monkeypatch.setattr(RayBackend, "join", noted)
     weather.start_node()
     training = tiny_settings["training"] | {"rounds": ROUNDS}
     settings = tiny_settings | {"training": training, "ray": {"clients_per_actor": 1, "body_threads": 1}}
@@ -98,4 +100,4 @@ def test_the_others_go_on_and_its_clients_come_back(
         assert [fault for fault in weather.faults if fault.startswith(f"{name} was lost")]
     assert not [fault for fault in weather.faults if "set aside" in fault]
     later = [wait_s for number, wait_s in waits if GOES < number < COMES]
-    assert set(later) == {workers.LOOK_SECONDS}, "they are waited for in the round that lost them only"
+    assert set(later) == {LIMITS.look_s}, "they are waited for in the round that lost them only"

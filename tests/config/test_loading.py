@@ -84,3 +84,9 @@ def test_paths_become_absolute_for_actors_in_other_folders() -> None:
     config = absolute_paths(make_config({"data": {"domains": [{"npz": "a.npz"}, {"name": "demo_mnist"}]}}))
     assert config.data.domains[0].npz == str(Path.cwd() / "a.npz")
     assert config.data.domains[1].name == "demo_mnist"
+
+
+def test_a_cache_of_classifiers_is_found_from_any_folder(tmp_path: Path) -> None:
+    given = [make_config({"evaluation": {"cache": cache}}) for cache in ("kept", "/kept", "~/kept", None)]
+    found = [absolute_paths(config, tmp_path).evaluation.cache for config in given]
+    assert found == [str(tmp_path / "kept"), "/kept", "~/kept", None]

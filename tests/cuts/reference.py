@@ -1,4 +1,7 @@
-"""The model once more, one client and one block at a time, straight from the formulas; and brute force."""
+"""The model once more, one client and one block at a time, straight from the formulas; and brute force.
+
+From the package it takes the records of the problem, and nothing that is computed from them.
+"""
 
 from __future__ import annotations
 
@@ -65,9 +68,15 @@ def fits(costs, pair, device) -> bool:
         4 * cost.parameter_bytes[block] + cost.activation_bytes[block]
         for cost, cut in zip(costs, pair, strict=True)
         for block in range(cost.num_blocks)
-        if block <= cut[0] or block >= cost.num_blocks - 1 - cut[1]
+        if not cut[0] < block < cost.num_blocks - 1 - cut[1]
     )
     return need <= device.memory_bytes
+
+
+def every_cut(B, anchor):
+    """All (h, t) with a body, h < b < B-1-t, that has the anchor."""
+    pairs = itertools.product(range(B), repeat=2)
+    return [(h, t) for h, t in pairs if h + t <= B - 3 and (anchor is None or h < anchor < B - 1 - t)]
 
 
 def brute_force_s(costs, devices, server, anchor) -> float:
@@ -75,14 +84,7 @@ def brute_force_s(costs, devices, server, anchor) -> float:
 
     Networks are enumerated one by one where no device has a memory limit, because they share nothing else.
     """
-    valid = [
-        [
-            (h, t)
-            for h, t in itertools.product(range(cost.num_blocks), repeat=2)
-            if h + t <= cost.num_blocks - 3 and (anchor is None or h < anchor < cost.num_blocks - 1 - t)
-        ]
-        for cost in costs
-    ]
+    valid = [every_cut(cost.num_blocks, anchor) for cost in costs]
     if all(device.memory_bytes is None for device in devices):
         best = [
             min(

@@ -1,5 +1,3 @@
-import dataclasses
-import importlib.util
 import warnings
 
 import numpy as np
@@ -7,8 +5,11 @@ import pytest
 import torch
 
 from raygan.errors import DataError, InputError
-from raygan.evaluation import Evaluator, RealDomain, classifier_fid
-from raygan.evaluation import evaluator as evaluator_module
+from raygan.evaluation import Batch, Evaluator, RealDomain
+from raygan.evaluation.scores import inception_fid as inception_module
+from raygan.evaluation.scores import usefulness as usefulness_module
+from raygan.evaluation.scores.state import new_state
+from raygan.scores import SCORES, every_round
 
 from .toy import NUM_CLASSES, toy_images, toy_labels
 
@@ -18,44 +19,44 @@ def evaluator(toy, tiny_recipe):
     return Evaluator.create([RealDomain("toy", *toy, NUM_CLASSES)], recipe=tiny_recipe)
 
 
-def without_seconds(scores):
-    return dataclasses.replace(scores, seconds=0.0)
+def scored(evaluator, sample, num_images=5000, seed=0, domain="toy"):
+    """The scores of every round."""
+    return evaluator.score(domain, sample, dict.fromkeys(every_round(), num_images), seed)
 
 
 def test_a_perfect_generator_scores_as_real_images_do(evaluator, perfect_sample):
-    scores = evaluator.score("toy", perfect_sample, num_images=400)
-    real = evaluator.score_real("toy")
-    assert (scores.domain, scores.images, scores.label_agreement) == ("toy", 400, 1.0)
-    assert scores.generation_score == pytest.approx(real.generation_score, rel=0.2)
-    assert 2 < scores.generation_score <= NUM_CLASSES
-    assert scores.seconds > 0
-    assert (scores.usefulness, scores.inception_fid) == (None, None)
+    scores = scored(evaluator, perfect_sample, 400)
+    real = evaluator.score_real("toy", SCORES.values())
+    assert list(scores) == list(real) == ["label_agreement", "generation_score", "classifier_fid"]
+    assert scores["label_agreement"] == 1.0
+    assert scores["generation_score"] == pytest.approx(real["generation_score"], rel=0.2)
+    assert 2 < scores["generation_score"] <= NUM_CLASSES
 
 
 def test_noise_scores_badly(evaluator, perfect_sample):
-    good = evaluator.score("toy", perfect_sample, num_images=100)
-    noise = evaluator.score("toy", lambda labels: torch.rand(len(labels), 1, 8, 8) * 2 - 1, num_images=100)
-    assert noise.label_agreement < 0.6
-    assert noise.generation_score < good.generation_score
-    assert noise.fid > good.fid
+    good = scored(evaluator, perfect_sample, 100)
+    noise = scored(evaluator, lambda labels: torch.rand(len(labels), 1, 8, 8) * 2 - 1, 100)
+    assert noise["label_agreement"] < 0.6
+    assert noise["generation_score"] < good["generation_score"]
+    assert noise["classifier_fid"] > good["classifier_fid"]
 
 
 def test_a_generator_that_ignores_labels_agrees_by_chance(evaluator, perfect_sample):
-    scores = evaluator.score("toy", lambda labels: perfect_sample(labels * 0), num_images=400)
-    assert scores.label_agreement == 0.25
-    assert scores.generation_score == pytest.approx(1, abs=0.1)
+    scores = scored(evaluator, lambda labels: perfect_sample(labels * 0), 400)
+    assert scores["label_agreement"] == 0.25
+    assert scores["generation_score"] == pytest.approx(1, abs=0.1)
 
 
 def test_the_seed_decides_and_the_global_generator_is_left_alone(evaluator, perfect_sample):
     torch.manual_seed(5)
     expected = torch.rand(3)
     torch.manual_seed(5)
-    first = evaluator.score("toy", perfect_sample, num_images=700, seed=1)
+    first = scored(evaluator, perfect_sample, 700, seed=1)
     assert torch.equal(torch.rand(3), expected)
-    again = evaluator.score("toy", perfect_sample, num_images=700, seed=1)
-    other = evaluator.score("toy", perfect_sample, num_images=700, seed=2)
-    assert without_seconds(first) == without_seconds(again)
-    assert first.fid != other.fid
+    again = scored(evaluator, perfect_sample, 700, seed=1)
+    other = scored(evaluator, perfect_sample, 700, seed=2)
+    assert first == again
+    assert first["classifier_fid"] != other["classifier_fid"]
 
 
 def test_labels_are_even_and_batches_bounded(evaluator, perfect_sample):
@@ -66,7 +67,7 @@ def test_labels_are_even_and_batches_bounded(evaluator, perfect_sample):
         seen.append(labels)
         return perfect_sample(labels)
 
-    evaluator.score("toy", sample, num_images=1202)
+    scored(evaluator, sample, 1202)
     assert [len(labels) for labels in seen] == [500, 500, 202]
     counts = torch.cat(seen).bincount(minlength=NUM_CLASSES)
     assert counts.tolist() == [301, 301, 300, 300]
@@ -79,60 +80,71 @@ def test_only_classes_that_the_domain_has_are_asked_for(tiny_recipe, perfect_sam
     domain = RealDomain("few", images, labels, images, labels, NUM_CLASSES)
     evaluator = Evaluator.create([domain], recipe=tiny_recipe)
     seen = []
-    evaluator.score("few", lambda y: seen.append(y) or perfect_sample(y), num_images=20)
+    scored(evaluator, lambda y: seen.append(y) or perfect_sample(y), 20, domain="few")
     assert torch.cat(seen).unique().tolist() == [0, 3]
 
 
-def test_fid_is_that_of_the_images_that_were_drawn(evaluator, toy, perfect_sample):
-    pytest.importorskip("torchmetrics")
+def test_fid_is_that_of_the_images_that_were_drawn(evaluator, perfect_sample):
     drawn = []
 
     def sample(labels):
         drawn.append(perfect_sample(labels))
         return drawn[-1]
 
-    scores = evaluator.score("toy", sample, num_images=60)
-    expected = classifier_fid(evaluator.classifier("toy"), toy[2], torch.cat(drawn).numpy())
-    assert scores.fid == pytest.approx(expected, rel=1e-6)
+    scores = scored(evaluator, sample, 60)
+    reference = evaluator.reference("toy")
+    state = new_state(SCORES["classifier_fid"], reference, seed=0)
+    state.update(Batch(torch.zeros(60), features=reference.classifier.features(torch.cat(drawn))))
+    assert scores["classifier_fid"] == pytest.approx(state.compute(), rel=1e-6)
 
 
-def test_without_torchmetrics_there_is_one_warning_and_no_fid(evaluator, perfect_sample, monkeypatch):
-    find = importlib.util.find_spec
-    monkeypatch.setattr(importlib.util, "find_spec", lambda n: None if n == "torchmetrics" else find(n))
-    with pytest.warns(UserWarning, match="FID is skipped: torchmetrics is not installed"):
-        first = evaluator.score("toy", perfect_sample, num_images=10)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        scores = evaluator.score("toy", perfect_sample, num_images=10)
-    assert first.fid is None
-    assert set(scores.named()) == {"generation_score_10", "label_agreement_10"}
+def test_usefulness_has_images_of_its_own(evaluator, perfect_sample, tiny_recipe, monkeypatch):
+    monkeypatch.setattr(usefulness_module, "RECIPE", tiny_recipe)
+    asked = []
 
+    def sample(labels):
+        asked.append(len(labels))
+        return perfect_sample(labels)
 
-def test_usefulness_is_computed_when_asked_for(evaluator, perfect_sample, tiny_recipe):
-    usefulness = evaluator.usefulness("toy", perfect_sample, num_images=600, recipe=tiny_recipe)
-    assert (usefulness.accuracy, usefulness.images) == (1.0, 600)
-    scores = evaluator.score(
-        "toy", perfect_sample, num_images=1000, usefulness_images=600, usefulness_recipe=tiny_recipe
-    )
-    assert scores.usefulness == usefulness
-    assert scores.named()["accuracy_600"] == 1.0
-    assert scores.named()["generation_score_1k"] == scores.generation_score
+    scores = {SCORES["label_agreement"]: 100, SCORES["usefulness"]: 300}
+    found = evaluator.score("toy", sample, scores)["usefulness"]
+    assert asked == [100, 300]
+    assert (found["accuracy"], found["images"]) == (1.0, 300)
+    assert list(found) == ["images", *(part.name for part in SCORES["usefulness"].parts)]
 
 
 def test_inception_is_a_warning_where_it_is_not_at_hand(evaluator, perfect_sample, monkeypatch):
-    monkeypatch.setattr(evaluator_module, "why_no_inception", lambda: "Inception FID is skipped: no weights")
+    monkeypatch.setattr(inception_module, "why_no_inception", lambda: "Inception FID is skipped: no weights")
     with pytest.warns(UserWarning, match="Inception FID is skipped: no weights"):
-        scores = evaluator.score("toy", perfect_sample, num_images=10, with_inception=True)
-    assert scores.inception_fid is None
+        scores = evaluator.score("toy", perfect_sample, {SCORES["inception_fid"]: 10})
+    assert scores == {"inception_fid": None}
 
 
-def test_inception_judges_the_same_images(evaluator, toy, perfect_sample, monkeypatch):
-    monkeypatch.setattr(evaluator_module, "why_no_inception", lambda: None)
-    monkeypatch.setattr(evaluator_module, "inception_fid", lambda real, images: float(len(images)))
+def test_scores_of_equally_many_images_judge_the_same_ones(evaluator, perfect_sample, monkeypatch):
+    class Distance:
+        def __init__(self, feature):
+            self.count = 0
+
+        def update(self, batch, real):
+            assert batch.dtype == torch.uint8
+            self.count += 0 if real else len(batch)
+
+        def compute(self):
+            return float(self.count)
+
+    monkeypatch.setattr(inception_module, "why_no_inception", lambda: None)
+    monkeypatch.setattr(inception_module, "FrechetDistance", Distance)
+    asked = []
+
+    def sample(labels):
+        asked.append(len(labels))
+        return perfect_sample(labels)
+
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        scores = evaluator.score("toy", perfect_sample, num_images=30, with_inception=True)
-    assert scores.named()["inception_fid_30"] == 30.0
+        scores = dict.fromkeys((SCORES["label_agreement"], SCORES["inception_fid"]), 40)
+        assert evaluator.score("toy", sample, scores)["inception_fid"] == 40.0
+    assert asked == [40]
 
 
 @pytest.mark.parametrize(
@@ -148,14 +160,14 @@ def test_inception_judges_the_same_images(evaluator, toy, perfect_sample, monkey
 )
 def test_what_is_no_image_is_refused(evaluator, images, message):
     with pytest.raises(InputError, match=message):
-        evaluator.score("toy", lambda labels: images(len(labels)), num_images=20)
+        scored(evaluator, lambda labels: images(len(labels)), 20)
 
 
 def test_unknown_domains_and_counts_are_refused(evaluator, perfect_sample):
     with pytest.raises(InputError, match="domain: 'faces' is unknown; use one of toy"):
-        evaluator.score("faces", perfect_sample)
+        scored(evaluator, perfect_sample, domain="faces")
     with pytest.raises(InputError, match=r"evaluation.images: 1; ask for at least 2"):
-        evaluator.score("toy", perfect_sample, num_images=1)
+        scored(evaluator, perfect_sample, 1)
 
 
 def test_domains_that_do_not_fit_are_refused(toy, tiny_recipe):
@@ -174,7 +186,7 @@ def test_domains_of_different_class_counts_stand_side_by_side(toy, tiny_recipe, 
     pair = (toy_images(labels, channels=3), labels)
     domains = [RealDomain("grey", *toy, NUM_CLASSES), RealDomain("colour", *pair, *pair, 2)]
     evaluator = Evaluator.create(domains, recipe=tiny_recipe)
-    colour = evaluator.score("colour", lambda y: perfect_sample(y).expand(-1, 3, -1, -1), num_images=50)
-    assert colour.label_agreement == 1.0
-    assert evaluator.classifier("colour").num_classes == 2
-    assert evaluator.score("grey", perfect_sample, num_images=50).label_agreement == 1.0
+    colour = scored(evaluator, lambda y: perfect_sample(y).expand(-1, 3, -1, -1), 50, domain="colour")
+    assert colour["label_agreement"] == 1.0
+    assert evaluator.reference("colour").classifier.num_classes == 2
+    assert scored(evaluator, perfect_sample, 50, domain="grey")["label_agreement"] == 1.0

@@ -6,13 +6,13 @@ import torch
 from scipy.linalg import sqrtm
 
 from raygan.errors import InputError
-from raygan.evaluation import classifier_fid, inception_fid, train_classifier
-from raygan.evaluation import fid as fid_module
-from raygan.evaluation.fid import FrechetDistance, why_no_inception
+from raygan.evaluation import Batch, RealDomain, Reference, train_classifier
+from raygan.evaluation.frechet import FrechetDistance
+from raygan.evaluation.scores import inception_fid as inception_module
+from raygan.evaluation.scores.classifier_fid import ClassifierFid, GivenFeatures
+from raygan.evaluation.scores.inception_fid import InceptionFid, why_no_inception
 
 from .toy import NUM_CLASSES, toy_images, toy_labels
-
-pytest.importorskip("torchmetrics", reason="the extra `fid` is not installed")
 
 
 def reference(x, y):
@@ -29,9 +29,15 @@ def features(num_images, num_features=6, seed=0, shift=0.0):
     return torch.randn(num_images, num_features, generator=generator) @ mix + shift
 
 
+def stream(x):
+    metric = FrechetDistance(GivenFeatures(x.shape[1]))
+    metric.update(x, real=True)
+    return metric
+
+
 def distance(x, y):
-    metric = FrechetDistance(x)
-    metric.update(y)
+    metric = stream(x)
+    metric.update(y, real=False)
     return metric.compute()
 
 
@@ -59,47 +65,67 @@ def test_dead_and_double_features_keep_it_near_zero():
     assert 0 <= distance(x, x) <= 1e-6 * scale
 
 
-def test_parts_add_up_and_the_real_side_is_kept():
+def test_rounding_below_zero_is_zero(monkeypatch):
+    class Rounded:
+        real_features_num_samples = fake_features_num_samples = 100
+
+        def __init__(self, **_):
+            self.update = self.reset = lambda *_, **__: None
+
+        def compute(self):
+            return torch.tensor(-1e-9)
+
+    monkeypatch.setattr("torchmetrics.image.fid.FrechetInceptionDistance", Rounded)
+    assert distance(features(3), features(3)) == 0.0
+
+
+def test_streams_merge_and_the_real_side_counts_once():
     x, y = features(100), features(80, seed=1)
-    metric = FrechetDistance(x)
-    for part in y.split(30):
-        metric.update(part)
-    first = metric.compute()
-    assert first == pytest.approx(distance(x, y), rel=1e-12)
-    metric.update(y)
-    assert metric.compute() == pytest.approx(first, rel=1e-12)
+    first, *others = [stream(x) for _ in range(3)]
+    for metric, part in zip((first, *others), y.split(30), strict=True):
+        metric.update(part, real=False)
+    for metric in others:
+        first.merge(metric)
+    assert first.compute() == pytest.approx(distance(x, y), rel=1e-12)
 
 
 def test_classifier_fid_orders_images_by_quality(toy, tiny_recipe):
     images, labels, test_images, _ = toy
     classifier = train_classifier(images, labels, NUM_CLASSES, tiny_recipe)
-    same = classifier_fid(classifier, test_images, test_images)
-    fresh = classifier_fid(classifier, test_images, toy_images(toy_labels(100, seed=7), seed=8))
-    one_class = classifier_fid(classifier, test_images, toy_images(np.zeros(100, int), seed=8))
+    against = Reference(RealDomain("toy", *toy, NUM_CLASSES), classifier)
+
+    def classifier_fid(generated):
+        state = ClassifierFid(against, seed=0)
+        state.update(Batch(torch.zeros(len(generated)), features=classifier.features(generated)))
+        return state.compute()
+
+    same, fresh = classifier_fid(test_images), classifier_fid(toy_images(toy_labels(100, seed=7), seed=8))
+    one_class = classifier_fid(toy_images(np.zeros(100, int), seed=8))
     x, y = (classifier.features(part).double().numpy() for part in (test_images, images))
-    assert classifier_fid(classifier, test_images, images) == pytest.approx(reference(x, y), rel=1e-5)
+    assert classifier_fid(images) == pytest.approx(reference(x, y), rel=1e-5)
     assert same < 1e-4 * fresh < fresh < one_class
 
 
 def test_too_few_images_are_refused():
-    with pytest.raises(InputError, match="fid: 1 real images; give at least 2"):
-        FrechetDistance(features(1))
-    metric = FrechetDistance(features(10))
-    metric.update(features(1))
-    with pytest.raises(InputError, match="fewer than 2 images on one side"):
-        metric.compute()
+    with pytest.raises(InputError, match="fid: 1 real and 10 generated images; give at least 2"):
+        distance(features(1), features(10))
+    with pytest.raises(InputError, match="fid: 10 real and 1 generated images; give at least 2"):
+        distance(features(10), features(1))
 
 
-def test_without_torchmetrics_it_says_what_to_install(monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "torchmetrics.image.fid", None)
-    with pytest.raises(InputError, match=r"fid: torchmetrics is not installed; pip install torchmetrics"):
-        FrechetDistance(features(10))
+def inception_fid(images):
+    """Of images to themselves."""
+    labels = torch.zeros(len(images), dtype=torch.int64)
+    domain = RealDomain("toy", images, labels, images, labels, 1)
+    state = InceptionFid(Reference(domain, None), seed=0)
+    state.update(Batch(labels, images=((torch.as_tensor(images) + 1) * 127.5).byte()))
+    return state.compute()
 
 
 def pretend_installed(monkeypatch, *packages):
     find = importlib.util.find_spec
     monkeypatch.setattr(
-        fid_module.importlib.util, "find_spec", lambda name: True if name in packages else find(name)
+        inception_module.importlib.util, "find_spec", lambda name: True if name in packages else find(name)
     )
 
 
@@ -110,12 +136,13 @@ def test_inception_is_skipped_without_its_weights(monkeypatch, tmp_path):
         f"{tmp_path}/checkpoints/weights-inception-2015-12-05-6726825d.pth is missing" in why_no_inception()
     )
     images = toy_images(toy_labels(4))
-    assert inception_fid(images, images) is None
+    with pytest.warns(UserWarning, match="Inception FID is skipped"):
+        assert inception_fid(images) is None
 
 
 def test_inception_is_skipped_without_torch_fidelity(monkeypatch):
     monkeypatch.setattr(
-        fid_module.importlib.util, "find_spec", lambda name: None if name == "torch_fidelity" else True
+        inception_module.importlib.util, "find_spec", lambda name: None if name == "torch_fidelity" else True
     )
     assert why_no_inception().startswith("Inception FID is skipped: torch-fidelity is not installed; pip")
 
@@ -124,8 +151,8 @@ def test_inception_gets_rgb_bytes_of_all_images(monkeypatch):
     seen = []
 
     class Metric:
-        def __init__(self, feature):
-            assert feature == 2048
+        def __init__(self, feature, normalize):
+            assert (feature, normalize) == (2048, False)
             self.real_features_num_samples = self.fake_features_num_samples = torch.tensor(40)
 
         def update(self, images, real):
@@ -134,11 +161,8 @@ def test_inception_gets_rgb_bytes_of_all_images(monkeypatch):
         def compute(self):
             return torch.tensor(12.5)
 
-        def reset(self):
-            pass
-
-    monkeypatch.setattr(fid_module, "why_no_inception", lambda: None)
-    monkeypatch.setattr(fid_module, "_metric_class", lambda: Metric)
+    monkeypatch.setattr(inception_module, "why_no_inception", lambda: None)
+    monkeypatch.setattr("torchmetrics.image.fid.FrechetInceptionDistance", Metric)
     images = toy_images(toy_labels(40))
-    assert inception_fid(images, images) == 12.5
+    assert inception_fid(images) == 12.5
     assert seen == [((n, 3, 8, 8), torch.uint8, real) for real in (True, False) for n in (32, 8)]

@@ -5,10 +5,9 @@ import numpy as np
 import pytest
 from sklearn import metrics
 
+from raygan import scores as table
 from raygan.errors import InputError
 from raygan.evaluation import QUICK, classification_scores, usefulness
-from raygan.evaluation import protocol as protocol_module
-from raygan.evaluation.protocol import with_count
 
 from .real import real_domain
 from .toy import NUM_CLASSES
@@ -58,18 +57,6 @@ def test_good_images_are_useful_and_shuffled_labels_are_not(toy, tiny_recipe):
     assert useless.accuracy < 0.6  # chance is 0.25
 
 
-def test_names_state_the_number_of_images():
-    scores = classification_scores([0, 1], [0, 1], num_images=30_000)
-    assert set(scores.named()) == {
-        "accuracy_30k",
-        "precision_30k",
-        "recall_30k",
-        "f1_30k",
-        "false_positive_rate_30k",
-    }
-    assert with_count("fid", 1500) == "fid_1500"
-
-
 @pytest.mark.parametrize(("predicted", "true"), [([0, 1], [0]), ([], [])])
 def test_lists_that_do_not_fit_are_refused(predicted, true):
     with pytest.raises(InputError, match=r"test labels: .* pass one label for each test image"):
@@ -77,7 +64,7 @@ def test_lists_that_do_not_fit_are_refused(predicted, true):
 
 
 def test_the_docstrings_examples_hold():
-    for module in (sys.modules["raygan.evaluation.usefulness"], protocol_module):
+    for module in (sys.modules["raygan.evaluation.scores.usefulness"], table):
         results = doctest.testmod(module)
         assert results.attempted > 0
         assert results.failed == 0

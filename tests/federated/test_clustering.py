@@ -44,6 +44,14 @@ def test_auto_keeps_one_cluster_of_equal_clients() -> None:
     assert cluster_clients(np.zeros((5, 4)), "auto", seed=0).tolist() == [0] * 5
 
 
+@pytest.mark.parametrize(("apart", "clusters"), [(0.92, [0, 0, 0, 0]), (0.88, [0, 0, 1, 1])])
+def test_auto_wants_a_silhouette_of_a_tenth(apart: float, clusters: list[int]) -> None:
+    """Two pairs, `apart` within and 1 between, so the silhouette is 1 - apart: 0.08 is too little, 0.12 is enough."""
+    half, height = apart / 2, (1 - apart**2 / 2) ** 0.5
+    pairs = np.array([[half, 0, 0], [-half, 0, 0], [0, half, height], [0, -half, height]])
+    assert cluster_clients(pairs, "auto", seed=0).tolist() == clusters
+
+
 @pytest.mark.parametrize("num_clients", [1, 2])
 def test_auto_keeps_one_cluster_of_too_few_clients_to_judge(num_clients: int) -> None:
     assert cluster_clients(blobs(0, each=num_clients), "auto", seed=0).tolist() == [0] * num_clients

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,13 +10,14 @@ import pytest
 
 from raygan.config.loading import make_config
 from raygan.data import common_shape, describe_domain
-from raygan.evaluation import ClassifierRecipe, usefulness
-from raygan.evaluation import evaluator as scoring
+from raygan.evaluation import ClassifierRecipe
+from raygan.evaluation.scores import usefulness
 from raygan.nn.network import block_state, build_networks, network_spec
-from raygan.parties.evaluator import ClusterTask, Evaluator, EvaluatorPlan, cluster_tasks
+from raygan.parties.evaluator import Evaluator, EvaluatorPlan, ModelTask, model_tasks
+from raygan.scores import SCORES
 from raygan.wire.records import BlockAverage, Lost, checked
 
-BOTH = [ClusterTask(0, (0, 1))]
+BOTH = [ModelTask(0, "cluster-0", (0, 1))]
 
 
 @pytest.fixture
@@ -40,16 +40,22 @@ def generator(plan: EvaluatorPlan, bias: float = 0.0) -> list[BlockAverage]:
 
 
 def test_clusters_are_scored_on_the_domains_of_their_members() -> None:
-    tasks = cluster_tasks({0: 1, 1: 0, 2: 1, 3: 0}, {0: 0, 1: 1, 2: 2, 3: 1})
+    tasks = model_tasks({0: 1, 1: 0, 2: 1, 3: 0}, {0: 0, 1: 1, 2: 2, 3: 1}, "cluster")
     assert [(task.cluster, task.domains) for task in tasks] == [(0, (1,)), (1, (0, 2))]
+    assert [(task.name, task.words, task.file) for task in tasks] == [
+        ("cluster-0", "cluster 0", None),
+        ("cluster-1", "cluster 1", None),
+    ]
 
 
 def test_a_record_of_scores_pictures_and_marks(plan: EvaluatorPlan, tmp_path: Path) -> None:
     result = checked(Evaluator(plan).evaluate(3, BOTH, [generator(plan)]))
     assert [(s.domain_index, s.cluster, s.num_images) for s in result.scores] == [(0, 0, 40), (1, 0, 40)]
     assert [(s.domain_index, s.cluster, s.num_images) for s in result.real] == [(0, None, 24), (1, None, 24)]
-    assert [s.label_agreement for s in result.real] == [1.0, 1.0]
-    assert all(s.classifier_fid > r.classifier_fid for s, r in zip(result.scores, result.real, strict=True))
+    assert [s.values["label_agreement"] for s in result.real] == [1.0, 1.0]
+    distances = [[score.values["classifier_fid"] for score in part] for part in (result.scores, result.real)]
+    assert all(generated > real for generated, real in zip(*distances, strict=True))
+    assert list(result.scores[0].values) == ["label_agreement", "generation_score", "classifier_fid"]
     assert result.samples == ("round-0004-cluster-0.png",)
     assert (tmp_path / result.samples[0]).exists()
     assert (result.round, result.faults) == (3, ())
@@ -86,17 +92,18 @@ def test_sites_that_score_what_they_hold_are_one_evaluator_together(
 
 def test_usefulness_only_after_the_last_round(plan: EvaluatorPlan, monkeypatch: pytest.MonkeyPatch) -> None:
     quick = ClassifierRecipe(epochs=1, min_steps=5, width=4)
-    monkeypatch.setattr(scoring, "usefulness", lambda *args: usefulness(*args[:5], quick, *args[6:]))
-    evaluator = Evaluator(replace(plan, last_round=2, usefulness_images=40))
+    monkeypatch.setattr(usefulness, "RECIPE", quick)
+    scores = {SCORES["label_agreement"]: 40, SCORES["usefulness"]: 30}
+    evaluator = Evaluator(replace(plan, last_round=2, scores=scores))
     first, last = (evaluator.evaluate(number, BOTH, [generator(plan)]).scores[0] for number in (1, 2))
-    assert first.usefulness is None
-    assert last.usefulness is not None
-    assert last.usefulness.images == 40
-    assert 0 <= last.usefulness.accuracy <= 1
+    assert set(first.values) == {"label_agreement"}
+    assert set(last.values) == {"label_agreement", "usefulness"}
+    assert last.values["usefulness"]["images"] == 30
+    assert 0 <= last.values["usefulness"]["accuracy"] <= 1
 
 
 def test_a_generator_that_diverged_is_a_fault_and_others_are_scored(plan: EvaluatorPlan) -> None:
-    tasks = [ClusterTask(0, (0,)), ClusterTask(1, (1,))]
+    tasks = [ModelTask(0, "cluster-0", (0,)), ModelTask(1, "cluster-1", (1,))]
     result = Evaluator(plan).evaluate(0, tasks, [generator(plan, np.nan), generator(plan)])
     assert [s.cluster for s in result.scores] == [1]
     assert result.samples == ("round-0001-cluster-1.png",)
@@ -104,15 +111,3 @@ def test_a_generator_that_diverged_is_a_fault_and_others_are_scored(plan: Evalua
     assert fault.startswith(
         "round 1, cluster 0 is not scored: generator for domain0: gave values that are not"
     )
-
-
-def test_without_torchmetrics_one_fault_in_a_run_says_so(
-    plan: EvaluatorPlan, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    find = importlib.util.find_spec
-    monkeypatch.setattr(importlib.util, "find_spec", lambda n: None if n == "torchmetrics" else find(n))
-    evaluator = Evaluator(plan)
-    first, second = (evaluator.evaluate(number, BOTH, [generator(plan)]) for number in (0, 1))
-    assert first.scores[0].classifier_fid is None
-    assert first.faults == ("FID is skipped: torchmetrics is not installed; pip install torchmetrics",)
-    assert second.faults == ()

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -16,6 +17,7 @@ import raygan
 from raygan.config.loading import make_config
 from raygan.errors import RunError
 from raygan.report import write_report
+from raygan.report.headline import phase_name, phase_totals
 
 HOSTILE = "<script>alert(1)</script>"
 VOID = {"img", "meta", "br"}
@@ -159,3 +161,17 @@ def test_a_browser_shows_it_without_an_error(run_path: Path, tmp_path: Path) -> 
     assert done.returncode == 0
     assert 'id="configuration"' in done.stdout
     assert "CONSOLE" not in done.stderr, "errors and refused requests show there"
+
+
+def test_phases_of_older_runs_are_shown_under_todays_names() -> None:
+    """A run that was begun by an older version and resumed by this one has both."""
+    rounds = [
+        {"phase_seconds": {"judge": 1.0, "fool": 2.0}, "body_seconds": {"fool forward": 4.0}},
+        {"phase_seconds": {"generator_loss": 8.0}, "body_seconds": {"adversarial forward": 16.0}},
+    ]
+    totals = phase_totals(SimpleNamespace(rounds=rounds))  # type: ignore[arg-type]
+    assert {phase_name(name): seconds for name, seconds in totals.items()} == {
+        "clients: discriminator's loss": 1.0,
+        "clients: generator's loss": 10.0,
+        "body: adversarial forward": 20.0,
+    }

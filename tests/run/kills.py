@@ -1,6 +1,6 @@
 """Actors that can be struck: killed (SIGKILL), stopped (SIGSTOP) or slowed at a named point of a call.
 
-Production code knows nothing of it: the roles are wrapped where the test's driver starts them. What is to
+Production code knows nothing of it: the actors' classes are wrapped where the test's driver starts them. What is to
 happen is a small file; the first actor that comes to its point claims the file and strikes itself.
 """
 
@@ -17,27 +17,28 @@ from typing import Any
 
 import pytest
 
-from raygan.run.engine import Session
+from raygan.algorithms.base import RoundResult
+from raygan.run.engine import Engine
 from raygan.run.events import Listener
-from raygan.runtime.ray import actors as roles
+from raygan.runtime.ray import actors
+from raygan.step import CROSSINGS, PHASES
 from tests.processes import runs
 
-KINDS = ("client", "body", "aggregator", "evaluator")
+KINDS = {
+    "client": "ClientActor",
+    "body": "ServerActor",
+    "aggregator": "AggregatorActor",
+    "evaluator": "EvaluatorActor",
+}
+"""Kind -> the class of its actors."""
 SIGNALS = {"kill": signal.SIGKILL, "stop": signal.SIGSTOP}
-STEP_POINTS = (
-    "generate", "discriminate", "judge", "update_discriminator", "fool", "backpropagate", "update_generator",
-)  # fmt: skip
-PASSES = (
-    "forward generate", "forward discriminate", "backward discriminate", "forward fool", "backward fool",
-    "backward generate",
-)  # fmt: skip
 POINTS = {
-    "client": ("begin_round", *STEP_POINTS, "check_in", "state", "load", "save"),
-    "body": ("begin_round", *PASSES, "report", "assign", "state", "load", "save"),
+    "client": ("begin_round", *PHASES, "check_in", "state", "load", "save"),
+    "body": ("begin_round", *map(str, CROSSINGS), "report", "assign", "state", "load", "save"),
     "aggregator": ("average", "save"),
     "evaluator": ("evaluate",),
 }
-"""Every phase of a step and of a round's end, by role; the body's passes by direction."""
+"""Every phase of a step and of a round's end, by kind; the body's passes with their direction."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ class FaultInjector:
 
     @property
     def armed(self) -> bool:
-        """Whether a injection has not fallen yet."""
+        """Whether an injection has not fallen yet."""
         return (self.folder / "armed").exists()
 
     def fallen(self) -> list[float]:
@@ -104,25 +105,19 @@ class FaultInjector:
 
 
 def wrapped(role: type, kind: str, folder: Path) -> type:
-    """The role, made so that it can be struck."""
+    """The actor's class, made so that it can be struck."""
 
     class Struck(role):  # type: ignore[misc, valid-type]
         def __init__(self, *args: Any) -> None:
-            self._armoury = FaultInjector(folder)
-            self._armoury.born(kind)
+            self._injector = FaultInjector(folder)
+            self._injector.born(kind)
             super().__init__(*args)
 
-        def _turn(self, method: str, arguments: list[Any]) -> Any:
-            point = f"{method} {arguments[1]}" if method in ("forward", "backward") else method
-            self._armoury.strike(kind, self._name, point, "before")
-            answer = super()._turn(method, arguments)
-            self._armoury.strike(kind, self._name, point, "after")
-            return answer
-
-        def _average(self, *args: Any) -> Any:
-            self._armoury.strike(kind, self._name, "average", "before")
-            answer = super()._average(*args)
-            self._armoury.strike(kind, self._name, "average", "after")
+        def run(self, method: str, arguments: list[Any]) -> Any:
+            point = f"{arguments[1]} {method}" if method in ("forward", "backward") else method
+            self._injector.strike(kind, self._name, point, "before")
+            answer = super().run(method, arguments)
+            self._injector.strike(kind, self._name, point, "after")
             return answer
 
     return Struck
@@ -132,9 +127,8 @@ def wrapped(role: type, kind: str, folder: Path) -> type:
 def injector(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultInjector]:
     """Every actor that starts during the test can be struck."""
     made = FaultInjector(tmp_path / "injector")
-    for kind in KINDS:
-        name = kind.capitalize()
-        monkeypatch.setattr(roles, name, wrapped(getattr(roles, name), kind, made.folder))
+    for kind, name in KINDS.items():
+        monkeypatch.setattr(actors, name, wrapped(getattr(actors, name), kind, made.folder))
     return made
 
 
@@ -142,7 +136,7 @@ class Campaign(Listener):
     """Strikes once in every other round; the rounds in between show how long an undisturbed one takes."""
 
     def __init__(self, injector: FaultInjector, injections: list[Injection]) -> None:
-        self._armoury, self._left = injector, list(injections)
+        self._injector, self._left = injector, list(injections)
         self.injections = injections
         self._struck: set[int] = set()
         self.faults: list[str] = []
@@ -158,9 +152,9 @@ class Campaign(Listener):
 
     def on_step(self, round_number, step, losses, num_images) -> None:
         first = step == 0 and round_number not in self._struck  # a round that is repeated is struck once
-        if round_number % 2 and first and self._left and not self._armoury.armed:
+        if round_number % 2 and first and self._left and not self._injector.armed:
             self._struck.add(round_number)
-            self._armoury.arm(self._left.pop(0))
+            self._injector.arm(self._left.pop(0))
 
     def on_fault(self, fault: str) -> None:
         self.faults.append(fault)
@@ -170,12 +164,12 @@ class Campaign(Listener):
 
     def watch_rounds(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Times the rounds, repeated ones with their repeats."""
-        of_session, began = Session._round, {}
+        of_engine, began = Engine._round, dict[int, float]()
 
-        def timed(session: Session, number: int):
+        def timed(engine: Engine, number: int) -> RoundResult:
             began.setdefault(number, time.time())
-            result = of_session(session, number)
+            result = of_engine(engine, number)
             self.rounds[number] = began[number], time.time()
             return result
 
-        monkeypatch.setattr(Session, "_round", timed)
+        monkeypatch.setattr(Engine, "_round", timed)

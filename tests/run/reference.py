@@ -2,57 +2,87 @@
 
 With one client they are the unsplit networks. With several, block b runs once over the merged batch of the
 clients that leave it to the body, and by itself on each client that holds it.
+
+It has losses, optimizers, cuts and updates of its own. What it shares with the code that it judges are inputs, which
+must be the same for anything to be compared: the initial networks, the clients' images, and the streams of random
+numbers, whose names are a convention that the two agree on.
 """
 
 from __future__ import annotations
 
 import copy
 
+import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn.functional import softplus
 
 from raygan.config import Config
 from raygan.data import load_client
-from raygan.nn.losses import discriminator_loss, generator_loss
-from raygan.nn.network import adam, build_networks, frozen
+from raygan.nn.network import build_networks
 from raygan.randomness import stream, torch_seed
 from raygan.split.layout import ClientPlan, Layout
-from raygan.split.stages import body_blocks
-from raygan.wire.records import NetworkName
+from raygan.wire.records import NETWORKS, NetworkName, State
 
-Batch = dict[int, torch.Tensor]
+Batch = dict[int, Tensor]
+"""Client -> a tensor (B_k, ...)."""
+Owner = dict[NetworkName, list[nn.Module]]
+
+
+def as_fake(logits: Tensor) -> Tensor:
+    """-ln(1 - sigmoid(x)), mean over the batch: (B,) -> scalar."""
+    return softplus(logits).mean()
+
+
+def as_real(logits: Tensor) -> Tensor:
+    """-ln sigmoid(x), mean over the batch: (B,) -> scalar."""
+    return softplus(-logits).mean()
 
 
 class Reference:
-    """Steps of all clients of a layout."""
+    """Steps of all clients of a layout in one round.
 
-    def __init__(self, layout: Layout, config: Config) -> None:
+    Args:
+        number: the round's, from 0.
+    """
+
+    def __init__(self, layout: Layout, config: Config, number: int = 0) -> None:
         self._layout, self._config = layout, config
         networks = build_networks(layout.spec, None, torch_seed(config.seed, "networks"))
-        self.body = {"generator": networks.generator, "discriminator": networks.discriminator}
+        self.body: Owner = {"generator": networks.generator, "discriminator": networks.discriminator}
         self.own = {plan.client: copy.deepcopy(self.body) for plan in layout.clients}
+        self.latent = {
+            plan.client: torch.Generator().manual_seed(torch_seed(config.seed, "latent", number, plan.client))
+            for plan in layout.clients
+        }
+        """Client -> what its z is drawn from."""
+        self.anchors: dict[int, list[Tensor]] = {plan.client: [] for plan in layout.clients}
+        """Client -> batch mean of D's anchor block on each of its real minibatches so far, (C, H, W)."""
         self._data = {plan.client: load_client(plan.data) for plan in layout.clients}
-        self._batches = {c: self._epoch(plan) for c, plan in enumerate(layout.clients)}
-        self._latent = {
-            c: torch.Generator().manual_seed(torch_seed(config.seed, "latent", 0, c)) for c in self._data
+        self._batches = {plan.client: self._epochs(plan, number) for plan in layout.clients}
+        self.optimizers = {
+            network: [self._adam(owner[network]) for owner in (self.body, *self.own.values())]
+            for network in NETWORKS
         }
-        self._optimizers = {
-            network: [
-                adam(owner[network], config.training.lr, config.training.betas) for owner in self._owners()
-            ]
-            for network in self.body
-        }
+        """Of the body, then of each client."""
 
-    def _owners(self) -> list[dict[str, list[nn.Module]]]:
-        return [self.body, *self.own.values()]
+    def _adam(self, blocks: list[nn.Module]) -> torch.optim.Adam:
+        parameters = [parameter for block in blocks for parameter in block.parameters()]
+        training = self._config.training
+        return torch.optim.Adam(parameters, lr=training.lr, betas=training.betas)
 
-    def _epoch(self, plan: ClientPlan) -> list:
-        shuffle = stream(self._config.seed, "batches", 0, plan.client)
-        return self._data[plan.client].epoch_batches(shuffle, self._config.training.batch_size)
+    def _epochs(self, plan: ClientPlan, number: int) -> list[np.ndarray]:
+        training, shuffle = self._config.training, stream(self._config.seed, "batches", number, plan.client)
+        data = self._data[plan.client]
+        return [
+            batch
+            for _ in range(training.local_epochs)
+            for batch in data.epoch_batches(shuffle, training.batch_size)
+        ]
 
-    def _run(self, network: NetworkName, first: Batch, labels: Batch) -> Batch:
-        """All clients through one network; a client that enters the body goes behind those inside."""
-        x, inside = dict(first), []
+    def _run(self, network: NetworkName, first: Batch, labels: Batch) -> list[Batch]:
+        """All clients through one network, every block's outputs; who enters the body goes behind those inside."""
+        x, inside, outputs = dict(first), list[int](), []
         for block in range(self._layout.num_blocks[network]):
             entering = [c for c in x if block in self._body(network, c) and c not in inside]
             inside = [c for c in inside if block in self._body(network, c)] + entering
@@ -62,32 +92,59 @@ class Reference:
             if inside:
                 merged = self.body[network][block](torch.cat([x[c] for c in inside]))
                 x |= dict(zip(inside, merged.split([len(x[c]) for c in inside]), strict=True))
-        return x
+            outputs.append(dict(x))
+        return outputs
 
     def _body(self, network: NetworkName, client: int) -> range:
-        return body_blocks(self._layout.clients[client].cut(network), self._layout.num_blocks[network])
+        """Blocks h+1..B-2-t."""
+        head, tail = self._layout.clients[client].cut(network)
+        return range(head + 1, self._layout.num_blocks[network] - 1 - tail)
 
     def step(self, number: int) -> dict[int, tuple[float, float]]:
-        """One D update and one G update; both losses of each client."""
+        """One D update and one G update; both losses of each client whose epochs are not over."""
         reals, labels, z = {}, {}, {}
-        for client, data in self._data.items():
-            images, classes = data.batch(self._batches[client][number])
-            reals[client], labels[client] = torch.from_numpy(images), torch.from_numpy(classes)
-            size = (len(classes), self._layout.spec.latent_size)
-            z[client] = torch.randn(size, generator=self._latent[client])
-        fakes = self._run("generator", z, labels)
-        of_fakes = self._run("discriminator", {c: x.detach() for c, x in fakes.items()}, labels)
+        for client, batches in self._batches.items():
+            if number < len(batches):
+                images, classes = self._data[client].batch(batches[number])
+                reals[client], labels[client] = torch.from_numpy(images), torch.from_numpy(classes)
+                size = (len(classes), self._layout.spec.latent_size)
+                z[client] = torch.randn(size, generator=self.latent[client])
+        fakes = self._run("generator", z, labels)[-1]
+        of_fakes = self._run("discriminator", {c: x.detach() for c, x in fakes.items()}, labels)[-1]
         of_reals = self._run("discriminator", reals, labels)
-        d_losses = {c: discriminator_loss(of_fakes[c], of_reals[c]) for c in fakes}
+        for client, activation in of_reals[self._layout.anchors["discriminator"]].items():
+            self.anchors[client].append(activation.detach().mean(0))
+        d_losses = {c: as_fake(of_fakes[c]) + as_real(of_reals[-1][c]) for c in fakes}
         self._update("discriminator", d_losses)
-        with frozen([block for owner in self._owners() for block in owner["discriminator"]]):
-            fooled = self._run("discriminator", fakes, labels)
-            g_losses = {c: generator_loss(fooled[c]) for c in fakes}
-            self._update("generator", g_losses)
+        g_losses = {c: as_real(x) for c, x in self._run("discriminator", fakes, labels)[-1].items()}
+        self._update("generator", g_losses)
         return {c: (d_losses[c].item(), g_losses[c].item()) for c in fakes}
 
-    def _update(self, network: str, losses: Batch) -> None:
-        sum(losses.values()).backward()
-        for optimizer in self._optimizers[network]:
-            optimizer.step()
+    def _update(self, network: NetworkName, losses: Batch) -> None:
+        """One step of one network on the sum over clients; what the other network has collected is dropped."""
+        for optimizer in (one for several in self.optimizers.values() for one in several):
             optimizer.zero_grad()
+        torch.autograd.backward(torch.stack(list(losses.values())).sum())
+        for optimizer in self.optimizers[network]:
+            optimizer.step()
+
+
+def assert_equal_blocks(state: State, networks: Owner) -> None:
+    """Every parameter and buffer. What rounding alone decides may be some of Adam's steps apart."""
+    for (network, index), arrays in state.blocks.items():
+        block = networks[network][index]
+        for name, array in arrays.items():
+            atol = 5e-3 if name in moved_by_rounding(block) else 2e-6
+            expected, where = block.state_dict()[name].numpy(), f"{network}.{index}.{name}"
+            np.testing.assert_allclose(array, expected, rtol=1e-4, atol=atol, err_msg=where)
+
+
+def moved_by_rounding(block: nn.Module) -> set[str]:
+    """The biases before a BatchNorm, and its running mean, which follows them: BatchNorm takes the bias out again, so
+    its gradient is nothing but rounding, of which Adam makes whole steps."""
+    layers = dict(block.named_modules())
+    norms = {name for name, layer in layers.items() if isinstance(layer, (nn.BatchNorm1d, nn.BatchNorm2d))}
+    if not norms:
+        return set()
+    biases = {f"{name}.bias" for name in layers if name not in norms}
+    return biases | {f"{name}.running_mean" for name in norms}

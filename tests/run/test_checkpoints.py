@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from raygan.algorithms.base import ServerState
 from raygan.config.schema import CheckpointConfig
 from raygan.errors import RunError
 from raygan.run.checkpoints import Checkpoint, Checkpoints, mean_score
 from raygan.storage import write_bytes
 
+STATE = ServerState(serves={0: 0, 2: 1, 5: 0, 11: 0}, num_models=3)
 FILES = ("body.safetensors", "client-0000.safetensors", "cluster-0.safetensors")
 
 
@@ -21,7 +23,7 @@ def make(folder: Path, *rounds: int) -> None:
         checkpoint = Checkpoint(folder, number - 1)
         draft = Path(checkpoint.begin())
         written = [write_bytes(draft / name, f"{name} of {number}".encode()) for name in FILES]
-        checkpoint.finish(written, {0: 0, 11: 0, 2: 1}, [5])
+        checkpoint.finish(written, {0: 0, 11: 0, 2: 1}, [5], STATE)
 
 
 def lines(*scores: float | None) -> list[dict]:
@@ -40,6 +42,7 @@ def test_a_finished_checkpoint_is_whole_and_leaves_no_draft(tmp_path: Path) -> N
     assert checkpoint.damage() is None
     assert checkpoint.manifest().clusters == {0: 0, 11: 0, 2: 1}
     assert checkpoint.manifest().set_aside == (5,)
+    assert checkpoint.manifest().server_state(12) == STATE
     assert [path.name for path in tmp_path.iterdir()] == ["round-0001"]
 
 

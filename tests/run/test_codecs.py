@@ -8,15 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from raygan.algorithms.huscf import begin_round
+from raygan.algorithms.huscf import split_plan
 from raygan.config.loading import make_config
-from raygan.parties.evaluator import EvaluatorPlan
 from raygan.run.plan import Plan, make_plan
-from raygan.runtime.backend import Group
-from raygan.runtime.in_process import LocalGroup
-from raygan.runtime.ray.transport import gather
-from raygan.split.submit import train_step
 from raygan.wire.records import CODECS, StepId, StepReport
+from tests.federations import Started, in_process, on_ray
 
 NARROW = [codec for codec in CODECS if codec != "float32"]
 
@@ -26,48 +22,35 @@ def make(tiny_settings: dict, codec: str) -> Plan:
     return make_plan(make_config(tiny_settings | {"wire": {"codec": codec}, "ray": ray_settings}))
 
 
-def evaluator(plan: Plan) -> EvaluatorPlan:
-    return EvaluatorPlan(plan.config.data, plan.shape, plan.layout.spec, None, 0, 10, "nowhere", None)
-
-
-def local_group(plan: Plan) -> LocalGroup:
-    return LocalGroup(plan.layout, plan.config, evaluator(plan))
-
-
-def steps(group: Group, plan: Plan, count: int = 2) -> tuple[list[StepReport], str]:
+def steps(started: Started, count: int = 2) -> tuple[list[StepReport], str]:
     """Reports of the first steps, and a digest of everybody's parameters after them."""
-    begin_round(group, 0)
-    submitted = [train_step(group, plan.layout, StepId(0, number)) for number in range(count)]
-    reports = group.fetch([report for step in submitted for report in step.workers.values()])
-    states = [group.body.call("state")]
-    for worker, handle in group.workers.items():
-        states += handle.call_many("state", len(plan.layout.workers[worker].ids))
+    started.begin_round(0)
+    submitted = [started.step(StepId(0, number)) for number in range(count)]
+    reports = started.backend.fetch([report for step in submitted for report in step.workers.values()])
     digest = hashlib.sha256()
-    for state in states if isinstance(group, LocalGroup) else gather(states):
+    for state in (started.body_state(), *started.states().values()):
         for block in state.blocks.values():
             for array in block.values():
                 digest.update(array.tobytes())
-    return reports, digest.hexdigest()
+    assert all(isinstance(report, StepReport) for report in reports)
+    return [report for report in reports if isinstance(report, StepReport)], digest.hexdigest()
 
 
 @pytest.fixture(scope="module")
 def local(tiny_settings: dict) -> dict[str, tuple[list[StepReport], str]]:
     """Two steps in process under each codec."""
-    return {codec: steps(local_group(plan := make(tiny_settings, codec)), plan) for codec in CODECS}
+    return {codec: steps(in_process(make(tiny_settings, codec))) for codec in CODECS}
 
 
 @pytest.mark.parametrize("codec", ["bfloat16", "int8", pytest.param("float16", marks=pytest.mark.slow)])
 def test_actors_and_twin_are_bit_identical(
     small_ray: None, tiny_settings: dict, local: dict, codec: str
 ) -> None:
-    from raygan.runtime.ray.backend import RayGroup
-
-    plan = make(tiny_settings, codec)
-    group = RayGroup(plan.layout, plan.config, evaluator(plan))
+    started = on_ray(make(tiny_settings, codec))
     try:
-        reports, digest = steps(group, plan)
+        reports, digest = steps(started)
     finally:
-        group.close()
+        started.close()
     assert digest == local[codec][1]
     assert [report.bytes_sent for report in reports] == [report.bytes_sent for report in local[codec][0]]
 
@@ -98,7 +81,9 @@ def test_bytes_on_the_wire_are_a_half_and_a_quarter(local: dict) -> None:
 def test_the_planner_counts_the_codecs_bytes(
     tiny_settings: dict, codec: str, factor: int, scale_bytes: int
 ) -> None:
-    exact, narrow = (make(tiny_settings, name).cuts.breakdown for name in ("float32", codec))
+    exact, narrow = (
+        split_plan(make(tiny_settings, name).algorithm).cuts.breakdown for name in ("float32", codec)
+    )
     for before, after in zip(exact.phases, narrow.phases, strict=True):
         for mine, other in zip(before.clients, after.clients, strict=True):
             assert other.up_link_s == pytest.approx(mine.up_link_s / factor + scale_bytes / 1e8)
@@ -108,13 +93,12 @@ def test_the_planner_counts_the_codecs_bytes(
 
 @pytest.mark.parametrize("codec", NARROW)
 def test_a_client_whose_numbers_blow_up_is_dropped(tiny_settings: dict, codec: str) -> None:
-    plan = make(tiny_settings, codec)
-    group = local_group(plan)
-    begin_round(group, 0)
-    client = group.workers[plan.layout.worker_of[2]]._target._clients[2]
+    started = in_process(make(tiny_settings, codec))
+    started.begin_round(0)
+    client = started.party_of(2)._clients[2]
     with torch.no_grad():
         client.discriminator.head[0].conv.weight[0] = float("nan")
-    reports = train_step(group, plan.layout, StepId(0, 0)).workers.values()
+    reports = started.reports(StepId(0, 0))
     assert [fault for report in reports for fault in report.faults] == [
         "client-02: its activation or gradient is not finite in discriminate; its update is dropped"
     ]

@@ -24,13 +24,13 @@ class Damage(Listener):
     """Overwrites a file when everybody has read it, and strikes, so that an actor must read it again."""
 
     def __init__(self, file: Path, injector: FaultInjector, injection: Injection) -> None:
-        self._file, self._armoury, self._blow = file, injector, injection
+        self._file, self._injector, self._injection = file, injector, injection
         self.faults: list[str] = []
 
     def on_round(self, metrics) -> None:
         if metrics["round"] == 1:
             self._file.write_bytes(b"nonsense")
-            self._armoury.arm(self._blow)
+            self._injector.arm(self._injection)
 
     def on_fault(self, fault: str) -> None:
         self.faults.append(fault)
@@ -53,7 +53,7 @@ def settings(tiny_settings: dict, hospital: Path) -> dict:
 def test_a_client_that_cannot_read_its_data_again_takes_no_part_and_is_named(
     settings: dict, hospital: Path, tmp_path: Path, injector: FaultInjector
 ) -> None:
-    damage = Damage(hospital, injector, Injection("client", "judge", name="clients-02,05"))
+    damage = Damage(hospital, injector, Injection("client", "discriminator_loss", name="clients-02,05"))
     run = train(make_config(settings), tmp_path / "run", listener=damage)
     every_round_is_accounted_for(run, ROUNDS)
     named = [fault for fault in damage.faults if "hospital.npz" in fault]

@@ -12,28 +12,19 @@ import torch
 
 from raygan.api import train
 from raygan.config.loading import make_config
-from raygan.parties.evaluator import EvaluatorPlan
 from raygan.run.plan import Plan, make_plan
-from raygan.runtime.in_process import LocalGroup
 from raygan.split.stages import valid_cuts
-from raygan.split.submit import train_step
 from raygan.storage import read_arrays
-from raygan.wire.records import State, StepId
-from tests.run.reference import Reference
+from raygan.wire.records import StepId
+from tests.federations import in_process
+from tests.run.reference import Reference, assert_equal_blocks
 
 CUTS = valid_cuts(5, anchor=2)
 
 
-def local_group(plan: Plan, folder: Path) -> LocalGroup:
-    layout, config = plan.layout, plan.config
-    return LocalGroup(
-        layout, config, EvaluatorPlan(config.data, plan.shape, layout.spec, None, 0, 10, str(folder), None)
-    )
-
-
 @pytest.mark.parametrize(("generator", "discriminator"), list(itertools.product(CUTS, CUTS)))
 def test_one_client_split_anywhere_equals_the_unsplit_networks(
-    tiny_settings: dict, tmp_path: Path, generator: tuple, discriminator: tuple
+    tiny_settings: dict, generator: tuple, discriminator: tuple
 ) -> None:
     settings = tiny_settings | {
         "data": {"domains": [tiny_settings["data"]["domains"][0] | {"clients": 1}]},
@@ -44,46 +35,36 @@ def test_one_client_split_anywhere_equals_the_unsplit_networks(
             "fixed": {"small": {"generator": generator, "discriminator": discriminator}},
         },
     }
-    equals_the_reference(make_plan(make_config(settings)), tmp_path, num_steps=5)
+    equals_the_reference(make_plan(make_config(settings)), num_steps=5)
 
 
 @pytest.mark.parametrize("clients_per_actor", [1, 2])
 def test_clients_with_different_cuts_equal_one_graph_over_merged_batches(
-    tiny_settings: dict, tmp_path: Path, clients_per_actor: int
+    tiny_settings: dict, clients_per_actor: int
 ) -> None:
     ray_settings = tiny_settings["ray"] | {"clients_per_actor": clients_per_actor}
     plan = make_plan(make_config(tiny_settings | {"ray": ray_settings}))
-    equals_the_reference(plan, tmp_path, num_steps=3)
+    equals_the_reference(plan, num_steps=3)
 
 
-def equals_the_reference(plan: Plan, folder: Path, num_steps: int) -> None:
+def equals_the_reference(plan: Plan, num_steps: int) -> None:
     """Losses of every step, then every parameter and BatchNorm buffer of clients and body."""
-    group, layout = local_group(plan, folder), plan.layout
-    reference = Reference(layout, plan.config)
-    for handle in (*group.workers.values(), group.body):
-        handle.call("begin_round", 0)
+    started = in_process(plan)
+    reference = Reference(started.layout, plan.config)
+    started.begin_round(0)
     for step in range(num_steps):
         expected = reference.step(step)
-        for report in train_step(group, layout, StepId(0, step)).workers.values():
+        reports = started.reports(StepId(0, step))
+        for report in reports:
             for client, loss in report.discriminator_loss.items():
                 losses = (loss, report.generator_loss[client])
                 assert losses == pytest.approx(expected[client], rel=1e-4)
-    for worker in layout.workers:
-        for client, state in zip(
-            worker.ids, group.workers[worker.worker].call_many("state", len(worker.ids)), strict=True
-        ):
-            assert_equal_blocks(state, reference.own[client])
-    assert_equal_blocks(group.body.call("state"), reference.body)
-    group.close()
-
-
-def assert_equal_blocks(state: State, networks: dict) -> None:
-    for (network, index), block in state.blocks.items():
-        whole = networks[network][index].state_dict()
-        for name, array in block.items():
-            np.testing.assert_allclose(
-                array, whole[name].numpy(), rtol=1e-4, atol=2e-6, err_msg=f"{network}.{index}.{name}"
-            )
+    states = started.states()
+    assert states.keys() == reference.own.keys()
+    for client, state in states.items():
+        assert_equal_blocks(state, reference.own[client])
+    assert_equal_blocks(started.body_state(), reference.body)
+    started.close()
 
 
 def checkpoint_arrays(run_path: Path, round_number: int) -> dict[str, np.ndarray]:
@@ -102,7 +83,7 @@ def assert_bit_identical(first: Path, second: Path) -> None:
 
 @pytest.fixture(scope="module")
 def in_process_run(tiny_settings: dict, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The plain sequential in_process: one client a worker, one step at a time."""
+    """The plain sequential run: one client a worker, one step at a time."""
     ray_settings = tiny_settings["ray"] | {"clients_per_actor": 1, "steps_ahead": 1}
     config = make_config(tiny_settings | {"ray": ray_settings})
     return train(config, tmp_path_factory.mktemp("in_process") / "run", in_process=True).path

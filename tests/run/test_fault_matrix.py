@@ -100,8 +100,8 @@ def test_one_of_each_role_in_one_run(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     injections = [
-        Injection("client", "judge", "after"),
-        Injection("body", "backward fool"),
+        Injection("client", "discriminator_loss", "after"),
+        Injection("body", "adversarial backward"),
         Injection("client", "backpropagate", deed="stop"),
         Injection("aggregator", "average"),
         Injection("evaluator", "evaluate"),
@@ -136,7 +136,7 @@ class Storm(Listener):
     """Kills an actor of a random kind at a random moment, again and again, by its process id."""
 
     def __init__(self, injector: FaultInjector, num_kills: int, seed: int) -> None:
-        self._armoury, self._random = injector, random.Random(seed)
+        self._injector, self._random = injector, random.Random(seed)
         self._progress = threading.Event()
         self._num_kills = num_kills
         self.kills: list[str] = []
@@ -155,8 +155,8 @@ class Storm(Listener):
         while len(self.kills) < self._num_kills:
             self._progress.wait()
             time.sleep(self._random.uniform(0, 5))  # rounds of two seconds: most are struck
-            kind = self._random.choice(KINDS)
-            processes = self._armoury.processes(kind)
+            kind = self._random.choice(list(KINDS))
+            processes = self._injector.processes(kind)
             if processes:
                 os.kill(self._random.choice(processes), signal.SIGKILL)
                 self.kills.append(kind)

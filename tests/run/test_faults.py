@@ -19,17 +19,17 @@ pytestmark = pytest.mark.usefixtures("small_ray")
 
 
 class Injections(Listener):
-    """Arms a injection when a round has begun."""
+    """Arms an injection when a round has begun."""
 
     def __init__(self, injector: FaultInjector, injections: dict[int, Injection]) -> None:
-        self._armoury, self._blows = injector, injections
+        self._injector, self._injections = injector, injections
         self.faults: list[str] = []
         if -1 in injections:
             injector.arm(injections[-1])
 
     def on_step(self, round_number, step, losses, num_images) -> None:
-        if step == 0 and round_number in self._blows:
-            self._armoury.arm(self._blows.pop(round_number))
+        if step == 0 and round_number in self._injections:
+            self._injector.arm(self._injections.pop(round_number))
 
     def on_fault(self, fault: str) -> None:
         self.faults.append(fault)
@@ -47,7 +47,7 @@ def test_actors_that_hang_are_ended_and_replaced(
     injections = Injections(
         injector,
         {
-            -1: Injection("body", "backward discriminate", deed="stop"),
+            -1: Injection("body", "discriminate backward", deed="stop"),
             0: Injection("client", "backpropagate", deed="stop", name="clients-00"),
             1: Injection("aggregator", "average", deed="stop"),
         },
@@ -66,7 +66,7 @@ def test_actors_that_hang_are_ended_and_replaced(
 def test_a_client_that_keeps_dying_is_set_aside(
     injector: FaultInjector, tiny_settings: dict, tmp_path: Path
 ) -> None:
-    injection = Injection("client", "judge", name="clients-01")
+    injection = Injection("client", "discriminator_loss", name="clients-01")
     injections = Injections(injector, {-1: injection, 0: injection})
     settings = settings_for(tiny_settings, 3, max_restarts=1, clients_per_actor=2)
     run = train(make_config(settings), tmp_path / "run", listener=injections)
@@ -86,7 +86,7 @@ def test_too_few_clients_stop_the_run_and_it_goes_on_from_its_checkpoint(
         train(
             make_config(settings),
             path,
-            listener=Injections(injector, {1: Injection("client", "fool", "after")}),
+            listener=Injections(injector, {1: Injection("client", "generator_loss", "after")}),
         )
     assert resume(path, in_process=True).ended
     calm = train(make_config(settings), tmp_path / "calm", in_process=True)

@@ -9,7 +9,7 @@ import pytest
 from raygan.api import Run, resume, train
 from raygan.config.loading import make_config
 from raygan.errors import RunError
-from raygan.run.engine import Session
+from raygan.run.engine import Engine
 from raygan.run.events import Listener
 from raygan.run.fork import fork
 from raygan.storage import read_arrays
@@ -59,29 +59,29 @@ def test_the_rounds_from_then_on_follow_the_new_configuration(settings, whole: P
 def test_restored_optimizers_have_the_new_rate_and_the_old_moments(
     settings, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sessions: list[Session] = []
-    create = Session.__init__
+    engines: list[Engine] = []
+    create = Engine.__init__
 
-    def remember(self: Session, *args) -> None:
+    def remember(self: Engine, *args) -> None:
         create(self, *args)
-        sessions.append(self)
+        engines.append(self)
 
     class Look(Listener):
         def on_step(self, round_number, step, losses, num_images) -> None:
             if not seen:
-                seen.extend(optimizers(sessions[0]))
+                seen.extend(optimizers(engines[0]))
 
     seen: list[tuple[float, float]] = []
-    monkeypatch.setattr(Session, "__init__", remember)
+    monkeypatch.setattr(Engine, "__init__", remember)
     fork(whole, 2, make_config(with_lr(settings, 3e-3)), tmp_path / "fork")
     resume(tmp_path / "fork", in_process=True, listener=Look())
     assert {rate for rate, _ in seen} == {3e-3}
     assert min(steps for _, steps in seen) > 6, "two rounds of three steps were before"
 
 
-def optimizers(session: Session) -> list[tuple[float, float]]:
+def optimizers(engine: Engine) -> list[tuple[float, float]]:
     """(learning rate, steps so far) of every optimizer of the first client worker."""
-    clients = session._group.workers[0]._target._clients.values()
+    clients = engine._backend.workers[0]._party._clients.values()
     return [
         (ends.optimizer.param_groups[0]["lr"], float(next(iter(ends.optimizer.state.values()))["step"]))
         for client in clients

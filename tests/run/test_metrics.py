@@ -7,27 +7,36 @@ from collections import Counter
 
 import pytest
 
-from raygan.algorithms.huscf import Epochs, RoundResult
+from raygan.algorithms.base import Model, RoundResult, ServerState
 from raygan.config.loading import make_config
 from raygan.run.metrics import domain_scores, round_metrics
 from raygan.run.plan import make_plan
-from raygan.wire.records import Assignment, DomainScores, Evaluation, UsefulnessScores
+from raygan.runtime.steps import Cohort, Epochs
+from raygan.wire.records import DomainScores, Evaluation
 
 CLUSTER, DOMAINS = {0: 0, 1: 0, 2: 1, 3: 1}, {0: 0, 1: 0, 2: 0, 3: 1}
 
 
+def scores_of(
+    domain: int, cluster: int | None, generation: float, agreement: float, images: int = 5000, **more: object
+) -> DomainScores:
+    values = {"generation_score": generation, "label_agreement": agreement, **more}
+    return DomainScores(domain, cluster, images, values)
+
+
 def evaluation(*scores: DomainScores) -> Evaluation:
-    real = DomainScores(0, None, 9.5, 0.99, 1000, classifier_fid=1.0)
+    real = scores_of(0, None, 9.5, 0.99, 1000, classifier_fid=1.0)
     return Evaluation(0, scores, (), 1.0, real=(real,))
 
 
 def test_a_domains_score_is_the_mean_over_its_clients() -> None:
-    useful = UsefulnessScores(30_000, 0.9, 0.8, 0.7, 0.6, 0.01)
+    useful = {"images": 30_000, "accuracy": 0.9, "precision": 0.8, "recall": 0.7, "f1": 0.6,
+              "false_positive_rate": 0.01}  # fmt: skip
     table = domain_scores(
         evaluation(
-            DomainScores(0, 0, 3.0, 0.6, 5000, classifier_fid=30.0, usefulness=useful),
-            DomainScores(0, 1, 6.0, 0.9, 5000),
-            DomainScores(1, 1, 2.0, 0.5, 5000),
+            scores_of(0, 0, 3.0, 0.6, classifier_fid=30.0, usefulness=useful),
+            scores_of(0, 1, 6.0, 0.9),
+            scores_of(1, 1, 2.0, 0.5),
         ),
         CLUSTER,
         DOMAINS,
@@ -48,7 +57,7 @@ def test_a_domains_score_is_the_mean_over_its_clients() -> None:
 
 
 def test_a_cluster_that_could_not_be_scored_is_left_out() -> None:
-    table = domain_scores(evaluation(DomainScores(0, 1, 6.0, 0.9, 5000)), CLUSTER, DOMAINS, ["a", "b"])
+    table = domain_scores(evaluation(scores_of(0, 1, 6.0, 0.9)), CLUSTER, DOMAINS, ["a", "b"])
     assert table["a"]["label_agreement"] == 0.9
     assert list(table["a"]["clusters"]) == ["1"]
     assert (table["b"]["label_agreement"], table["b"]["images"], table["b"]["clusters"]) == (None, None, {})
@@ -59,12 +68,13 @@ def test_a_round_that_was_not_evaluated_has_no_scores() -> None:
 
 
 def test_a_round_names_who_was_lost_and_who_sat_out(tiny_settings: dict) -> None:
-    workers = make_plan(make_config(tiny_settings | {"ray": {"clients_per_actor": 2}})).layout.workers
+    plan = make_plan(make_config(tiny_settings | {"ray": {"clients_per_actor": 2}}))
+    workers = plan.layout.workers
     epochs = Epochs(lost={1: "died"}, late={2}, absent=Counter({1: 3, 2: 1}))
-    alone = {0: 0}
-    result = RoundResult(0, Assignment(alone, {0: 0.0}, {0: 1.0}, {0: 1.0}), {}, epochs, 1.0, 1.0)
-    line = json.loads(json.dumps(round_metrics(result, None, alone, ["a"], workers, (), ["told"])))
+    result = RoundResult(Cohort(0, 1, (0,), 1), epochs, ServerState(), {4: Model(4, (0,), {})}, seconds=1.0)
+    line = json.loads(json.dumps(round_metrics(plan, result, None, (), ["told"])))
     assert line["lost_actors"] == [workers[1].name]
     assert line["absent_steps"] == {workers[1].name: 3, workers[2].name: 1}
     assert (line["lost"], line["late"]) == (2, 2)
     assert line["faults"] == ["told"]
+    assert (line["round"], line["clients"], line["cluster_sizes"]) == (1, 1, {"4": 1})

@@ -1,4 +1,4 @@
-"""Who takes part, and whose average the others take over."""
+"""Who takes part. Whose average the others take over: `tests/algorithms/test_identities.py`."""
 
 from __future__ import annotations
 
@@ -10,16 +10,12 @@ from raygan.api import train
 from raygan.config.loading import make_config
 from raygan.config.schema import Config
 from raygan.errors import ConfigError
-from raygan.run.participation import last_clusters, sample_clients
+from raygan.run.participation import sample_clients
 from tests.run.test_resume import arrays_of_round
 
 
 def config(settings: dict, **training: object) -> Config:
     return make_config(settings | {"training": settings["training"] | training})
-
-
-def line(**clusters: int) -> dict:
-    return {"clients": {name.removeprefix("c"): {"cluster": cluster} for name, cluster in clusters.items()}}
 
 
 def test_a_share_is_drawn_anew_for_each_round_and_evenly(tiny_settings: dict) -> None:
@@ -35,12 +31,6 @@ def test_a_share_is_drawn_anew_for_each_round_and_evenly(tiny_settings: dict) ->
 def test_all_take_part_by_default_and_those_set_aside_never(tiny_settings: dict) -> None:
     assert sample_clients(range(6), config(tiny_settings), 3) == (0, 1, 2, 3, 4, 5)
     assert sample_clients([0, 4], config(tiny_settings, participation=0.5), 3) == (0, 4)
-
-
-def test_who_was_absent_goes_where_most_of_its_last_cluster_went() -> None:
-    rounds = [line(c0=0, c1=0, c2=0, c3=1, c4=1), line(c0=2, c1=2, c3=0), line(c0=5, c4=6)]
-    assert last_clusters(rounds[:2], range(6)) == {0: 2, 1: 2, 2: 2, 3: 0, 4: 0, 5: 2}
-    assert last_clusters(rounds, range(6)) == {0: 5, 1: 5, 2: 5, 3: 6, 4: 6, 5: 5}
 
 
 def test_more_clients_than_take_part_cannot_be_needed(tiny_settings: dict) -> None:

@@ -14,7 +14,7 @@ STEP = StepId(0, 0)
 
 
 def worker(seconds: float) -> StepReport:
-    return StepReport(STEP, {}, {}, 8, {"generate": seconds / 2, "judge": seconds / 2}, 0, 0)
+    return StepReport(STEP, {}, {}, 8, {"generate": seconds / 2, "discriminator_loss": seconds / 2}, 0, 0)
 
 
 def body(seconds: float) -> BodyReport:

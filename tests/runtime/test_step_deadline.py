@@ -39,25 +39,23 @@ def test_a_late_host_costs_the_deadline_once_a_round(workers: list) -> None:
         return reference
 
     deadline = StepDeadline()
-    first = [sent(StepId(0, 0)), slow.send.remote(StepId(0, 0), NEVER_S)]
+    first = {4: sent(StepId(0, 0)), 7: slow.send.remote(StepId(0, 0), NEVER_S)}
     deadline.begin_step(StepId(0, 0), 3.0)
-    here, late = deadline.gather([4, 7], first)
+    here, late = deadline.gather(first).values()
     assert isinstance(here, Activations)
     assert late == Lost("late: nothing within 3 s", late=True)
     for number in (0, 1):
         step = StepId(0, number)
         if number:
             deadline.begin_step(step, NEVER_S)
-        here, late = deadline.gather([4, 7], [sent(step), slow.send.remote(step, 0)])
+        here, late = deadline.gather({4: sent(step), 7: slow.send.remote(step, 0)}).values()
         assert isinstance(here, Activations)
         assert isinstance(late, Lost), "nothing more is waited for in the round"
     deadline.begin_step(StepId(1, 0), NEVER_S)
-    assert isinstance(deadline.gather([7], [sent(StepId(1, 0))])[0], Activations), "a new round"
+    assert isinstance(deadline.gather({7: sent(StepId(1, 0))})[7], Activations), "a new round"
 
 
 def test_who_is_set_aside_is_not_waited_for(workers: list) -> None:
-    first, second = StepDeadline().gather(
-        [1, 2], [Lost("set aside"), workers[0].send.remote(StepId(0, 0), 0)]
-    )
-    assert isinstance(first, Lost)
-    assert isinstance(second, Activations)
+    found = StepDeadline().gather({1: Lost("set aside"), 2: workers[0].send.remote(StepId(0, 0), 0)})
+    assert isinstance(found[1], Lost)
+    assert isinstance(found[2], Activations)

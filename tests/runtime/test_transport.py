@@ -13,21 +13,24 @@ from raygan.config.loading import make_config
 from raygan.errors import ConfigError, WireError
 from raygan.run.plan import Plan, make_plan
 from raygan.runtime.ray import transport as wire
-from raygan.runtime.ray.backend import RayGroup
+from raygan.runtime.ray.backend import RayHandle
 from raygan.runtime.ray.transport import check_direct
 from raygan.wire.codec import decode, encode, is_finite
 from raygan.wire.records import (
     CODECS,
     Activations,
+    BodyReport,
     Codec,
     Encoded,
     State,
     StepId,
+    StepReport,
     checked,
     num_bytes,
     wire_bytes,
 )
-from tests.run.test_codecs import evaluator, local_group, steps
+from tests.federations import in_process, on_ray
+from tests.run.test_codecs import steps
 
 
 def make(tiny_settings: dict, codec: str = "float32", **keys: object) -> Plan:
@@ -69,35 +72,34 @@ def test_directly_or_through_the_store_it_is_the_same_training(
     small_ray: None, tiny_settings: dict, codec: str
 ) -> None:
     pytest.importorskip("nixl", reason="Ray Direct Transport needs the extra `direct`")
-    stored = make(tiny_settings, codec)
-    reports, digest = steps(local_group(stored), stored)
-    plan = make(tiny_settings, codec, transport="direct")
-    group = RayGroup(plan.layout, plan.config, evaluator(plan))
+    reports, digest = steps(in_process(make(tiny_settings, codec)))
+    started = on_ray(make(tiny_settings, codec, transport="direct"))
     try:
-        direct_reports, direct_digest = steps(group, plan)
+        direct_reports, direct_digest = steps(started)
     finally:
-        group.close()
+        started.close()
     assert direct_digest == digest
     assert [r.bytes_received for r in direct_reports] == [r.bytes_received for r in reports]
 
 
 def test_a_lost_client_is_left_out(small_ray: None, tiny_settings: dict) -> None:
     pytest.importorskip("nixl", reason="Ray Direct Transport needs the extra `direct`")
-    from raygan.algorithms.huscf import begin_round
-    from raygan.split.submit import train_step
-
-    plan = make(tiny_settings, transport="direct", clients_per_actor=1)
-    group = RayGroup(plan.layout, plan.config, evaluator(plan))
+    started = on_ray(make(tiny_settings, transport="direct", clients_per_actor=1))
     try:
-        begin_round(group, 0)
-        group.fetch(list(train_step(group, plan.layout, StepId(0, 0)).workers.values()))
-        ray.kill(group.workers[3].actor)
-        step = train_step(group, plan.layout, StepId(0, 1))
-        (body,) = group.fetch([step.body])
-        reports = group.fetch([step.workers[worker] for worker in (0, 1, 2, 4, 5)])
+        started.begin_round(0)
+        started.reports(StepId(0, 0))
+        struck = started.backend.workers[3]
+        assert isinstance(struck, RayHandle)
+        ray.kill(struck.actor)
+        step = started.step(StepId(0, 1))
+        assert step.server is not None
+        (body,) = started.backend.fetch([step.server])
+        reports = started.backend.fetch([step.workers[worker] for worker in (0, 1, 2, 4, 5)])
     finally:
-        group.close()
+        started.close()
+    assert isinstance(body, BodyReport)
     assert body.absent == (3,)
+    assert all(isinstance(report, StepReport) for report in reports)
     assert all(np.isfinite(list(report.generator_loss.values())).all() for report in reports)
 
 

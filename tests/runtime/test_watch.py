@@ -10,12 +10,12 @@ import ray
 
 from raygan.config.loading import make_config
 from raygan.errors import InputError
-from raygan.parties.evaluator import EvaluatorPlan
 from raygan.run.plan import make_plan
-from raygan.runtime.ray.backend import RayGroup, RayHandle
+from raygan.runtime.ray.backend import RayHandle
 from raygan.runtime.ray.transport import receive
 from raygan.runtime.ray.watch import Watch
 from raygan.wire.records import Lost
+from tests.federations import on_ray
 
 pytestmark = pytest.mark.usefixtures("small_ray")
 
@@ -25,22 +25,27 @@ class Worker:
     def ready(self, arguments: list[Any]) -> tuple[None, None]:
         return None, None
 
-    def work(self, arguments: list[Any]) -> tuple[Any, None]:
+    def run(self, method: str, arguments: list[Any]) -> tuple[Any, None]:
+        assert method == "work"
         seconds, others = receive(arguments)
         time.sleep(seconds)
         return Lost(f"{len(others)} others were waited for"), None
 
 
-def handle(name: str, watch: Watch) -> RayHandle:
+def handle(name: str, watch: Watch) -> RayHandle[Any]:
     return RayHandle(name, Worker.remote(), watch, lambda method: 2.0 if method == "work" else 100.0)
+
+
+def work(handle: RayHandle[Any], seconds: float, others: list[Any]) -> Any:
+    return handle.submit("work", 1, [seconds, others])[0]
 
 
 def test_only_the_one_that_works_too_long_hangs() -> None:
     watch = Watch()
     slow, patient, done = (handle(name, watch) for name in ("slow", "patient", "done"))
-    first = slow.call("work", 1000, [])
-    second = patient.call("work", 0, [first])
-    third = done.call("work", 0, [])
+    first = work(slow, 1000, [])
+    second = work(patient, 0, [first])
+    third = work(done, 0, [])
     ray.get(third)
     ends = time.monotonic() + 60
     while not (found := watch.hanging()) and time.monotonic() < ends:
@@ -55,7 +60,7 @@ def test_only_the_one_that_works_too_long_hangs() -> None:
 def test_records_that_are_there_end_the_calls_before_them() -> None:
     watch = Watch()
     worker = handle("worker", watch)
-    references = [worker.call("work", 0, []) for _ in range(3)]
+    references = [work(worker, 0, []) for _ in range(3)]
     assert len(worker.watched.calls) == 4, "with its start"
     ray.get(references[1])
     watch.ended([references[1]])
@@ -64,14 +69,12 @@ def test_records_that_are_there_end_the_calls_before_them() -> None:
     assert watch.producer(references[1]) is None
 
 
-def test_an_actor_that_finds_no_place_is_an_error(tiny_settings: dict, tmp_path) -> None:
+def test_an_actor_that_finds_no_place_is_an_error(tiny_settings: dict) -> None:
     taken = Worker.options(resources={"body": 1}).remote()
     ray.get(taken.ready.remote([]))
     config = make_config(tiny_settings | {"ray": tiny_settings["ray"] | {"start_timeout_s": 3}})
-    plan = make_plan(config)
-    evaluator = EvaluatorPlan(config.data, plan.shape, plan.layout.spec, None, 0, 10, str(tmp_path), None)
     started = time.monotonic()
     with pytest.raises(InputError, match=r"ray.start_timeout_s: body was not there within 3 s; see what"):
-        RayGroup(plan.layout, config, evaluator)
+        on_ray(make_plan(config))
     assert time.monotonic() - started < 60
     ray.kill(taken)

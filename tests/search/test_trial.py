@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -12,7 +13,8 @@ from raygan.config.loading import make_config
 from raygan.run.events import Listener
 from raygan.search import trial
 from raygan.search.reported import reported
-from raygan.search.trial import Reference, Reporter, prepare
+from raygan.search.search import read_search
+from raygan.search.trial import Reference, Reporter, prepare, with_cache
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +63,31 @@ def test_a_trial_goes_on_with_its_own_run_on_another_cluster(config, tmp_path: P
     run = interrupted(config, tmp_path / "run-1")
     ray = config.ray.model_copy(update={"address": "10.0.0.1:6379"})
     assert prepare(tmp_path, config.model_copy(update={"ray": ray}), None) == (run, False)
+
+
+def test_a_trial_goes_on_with_its_own_run_where_classifiers_are_kept_elsewhere(
+    config, tmp_path: Path
+) -> None:
+    run = interrupted(config, tmp_path / "run-1")
+    assert prepare(tmp_path, with_cache(config, str(tmp_path / "cache")), None) == (run, False)
+    assert prepare(tmp_path, with_cache(config, None), None) == (run, False)
+
+
+def test_a_trial_keeps_classifiers_where_its_search_says(
+    search_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained = []
+    monkeypatch.setattr(trial, "train", lambda config, run, listener: trained.append(config))
+    monkeypatch.setattr(trial, "Reporter", lambda run, told: SimpleNamespace(catch_up=lambda: None))
+    context = SimpleNamespace(get_trial_id=lambda: "a")
+    monkeypatch.setattr(trial.tune, "get_context", lambda: context)
+    monkeypatch.setattr(trial.tune, "get_checkpoint", lambda: None)
+    search = read_search(search_file)
+    search.save(tmp_path / trial.SEARCH_FILE)
+    point = search.points()[0]
+    for cache in ("/shared/classifiers", None):
+        trial.run_trial({"set": point}, tmp_path, cache)
+    assert [config.evaluation.cache for config in trained] == ["/shared/classifiers", None]
 
 
 def test_a_trial_goes_on_where_its_search_was_moved_to(config, tmp_path: Path) -> None:

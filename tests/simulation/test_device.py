@@ -14,7 +14,7 @@ from raygan.config import Config
 from raygan.config.loading import make_config
 from raygan.errors import ConfigError
 from raygan.run.plan import make_plan
-from raygan.runtime.ray import actors as roles
+from raygan.runtime.ray import actors
 from raygan.runtime.ray.demand import demands
 from raygan.simulation.device import check_device, gpu_shares, pick_device
 from raygan.wire import codec as wire_codec
@@ -106,18 +106,17 @@ def test_what_is_named_is_taken_as_it_is(gpus) -> None:
 def test_the_actors_ask_for_their_shares(gpus, tiny_settings: dict) -> None:
     gpus(1)
     plan = make_plan(make_config(tiny_settings | {"ray": {"clients_per_actor": 2}}))
-    asked = demands(plan.layout, plan.config)
-    assert [demand.num_gpus for demand in (*asked["body"], *asked["client"])] == [0.2499] * 4
+    asked = demands(plan.algorithm.parties(), plan.config)
+    assert [demand.num_gpus for demand in (*asked["server"], *asked["client"])] == [0.2499] * 4
     assert asked["evaluator"][0].num_gpus == 0
 
 
 def test_an_actor_without_the_gpu_that_it_must_have_says_so(small_ray: None, tiny_settings: dict) -> None:
-    layout = make_plan(make_config(tiny_settings)).layout
-    body = ray.remote(num_cpus=0)(roles.Body).remote(
-        layout, make_config(tiny_settings | {"ray": {"device": "cuda"}})
-    )
+    (spec,) = make_plan(make_config(tiny_settings)).algorithm.parties().servers
+    on_gpu = make_config(tiny_settings | {"ray": {"device": "cuda"}})
+    body = ray.remote(num_cpus=0)(actors.ServerActor).remote(spec, on_gpu)
     fault, _ = ray.get(body.ready.remote([]))
-    assert str(fault).startswith("ray.device: cuda, but the body was given no GPU")
+    assert str(fault).startswith("ray.device: cuda, but body was given no GPU")
 
 
 @pytest.mark.parametrize("codec", CODECS)

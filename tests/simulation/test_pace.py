@@ -1,4 +1,4 @@
-"""The emulated seconds are the latency model's; turns last as long; too slow a machine is told."""
+"""The emulated seconds are the latency model's; phases last as long; too slow a machine is told."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ import time
 
 import pytest
 
+from raygan.algorithms.huscf import split_plan
 from raygan.config.loading import make_config
-from raygan.cuts import Device, Server, fixed_plan
+from raygan.cuts import ClientPass, Device, Server, fixed_plan
 from raygan.errors import ConfigError
 from raygan.run.plan import make_plan
-from raygan.runtime.in_process import LocalGroup
 from raygan.simulation.emulation import Pace, Pacer, plan_pace
 from raygan.wire.records import StepId
 from tests.cuts.paper import paper_networks
+from tests.federations import in_process
 
 G, D = paper_networks(batch=32, width=0.25)
 SERVER = Server(flops_per_s=5e9, bytes_per_s=1e7)
@@ -21,7 +22,7 @@ CUTS = [((0, 0), (0, 0)), ((1, 0), (0, 1)), ((0, 1), (1, 0)), ((1, 1), (1, 1))]
 
 
 @pytest.mark.parametrize("cuts", CUTS)
-def test_one_clients_turns_and_the_body_make_up_the_model(cuts: tuple) -> None:
+def test_one_clients_phases_and_the_body_make_up_the_model(cuts: tuple) -> None:
     plan = fixed_plan([cuts], generator=G, discriminator=D, devices=[Device("pi", 1e9, 1e6)], server=SERVER)
     pace = plan_pace(plan, batch_size=32)
     (h_g, t_g), (h_d, t_d) = cuts
@@ -31,31 +32,57 @@ def test_one_clients_turns_and_the_body_make_up_the_model(cuts: tuple) -> None:
         for network, passes in (("generator", 1), ("discriminator", 3))
         for direction in ("forward", "backward")
     )
-    assert sum(pace.turns[0].values()) + body_s == pytest.approx(plan.latency_s)
+    assert sum(pace.phases[0].values()) + body_s == pytest.approx(plan.latency_s)
     assert pace.step_s == pytest.approx(plan.latency_s)
 
 
-def test_turns_by_hand() -> None:
+def test_phases_by_hand() -> None:
     """Head and tail of one block each; c = 1e9, r = 1e6; the server's down-link 1e7."""
     plan = fixed_plan(
         [CUTS[0]], generator=G, discriminator=D, devices=[Device("pi", 1e9, 1e6)], server=SERVER
     )
-    turns = plan_pace(plan, batch_size=32).turns[0]
+    phases = plan_pace(plan, batch_size=32).phases[0]
     head_d, tail_d = D.forward_flops[0] / 1e9, D.forward_flops[4] / 1e9
-    assert turns["generate"] == pytest.approx(G.forward_flops[0] / 1e9 + G.output_bytes[0] / 1e6)
-    assert turns["discriminate"] == pytest.approx(
+    assert phases["generate"] == pytest.approx(G.forward_flops[0] / 1e9 + G.output_bytes[0] / 1e6)
+    assert phases["discriminate"] == pytest.approx(
         G.output_bytes[3] / 1e7 + G.forward_flops[4] / 1e9 + 2 * (head_d + D.output_bytes[0] / 1e6)
     )
-    assert turns["judge"] == pytest.approx(
+    assert phases["discriminator_loss"] == pytest.approx(
         2 * (D.output_bytes[3] / 1e7 + tail_d + D.backward_flops[4] / 1e9 + D.output_bytes[3] / 1e6)
     )
-    assert turns["judge"] == pytest.approx(2 * turns["fool"])
-    assert turns["update_generator"] == pytest.approx(G.output_bytes[0] / 1e7 + G.backward_flops[0] / 1e9)
+    assert phases["discriminator_loss"] == pytest.approx(2 * phases["generator_loss"])
+    assert phases["update_generator"] == pytest.approx(G.output_bytes[0] / 1e7 + G.backward_flops[0] / 1e9)
 
 
-def pace(turn_s: float) -> Pace:
+def test_every_phase_receives_then_sends() -> None:
+    """By hand, from one pass of each network and direction."""
+    plan = fixed_plan(
+        [CUTS[1]], generator=G, discriminator=D, devices=[Device("pi", 1e9, 1e6)], server=SERVER
+    )
+    gf, gb, df, db = (phase.clients[0] for phase in plan.breakdown.phases)
+
+    def sends(one: ClientPass) -> float:
+        return one.first_s + one.up_link_s
+
+    def receives(one: ClientPass) -> float:
+        return one.down_link_s + one.last_s
+
+    assert plan_pace(plan, batch_size=32).phases[0] == {
+        "generate": sends(gf),
+        "discriminate": receives(gf) + 2 * sends(df),
+        "discriminator_loss": 2 * (receives(df) + sends(db)),
+        "update_discriminator": 2 * receives(db) + sends(df),
+        "generator_loss": receives(df) + sends(db),
+        "backpropagate": receives(db) + sends(gb),
+        "update_generator": receives(gb),
+    }
+
+
+def pace(phase_s: float) -> Pace:
     blocks = {("generator", "forward"): (0.0, 0.02, 0.03, 0.0)}
-    return Pace(({"fool": turn_s}, {"fool": 2 * turn_s}), blocks, batch_size=10, step_s=1.0)
+    return Pace(
+        ({"generator_loss": phase_s}, {"generator_loss": 2 * phase_s}), blocks, batch_size=10, step_s=1.0
+    )
 
 
 def seconds_of(hold) -> float:
@@ -64,17 +91,23 @@ def seconds_of(hold) -> float:
     return time.perf_counter() - started
 
 
-def test_a_turn_lasts_as_long_as_the_slowest_of_its_clients() -> None:
+def test_a_phase_lasts_as_long_as_the_slowest_of_its_clients() -> None:
     pacer = Pacer(pace(0.05), "client-00")
-    assert 0.05 <= seconds_of(lambda started: pacer.hold_client("fool", started, {0: 10})) < 0.09
-    assert 0.10 <= seconds_of(lambda started: pacer.hold_client("fool", started, {0: 10, 1: 10})) < 0.14
-    assert 0.05 <= seconds_of(lambda started: pacer.hold_client("fool", started, {1: 5})) < 0.09
-    assert seconds_of(lambda started: pacer.hold_client("fool", started, {})) < 0.01
+    assert 0.05 <= seconds_of(lambda started: pacer.hold_client("generator_loss", started, {0: 10})) < 0.09
+    assert (
+        0.10
+        <= seconds_of(lambda started: pacer.hold_client("generator_loss", started, {0: 10, 1: 10}))
+        < 0.14
+    )
+    assert 0.05 <= seconds_of(lambda started: pacer.hold_client("generator_loss", started, {1: 5})) < 0.09
+    assert seconds_of(lambda started: pacer.hold_client("generator_loss", started, {})) < 0.01
 
 
 def test_real_work_counts() -> None:
     pacer = Pacer(pace(0.05), "client-00")
-    assert seconds_of(lambda _: pacer.hold_client("fool", time.perf_counter() - 0.05, {0: 10})) < 0.01
+    assert (
+        seconds_of(lambda _: pacer.hold_client("generator_loss", time.perf_counter() - 0.05, {0: 10})) < 0.01
+    )
 
 
 def test_a_stage_of_the_body_lasts_as_long_as_its_blocks_and_clients() -> None:
@@ -86,7 +119,7 @@ def test_a_stage_of_the_body_lasts_as_long_as_its_blocks_and_clients() -> None:
 
 def test_without_emulation_nobody_waits() -> None:
     pacer = Pacer(None, "client-00")
-    assert seconds_of(lambda started: pacer.hold_client("fool", started, {0: 10})) < 0.01
+    assert seconds_of(lambda started: pacer.hold_client("generator_loss", started, {0: 10})) < 0.01
     assert pacer.end_step(StepId(0, 1)) == []
 
 
@@ -94,7 +127,7 @@ def test_a_machine_that_is_too_slow_is_told_once_a_round() -> None:
     pacer = Pacer(pace(0.05), "client-00 pi")
 
     def step(round_number: int, number: int, late_s: float) -> list[str]:
-        pacer.hold_client("fool", time.perf_counter() - 0.05 - late_s, {0: 10})
+        pacer.hold_client("generator_loss", time.perf_counter() - 0.05 - late_s, {0: 10})
         return pacer.end_step(StepId(round_number, number))
 
     assert step(0, 0, 9.0) == [], "warming up"
@@ -107,6 +140,6 @@ def test_a_machine_that_is_too_slow_is_told_once_a_round() -> None:
 
 def test_one_process_refuses_to_emulate(tiny_settings: dict) -> None:
     plan = make_plan(make_config(tiny_settings | {"devices": tiny_settings["devices"] | {"emulate": True}}))
-    assert plan.layout.pace is not None
+    assert split_plan(plan.algorithm).layout.pace is not None
     with pytest.raises(ConfigError, match=r"^devices\.emulate: true, but everything runs in one process; "):
-        LocalGroup(plan.layout, plan.config, None)  # type: ignore[arg-type]
+        in_process(plan)

@@ -90,12 +90,6 @@ def test_the_real_measurement_is_of_all_held_blocks(plan: Plan) -> None:
     assert all(taken.one_by_one_s > 0 and taken.vmapped_s for taken in times.values())
 
 
-def test_blocks_whose_input_has_no_known_form_are_left_alone(plan: Plan, monkeypatch) -> None:
-    measured({}, monkeypatch)
-    unknown = replace(plan, layout=replace(plan.layout, output_shapes={}))
-    assert chosen(unknown, "always") == {("generator", 0), ("discriminator", 0)}
-
-
 def test_a_measurement_is_kept_and_not_repeated(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = measured({"LatentBlock": BlockTime(1.0, 0.5)}, monkeypatch)
     first = chosen(plan, "measure")

@@ -12,6 +12,8 @@ import torch
 
 from raygan.config.schema import Config
 from raygan.data import load_client
+from raygan.parties.base import Party
+from raygan.parties.spec import PartySpec
 from raygan.randomness import stream, torch_seed
 from raygan.runtime.ray import actors as roles
 from raygan.runtime.ray import transport as wire
@@ -47,11 +49,11 @@ def serialized(value: Any) -> bytes:
     return b"".join([head, *(buffer.raw().tobytes() for buffer in buffers)])
 
 
-class Tapped(roles.Client):
+class Tapped(roles.ClientActor):
     """A client actor that writes down every object that it returns or puts into the store."""
 
-    def __init__(self, plan: Any, layout: Any, config: Config, again: bool) -> None:
-        tap = (Path(config.data.root) / f"tap-{plan.worker}").open("ab")
+    def __init__(self, spec: PartySpec[Party], config: Config, again: bool = False) -> None:
+        tap = (Path(config.data.root) / f"tap-{spec.name}").open("ab")
         put = ray.put
 
         def tapped_put(value: Any, **options: Any) -> Any:
@@ -60,10 +62,10 @@ class Tapped(roles.Client):
 
         wire.ray.put = tapped_put  # this process is this actor's alone
         self._tap = tap
-        super().__init__(plan, layout, config, again)
+        super().__init__(spec, config, again)
 
-    def _turn(self, method: str, arguments: list[Any]) -> Any:
-        answer = super()._turn(method, arguments)
+    def run(self, method: str, arguments: list[Any]) -> Any:
+        answer = super().run(method, arguments)
         for part in answer if isinstance(answer, (list, tuple)) else [answer]:
             if not isinstance(part, wire.Parcel):  # what is behind it was put
                 self._tap.write(serialized(part))

@@ -8,13 +8,16 @@ from typing import Any
 import numpy as np
 import pytest
 
+from raygan.algorithms.huscf import split_plan
 from raygan.api import train
 from raygan.config.loading import make_config
 from raygan.config.schema import Config
 from raygan.errors import WireError
+from raygan.parties.base import Party
+from raygan.parties.spec import PartySpec
 from raygan.run.plan import make_plan
 from raygan.runtime.in_process import LocalHandle
-from raygan.runtime.ray import actors as roles
+from raygan.runtime.ray import actors
 from raygan.split.worker import SplitClients
 from raygan.wire.records import Activations, Gradients
 from tests.conftest import CUTS
@@ -60,15 +63,15 @@ def secrets(config: Config) -> dict[str, bytes]:
 def sent(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     """Everything that the client workers return, in process."""
     seen: list[bytes] = []
-    inspected = LocalHandle._inspected
+    submit = LocalHandle.submit
 
-    def tapped(self: LocalHandle, method: str, records: Any) -> Any:
-        out = inspected(self, method, records)
-        if isinstance(self._target, SplitClients):
+    def tapped(self: LocalHandle, method: str, *how: Any, **rest: Any) -> Any:
+        out = submit(self, method, *how, **rest)
+        if isinstance(self._party, SplitClients):
             seen.append(serialized(out))
         return out
 
-    monkeypatch.setattr(LocalHandle, "_inspected", tapped)
+    monkeypatch.setattr(LocalHandle, "submit", tapped)
     return seen
 
 
@@ -91,7 +94,7 @@ def test_nothing_private_leaves_a_client_actor(
     small_ray: None, settings: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The bytes of what the actors really return and put into the object store."""
-    monkeypatch.setattr(roles, "Client", Tapped)
+    monkeypatch.setattr(actors, "ClientActor", Tapped)
     config = config_of(settings, "float32", CUTS, root=str(tmp_path))
     run = train(config, tmp_path / "run")
     taps = sorted(tmp_path.glob("tap-*"))
@@ -148,7 +151,7 @@ def test_a_deliberate_leak_is_refused_and_the_search_would_have_found_it(
 
 
 def _first_worker(config: Config) -> SplitClients:
-    layout = make_plan(config).layout
+    layout = split_plan(make_plan(config).algorithm).layout
     worker = SplitClients(layout.workers[0], layout, config)
     worker.begin_round(0)
     return worker
@@ -160,25 +163,26 @@ def _step() -> Any:
     return StepId(0, 0)
 
 
-class LeakyActor(roles.Client):
+class LeakyActor(actors.ClientActor):
     """A client actor that sends labels, as integers or dressed up as gradients."""
 
-    def __init__(self, plan: Any, layout: Any, config: Config, again: bool) -> None:
-        super().__init__(plan, layout, config, again)
-        worker: SplitClients = self._plain
+    def __init__(self, spec: PartySpec[Party], config: Config, again: bool = False) -> None:
+        super().__init__(spec, config, again)
+        worker = self._party
+        assert isinstance(worker, SplitClients)
 
-        def judge(step: Any, message: Any) -> Gradients:
-            honest = SplitClients.judge(worker, step, message)
+        def discriminator_loss(step: Any, message: Any) -> Gradients:
+            honest = SplitClients.discriminator_loss(worker, step, message)
             labels = {n: worker._clients[n]._labels.numpy().astype(np.float32) for n in honest.arrays}
             return Gradients(step, {n: (labels[n], labels[n]) for n in honest.arrays})
 
-        worker.judge = judge  # type: ignore[method-assign]
+        worker.discriminator_loss = discriminator_loss  # type: ignore[method-assign]
 
 
 def test_a_leaky_actor_is_refused(
     small_ray: None, settings: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(roles, "Client", LeakyActor)
-    refused = r"judge: client \d: a tensor of shape \(16,\) at a cut where .*; it was not sent"
+    monkeypatch.setattr(actors, "ClientActor", LeakyActor)
+    refused = r"discriminator_loss: client \d: a tensor of shape \(16,\) at a cut where .*; it was not sent"
     with pytest.raises(WireError, match=refused):
         train(config_of(settings, "float32", CUTS), tmp_path / "run")

@@ -12,11 +12,14 @@ from raygan.errors import WireError
 from raygan.run.plan import Plan, make_plan
 from raygan.runtime.in_process import LocalHandle
 from raygan.split.contract import Contract
+from raygan.split.layout import Layout
 from raygan.split.worker import SplitClients
+from raygan.step import Crossing
 from raygan.wire.records import Activations, Encoded, Gradients, State, StepId
 
 STEP = StepId(0, 0)
-HOST = 1
+FAKES = Crossing("generate", "forward")
+WORKER = 1
 """The medium device: generator (0, 1), discriminator (1, 0); its only clients are 1 and 4."""
 
 
@@ -42,7 +45,7 @@ def test_the_forms_follow_from_the_networks(plan: Plan) -> None:
     """Width 1/16 of 256, 128, 128, 64 and 64, 128, 128, 256 channels; 12 pixels."""
     assert shapes(plan, "generator") == ((16, 3, 3), (8, 6, 6), (8, 6, 6), (4, 12, 12), (1, 12, 12))
     assert shapes(plan, "discriminator") == ((4, 6, 6), (8, 3, 3), (8, 3, 3), (16, 1, 1), ())
-    assert plan.layout.workers[HOST].ids == (1, 4)
+    assert plan.layout.workers[WORKER].ids == (1, 4)
 
 
 @pytest.mark.parametrize(
@@ -50,22 +53,22 @@ def test_the_forms_follow_from_the_networks(plan: Plan) -> None:
     [
         ("generate", Activations, "generator", 0, 1),
         ("discriminate", Activations, "discriminator", 1, 2),
-        ("judge", Gradients, "discriminator", 3, 2),
+        ("discriminator_loss", Gradients, "discriminator", 3, 2),
         ("update_discriminator", Activations, "discriminator", 1, 1),
-        ("fool", Gradients, "discriminator", 3, 1),
+        ("generator_loss", Gradients, "discriminator", 3, 1),
         ("backpropagate", Gradients, "generator", 2, 1),
     ],
 )
-def test_every_turn_has_its_cut(
+def test_every_phase_has_its_cut(
     contract: Contract, plan: Plan, method: str, record: type, network: str, block: int, tensors: int
 ) -> None:
     right = (batch(*shapes(plan, network)[block]),) * tensors
-    assert contract.client_problem(HOST, method, record(STEP, {1: right, 4: right})) is None
+    assert contract.client_problem(WORKER, method, record(STEP, {1: right, 4: right})) is None
     other = Gradients if record is Activations else Activations
-    assert "belong" in str(contract.client_problem(HOST, method, other(STEP, {1: right})))
-    assert "not one of 1, 4" in str(contract.client_problem(HOST, method, record(STEP, {0: right})))
+    assert "belong" in str(contract.client_problem(WORKER, method, other(STEP, {1: right})))
+    assert "not one of 1, 4" in str(contract.client_problem(WORKER, method, record(STEP, {0: right})))
     assert f"not {tensors}" in str(
-        contract.client_problem(HOST, method, record(STEP, {1: (*right, right[0])}))
+        contract.client_problem(WORKER, method, record(STEP, {1: (*right, right[0])}))
     )
 
 
@@ -88,28 +91,26 @@ def test_what_is_no_activation_of_its_cut_is_refused(
     contract: Contract, leak: np.ndarray, encoded: bool
 ) -> None:
     part = Encoded("int8", leak.astype(np.int8), 1.0) if encoded else leak
-    found = contract.client_problem(HOST, "generate", Activations(STEP, {1: (part,)}))
+    found = contract.client_problem(WORKER, "generate", Activations(STEP, {1: (part,)}))
     assert f"a tensor of shape {leak.shape} at a cut where (at most 8, 16, 3, 3) crosses" in str(found)
 
 
 def test_the_body_refuses_what_a_client_should_not_have_sent(contract: Contract) -> None:
     bad = Activations(STEP, {1: (batch(1, 12, 12),)})
-    assert "a tensor of shape" in str(contract.arrival_problem(HOST, "generate", "forward", bad))
+    assert "a tensor of shape" in str(contract.arrival_problem(WORKER, FAKES, bad))
 
 
 def test_the_body_sends_nobody_what_is_anothers(contract: Contract, plan: Plan) -> None:
     right = batch(*shapes(plan, "generator")[2])
-    assert contract.departure_problem(HOST, "generate", "forward", Activations(STEP, {1: (right,)})) is None
+    assert contract.departure_problem(WORKER, FAKES, Activations(STEP, {1: (right,)})) is None
     stranger = Activations(STEP, {1: (right,), 2: (right,)})
-    assert "client 2 is not one of 1, 4" in str(
-        contract.departure_problem(HOST, "generate", "forward", stranger)
-    )
+    assert "client 2 is not one of 1, 4" in str(contract.departure_problem(WORKER, FAKES, stranger))
 
 
 def test_states_hold_the_blocks_of_the_cut_and_nothing_else(contract: Contract, plan: Plan) -> None:
-    worker = SplitClients(plan.layout.workers[HOST], plan.layout, plan.config)
+    worker = SplitClients(plan.layout.workers[WORKER], plan.layout, plan.config)
     good = worker.state()
-    assert contract.client_problem(HOST, "state", good) is None
+    assert contract.client_problem(WORKER, "state", good) is None
     key = ("generator", 0)
     swollen = {
         name: batch(1, 12, 12) if name == "linear.bias" else a for name, a in good[0].blocks[key].items()
@@ -118,11 +119,11 @@ def test_states_hold_the_blocks_of_the_cut_and_nothing_else(contract: Contract, 
     for blocks in ({key: swollen}, {key: extra}):
         bad = [replace(good[0], blocks={**good[0].blocks, **blocks}), good[1]]
         assert "generator block 0: not this block's parameters" in str(
-            contract.client_problem(HOST, "state", bad)
+            contract.client_problem(WORKER, "state", bad)
         )
     fewer = State(1, {key: good[0].blocks[key]})
-    assert "blocks" in str(contract.client_problem(HOST, "state", [fewer, good[1]]))
-    assert "one state for each client" in str(contract.client_problem(HOST, "state", good[:1]))
+    assert "blocks" in str(contract.client_problem(WORKER, "state", [fewer, good[1]]))
+    assert "one state for each client" in str(contract.client_problem(WORKER, "state", good[:1]))
 
 
 def test_a_handle_refuses_before_anything_leaves(contract: Contract) -> None:
@@ -131,9 +132,16 @@ def test_a_handle_refuses_before_anything_leaves(contract: Contract) -> None:
             return Activations(step, {1: (batch(1, 12, 12),)})
 
     handle = LocalHandle(
-        "client-01", Leaky(), 1, lambda method, records: contract.client_problem(HOST, method, records)
+        "client-01", Leaky(), 1, lambda method, records: contract.client_problem(WORKER, method, records)
     )
     with pytest.raises(
         WireError, match=r"client-01, generate: client 1: a tensor of shape .*; it was not sent"
     ):
         handle.call("generate", STEP)
+
+
+def test_a_layout_says_what_may_cross(plan: Plan) -> None:
+    """The contract cannot be switched off by leaving the shapes out."""
+    layout = plan.layout
+    with pytest.raises(TypeError, match=r"output_shapes.* and 'state_shapes'"):
+        Layout(layout.workers, layout.spec, layout.num_blocks, layout.anchors)  # type: ignore[call-arg]

@@ -12,16 +12,15 @@ import ray
 import torch
 from ray.experimental import get_object_locations
 
-from raygan.algorithms.huscf import RoundPlan, train_round
 from raygan.config.loading import make_config
 from raygan.data import load_client
-from raygan.parties.evaluator import EvaluatorPlan
 from raygan.randomness import stream, torch_seed
 from raygan.run.plan import Plan, make_plan
-from raygan.runtime.ray import backend as ray_group
-from raygan.runtime.ray.backend import RayGroup, RayHandle
+from raygan.runtime.ray import backend as ray_backend
+from raygan.runtime.ray.backend import RayHandle
 from raygan.runtime.ray.transport import Parcel
 from raygan.wire.records import SMALL, SMALL_BYTES, arrays_of
+from tests.federations import on_ray
 
 ROUND = 1
 
@@ -37,18 +36,18 @@ class Traffic:
 @pytest.fixture
 def traffic(monkeypatch: pytest.MonkeyPatch) -> Traffic:
     seen = Traffic()
-    call_many, gather = RayHandle.call_many, ray_group.gather  # `call` is one of many
+    submitted, gather = RayHandle._submitted, ray_backend.gather  # every call goes through there
 
-    def spy_call_many(self: RayHandle, *args: Any) -> list[ray.ObjectRef]:
-        seen.references += (references := call_many(self, *args))
+    def spy_submitted(self: RayHandle[Any], *args: Any) -> Any:
+        seen.references += (references := submitted(self, *args))
         return references
 
     def spy_gather(*args: Any) -> list[Any]:
         seen.fetched += (values := gather(*args))
         return values
 
-    monkeypatch.setattr(RayHandle, "call_many", spy_call_many)
-    monkeypatch.setattr(ray_group, "gather", spy_gather)
+    monkeypatch.setattr(RayHandle, "_submitted", spy_submitted)
+    monkeypatch.setattr(ray_backend, "gather", spy_gather)
     return seen
 
 
@@ -58,15 +57,13 @@ def plan(tiny_settings: dict) -> Plan:
 
 
 @pytest.fixture
-def a_round(small_ray: None, plan: Plan, traffic: Traffic, samples: str) -> Iterator[Traffic]:
-    layout, config = plan.layout, plan.config
-    evaluator = EvaluatorPlan(config.data, plan.shape, layout.spec, None, 0, 10, samples, None)
-    group = RayGroup(layout, config, evaluator)
-    result = train_round(group, layout, RoundPlan(ROUND, 3, tuple(range(6)), 1, 2), lambda *_: None)
-    assert len(result.epochs.reports) == 3 * len(layout.workers)
+def a_round(small_ray: None, plan: Plan, traffic: Traffic) -> Iterator[Traffic]:
+    started = on_ray(plan)
+    result = plan.algorithm.round(started.federation, plan.algorithm.init(), started.cohort(ROUND, 3))
+    assert len(result.epochs.reports) == 3 * len(plan.layout.workers)
     ray.wait(traffic.references, num_returns=len(traffic.references), fetch_local=False)
     yield traffic
-    group.close()
+    started.close()
 
 
 def test_no_bulk_reaches_the_driver_and_nothing_private_crosses(a_round: Traffic, plan: Plan) -> None:

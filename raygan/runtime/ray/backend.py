@@ -1,4 +1,4 @@
-"""The federation as Ray actors."""
+"""The parties of a federation as Ray actors."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import time
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Generic, TypeVar, cast
 
 import ray
 from ray.exceptions import RayTaskError
@@ -16,24 +16,25 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from raygan.config.schema import Config
 from raygan.errors import InputError
-from raygan.parties.evaluator import EvaluatorPlan
-from raygan.runtime.ray import actors as roles
+from raygan.parties.aggregator import ClusterAggregator
+from raygan.parties.base import Server, Worker
+from raygan.parties.evaluator import Evaluator, EvaluatorPlan
+from raygan.parties.spec import Parties
+from raygan.runtime.backend import Handle, PartyT_co, Reference
+from raygan.runtime.limits import LIMITS
+from raygan.runtime.ray import actors
 from raygan.runtime.ray.cluster import WORKER_ENVIRONMENT
 from raygan.runtime.ray.demand import ActorDemand, demands, domains_of
 from raygan.runtime.ray.transport import gather, references_in
-from raygan.runtime.ray.watch import SLACK, Watch, Watched
-from raygan.split.layout import Layout
+from raygan.runtime.ray.watch import Watch, Watched
 from raygan.wire.records import Lost, StepId, Usage
 
-LOOK_SECONDS = 1.0
-"""A wait that lasts longer looks so often whether an actor hangs."""
-LIVELY = "ready"
-
-USAGE_SECONDS = 5.0
-"""Numbers that nobody needs are not waited for longer."""
+T = TypeVar("T")
+BUILT = "ready"
+"""The actor's method that returns once it has been built."""
 
 
-class RayHandle:
+class RayHandle(Handle[PartyT_co], Generic[PartyT_co]):
     """Submits calls to one actor; what they return stays with the workers."""
 
     def __init__(self, name: str, actor: Any, watch: Watch, limit_s: Callable[[str], float]) -> None:
@@ -41,65 +42,69 @@ class RayHandle:
         self._methods: dict[tuple[str, int], Any] = {}
         self._watch, self.watched = watch, Watched(name, limit_s)
         watch.add(self.watched)
-        self.built = self.call(LIVELY)
+        self.built: Reference[InputError | None] = self.ask(BUILT)
 
-    def call(self, method: str, *args: Any) -> ray.ObjectRef:
-        """Submits a method that returns one record."""
-        return self.call_many(method, 1, *args)[0]
+    def submit(
+        self, method: str, count: int, arguments: Sequence[Any], many: bool = False
+    ) -> Sequence[Reference[Any]]:
+        """Submits a method of the party under a name that the dashboard shows."""
+        return self._submitted(method, count, self._method("run", method, count + 1), method, list(arguments))
 
-    def call_many(self, method: str, num_returns: int, *args: Any) -> list[ray.ObjectRef]:
-        """Submits a method that returns `num_returns` records."""
-        answer = self._method(method, num_returns + 1).remote(list(args))
-        *references, receipt = answer if num_returns else (answer,)
-        self._watch.submitted(self.watched, method, receipt, references_in(args), references)
-        return references
+    def ask(self, what: str, *arguments: Any) -> Reference[Any]:
+        """Submits a method of the actor itself, of whatever party: `ready`, `usage`, `begin_step`."""
+        return self._submitted(what, 1, self._method(what, what, 2), list(arguments))[0]
 
-    def _method(self, method: str, num_returns: int) -> Any:
-        """The actor's method under a name that the dashboard shows; made once, since making it costs a call."""
+    def _submitted(self, method: str, count: int, remote: Any, *arguments: Any) -> Sequence[Reference[Any]]:
+        answer = remote.remote(*arguments)
+        *references, receipt = answer if count else (answer,)
+        self._watch.submitted(self.watched, method, receipt, references_in(arguments), references)
+        return cast(Sequence[Reference[Any]], references)
+
+    def _method(self, of_actor: str, method: str, num_returns: int) -> Any:
+        """The actor's method with its options; made once, since making it costs a call."""
         key = (method, num_returns)
         if key not in self._methods:
             options = {"name": f"{method} ({self.name})", "num_returns": num_returns}
-            self._methods[key] = getattr(self.actor, method).options(**options)
+            self._methods[key] = getattr(self.actor, of_actor).options(**options)
         return self._methods[key]
 
 
-class SpreadEvaluator:
+class SpreadEvaluator(Handle[Evaluator]):
     """The evaluators of several sites as one: each scores what it holds, the first puts it together."""
 
-    def __init__(self, main: RayHandle, others: Sequence[RayHandle]) -> None:
-        self.name, self.actor = main.name, main.actor
-        self._main, self._all = main, (main, *others)
+    def __init__(self, main: RayHandle[Evaluator], others: Sequence[RayHandle[Evaluator]]) -> None:
+        self.name, self._main, self._all = main.name, main, (main, *others)
 
-    def call(self, method: str, *args: Any) -> ray.ObjectRef:
+    def submit(
+        self, method: str, count: int, arguments: Sequence[Any], many: bool = False
+    ) -> Sequence[Reference[Any]]:
         """Submits a method to all."""
-        answers = [handle.call(method, *args) for handle in self._all]
-        return self._main.call("merge", answers) if method == "evaluate" else answers[0]
-
-    def call_many(self, method: str, num_returns: int, *args: Any) -> list[ray.ObjectRef]:
-        """An evaluator has no such method."""
-        raise NotImplementedError(method)
+        answers = [handle.submit(method, count, arguments, many)[0] for handle in self._all]
+        return self._main.submit("merge", 1, [answers]) if method == "evaluate" else answers[:1]
 
 
-class RayGroup:
-    """All roles as actors. Build it inside `cluster.connection`."""
+class RayBackend:
+    """All parties as actors. Build it inside `cluster.connection`."""
 
-    def __init__(self, layout: Layout, config: Config, evaluator: EvaluatorPlan) -> None:
-        self._layout, self._config, self._evaluator_plan = layout, config, evaluator
+    def __init__(self, parties: Parties, config: Config, evaluator: EvaluatorPlan) -> None:
+        self._parties, self._config, self._evaluator_plan = parties, config, evaluator
+        self._demands = demands(parties, config)
         self._watch = Watch()
-        self._started: list[RayHandle] = []
-        self._aggregators: list[RayHandle] = []
-        self._evaluators: list[RayHandle] = []
+        self._started: list[RayHandle[Any]] = []
+        self.started_aggregators: list[RayHandle[ClusterAggregator]] = []
+        self._evaluators: list[RayHandle[Evaluator]] = []
         self._num_started: dict[str, int] = {}
         self._namespace = (
             f"raygan-{uuid.uuid4().hex[:8]}"  # names are unique in a namespace, not in a cluster
         )
-        self.workers: dict[int, RayHandle] = {}
-        self._joining: dict[int, RayHandle] = {}
-        self.evaluator: RayHandle | SpreadEvaluator
+        self.workers: dict[int, RayHandle[Worker]] = {}
+        self.servers: list[RayHandle[Server]] = []
+        self._joining: dict[int, RayHandle[Worker]] = {}
+        self.evaluator: RayHandle[Evaluator] | SpreadEvaluator
         try:
-            self.restart_body()
-            for plan in layout.workers:
-                self.workers[plan.worker] = self._start_worker(plan.worker)
+            self.restart_servers()
+            for worker in range(len(parties.workers)):
+                self.workers[worker] = self._start_worker(worker)
             self._await(self._started)
             self.restart_evaluator()  # it starts, as the aggregators do, while the first round runs
             self.aggregators(2)
@@ -107,11 +112,11 @@ class RayGroup:
             self.close()
             raise
 
-    def aggregators(self, count: int) -> list[RayHandle]:
-        """The aggregators of `count` clusters; those that are missing are started."""
-        while len(self._aggregators) < count:
-            self._aggregators.append(self._start_aggregator(len(self._aggregators)))
-        return self._aggregators[:count]
+    def aggregators(self, count: int) -> list[RayHandle[ClusterAggregator]]:
+        """So many aggregators; those that are missing are started."""
+        while len(self.started_aggregators) < count:
+            self.started_aggregators.append(self._start_aggregator(len(self.started_aggregators)))
+        return self.started_aggregators[:count]
 
     def restart_worker(self, worker: int) -> None:
         """Ends a client actor and starts another in its place, which is among the workers once it has joined."""
@@ -136,20 +141,22 @@ class RayGroup:
         self.workers = dict(sorted(self.workers.items()))
         return ended
 
-    def restart_body(self) -> None:
-        """Starts the body, in the place of the one before if there was one."""
-        demand = demands(self._layout, self._config)["body"][0]
-        self.body = self._replace(getattr(self, "body", None), roles.Body, demand, self._layout, self._config)
+    def restart_servers(self) -> None:
+        """Starts the servers, in the place of those before if there were any."""
+        for handle in self.servers:
+            self._end(handle)
+        pairs = zip(self._demands["server"], self._parties.servers, strict=True)
+        self.servers = [self._start(actors.ServerActor, demand, spec, self._config) for demand, spec in pairs]
 
     def restart_evaluator(self) -> None:
         """Starts the evaluator, in the place of the one before if there was one; one more at each site."""
         for handle in self._evaluators:
             self._end(handle)
         plan, self._evaluators = self._evaluator_plan, []
-        for demand in demands(self._layout, self._config)["evaluator"]:
+        for demand in self._demands["evaluator"]:
             here = domains_of(self._config, demand.labels)
             part = replace(plan, here=here, samples=None if demand.labels else plan.samples)
-            self._evaluators.append(self._start(roles.Evaluator, demand, part, demand.name))
+            self._evaluators.append(self._start(actors.EvaluatorActor, demand, part, demand.name))
         main, *at_sites = self._evaluators
         self.evaluator = SpreadEvaluator(main, at_sites) if at_sites else main
 
@@ -160,15 +167,15 @@ class RayGroup:
 
     def restart_aggregators(self) -> int:
         """New aggregators in the place of the lost ones; returns how many were lost."""
-        lost = [number for number, handle in enumerate(self._aggregators) if not self.alive(handle)]
+        lost = [number for number, handle in enumerate(self.started_aggregators) if not self.alive(handle)]
         for number in lost:
-            self._end(self._aggregators[number])
-            self._aggregators[number] = self._start_aggregator(number)
+            self._end(self.started_aggregators[number])
+            self.started_aggregators[number] = self._start_aggregator(number)
         return len(lost)
 
-    def _start_aggregator(self, number: int) -> RayHandle:
+    def _start_aggregator(self, number: int) -> RayHandle[ClusterAggregator]:
         demand = ActorDemand(f"aggregator-{number}", 0, 0, {}, {})
-        return self._start(roles.Aggregator, demand, demand.name)
+        return self._start(actors.AggregatorActor, demand, demand.name, self._config.clusters.aggregation)
 
     def set_aside(self, worker: int) -> None:
         """Ends a client actor for good."""
@@ -176,20 +183,23 @@ class RayGroup:
             if worker in handles:
                 self._end(handles.pop(worker))
 
-    def alive(self, handle: RayHandle) -> bool:
+    def alive(self, handle: Handle[Any]) -> bool:
         """Whether the actor answers."""
-        (answer,) = self.fetch([handle.call(LIVELY)])
+        assert isinstance(handle, RayHandle)
+        (answer,) = self.fetch([handle.ask(BUILT)])
         return not isinstance(answer, Lost)
 
     def begin_step(self, step: StepId, deadline_s: float) -> None:
-        """Sets the body's deadline for a step."""
-        self.body.call("begin_step", step, deadline_s)
+        """Sets the servers' deadline for a step."""
+        for handle in self.servers:
+            handle.ask("begin_step", step, deadline_s)
 
-    def fetch(self, references: Sequence[ray.ObjectRef], timeout_s: float | None = None) -> list[Any]:
+    def fetch(self, references: Sequence[Reference[T]], timeout_s: float | None = None) -> list[T | Lost]:
         """The small records behind references; `Lost` where one is late or its actor died or was ended."""
-        makers = [self._watch.producer(reference) for reference in references]
-        late = self._wait(references, timeout_s)
-        here = [reference for reference in references if reference not in late]
+        objects = cast(Sequence[ray.ObjectRef], references)
+        makers = [self._watch.producer(reference) for reference in objects]
+        late = self._wait(objects, timeout_s)
+        here = [reference for reference in objects if reference not in late]
         try:
             records = iter(gather(here))
         except RayTaskError as error:
@@ -201,7 +211,7 @@ class RayGroup:
             Lost(f"late: nothing within {timeout_s:.3g} s", late=True)
             if reference in late
             else _explained(next(records), maker)
-            for reference, maker in zip(references, makers, strict=True)
+            for reference, maker in zip(objects, makers, strict=True)
         ]
 
     def _wait(self, references: Sequence[ray.ObjectRef], timeout_s: float | None) -> set[ray.ObjectRef]:
@@ -209,7 +219,7 @@ class RayGroup:
         pending = list(dict.fromkeys(references))
         ends_s = None if timeout_s is None else time.monotonic() + timeout_s
         while pending:
-            rest_s = LOOK_SECONDS if ends_s is None else min(LOOK_SECONDS, ends_s - time.monotonic())
+            rest_s = LIMITS.watch_s if ends_s is None else min(LIMITS.watch_s, ends_s - time.monotonic())
             _, pending = ray.wait(pending, num_returns=len(pending), timeout=max(0.0, rest_s))
             if pending and rest_s <= 0:
                 break
@@ -225,14 +235,18 @@ class RayGroup:
                     self._watch.forget(watched)
                     ray.kill(handle.actor)
 
-    def ready(self, reference: ray.ObjectRef) -> bool:
+    def ready(self, reference: Reference[Any]) -> bool:
         """Whether the record is there."""
         return bool(ray.wait([reference], timeout=0, fetch_local=False)[0])
 
     def usage(self) -> dict[str, Usage]:
         """What each actor but the evaluator, which may be busy, has used so far, by its name."""
-        handles = (self.body, *self.workers.values(), *self._aggregators)
-        answers = self.fetch([handle.call("usage") for handle in handles], USAGE_SECONDS)
+        handles: tuple[RayHandle[Any], ...] = (
+            *self.servers,
+            *self.workers.values(),
+            *self.started_aggregators,
+        )
+        answers = self.fetch([handle.ask("usage") for handle in handles], LIMITS.usage_s)
         return {h.name: a for h, a in zip(handles, answers, strict=True) if not isinstance(a, Lost)}
 
     def close(self) -> None:
@@ -240,7 +254,7 @@ class RayGroup:
         for handle in list(self._started):
             self._end(handle)
 
-    def _await(self, handles: Sequence[RayHandle]) -> None:
+    def _await(self, handles: Sequence[RayHandle[Any]]) -> None:
         """Returns when the actors are built; one that dies meanwhile is found and replaced later.
 
         Raises:
@@ -254,24 +268,17 @@ class RayGroup:
             if isinstance(fault, InputError):
                 raise fault
 
-    def _start_worker(self, worker: int) -> RayHandle:
-        demand = demands(self._layout, self._config)["client"][worker]
+    def _start_worker(self, worker: int) -> RayHandle[Worker]:
+        demand = self._demands["client"][worker]
         again = bool(self._num_started.get(demand.name))
-        return self._start(
-            roles.Client, demand, self._layout.workers[worker], self._layout, self._config, again
-        )
+        return self._start(actors.ClientActor, demand, self._parties.workers[worker], self._config, again)
 
-    def _replace(self, before: RayHandle | None, role: type, demand: ActorDemand, *args: Any) -> RayHandle:
-        if before is not None:
-            self._end(before)
-        return self._start(role, demand, *args)
-
-    def _end(self, handle: RayHandle) -> None:
+    def _end(self, handle: RayHandle[Any]) -> None:
         ray.kill(handle.actor)
         self._watch.forget(handle.watched)
         self._started.remove(handle)
 
-    def _start(self, role: type, demand: ActorDemand, *args: Any) -> RayHandle:
+    def _start(self, role: actors.ActorClass, demand: ActorDemand, *args: Any) -> RayHandle[Any]:
         environment = (
             {"env_vars": WORKER_ENVIRONMENT} if os.environ.get("OMP_WAIT_POLICY") != "PASSIVE" else None
         )
@@ -281,34 +288,33 @@ class RayGroup:
         if environment:
             options["runtime_env"] = environment
         if demand.profile is None and not demand.bundle and not demand.labels:
-            options |= self._beside_body()
+            options |= self._beside_server()
         actor: Any = self._actor_class(role).options(**options).remote(*args)
-        handle = RayHandle(demand.name, actor, self._watch, self._limits_s(role))
+        handle: RayHandle[Any] = RayHandle(demand.name, actor, self._watch, self._limits_s(role))
         self._started.append(handle)
         return handle
 
-    def _actor_class(self, role: type) -> Any:
-        if self._config.ray.transport == "direct" and role in (roles.Client, roles.Body):
-            remote: Any = ray.remote  # its types lack the option
+    def _actor_class(self, role: actors.ActorClass) -> Any:
+        remote: Any = ray.remote  # its types lack the option
+        if self._config.ray.transport == "direct" and role in (actors.ClientActor, actors.ServerActor):
             return remote(enable_tensor_transport=True)(role)
-        return ray.remote(role)
+        return remote(role)
 
-    def _limits_s(self, role: type) -> Callable[[str], float]:
+    def _limits_s(self, role: actors.ActorClass) -> Callable[[str], float]:
         """Method -> seconds that a call may take; emulated devices get as long as they are said to need."""
-        longest_s = self._config.ray.call_timeout_s
-        if role is roles.Evaluator:
+        longest_s = max(self._config.ray.call_timeout_s, self._parties.longest_call_s)
+        if role is actors.EvaluatorActor:
             longest_s = self._config.evaluation.timeout_s
-        elif self._layout.pace is not None:
-            longest_s = max(longest_s, SLACK * self._layout.pace.step_s)
-        limits_s = {LIVELY: self._config.ray.start_timeout_s}
+        limits_s = {BUILT: self._config.ray.start_timeout_s}
         return lambda method: limits_s.get(method, longest_s)
 
-    def _beside_body(self) -> dict[str, Any]:
-        """Averaging and scoring need no device: of several nodes, they go to the body's. Ray puts an actor that asks for
-        nothing on any node, whatever it would rather have, so the body's is a must."""
-        if get_current_placement_group() is not None or sum(node["Alive"] for node in ray.nodes()) < 2:
+    def _beside_server(self) -> dict[str, Any]:
+        """Averaging and scoring need no device: of several nodes, they go to the server's. Ray puts an actor that asks
+        for nothing on any node, whatever it would rather have, so the server's is a must."""
+        several = sum(node["Alive"] for node in ray.nodes()) > 1
+        if get_current_placement_group() is not None or not several or not self.servers:
             return {}
-        asked = self.body.actor.__ray_call__.remote(_node_id)
+        asked = self.servers[0].actor.__ray_call__.remote(_node_id)
         (node,) = gather([asked], self._config.ray.start_timeout_s)
         if isinstance(node, Lost):
             return {}

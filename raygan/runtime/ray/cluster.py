@@ -15,9 +15,9 @@ import ray
 from raygan.config.loading import cluster_address
 from raygan.config.schema import Config
 from raygan.errors import ConfigError, first_line
+from raygan.parties.spec import Parties
 from raygan.runtime.ray.demand import all_demands, required
 from raygan.runtime.ray.nodes import await_nodes
-from raygan.split.layout import Layout
 
 WORKER_ENVIRONMENT = {"OMP_WAIT_POLICY": "PASSIVE"}
 """Threads that wait must sleep: actors share cores, and spinning made a step up to ten times slower."""
@@ -34,7 +34,7 @@ REACH_SECONDS = 5.0
 
 @contextmanager
 def connection(
-    layout: Layout, config: Config, namespace: str, tell: Callable[[str], None] = lambda _: None
+    parties: Parties, config: Config, namespace: str, tell: Callable[[str], None] = lambda _: None
 ) -> Iterator[str | None]:
     """Ray for the time of a run: the one that is there, or one of our own that ends with it.
 
@@ -47,8 +47,8 @@ def connection(
     Raises:
         InputError: a cluster that cannot be reached or that lacks what the actors ask for.
     """
-    with ray_with(required(layout, config), config, namespace) as dashboard:
-        await_nodes(all_demands(layout, config), config.ray.wait_for_nodes_s, tell)
+    with ray_with(required(parties, config), config, namespace) as dashboard:
+        await_nodes(all_demands(parties, config), config.ray.wait_for_nodes_s, tell)
         yield dashboard
 
 

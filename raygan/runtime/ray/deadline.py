@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import ray
@@ -31,11 +31,11 @@ class StepDeadline:
         self._deadline_s = deadline_s
         self._start_clock()
 
-    def gather(self, workers: Sequence[int], messages: Sequence[ray.ObjectRef | Lost]) -> list[Any]:
-        """The workers' records, in order; `Lost` for one that is late, or whose actor died."""
+    def gather(self, messages: Mapping[int, ray.ObjectRef | Lost]) -> dict[int, Any]:
+        """Worker -> its record; `Lost` for one that is late, or whose actor died."""
         awaited = {
             worker: message
-            for worker, message in zip(workers, messages, strict=True)
+            for worker, message in messages.items()
             if worker not in self._late and isinstance(message, ray.ObjectRef)
         }
         rest_s = None if self._deadline_s is None else max(0.0, self._ends_s - time.monotonic())
@@ -44,7 +44,7 @@ class StepDeadline:
         if late:
             self._late |= late
             self._start_clock()
-        return [records.get(worker, Lost("late, or set aside")) for worker in workers]
+        return {worker: records.get(worker, Lost("late, or set aside")) for worker in messages}
 
     def _start_clock(self) -> None:
         self._ends_s = time.monotonic() + (self._deadline_s or 0.0)

@@ -7,11 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from raygan.config.schema import Config
+from raygan.parties.spec import Parties
 from raygan.simulation.device import gpu_shares
-from raygan.split.layout import Layout
-
-BODY_RESOURCE = "body"
-"""Custom resource of the node that runs the shared body."""
 
 
 @dataclass(frozen=True)
@@ -47,21 +44,22 @@ class ActorDemand:
         return options
 
 
-def demands(layout: Layout, config: Config) -> dict[str, list[ActorDemand]]:
-    """Every actor of a run by role. Aggregators come with the clusters: one is listed for each that may be."""
-    clients = []
-    body_gpus, client_gpus = gpu_shares(config, [worker.profile for worker in layout.workers])
+def demands(parties: Parties, config: Config) -> dict[str, list[ActorDemand]]:
+    """Every actor of a run by role. Aggregators come with the models: those are listed that are known to be needed."""
+    layout, clients = parties.layout, []
+    profiles = [worker.profile for worker in layout.workers]
+    server_gpus, client_gpus = gpu_shares(config, profiles, len(parties.servers))
     for worker, num_gpus in zip(layout.workers, client_gpus, strict=True):
         profile = config.devices.profile(worker.profile)
         amount = {name: value * len(worker.clients) for name, value in profile.resources.items()}
         labels = {**profile.labels, **worker.labels}
         clients.append(ActorDemand(worker.name, profile.num_cpus, num_gpus, amount, labels, worker.profile))
-    count = config.clusters.count
-    aggregators = 1 if count == "auto" else count
     return {
         "client": clients,
-        "body": [ActorDemand("body", 0, body_gpus, {BODY_RESOURCE: 1}, {})],
-        "aggregator": [ActorDemand(f"aggregator-{number}", 0, 0, {}, {}) for number in range(aggregators)],
+        "server": [ActorDemand(spec.name, 0, server_gpus, spec.resources, {}) for spec in parties.servers],
+        "aggregator": [
+            ActorDemand(f"aggregator-{number}", 0, 0, {}, {}) for number in range(parties.num_aggregators)
+        ],
         "evaluator": [
             ActorDemand("evaluator", 0, 0, {}, {}),
             *(ActorDemand(f"evaluator {label_text(labels)}", 0, 0, {}, labels) for labels in sites(config)),
@@ -85,15 +83,15 @@ def label_text(labels: Mapping[str, str]) -> str:
     return ", ".join(f"{name}={value}" for name, value in labels.items())
 
 
-def all_demands(layout: Layout, config: Config) -> list[ActorDemand]:
+def all_demands(parties: Parties, config: Config) -> list[ActorDemand]:
     """The same in one list."""
-    return [demand for role in demands(layout, config).values() for demand in role]
+    return [demand for role in demands(parties, config).values() for demand in role]
 
 
-def required(layout: Layout, config: Config) -> dict[str, float]:
+def required(parties: Parties, config: Config) -> dict[str, float]:
     """The sum of what the actors ask for, by resource."""
     total: dict[str, float] = {}
-    for demand in all_demands(layout, config):
+    for demand in all_demands(parties, config):
         for name, amount in demand.bundle.items():
             total[name] = total.get(name, 0.0) + amount
     return total

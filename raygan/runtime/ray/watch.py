@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 
 import ray
 
-SLACK = 10
-"""A call may take so many times the median of its method's calls, where that is longer than its limit."""
+from raygan.runtime.limits import LIMITS
+
 REMEMBERED = 20
 
 
@@ -112,7 +112,7 @@ class Watch:
 
     def _limit_s(self, actor: Watched, method: str) -> float:
         seen = self._seconds.get(method)
-        return max(actor.limit_s(method), SLACK * statistics.median(seen) if seen else 0.0)
+        return max(actor.limit_s(method), LIMITS.slack * statistics.median(seen) if seen else 0.0)
 
     def _first_unfinished(self, actor: Watched, now: float) -> Call | None:
         while actor.calls:

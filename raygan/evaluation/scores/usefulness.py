@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from raygan.errors import InputError
 from raygan.evaluation.classifier import USEFULNESS, ClassifierRecipe, train_classifier
 from raygan.evaluation.images import Images, Labels
-from raygan.evaluation.protocol import with_count
+from raygan.evaluation.scores.state import Batch, Reference
+
+RECIPE = USEFULNESS
+Classes = npt.NDArray[np.generic]
 
 
 @dataclass(frozen=True)
@@ -18,7 +23,7 @@ class Usefulness:
     """Scores on the real test set, each from 0 to 1; all but accuracy are means over classes (macro)."""
 
     images: int
-    """Synthetic images that the CNN was trained on (N)."""
+    """Synthetic images that the CNN was trained on (N), which names with a count tell: `accuracy_30k`."""
     accuracy: float
     """Share of test images whose class was found."""
     precision: float
@@ -30,10 +35,32 @@ class Usefulness:
     false_positive_rate: float
     """FP / (FP + TN); lower is better."""
 
-    def named(self) -> dict[str, float]:
-        """The scores under names that state their protocol, such as `accuracy_30k`."""
-        scores = ("accuracy", "precision", "recall", "f1", "false_positive_rate")
-        return {with_count(name, self.images): getattr(self, name) for name in scores}
+
+class TrainedClassifier:
+    """`usefulness` of all batches: keeps the images and trains on them at the end. Takes minutes on CPUs."""
+
+    def __init__(self, reference: Reference, seed: int) -> None:
+        self._reference, self._seed = reference, seed
+        self._images: list[torch.Tensor] = []
+        self._labels: list[torch.Tensor] = []
+
+    def update(self, batch: Batch) -> None:
+        """Adds images with their labels."""
+        assert batch.images is not None
+        self._images.append(batch.images)
+        self._labels.append(batch.labels)
+
+    def merge(self, other: TrainedClassifier) -> None:
+        """Adds the other's images."""
+        self._images += other._images
+        self._labels += other._labels
+
+    def compute(self) -> Mapping[str, float]:
+        """The fields of `Usefulness`."""
+        real, device = self._reference.real, self._reference.device
+        generated = torch.cat(self._images), torch.cat(self._labels)
+        tests = real.test_images, real.test_labels
+        return asdict(usefulness(*generated, *tests, real.num_classes, RECIPE, self._seed, device))
 
 
 def usefulness(
@@ -42,7 +69,7 @@ def usefulness(
     test_images: Images,
     test_labels: Labels,
     num_classes: int,
-    recipe: ClassifierRecipe = USEFULNESS,
+    recipe: ClassifierRecipe = RECIPE,
     seed: int = 0,
     device: str = "cpu",
 ) -> Usefulness:
@@ -76,7 +103,7 @@ def classification_scores(predicted: npt.ArrayLike, true: npt.ArrayLike, num_ima
 
     Args:
         predicted, true: class numbers, integers (M,), M >= 1.
-        num_images: what the classifier was trained on (N of the names).
+        num_images: what the classifier was trained on.
 
     Raises:
         InputError: lists of different lengths, or empty.
@@ -103,7 +130,7 @@ def classification_scores(predicted: npt.ArrayLike, true: npt.ArrayLike, num_ima
     )
 
 
-def _macro_false_positive_rate(predicted: np.ndarray, true: np.ndarray) -> float:
+def _macro_false_positive_rate(predicted: Classes, true: Classes) -> float:
     from sklearn.metrics import confusion_matrix
 
     if len(np.union1d(true, predicted)) == 1:

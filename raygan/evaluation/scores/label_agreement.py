@@ -7,6 +7,29 @@ import numpy.typing as npt
 
 from raygan.errors import InputError
 from raygan.evaluation.probabilities import as_probabilities
+from raygan.evaluation.scores.state import Batch, Reference
+
+
+class LabelAgreement:
+    """`label_agreement` of all batches: images that agree, and images."""
+
+    def __init__(self, reference: Reference, seed: int) -> None:
+        self._agreeing = self._images = 0
+
+    def update(self, batch: Batch) -> None:
+        """Adds probabilities and labels."""
+        assert batch.probabilities is not None
+        self._agreeing += num_agreeing(batch.probabilities, batch.labels)
+        self._images += len(batch)
+
+    def merge(self, other: LabelAgreement) -> None:
+        """Adds both counts."""
+        self._agreeing += other._agreeing
+        self._images += other._images
+
+    def compute(self) -> float:
+        """The share."""
+        return self._agreeing / self._images
 
 
 def label_agreement(probabilities: npt.ArrayLike, labels: npt.ArrayLike) -> float:
@@ -32,6 +55,11 @@ def label_agreement(probabilities: npt.ArrayLike, labels: npt.ArrayLike) -> floa
         >>> label_agreement([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4], [0.7, 0.3]], [0, 1, 1, 0])
         0.75
     """
+    return num_agreeing(probabilities, labels) / len(np.asarray(labels))
+
+
+def num_agreeing(probabilities: npt.ArrayLike, labels: npt.ArrayLike) -> int:
+    """How many samples get the label that they were asked for; arguments and errors as above."""
     p = as_probabilities(probabilities)
     y = np.asarray(labels)
     if y.shape != (len(p),) or not np.issubdtype(y.dtype, np.integer):
@@ -39,4 +67,4 @@ def label_agreement(probabilities: npt.ArrayLike, labels: npt.ArrayLike) -> floa
     if y.min() < 0 or y.max() >= p.shape[1]:
         found = f"labels from {y.min()} to {y.max()}"
         raise InputError("labels", found, f"number the {p.shape[1]} classes 0..{p.shape[1] - 1}")
-    return float(np.mean(p.argmax(axis=1) == y))
+    return int(np.count_nonzero(p.argmax(axis=1) == y))

@@ -7,6 +7,31 @@ import numpy.typing as npt
 from scipy.special import rel_entr
 
 from raygan.evaluation.probabilities import as_probabilities
+from raygan.evaluation.scores.state import Batch, Reference
+
+
+class GenerationScore:
+    """`generation_score` of all batches.
+
+    Keeps their rows (80 bytes an image of 10 classes), not sums: the value is the formula's own to the last bit,
+    whatever the parts.
+    """
+
+    def __init__(self, reference: Reference, seed: int) -> None:
+        self._rows: list[npt.NDArray[np.float64]] = []
+
+    def update(self, batch: Batch) -> None:
+        """Adds probabilities."""
+        assert batch.probabilities is not None
+        self._rows.append(batch.probabilities)
+
+    def merge(self, other: GenerationScore) -> None:
+        """Adds the other's rows."""
+        self._rows += other._rows
+
+    def compute(self) -> float:
+        """The score."""
+        return generation_score(np.concatenate(self._rows))
 
 
 def generation_score(probabilities: npt.ArrayLike) -> float:
@@ -16,7 +41,7 @@ def generation_score(probabilities: npt.ArrayLike) -> float:
 
     The inception score's formula (Salimans et al. 2016, arXiv 1606.03498, section 4) over all images at
     once, without splits; HuSCF-GAN (arXiv 2507.12979) computes it with a classifier trained on the domain's
-    real images and 5,000 images. It depends on N: name it with N, as `DomainScores.named` does.
+    real images and 5,000 images. It depends on N: `with_count` names it with N.
 
     Args:
         probabilities: p(y|x), (N, K), >= 0, rows sum to 1; N >= 1 images, K >= 1 classes.

@@ -1,0 +1,170 @@
+"""What an algorithm is: which parties it needs, how a round goes, and which models that gives.
+
+The engine (`raygan.run`) drives any of them: participation, stragglers, recovery, checkpoints, resume, scores, pictures,
+report, Tune and telemetry know an algorithm by this interface alone.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+
+from raygan.config.schema import Config
+from raygan.names import BlockKey
+from raygan.nn.spec import NetworkSpec
+from raygan.parties.base import Server, Worker
+from raygan.parties.layout import ClientPlan, Layout
+from raygan.parties.spec import Parties
+from raygan.runtime.backend import Reference, together
+from raygan.runtime.federation import Federation
+from raygan.runtime.steps import Cohort, Epochs
+from raygan.wire.records import BlockAverage, Lost
+
+WorkerT = TypeVar("WorkerT", bound=Worker)
+ServerT = TypeVar("ServerT", bound=Server)
+Document = Mapping[str, Any]
+"""A JSON object."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is to be trained, before an algorithm has made a plan of it."""
+
+    config: Config
+    clients: tuple[ClientPlan, ...]
+    spec: NetworkSpec
+    clients_per_actor: int
+    documents: Mapping[str, Document] = field(default_factory=dict)
+    """Of a run that goes on: what its algorithm had planned (`Algorithm.documents`)."""
+
+
+class ServerState(BaseModel):
+    """What is known at the server between rounds; a part of every checkpoint."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    serves: dict[int, int] = {}
+    """Client -> the model that it has, or is to have."""
+    num_models: int = 0
+    """Models that have ever been: the next new one gets this identity."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """What an algorithm gives out: both networks, with an identity that lasts from round to round."""
+
+    identity: int
+    clients: tuple[int, ...]
+    """Of the round's clients, those that it serves."""
+    blocks: Mapping[BlockKey, Reference[BlockAverage | Lost]]
+
+    @property
+    def all_blocks(self) -> Reference[Sequence[BlockAverage | Lost]]:
+        """All blocks, as one argument."""
+        return together(list(self.blocks.values()))
+
+    @property
+    def generator(self) -> list[Reference[BlockAverage | Lost]]:
+        """The generator's blocks, in order."""
+        return [reference for key, reference in self.blocks.items() if key[0] == "generator"]
+
+
+@dataclass(frozen=True)
+class RoundResult:
+    """What a round leaves behind: small records, and references to the models."""
+
+    cohort: Cohort
+    epochs: Epochs
+    state: ServerState
+    models: Mapping[int, Model]
+    """By identity, ascending."""
+    records: Mapping[str, Document] = field(default_factory=dict)
+    """Lines of the algorithm's own files: `clusters` goes to `clusters.jsonl`."""
+    faults: tuple[str, ...] = ()
+    seconds: float = 0.0
+    """Of all of it."""
+
+    @property
+    def served(self) -> dict[int, int]:
+        """Client -> its model, of the clients of the round, ascending."""
+        return dict(
+            sorted((client, model.identity) for model in self.models.values() for client in model.clients)
+        )
+
+
+class Algorithm(ABC, Generic[WorkerT, ServerT]):
+    """One way to train generators over the clients, planned for one run."""
+
+    name: ClassVar[str]
+    """Its name in the configuration."""
+    model_kind: ClassVar[str] = "model"
+    """What files and people call its models: `cluster-0`."""
+    record_names: ClassVar[tuple[str, ...]] = ()
+    """Its own files of lines, one a round (`RoundResult.records`)."""
+
+    layout: Layout[Any]
+
+    @classmethod
+    @abstractmethod
+    def plan(cls, task: Task) -> Algorithm[WorkerT, ServerT]:
+        """Decides all that is known before any party starts.
+
+        Raises:
+            InputError: what a user must mend.
+        """
+
+    @property
+    def documents(self) -> Mapping[str, Document]:
+        """What it has planned, for the run's folder: `cuts` becomes `cuts.json`."""
+        return {}
+
+    @abstractmethod
+    def parties(self) -> Parties:
+        """The parties that it needs."""
+
+    def init(self) -> ServerState:
+        """The state before the first round."""
+        return ServerState()
+
+    @abstractmethod
+    def round(
+        self, federation: Federation[WorkerT, ServerT], state: ServerState, cohort: Cohort
+    ) -> RoundResult:
+        """One round.
+
+        Raises:
+            RoundLost: something was lost without which it cannot go on.
+            StoppedError: too few clients are left.
+        """
+
+    @abstractmethod
+    def rejoin(
+        self, federation: Federation[WorkerT, ServerT], result: RoundResult, back: Back
+    ) -> Reference[Lost | None] | None:
+        """Brings clients up to date that are not in a round's models; None: there is nothing to do."""
+
+    def measures(self, result: RoundResult, domains: Mapping[int, int]) -> Document:
+        """Its own entries of the round's line in `metrics.jsonl`.
+
+        Args:
+            domains: client -> index of its domain, which is known to measurements only.
+        """
+        return {}
+
+
+@dataclass(frozen=True)
+class Back:
+    """Clients of one worker that come back after a round."""
+
+    worker: int
+    clients: Sequence[int]
+    restarted: bool
+    """Whether the worker was started again and has lost its state; else they were late, or were not drawn."""
+    checkpoint: str | None
+    """Folder of the run's last whole checkpoint; None: there is none yet."""
+    without: Mapping[int, str] = field(default_factory=dict)
+    """Clients that have no file in it, as for `Worker.restore`."""

@@ -1,0 +1,50 @@
+"""Clusters as the run's files and measurements have them."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from raygan.evaluation.cluster_agreement import cluster_agreement
+from raygan.wire.records import Assignment
+
+
+def members(assignment: Assignment) -> dict[int, list[int]]:
+    """Cluster -> its clients, both ascending."""
+    found: dict[int, list[int]] = {}
+    for client, cluster in sorted(assignment.cluster.items()):
+        found.setdefault(cluster, []).append(client)
+    return dict(sorted(found.items()))
+
+
+def cluster_line(round_number: int, assignment: Assignment) -> dict[str, Any]:
+    """A line of `clusters.jsonl`: cluster, KLD and weights of each client of a round (from 0)."""
+    return {
+        "round": round_number + 1,
+        "clients": {
+            str(client): {
+                "cluster": cluster,
+                "kld": kld if math.isfinite(kld := assignment.kld[client]) else None,
+                "weight": assignment.weight[client],
+                "body_weight": assignment.body_weight[client],
+            }
+            for client, cluster in assignment.cluster.items()
+        },
+    }
+
+
+def cluster_measures(cluster: Mapping[int, int], domains: Mapping[int, int]) -> dict[str, Any]:
+    """How many clusters, how large, and whether they are the domains (adjusted Rand index).
+
+    Args:
+        cluster: client -> cluster, of the clients of a round.
+        domains: client -> index of its domain.
+    """
+    sizes = Counter(cluster.values())
+    return {
+        "clusters": len(sizes),
+        "cluster_sizes": {str(number): size for number, size in sorted(sizes.items())},
+        "cluster_agreement": cluster_agreement(list(cluster.values()), [domains[c] for c in cluster]),
+    }

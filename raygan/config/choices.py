@@ -1,0 +1,49 @@
+"""What the configuration chooses by name, and where the code of each name is: one more is one file and one line here.
+
+Names are checked when the configuration is read, and their code is imported when it is first used: so this module
+brings no torch along.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any
+
+from pydantic import AfterValidator
+
+from raygan.errors import instead_of
+
+Choices = Mapping[str, str]
+"""Name -> `package.module:attribute`."""
+
+ALGORITHMS: Choices = {
+    "huscf": "raygan.algorithms.huscf:HuscfGan",
+    "local": "raygan.algorithms.local:Local",
+}
+"""Each a `raygan.algorithms.base.Algorithm`."""
+LOSSES: Choices = {"bce": "raygan.nn.losses:BCE"}
+"""Each a `raygan.nn.losses.GanLoss`."""
+CLUSTERINGS: Choices = {"kmeans": "raygan.federated.clustering:cluster_clients"}
+"""Each a `raygan.federated.Clustering`."""
+WEIGHTINGS: Choices = {"kld": "raygan.federated.weighting:kld_weighting"}
+"""Each a `raygan.federated.Weighting`."""
+AGGREGATIONS: Choices = {"holes": "raygan.federated.aggregation:BlockAverager"}
+"""Each a `raygan.federated.Averager`."""
+
+
+def chosen(choices: Choices, name: str) -> Any:
+    """What a name stands for; the caller knows its type."""
+    module, _, attribute = choices[name].partition(":")
+    return getattr(import_module(module), attribute)
+
+
+def one_of(choices: Choices) -> AfterValidator:
+    """Refuses, for a field of the configuration, every other name."""
+
+    def check(name: str) -> str:
+        if name not in choices:
+            raise ValueError(f"unknown name {name!r}; {instead_of(name, list(choices))}")
+        return name
+
+    return AfterValidator(check)

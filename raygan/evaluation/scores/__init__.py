@@ -1,0 +1,1 @@
+"""One file a score; `raygan/scores.py` has a row for each."""

@@ -1,0 +1,110 @@
+"""What a score is computed with: batches go into a state, states merge, a state gives the value."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import import_module
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from raygan.evaluation.classifier import DomainClassifier
+from raygan.evaluation.drawing import RealDomain
+from raygan.evaluation.images import as_uint8, scaled
+from raygan.scores import Score, Value
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What scores of one domain are held against; it lives as long as the evaluator."""
+
+    real: RealDomain
+    classifier: DomainClassifier
+    device: str = "cpu"
+    """Torch device of what a score trains."""
+
+    @cached_property
+    def test_features(self) -> torch.Tensor:
+        """The classifier's features of the real test images, float32 (N, F)."""
+        return self.classifier.features(self.real.test_images)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """N images as scores take them; what no score of the pass needs is None."""
+
+    labels: torch.Tensor
+    """What they show, or were asked to show: int64 (N,)."""
+    probabilities: npt.NDArray[np.float64] | None = None
+    """The classifier's p(y|x), (N, K)."""
+    features: torch.Tensor | None = None
+    """Its penultimate layer, float32 (N, F)."""
+    images: torch.Tensor | None = None
+    """uint8 (N, C, H, W)."""
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+class State(Protocol):
+    """Sums of one score over batches, float64 or whole numbers. Made by `new_state`."""
+
+    def update(self, batch: Batch) -> None:
+        """Adds images."""
+
+    def merge(self, other: Any) -> None:
+        """Adds what another state of the same class and reference has seen, after what this one has."""
+
+    def compute(self) -> Value:
+        """The value over all images so far.
+
+        Raises:
+            InputError: too few for this score.
+        """
+
+
+def new_state(score: Score, reference: Reference, seed: int) -> State:
+    """A score's state that has seen nothing: its class is called with what follows.
+
+    Args:
+        reference: what it is held against.
+        seed: of what it trains.
+    """
+    module, _, name = score.state.partition(":")
+    state: State = getattr(import_module(module), name)(reference, seed)
+    return state
+
+
+def gathered(
+    batches: Iterable[tuple[torch.Tensor, torch.Tensor]], reference: Reference, scores: Iterable[Score]
+) -> Batch:
+    """All images as one batch, with what the scores need: one pass of the classifier at most.
+
+    Args:
+        batches: images, in the forms of `as_images`, with their labels.
+    """
+    needs = {score.needs for score in scores}
+    with_features = bool(needs & {"probabilities", "features"})
+    labels, features, images = [], [], []
+    for part, part_labels in batches:
+        labels.append(part_labels)
+        if with_features:
+            features.append(reference.classifier.features(part))
+        if "images" in needs:
+            images.append((part if part.dtype == torch.uint8 else as_uint8(scaled(part))).cpu())
+    whole = torch.cat(features) if features else None
+    return Batch(
+        labels=torch.cat(labels),
+        probabilities=_probabilities(reference.classifier, whole) if whole is not None else None,
+        features=whole,
+        images=torch.cat(images) if images else None,
+    )
+
+
+def _probabilities(classifier: DomainClassifier, features: torch.Tensor) -> npt.NDArray[np.float64]:
+    found: npt.NDArray[np.float64] = classifier.logits_of(features).double().softmax(dim=1).numpy()
+    return found

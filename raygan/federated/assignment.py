@@ -1,0 +1,66 @@
+"""Who is averaged with whom, and how much each counts: clustering, then weighting (arXiv 2507.12979)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from raygan.config.schema import ClusterConfig
+from raygan.federated import Floats, clustering_rule, weighting_rule
+from raygan.wire.records import Assignment, Lost
+
+
+def cluster_and_weigh(
+    features: Mapping[int, Floats],
+    num_samples: Mapping[int, int],
+    settings: ClusterConfig,
+    seed: int,
+    round_number: int,
+) -> Assignment | Lost:
+    """Clusters and weighs the clients of a round.
+
+    In warm-up rounds there is one cluster, and weights are proportional to the number of images.
+
+    Args:
+        features: client -> the anchor activation's mean over its batch, (C, ...) or (F,). One that is not finite is
+            left out, as a fault.
+        num_samples: client -> training images, of these clients at least.
+        settings: the rules and their parameters.
+        round_number: from 0.
+
+    Returns:
+        The assignment; `Lost` where no client is left.
+    """
+    if not features:
+        return Lost("no client took part in the round")
+    finite = {client: one for client, one in sorted(features.items()) if np.isfinite(one).all()}
+    faults = tuple(
+        f"client-{client:02d}: its anchor features are not finite; it is left out of the round's average"
+        for client in sorted(features.keys() - finite.keys())
+    )
+    if not finite:
+        return Lost(f"no client is left: {faults[0]}")
+    clients = list(finite)
+    stacked = np.stack(list(finite.values()))
+    maps = stacked.reshape(len(clients), stacked.shape[1] if stacked.ndim > 2 else 1, -1)
+    counts = np.array([num_samples[client] for client in clients], dtype=np.float64)
+    warm_up = round_number < settings.warmup_rounds
+    found = np.zeros(len(clients), dtype=np.int64)
+    if not warm_up:
+        count = settings.count if settings.count == "auto" else min(settings.count, len(clients))
+        found = clustering_rule(settings.clustering)(maps.reshape(len(clients), -1), count, seed)
+    beta = 0.0 if warm_up else settings.beta
+    weigh = weighting_rule(settings.weighting)
+    kld, weight = np.empty(len(clients)), np.empty(len(clients))
+    for cluster in np.unique(found):
+        members = found == cluster
+        kld[members], weight[members] = weigh(maps[members], counts[members], beta)
+    _, body_weight = weigh(maps, counts, beta)
+    return Assignment(
+        cluster=dict(zip(clients, found.tolist(), strict=True)),
+        kld=dict(zip(clients, kld.tolist(), strict=True)),
+        weight=dict(zip(clients, weight.tolist(), strict=True)),
+        body_weight=dict(zip(clients, body_weight.tolist(), strict=True)),
+        faults=faults,
+    )

@@ -1,0 +1,110 @@
+"""A worker's clients, as far as every algorithm's are alike: their data, who can be used, and what they save."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Generic, Protocol, TypeVar
+
+import numpy as np
+
+from raygan.parties.base import Worker, client_file
+from raygan.parties.data_owner import DataOwner
+from raygan.storage import read_arrays, write_arrays
+from raygan.wire.records import CheckIn, Inventory, Traffic, Written
+from raygan.wire.traffic import TrafficCounter
+
+
+class HostedClient(Protocol):
+    """One client."""
+
+    owner: DataOwner
+
+    def is_finite(self) -> bool:
+        """Whether all its parameters and buffers are finite."""
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Everything that it needs to go on: what it holds of the networks, and its optimizers' states."""
+
+    def restore(self, arrays: dict[str, np.ndarray]) -> None:
+        """The inverse of `arrays`."""
+
+    def take_over(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Loads what it holds from a model's networks, `network.block.name`; its optimizers begin anew."""
+
+
+HostedT = TypeVar("HostedT", bound=HostedClient)
+
+
+class HostedClients(Worker, Generic[HostedT]):
+    """One or several clients on one device.
+
+    Args:
+        clients: by number.
+    """
+
+    def __init__(self, clients: Mapping[int, HostedT]) -> None:
+        self._clients = dict(clients)
+        self._left_out: set[int] = set()
+        """Those that sit out the rest of the round."""
+        self._traffic = TrafficCounter()
+
+    def inventory(self) -> list[Inventory]:
+        """What each client holds: counts only."""
+        return [client.owner.inventory() for client in self._clients.values()]
+
+    def begin_round(self, round_number: int, clients: Collection[int] | None = None) -> None:
+        """Prepares the minibatches of a round.
+
+        Args:
+            clients: those of the federation that take part in it; None: all.
+        """
+        self._traffic.forget()
+        self._left_out = set() if clients is None else set(self._clients) - set(clients)
+        for number, client in self._clients.items():
+            if number not in self._left_out:
+                client.owner.begin_round(round_number)
+
+    def _taking_part(self, step: int) -> dict[int, HostedT]:
+        """The clients whose local epochs still have a minibatch for this step of the round."""
+        return {
+            number: client
+            for number, client in self._clients.items()
+            if number not in self._left_out and client.owner.takes_part(step)
+        }
+
+    def check_in(self) -> CheckIn:
+        """The clients that can be averaged, and what is wrong with the others."""
+        wrong = {}
+        for number, client in self._clients.items():
+            if client.owner.unreadable is not None:
+                error = client.owner.unreadable
+                wrong[number] = f"cannot read its data again ({error.where}: {error.found}); it takes no part"
+            elif not client.is_finite():
+                wrong[number] = "its parameters are not finite; it takes over an average"
+        able = {n: client.owner.num_held for n, client in self._clients.items() if n not in wrong}
+        return CheckIn(able, tuple(f"client-{number:02d}: {problem}" for number, problem in wrong.items()))
+
+    def traffic(self) -> Traffic:
+        """What its clients sent and were sent since the round began."""
+        return self._traffic.take()
+
+    def save(self, folder: str) -> list[Written]:
+        """Each client writes its own file."""
+        return [
+            write_arrays(Path(folder) / client_file(number), client.arrays())
+            for number, client in self._clients.items()
+        ]
+
+    def restore(self, folder: str, without: Mapping[int, str] | None = None) -> None:
+        """Each client reads its own file.
+
+        Args:
+            without: client that has none -> the file of the model that it takes over; empty: it begins anew.
+        """
+        others = without or {}
+        for number, client in self._clients.items():
+            if number not in others:
+                client.restore(read_arrays(Path(folder) / client_file(number)))
+            elif others[number]:
+                client.take_over(read_arrays(Path(folder) / others[number]))

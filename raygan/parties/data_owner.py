@@ -1,0 +1,103 @@
+"""What a client of any algorithm has of its own: its images and labels, and the minibatches of a round.
+
+Images, labels and z stay in this object and its client. z is drawn on the CPU, so that it is the same on every device.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from raygan.config.schema import TrainingConfig
+from raygan.data import ClientData, ClientSlice, load_client
+from raygan.errors import DataError
+from raygan.randomness import stream, torch_seed
+from raygan.wire.codec import CPU
+from raygan.wire.records import Inventory
+
+
+@dataclass(frozen=True)
+class Minibatch:
+    """One step's, on the client's device. B images, C channels, S image side, Z latent entries."""
+
+    images: Tensor
+    """(B, C, S, S) float32 in [-1, 1]."""
+    labels: Tensor
+    """(B,) int64."""
+    z: Tensor
+    """(B, Z) float32 ~ N(0, 1)."""
+
+
+class DataOwner:
+    """One client's data. Its minibatches follow from (seed, round, client) alone: they are the same for every algorithm.
+
+    Args:
+        client: its number.
+        data: which images are its own.
+        seed: the run's.
+        latent_size: Z.
+        device: where its minibatches go.
+        again: it takes the place of a lost one, so data that cannot be read is a fault of its own (`unreadable`).
+
+    Raises:
+        DataError: data that cannot be read, the first time.
+    """
+
+    def __init__(
+        self,
+        client: int,
+        data: ClientSlice,
+        training: TrainingConfig,
+        seed: int,
+        latent_size: int,
+        device: torch.device = CPU,
+        again: bool = False,
+    ) -> None:
+        self.client, self._training, self._seed = client, training, seed
+        self._latent_size, self._device = latent_size, device
+        self._data: ClientData | None = None
+        self.unreadable: DataError | None = None
+        """Why it takes no part; None: it has its data."""
+        try:
+            self._data = load_client(data)
+        except DataError as error:
+            if not again:
+                raise
+            self.unreadable = error
+        self._batches: list[npt.NDArray[np.int64]] = []
+        self._latent = torch.Generator()
+
+    @property
+    def num_held(self) -> int:
+        """Training images that it holds."""
+        return 0 if self._data is None else len(self._data)
+
+    def inventory(self) -> Inventory:
+        """How much it holds: counts only."""
+        return Inventory(self.client, self.num_held, len(self._epoch(stream(0, "inventory"))))
+
+    def begin_round(self, round_number: int) -> None:
+        """Shuffles E epochs of minibatches and seeds z, both from (seed, round, client)."""
+        shuffle = stream(self._seed, "batches", round_number, self.client)
+        self._batches = [batch for _ in range(self._training.local_epochs) for batch in self._epoch(shuffle)]
+        self._latent.manual_seed(torch_seed(self._seed, "latent", round_number, self.client))
+
+    def takes_part(self, step: int) -> bool:
+        """Whether its local epochs still have a minibatch for this step of the round."""
+        return step < len(self._batches)
+
+    def minibatch(self, step: int) -> Minibatch:
+        """The real images and labels of a step, and z, which is drawn anew: call it once a step, in order."""
+        assert self._data is not None, "without data it has no minibatches"
+        images, labels = self._data.batch(self._batches[step])
+        z = torch.randn(len(labels), self._latent_size, generator=self._latent)
+        of_device = (x.to(self._device) for x in (torch.from_numpy(images), torch.from_numpy(labels), z))
+        return Minibatch(*of_device)
+
+    def _epoch(self, shuffle: np.random.Generator) -> list[npt.NDArray[np.int64]]:
+        """Minibatches of one pass over its images: indices."""
+        return [] if self._data is None else self._data.epoch_batches(shuffle, self._training.batch_size)

@@ -1,0 +1,163 @@
+"""The steps of a round, whatever the algorithm: submitted ahead within a bound, taken in one after the other.
+
+A step is submitted whole, as references from party to party; a worker that is late or lost is a value, and sits out.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from raygan.runtime.backend import Backend, Reference
+from raygan.runtime.deadline import Deadline
+from raygan.wire.records import BodyReport, Lost, StepId, StepReport
+
+T = TypeVar("T")
+
+OnStep = Callable[[int, int, list[StepReport]], None]
+"""Called with the round's and the step's number and the workers' reports."""
+
+
+class RoundLost(RuntimeError):  # noqa: N818 - a state of the round, not a mistake
+    """A server or an aggregator was lost: the round begins again from the last checkpoint."""
+
+
+@dataclass(frozen=True)
+class Submitted:
+    """A step under way: references to its small records."""
+
+    id: StepId
+    workers: Mapping[int, Reference[StepReport]]
+    server: Reference[BodyReport] | None = None
+    """None: no server takes part in a step."""
+
+
+Submit = Callable[[StepId, Collection[int]], Submitted]
+"""Submits one step of an algorithm; the workers named sit it out."""
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """Who takes part in a round."""
+
+    round: int
+    """From 0."""
+    num_steps: int
+    """The most that any client's local epochs give."""
+    clients: tuple[int, ...]
+    min_clients: int
+    """Fewer than these must not be averaged."""
+
+
+@dataclass
+class Epochs:
+    """What the steps of a round tell, filled in as they end."""
+
+    reports: list[StepReport] = field(default_factory=list)
+    server: list[BodyReport] = field(default_factory=list)
+    lost: dict[int, str] = field(default_factory=dict)
+    """Worker -> why, of those that died."""
+    late: set[int] = field(default_factory=set)
+    """Workers that missed a step's deadline: they sit out the rest of the round."""
+    faults: list[str] = field(default_factory=list)
+    """Of clients that cannot be averaged."""
+    absent: Counter[int] = field(default_factory=Counter)
+    """Worker -> steps that it sat out, late or lost."""
+    seconds: float = 0.0
+    """From the round's begin to the end of its last step."""
+
+    @property
+    def gone(self) -> set[int]:
+        """Workers that take no part in the rest of the round."""
+        return {*self.lost, *self.late}
+
+
+class StepLoop:
+    """Runs the steps of a round.
+
+    Args:
+        on_step: called after each step.
+        deadline: how long a step waits for stragglers.
+        steps_ahead: steps that may be under way at a time.
+    """
+
+    def __init__(self, backend: Backend, on_step: OnStep, deadline: Deadline, steps_ahead: int) -> None:
+        self._backend, self._on_step = backend, on_step
+        self._deadline, self._steps_ahead = deadline, steps_ahead
+
+    def run(self, cohort: Cohort, idle: Collection[int], submit: Submit) -> Epochs:
+        """All steps of a round.
+
+        Args:
+            idle: workers without a client in the cohort.
+
+        Raises:
+            RoundLost: a server was lost.
+        """
+        epochs = Epochs()
+        under_way: deque[Submitted] = deque()
+        for number in range(cohort.num_steps):
+            if len(under_way) >= self._steps_ahead:
+                self._finish(under_way.popleft(), epochs)
+            step = StepId(cohort.round, number)
+            if self._deadline.seconds is not None:
+                self._backend.begin_step(step, self._deadline.seconds)
+            under_way.append(submit(step, {*idle, *epochs.gone}))
+            epochs.absent.update(epochs.gone)
+        while under_way:
+            self._finish(under_way.popleft(), epochs)
+        return epochs
+
+    def _finish(self, submitted: Submitted, epochs: Epochs) -> None:
+        """Takes in a step's records. A late or lost worker is a value; a lost server ends the round."""
+        deadline_s = self._deadline.seconds
+        absent = self._finish_server(submitted, epochs)
+        arrived = []
+        for worker, report in self._reports(submitted, epochs.late, deadline_s):
+            if not isinstance(report, Lost):
+                arrived.append(report)
+            elif report.late:
+                epochs.late.add(worker)
+            else:
+                epochs.late.discard(worker)
+                epochs.lost[worker] = report.reason
+        if submitted.server is not None and not absent:
+            self._deadline.note(epochs.server[-1], arrived)
+        epochs.reports.extend(arrived)
+        self._on_step(submitted.id.round, submitted.id.step, arrived)
+
+    def _finish_server(self, submitted: Submitted, epochs: Epochs) -> set[int]:
+        """The workers that the server missed in the step."""
+        if submitted.server is None:
+            return set()
+        (report,) = self._backend.fetch([submitted.server])
+        epochs.server.append(needed(report))
+        absent = set(epochs.server[-1].absent) & set(submitted.workers)
+        epochs.absent.update(absent)
+        if self._deadline.seconds is not None:
+            epochs.late.update(absent - epochs.lost.keys())
+        return absent
+
+    def _reports(
+        self, submitted: Submitted, late: Collection[int], deadline_s: float | None
+    ) -> list[tuple[int, StepReport | Lost]]:
+        """Worker -> its report; those of late workers are not waited for."""
+        records: dict[int, StepReport | Lost] = {}
+        for timeout_s, wanted in ((0.0, late), (deadline_s, submitted.workers.keys() - set(late))):
+            workers = [worker for worker in submitted.workers if worker in wanted]
+            references = [submitted.workers[worker] for worker in workers]
+            records |= zip(workers, self._backend.fetch(references, timeout_s), strict=True)
+        return [(worker, records[worker]) for worker in submitted.workers]
+
+
+def needed(record: T | Lost) -> T:
+    """The record; without it the round cannot go on.
+
+    Raises:
+        RoundLost: it is lost.
+    """
+    if isinstance(record, Lost):
+        raise RoundLost(record.reason)
+    return record

@@ -1,0 +1,105 @@
+"""From clients to a split federation: where each is cut, which worker workers it, and the parties that follow."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from raygan import cuts
+from raygan.config.schema import Config
+from raygan.names import BlockKey, NetworkName, Shape
+from raygan.nn.blocks import Networks
+from raygan.nn.network import build_networks
+from raygan.nn.spec import NetworkSpec
+from raygan.parties import layout as parties
+from raygan.parties.spec import Parties, PartySpec
+from raygan.runtime.limits import LIMITS
+from raygan.simulation.emulation import plan_pace
+from raygan.simulation.threads import server_threads, worker_threads
+from raygan.split.body import SharedBody
+from raygan.split.layout import ClientPlan, Layout, deal_to_workers
+from raygan.split.planning import choose_cuts, measure
+from raygan.split.worker import SplitClients
+from raygan.wire.records import NETWORKS
+
+BODY_RESOURCE = "body"
+"""Custom resource of the node that runs the shared body."""
+
+
+@dataclass(frozen=True)
+class SplitPlan:
+    """A split federation before it is started."""
+
+    config: Config
+    layout: Layout
+    cuts: cuts.Plan
+    """Cuts and predicted latency."""
+
+    def parties(self) -> Parties:
+        """A worker for each device, and the shared body."""
+        config, layout = self.config, self.layout
+        threads = worker_threads(len(layout.workers), config)
+        workers = tuple(
+            PartySpec(plan.name, partial(SplitClients, plan, layout, config), threads)
+            for plan in layout.workers
+        )
+        make_body = partial(SharedBody, layout, config)
+        body = PartySpec("body", make_body, server_threads(config), {BODY_RESOURCE: 1})
+        count = config.clusters.count
+        longest_s = LIMITS.slack * layout.pace.step_s if layout.pace is not None else 0.0
+        return Parties(layout, workers, (body,), 1 if count == "auto" else count, longest_s)
+
+
+def plan_split(
+    config: Config,
+    clients: Sequence[parties.ClientPlan],
+    spec: NetworkSpec,
+    clients_per_actor: int,
+    documents: Mapping[str, Mapping[str, Any]],
+) -> SplitPlan:
+    """Builds the networks once to know their blocks, cuts them and deals the clients to workers.
+
+    Args:
+        documents: of a run that goes on: `cuts`, as `cuts.json` has them; how good a plan is found depends on the
+            machine, so they are kept.
+
+    Raises:
+        InputError: networks or cuts that cannot be used.
+    """
+    networks = build_networks(spec, config.model.blocks, config.seed)
+    costs = measure(config, networks, spec)
+    chosen = choose_cuts(config, costs, _kept_cuts(documents))
+    plans = [
+        ClientPlan(plan.client, plan.domain, plan.profile, plan.data, *cut)
+        for plan, cut in zip(clients, chosen.cuts, strict=True)
+    ]
+    workers = deal_to_workers(plans, clients_per_actor)
+    pace = plan_pace(chosen, config.training.batch_size) if config.devices.emulate else None
+    num_blocks: dict[NetworkName, int] = {
+        "generator": len(networks.generator),
+        "discriminator": len(networks.discriminator),
+    }
+    anchors: dict[NetworkName, int] = {
+        "generator": networks.generator_anchor,
+        "discriminator": networks.discriminator_anchor,
+    }
+    layout = Layout(workers, spec, num_blocks, anchors, costs.output_shapes, state_shapes(networks), pace)
+    return SplitPlan(config, layout, chosen)
+
+
+def state_shapes(networks: Networks) -> dict[BlockKey, dict[str, Shape]]:
+    """Block -> the shape of each of its parameters and buffers."""
+    shapes: dict[BlockKey, dict[str, Shape]] = {}
+    for network, blocks in zip(NETWORKS, (networks.generator, networks.discriminator), strict=True):
+        for index, block in enumerate(blocks):
+            shapes[network, index] = {name: tuple(x.shape) for name, x in block.state_dict().items()}
+    return shapes
+
+
+def _kept_cuts(documents: Mapping[str, Mapping[str, Any]]) -> tuple[cuts.Cuts, ...] | None:
+    if "cuts" not in documents:
+        return None
+    clients = documents["cuts"]["clients"]
+    return tuple((tuple(client["generator"]), tuple(client["discriminator"])) for client in clients)

@@ -1,0 +1,1 @@
+"""Clients that hold both networks whole: nothing is split. No Ray."""

@@ -1,0 +1,68 @@
+"""Clustering and weighting of a round's features by the rules that the configuration names."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from raygan.config import choices
+from raygan.config.schema import ClusterConfig
+from raygan.federated.assignment import cluster_and_weigh
+from raygan.wire.records import Assignment, Lost
+
+LEVELS = {3: 0.0, 5: 0.0, 8: 1.0}
+"""Client -> how far its map is tilted."""
+
+
+def features() -> dict[int, np.ndarray]:
+    """Two channels of four positions."""
+    return {client: level * np.arange(8.0).reshape(2, 2, 2) for client, level in LEVELS.items()}
+
+
+def assigned(settings: ClusterConfig, round_number: int = 0) -> Assignment:
+    counts = {3: 10, 5: 30, 8: 60, 9: 1000}
+    found = cluster_and_weigh(features(), counts, settings, 0, round_number)
+    assert isinstance(found, Assignment)
+    return found
+
+
+def test_clusters_are_weighed_within_and_the_body_over_all() -> None:
+    found = assigned(ClusterConfig(count=2, warmup_rounds=0))
+    assert found.cluster == {3: 0, 5: 0, 8: 1}
+    assert found.kld == {3: 0.0, 5: 0.0, 8: 0.0}, "alike, or alone"
+    assert found.weight == pytest.approx({3: 0.25, 5: 0.75, 8: 1.0})
+    even, tilted = np.full(4, 0.25), np.exp(np.arange(4)) / np.exp(np.arange(4)).sum()
+    mixed = (even + tilted) / 2  # what clients 3 and 5 each see of the two others
+    near, far = (mixed * np.log(mixed / even)).sum(), (even * np.log(even / tilted)).sum()
+    parts = {3: 10 * np.exp(-near), 5: 30 * np.exp(-near), 8: 60 * np.exp(-far)}
+    whole = sum(parts.values())
+    assert found.body_weight == pytest.approx({client: part / whole for client, part in parts.items()})
+
+
+def test_warm_up_is_one_cluster_by_samples() -> None:
+    found = assigned(ClusterConfig(count=2, warmup_rounds=1))
+    assert set(found.cluster.values()) == {0}
+    assert found.weight == pytest.approx({3: 0.1, 5: 0.3, 8: 0.6})
+    assert found.kld[8] > 0.1, "the spread is reported all the same"
+
+
+def test_nobody_is_left() -> None:
+    settings = ClusterConfig()
+    assert cluster_and_weigh({}, {}, settings, 0, 0) == Lost("no client took part in the round")
+    broken = {4: np.full((2, 2, 2), np.nan)}
+    found = cluster_and_weigh(broken, {4: 1}, settings, 0, 0)
+    assert isinstance(found, Lost)
+    assert "client-04: its anchor features are not finite" in found.reason
+
+
+def test_a_rule_of_ones_own_is_chosen_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(choices, "CLUSTERINGS", {"odd": f"{__name__}:odd_and_even"})
+    monkeypatch.setattr("raygan.federated.CLUSTERINGS", choices.CLUSTERINGS)
+    settings = ClusterConfig.model_construct(
+        **ClusterConfig(warmup_rounds=0).model_dump() | {"clustering": "odd"}
+    )
+    assert assigned(settings).cluster == {3: 0, 5: 1, 8: 0}
+
+
+def odd_and_even(features: np.ndarray, count: object, seed: int) -> np.ndarray:
+    return np.arange(len(features)) % 2

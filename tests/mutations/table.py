@@ -1,0 +1,496 @@
+"""The mutations as data. `tests/test_mutations.py` sees to it that every old text still stands in its file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+LOSSES = "raygan/nn/losses.py"
+CLIENT = "raygan/split/client.py"
+BODY = "raygan/split/body.py"
+NETWORK = "raygan/nn/network.py"
+MERGED = "raygan/split/merged.py"
+WEIGHTING = "raygan/federated/weighting.py"
+AGGREGATION = "raygan/federated/aggregation.py"
+CLUSTERING = "raygan/federated/clustering.py"
+ROUND = "raygan/algorithms/huscf.py"
+LATENCY = "raygan/cuts/latency.py"
+COST = "raygan/nn/cost.py"
+DATA = "raygan/data/client.py"
+FID = "raygan/evaluation/fid.py"
+GENERATION_SCORE = "raygan/evaluation/generation_score.py"
+
+STEP_TEST = ("tests/run/test_step.py",)
+END_TEST = ("tests/run/test_round_end.py",)
+LOSSES_TEST = ("tests/nn/test_losses.py",)
+MERGED_TEST = ("tests/split/test_merged.py",)
+WEIGHTING_TEST = ("tests/federated/test_weighting.py",)
+AGGREGATION_TEST = ("tests/federated/test_aggregation.py",)
+CLUSTERING_TEST = ("tests/federated/test_clustering.py",)
+BODY_TEST = ("tests/split/test_body.py",)
+LATENCY_TEST = ("tests/cuts/test_latency.py",)
+COST_TEST = ("tests/nn/test_cost.py",)
+DATA_TEST = ("tests/data/test_client.py",)
+FID_TEST = ("tests/evaluation/test_fid.py",)
+SCORES_TEST = ("tests/evaluation/test_scores.py",)
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """One mistake."""
+
+    name: str
+    file: str
+    """From the repository's root."""
+    old: str
+    """Stands in the file exactly once."""
+    new: str
+    tests: tuple[str, ...]
+    """Files, or tests as pytest names them, one of which should fail."""
+
+
+MUTATIONS = (
+    # Losses
+    Mutation(
+        "D's loss is the mean of its parts",
+        LOSSES,
+        "return fake + real",
+        "return (fake + real) / 2",
+        LOSSES_TEST,
+    ),
+    Mutation(
+        "G's loss is doubled",
+        LOSSES,
+        "return binary_cross_entropy_with_logits(",
+        "return 2 * binary_cross_entropy_with_logits(",
+        LOSSES_TEST,
+    ),
+    Mutation(
+        "G's loss saturates",
+        LOSSES,
+        "return binary_cross_entropy_with_logits(fake_logits, torch.ones_like(fake_logits))",
+        "return -binary_cross_entropy_with_logits(fake_logits, torch.zeros_like(fake_logits))",
+        LOSSES_TEST,
+    ),
+    Mutation(
+        "D's loss takes fakes for reals",
+        LOSSES,
+        "(fake_logits: Tensor, real_logits: Tensor)",
+        "(real_logits: Tensor, fake_logits: Tensor)",
+        LOSSES_TEST,
+    ),
+    Mutation(
+        "the loss of reals is a sum over the batch",
+        LOSSES,
+        "torch.ones_like(real_logits))",
+        'torch.ones_like(real_logits), reduction="sum")',
+        LOSSES_TEST,
+    ),
+    # A step on the client
+    Mutation(
+        "the client gives D's loss fakes for reals",
+        CLIENT,
+        "discriminator_loss(fake_logits, real_logits)",
+        "discriminator_loss(real_logits, fake_logits)",
+        STEP_TEST,
+    ),
+    Mutation(
+        "fakes are not detached in D's update", CLIENT, "self._fakes.detach()", "self._fakes", STEP_TEST
+    ),
+    Mutation(
+        "D's head gathers gradients in G's update",
+        CLIENT,
+        "with frozen(self.discriminator.blocks.values()):",
+        "with frozen([]):",
+        STEP_TEST,
+    ),
+    Mutation(
+        "D's tail gathers gradients in G's update",
+        CLIENT,
+        "with frozen(self.discriminator.tail.values()):",
+        "with frozen([]):",
+        STEP_TEST,
+    ),
+    Mutation(
+        "D's head sees fakes and reals as one batch",
+        CLIENT,
+        """        fakes_judged = yield self._discriminator_head(self._fakes.detach())
+        reals_judged = yield self._discriminator_head(self._reals)
+        self._judged = (fakes_judged, reals_judged)
+""",
+        """        images, labels = torch.cat([self._fakes.detach(), self._reals]), torch.cat([self._labels] * 2)
+        both = yield Run("discriminator", self.discriminator.head, (images, labels))
+        self._judged = tuple(both.chunk(2))
+""",
+        STEP_TEST,
+    ),
+    Mutation(
+        "G is updated on the D head of before",
+        CLIENT,
+        """        self.discriminator.update()
+        with frozen(self.discriminator.blocks.values()):
+            self._fooling = yield self._discriminator_head(self._fakes)
+""",
+        """        with frozen(self.discriminator.blocks.values()):
+            self._fooling = yield self._discriminator_head(self._fakes)
+        self.discriminator.update()
+""",
+        STEP_TEST,
+    ),
+    Mutation(
+        "minibatches do not follow from the seed",
+        CLIENT,
+        'stream(seed, "batches", round_number, client)',
+        'stream(0, "batches", round_number, client)',
+        STEP_TEST,
+    ),
+    Mutation(
+        "every round has the same minibatches",
+        CLIENT,
+        'stream(seed, "batches", round_number, client)',
+        'stream(seed, "batches", 0, client)',
+        STEP_TEST,
+    ),
+    Mutation(
+        "all clients draw the same z",
+        CLIENT,
+        'torch_seed(seed, "latent", round_number, client)',
+        'torch_seed(seed, "latent", round_number, 0)',
+        STEP_TEST,
+    ),
+    Mutation(
+        "every round draws the same z",
+        CLIENT,
+        'torch_seed(seed, "latent", round_number, client)',
+        'torch_seed(seed, "latent", 0, client)',
+        STEP_TEST,
+    ),
+    Mutation("z is uniform", CLIENT, "torch.randn(len(labels)", "torch.rand(len(labels)", STEP_TEST),
+    Mutation(
+        "a round is one epoch",
+        CLIENT,
+        "for _ in range(training.local_epochs) for batch",
+        "for _ in range(1) for batch",
+        STEP_TEST,
+    ),
+    # A step on the server
+    Mutation(
+        "the body's D learns in G's update",
+        BODY,
+        'Pass("discriminator", ("fake",), trains=False)',
+        'Pass("discriminator", ("fake",), trains=True)',
+        STEP_TEST,
+    ),
+    Mutation(
+        "the body's learning rate is doubled",
+        BODY,
+        "adam(blocks.values(), training.lr, training.betas)",
+        "adam(blocks.values(), 2 * training.lr, training.betas)",
+        STEP_TEST,
+    ),
+    Mutation(
+        "Adam's betas are swapped", NETWORK, "betas=betas, fused", "betas=betas[::-1], fused", STEP_TEST
+    ),
+    Mutation(
+        "G is updated on the D body of before",
+        BODY,
+        "if stage_index == 0 and kind.trains and",
+        'if stage_index == 0 and pass_name != "discriminate" and',
+        STEP_TEST,
+    ),
+    Mutation(
+        "the body's gradient is the mean over clients",
+        BODY,
+        "            optimizer.step()\n",
+        """            for parameter in (p for group in optimizer.param_groups for p in group["params"]):
+                parameter.grad = None if parameter.grad is None else parameter.grad / len(self._layout.clients)
+            optimizer.step()
+""",
+        STEP_TEST,
+    ),
+    Mutation(
+        "a stage's gradient is the mean over clients",
+        MERGED,
+        "segment.output.backward(torch.cat(parts) if len(parts) > 1 else parts[0])",
+        "segment.output.backward(torch.cat(parts) / len(parts))",
+        MERGED_TEST,
+    ),
+    Mutation(
+        "gradients of those who stay inside are dropped",
+        MERGED,
+        "known = {**self._carried_back, **gradients}",
+        "known = {**gradients}",
+        MERGED_TEST,
+    ),
+    Mutation(
+        "each client's rows are normalised alone",
+        MERGED,
+        "            output = self.blocks[index](output)\n",
+        "            output = torch.cat([self.blocks[index](output[span]) for span in rows.values()])\n",
+        MERGED_TEST,
+    ),
+    # Features and clusters
+    Mutation(
+        "an anchor feature is a sum over the batch",
+        MERGED,
+        "output.detach()[span].mean(0)",
+        "output.detach()[span].sum(0)",
+        MERGED_TEST,
+    ),
+    Mutation("clients are clustered by their fakes", BODY, 'lane == "real"', 'lane == "fake"', END_TEST),
+    Mutation(
+        "only the last minibatch is a feature",
+        BODY,
+        "np.mean(np.stack(self._maps[client]), axis=0)",
+        "self._maps[client][-1]",
+        END_TEST,
+    ),
+    Mutation(
+        "warm-up is a round too long",
+        BODY,
+        "round_number < settings.warmup_rounds",
+        "round_number <= settings.warmup_rounds",
+        BODY_TEST,
+    ),
+    Mutation(
+        "warm-up is a round too short",
+        BODY,
+        "round_number < settings.warmup_rounds",
+        "round_number < settings.warmup_rounds - 1",
+        BODY_TEST,
+    ),
+    Mutation(
+        "KLD has a say in warm-up",
+        BODY,
+        "beta = 0.0 if warm_up else settings.beta",
+        "beta = settings.beta",
+        BODY_TEST,
+    ),
+    Mutation(
+        "the worst silhouette wins",
+        CLUSTERING,
+        "score, best = max(scored",
+        "score, best = min(scored",
+        CLUSTERING_TEST,
+    ),
+    Mutation(
+        "any silhouette will do", CLUSTERING, "MIN_SILHOUETTE = 0.1", "MIN_SILHOUETTE = 0.0", CLUSTERING_TEST
+    ),
+    Mutation(
+        "few silhouettes will do", CLUSTERING, "MIN_SILHOUETTE = 0.1", "MIN_SILHOUETTE = 0.2", CLUSTERING_TEST
+    ),
+    # Weights
+    Mutation(
+        "KLD the other way round",
+        WEIGHTING,
+        "kld[finite] = _kld(q, p, log_p)",
+        "kld[finite] = _kld(p, q, np.log(q))",
+        WEIGHTING_TEST,
+    ),
+    Mutation(
+        "a member is compared with a mean that holds it",
+        WEIGHTING,
+        "q = (p.sum(axis=0) - p) / (len(p) - 1)",
+        "q = np.broadcast_to(p.mean(axis=0), p.shape)",
+        WEIGHTING_TEST,
+    ),
+    Mutation(
+        "softmax over channels",
+        WEIGHTING,
+        "log_softmax(maps[finite].astype(np.float64), axis=-1)",
+        "log_softmax(maps[finite].astype(np.float64), axis=1)",
+        WEIGHTING_TEST,
+    ),
+    Mutation(
+        "KLD is a sum over channels",
+        WEIGHTING,
+        "terms.sum(axis=-1).mean(axis=-1)",
+        "terms.sum(axis=-1).sum(axis=-1)",
+        WEIGHTING_TEST,
+    ),
+    Mutation(
+        "KLD is against all clients",
+        BODY,
+        "kld[members] = member_kld(maps[members])",
+        "kld[members] = member_kld(maps)[members]",
+        BODY_TEST,
+    ),
+    Mutation(
+        "weights do not sum to 1",
+        WEIGHTING,
+        "return np.exp(log_w - logsumexp(log_w))",
+        "return np.exp(log_w)",
+        WEIGHTING_TEST,
+    ),
+    Mutation(
+        "weights ignore the number of samples",
+        WEIGHTING,
+        "np.log(num_samples) - beta",
+        "0 * np.log(num_samples) - beta",
+        WEIGHTING_TEST,
+    ),
+    Mutation(
+        "who is unlike the others counts more",
+        WEIGHTING,
+        "np.log(num_samples) - beta",
+        "np.log(num_samples) + beta",
+        WEIGHTING_TEST,
+    ),
+    # Averages
+    Mutation(
+        "holes are filled with zeros",
+        AGGREGATION,
+        "self._add_block(key, state, hole)",
+        "self._add_block(key, state, 0.0)",
+        AGGREGATION_TEST,
+    ),
+    Mutation(
+        "a lost member's weight is lost",
+        AGGREGATION,
+        "array = self._dtypes[key, name], total / self._total_weight",
+        "array = self._dtypes[key, name], total",
+        ("tests/parties/test_aggregator.py",),
+    ),
+    Mutation("counters are cut off", AGGREGATION, "np.rint(array)", "np.floor(array)", AGGREGATION_TEST),
+    Mutation(
+        "BatchNorm's buffers are not taken over",
+        NETWORK,
+        "block.load_state_dict({name: _tensor(array) for name, array in state.items()})",
+        """own = dict(block.named_buffers())
+    block.load_state_dict({name: own.get(name, _tensor(array)) for name, array in state.items()})""",
+        END_TEST,
+    ),
+    Mutation(
+        "the body's average has the clusters' weights",
+        ROUND,
+        "assignment.body_weight[client] for client in everybody",
+        "assignment.weight[client] for client in everybody",
+        END_TEST,
+    ),
+    Mutation(
+        "the body's weights are the clusters'",
+        BODY,
+        "body_weight = kld_weights(counts, member_kld(maps), beta)",
+        "body_weight = weight",
+        BODY_TEST,
+    ),
+    Mutation(
+        "members of a cluster count the same",
+        ROUND,
+        "weights = [assignment.weight[client] for client in clients]",
+        "weights = [1 / len(clients) for client in clients]",
+        END_TEST,
+    ),
+    Mutation(
+        "all take the first cluster's average",
+        ROUND,
+        "averages[cluster[plan.client]][key]",
+        "averages[0][key]",
+        END_TEST,
+    ),
+    Mutation(
+        "a late client counts in the average",
+        ROUND,
+        "workers = [worker for worker in group.workers if worker not in epochs.late]",
+        "workers = list(group.workers)",
+        END_TEST,
+    ),
+    Mutation(
+        "a client that was not drawn counts in the average",
+        ROUND,
+        "present = {client: num_samples[client] for client in plan.taking_part if client in num_samples}",
+        "present = dict(num_samples)",
+        END_TEST,
+    ),
+    # Data
+    Mutation(
+        "minibatches are not shuffled",
+        DATA,
+        "order = rng.permutation(len(self))",
+        "order = np.arange(len(self))",
+        DATA_TEST,
+    ),
+    Mutation(
+        "images are in [-0.5, 0.5]",
+        "raygan/data/shape.py",
+        "np.float32(127.5) - np.float32(1)",
+        "np.float32(255) - np.float32(0.5)",
+        DATA_TEST,
+    ),
+    # Cuts
+    Mutation("D passes twice in a step", LATENCY, "REPEATS = (1, 3)", "REPEATS = (1, 2)", LATENCY_TEST),
+    Mutation(
+        "the server's down-link is free",
+        LATENCY,
+        "down_s=sent_bytes[::-1][1 : levels + 1] / server.bytes_per_s",
+        "down_s=0 * sent_bytes[::-1][1 : levels + 1]",
+        LATENCY_TEST,
+    ),
+    Mutation(
+        "the clients' up-link is free",
+        LATENCY,
+        "up_s=sent_bytes[:levels] / links",
+        "up_s=0 * sent_bytes[:levels] / links",
+        LATENCY_TEST,
+    ),
+    Mutation(
+        "a backward pass takes a forward pass's FLOPs",
+        LATENCY,
+        "_pass(cost.backward_flops[::-1]",
+        "_pass(cost.forward_flops[::-1]",
+        LATENCY_TEST,
+    ),
+    Mutation(
+        "the server computes one client's block",
+        LATENCY,
+        "+ one.block_s[block] * inside",
+        "+ one.block_s[block] * (inside > 0)",
+        LATENCY_TEST,
+    ),
+    Mutation(
+        "backward FLOPs are counted as forward FLOPs",
+        COST,
+        "backward.append(float(counter.get_total_flops()))",
+        "backward.append(forward[-1])",
+        COST_TEST,
+    ),
+    # Scores
+    Mutation(
+        "label agreement takes the least likely class",
+        "raygan/evaluation/label_agreement.py",
+        "p.argmax(axis=1)",
+        "p.argmin(axis=1)",
+        SCORES_TEST,
+    ),
+    Mutation(
+        "generation score without exp",
+        GENERATION_SCORE,
+        "float(np.exp(divergences.mean()))",
+        "float(divergences.mean())",
+        SCORES_TEST,
+    ),
+    Mutation(
+        "generation score against even classes",
+        GENERATION_SCORE,
+        "rel_entr(p, p.mean(axis=0))",
+        "rel_entr(p, 1 / p.shape[1])",
+        SCORES_TEST,
+    ),
+    Mutation("FID below zero", FID, "return max(0.0, value)", "return value", FID_TEST),
+    Mutation(
+        "generated images are real ones to FID",
+        FID,
+        "self._metric.update(generated, real=False)",
+        "self._metric.update(generated, real=True)",
+        FID_TEST,
+    ),
+    Mutation(
+        "FID forgets the real images", FID, "reset_real_features=False", "reset_real_features=True", FID_TEST
+    ),
+    Mutation(
+        "usefulness is a mean over images",
+        "raygan/evaluation/usefulness.py",
+        'average="macro"',
+        'average="micro"',
+        ("tests/evaluation/test_usefulness.py::test_scores_by_hand",),
+    ),
+)
