@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -168,7 +169,8 @@ def _backend(
 ) -> Iterator[tuple[Backend, str | None]]:
     """The parties, in this process or as Ray actors, for the time of the run."""
     config, parties = plan.config, plan.algorithm.parties()
-    evaluator = evaluator_plan(config, plan.shape, plan.layout.spec, str(folder.samples), plan.infos)
+    scored = evaluator_plan(config, plan.shape, plan.layout.spec, str(folder.samples), plan.infos)
+    evaluator = replace(scored, models_from=plan.algorithm.models_from)
     if in_process:
         from raygan.runtime.in_process import InProcessBackend
 

@@ -103,8 +103,12 @@ class Algorithm(ABC, Generic[WorkerT, ServerT]):
     """Its name in the configuration."""
     model_kind: ClassVar[str] = "model"
     """What files and people call its models: `cluster-0`."""
+    models_from: ClassVar[str] = "aggregator"
+    """Role of the parties that hold its models' blocks."""
     record_names: ClassVar[tuple[str, ...]] = ()
     """Its own files of lines, one a round (`RoundResult.records`)."""
+    reads: ClassVar[frozenset[str]] = frozenset()
+    """Of the keys that not every algorithm reads (`raygan.run.plan.OPTIONAL`), its own."""
 
     layout: Layout[Any]
 

@@ -38,6 +38,7 @@ class HuscfGan(Algorithm[SplitClients, SharedBody]):
     name = "huscf"
     model_kind = "cluster"
     record_names = ("clusters",)
+    reads = frozenset({"clusters", "cuts", "wire", "devices.emulate"})
     layout: Layout
 
     def __init__(self, split: SplitPlan) -> None:

@@ -10,7 +10,6 @@ from collections.abc import Collection
 from functools import partial
 
 from raygan.algorithms.base import Algorithm, Back, Model, RoundResult, ServerState, Task
-from raygan.names import NETWORKS, BlockKey
 from raygan.nn.network import build_networks
 from raygan.parties.base import Server
 from raygan.parties.layout import Layout, deal_to_workers
@@ -22,18 +21,20 @@ from raygan.simulation.threads import worker_threads
 from raygan.whole.worker import WholeClients
 from raygan.wire.records import Lost, StepId
 
+Whole = Federation[WholeClients, Server]
+
 
 class Local(Algorithm[WholeClients, Server]):
     """Every client by itself: as many models as clients."""
 
     name = "local"
+    models_from = "client"
 
     def __init__(self, task: Task) -> None:
         self._config = task.config
         self.layout = Layout(deal_to_workers(task.clients, task.clients_per_actor), task.spec)
         networks = build_networks(task.spec, task.config.model.blocks, task.config.seed)
-        sizes = zip(NETWORKS, (len(networks.generator), len(networks.discriminator)), strict=True)
-        self._keys: list[BlockKey] = [(name, index) for name, size in sizes for index in range(size)]
+        self._keys = tuple(networks.blocks)
 
     @classmethod
     def plan(cls, task: Task) -> Local:
@@ -50,9 +51,7 @@ class Local(Algorithm[WholeClients, Server]):
         )
         return Parties(layout, workers, (), 1)
 
-    def round(
-        self, federation: Federation[WholeClients, Server], state: ServerState, cohort: Cohort
-    ) -> RoundResult:
+    def round(self, federation: Whole, state: ServerState, cohort: Cohort) -> RoundResult:
         """Local epochs; each client's networks are its model."""
 
         def step(number: StepId, without: Collection[int]) -> Submitted:
@@ -73,9 +72,7 @@ class Local(Algorithm[WholeClients, Server]):
         state = ServerState(serves=dict(zip(everybody, everybody, strict=True)), num_models=len(everybody))
         return RoundResult(cohort, epochs, state, dict(sorted(models.items())))
 
-    def rejoin(
-        self, federation: Federation[WholeClients, Server], result: RoundResult, back: Back
-    ) -> Reference[Lost | None] | None:
+    def rejoin(self, federation: Whole, result: RoundResult, back: Back) -> Reference[Lost | None] | None:
         """Who was late or not drawn has kept its networks; a new worker has them from the last checkpoint."""
         if not back.restarted or back.checkpoint is None:
             return None

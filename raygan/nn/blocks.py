@@ -20,6 +20,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from raygan.names import NETWORKS, BlockKey
 from raygan.nn.spec import NetworkSpec
 
 
@@ -32,6 +33,12 @@ class Networks:
     generator_anchor: int = 2
     discriminator_anchor: int = 2
     """The block whose activations are clustered."""
+
+    @property
+    def blocks(self) -> dict[BlockKey, nn.Module]:
+        """All blocks by key, generator first."""
+        networks = zip(NETWORKS, (self.generator, self.discriminator), strict=True)
+        return {(name, index): block for name, network in networks for index, block in enumerate(network)}
 
 
 class LatentBlock(nn.Module):

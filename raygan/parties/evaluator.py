@@ -61,6 +61,8 @@ class EvaluatorPlan:
     """Names of each domain's classes; empty: those of the images that it reads."""
     scores: Mapping[Score, int] | None = None
     """What to compute, each from how many generated images; None: what every round has, from `num_images`."""
+    models_from: str = "aggregator"
+    """Role of the parties that send it models, as traffic is counted."""
 
     def scores_of(self, round_number: int) -> Mapping[Score, int]:
         """What a round (from 0) gets."""
@@ -150,7 +152,7 @@ class Evaluator(Party):
                     faults.append(f"round {round_number + 1}, {task.words} has no picture: {error}")
             real = self._real
         seconds = time.perf_counter() - started
-        traffic = _traffic_to(generators)
+        traffic = _traffic_to(self._plan.models_from, generators)
         return Evaluation(round_number, tuple(scores), tuple(pictures), seconds, real, tuple(faults), traffic)
 
     def merge(self, parts: Sequence[Evaluation | Lost]) -> Evaluation | Lost:
@@ -247,11 +249,11 @@ class Evaluator(Party):
         self._told |= set(texts)
 
 
-def _traffic_to(generators: Sequence[Sequence[BlockAverage | Lost]]) -> Traffic:
+def _traffic_to(source: str, generators: Sequence[Sequence[BlockAverage | Lost]]) -> Traffic:
     counter = TrafficCounter()
     for average in (average for blocks in generators for average in blocks):
         if not isinstance(average, Lost):
-            counter.add("aggregator", "evaluator", "BlockAverage", num_bytes(average))
+            counter.add(source, "evaluator", "BlockAverage", num_bytes(average))
     return counter.take()
 
 

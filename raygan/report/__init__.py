@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from raygan.report.curves import loss_chart, score_charts
+from raygan.report.curves import score_charts, training_charts
 from raygan.report.headline import cards, samples_section, scores_section, title_block
 from raygan.report.html import page
 from raygan.report.paper import paper_section
@@ -45,7 +45,7 @@ def render(record: Record) -> str:
         samples_section(record),
         paper_section(record),
         clusters_section(record),
-        time_section(record, loss_chart(record)),
+        time_section(record, training_charts(record)),
         cuts_section(record, timeline(record)),
         faults_section(record),
         configuration_section(record),

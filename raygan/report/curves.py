@@ -11,6 +11,8 @@ from raygan.report.record import Record
 from raygan.scores import SCORES, with_count
 
 COLOURS = ("#2f6db5", "#e2862f", "#2f9460", "#b5483e", "#7a5fb0", "#8a6d4d", "#c26a9d", "#5d6a78")
+NORM = "_gradient_norm"
+"""How names of statistics end that are norms of gradients."""
 Points = tuple[Sequence[int], Sequence[float]]
 
 
@@ -33,14 +35,27 @@ def score_charts(record: Record) -> list[Html]:
     return charts
 
 
-def loss_chart(record: Record) -> Html | None:
-    """Mean losses of both networks; None where no round has any."""
+def training_charts(record: Record) -> list[Html]:
+    """Losses of both networks and the algorithm's statistics, as far as a round has any."""
+    found = {name for entry in record.rounds for name in entry.get("statistics", {})}
+    norms = {name for name in found if name.endswith(NORM)}
+    charts = [
+        _training_chart(record, ("discriminator_loss", "generator_loss"), "Losses", "loss"),
+        _training_chart(record, sorted(found - norms), "Training statistics", "mean"),
+        _training_chart(record, sorted(norms), "Gradients, L2 norm over a party's blocks", "norm"),
+    ]
+    return [chart for chart in charts if chart is not None]
+
+
+def _training_chart(record: Record, names: Sequence[str], title: str, label: str) -> Html | None:
     lines = {
-        name.capitalize(): _points(record.rounds, lambda entry, name=name: entry.get(f"{name}_loss"))
-        for name in ("discriminator", "generator")
+        name.removesuffix(f"_{label}").removesuffix(NORM).replace("_", " "): _points(
+            record.rounds, lambda entry, name=name: {**entry, **entry.get("statistics", {})}.get(name)
+        )
+        for name in names
     }
     lines = {name: points for name, points in lines.items() if points[0]}
-    return _chart(lines, "Losses: mean over clients and steps", "loss", {}) if lines else None
+    return _chart(lines, f"{title}: mean over clients and steps", label, {}) if lines else None
 
 
 def _score_points(record: Record, domain: str, name: str) -> Points:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import yaml
@@ -82,7 +83,7 @@ def _spread_of_weights(record: Record) -> str:
     )
 
 
-def time_section(record: Record, losses: Html | None) -> Html:
+def time_section(record: Record, charts: Sequence[Html]) -> Html:
     """Where the seconds and the bytes went."""
     phases = phase_totals(record)
     busy = sum(phases.values()) or 1.0
@@ -124,7 +125,7 @@ def time_section(record: Record, losses: Html | None) -> Html:
         tag("h3", "Rounds"),
         table(head, rows),
         *_links(record),
-        tag("div", losses, class_="charts") if losses else None,
+        tag("div", charts, class_="charts") if charts else None,
     )
 
 

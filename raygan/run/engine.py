@@ -77,6 +77,8 @@ class Engine:
         self._take_inventory()
         self._restore(first)
         self._scores.prepare()
+        for warning in self._plan.warnings:
+            self._listener.on_fault(warning)
         self._listener.on_start(self._plan, self._num_steps(self._epoch_steps), first, dashboard)
         number = first
         while number < self._config.training.rounds:

@@ -84,6 +84,7 @@ class RoundForm(LineForm):
     images: Whole
     discriminator_loss: Real | None
     generator_loss: Real | None
+    statistics: dict[str, Real | None] = {}
     bytes_up: Whole
     bytes_down: Whole
     links: dict[str, dict[str, LinkForm]] = {}

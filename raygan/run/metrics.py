@@ -9,8 +9,10 @@ from typing import Any
 from raygan.algorithms.base import RoundResult
 from raygan.data import domain_names
 from raygan.run.plan import Plan
+from raygan.runtime.steps import Epochs
 from raygan.scores import SCORES, Score
 from raygan.wire.records import BodyReport, DomainScores, Evaluation, StepReport, Traffic
+from raygan.wire.statistics import merged
 
 
 def mean_losses(reports: Iterable[StepReport]) -> tuple[float, float]:
@@ -28,7 +30,7 @@ def round_metrics(
     traffic: Iterable[Traffic] = (),
     faults: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """One JSON object: losses, time, bytes, faults, the algorithm's measures and, where it was evaluated, scores.
+    """One JSON object: losses, statistics, time, bytes, faults, the algorithm's measures, scores.
 
     Args:
         traffic: what the parties counted in the round.
@@ -45,6 +47,7 @@ def round_metrics(
         "images": sum(report.num_images for report in epochs.reports),
         "discriminator_loss": _number(losses[0]),
         "generator_loss": _number(losses[1]),
+        "statistics": _statistics(epochs),
         "bytes_up": sum(report.bytes_sent for report in epochs.reports),
         "bytes_down": sum(report.bytes_received for report in epochs.reports),
         **links([*traffic, *([evaluation.traffic] if evaluation and evaluation.traffic else [])]),
@@ -152,6 +155,11 @@ def _mean_of_score(score: Score, entries: Sequence[Mapping[str, Any]]) -> Any:
 
 def _mean_of_known(values: Iterable[float | None]) -> float | None:
     return _number(_mean([value for value in values if value is not None]))
+
+
+def _statistics(epochs: Epochs) -> dict[str, float | None]:
+    parts = [report.statistics for report in epochs.reports] + [report.statistics for report in epochs.server]
+    return {name: _number(mean.value) for name, mean in merged(parts).items()}
 
 
 def _phases(reports: Iterable[StepReport | BodyReport]) -> dict[str, float]:

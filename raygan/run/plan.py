@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
 from raygan.algorithms import algorithm_of
@@ -20,6 +21,8 @@ from raygan.nn.network import network_spec
 from raygan.parties.layout import ClientPlan, Layout
 from raygan.simulation.device import check_device
 
+OPTIONAL = ("clusters", "cuts", "wire", "devices.emulate")
+"""Keys of the configuration that not every algorithm reads."""
 Survey = Callable[[Config], list[DomainSurvey]]
 
 
@@ -33,6 +36,8 @@ class Plan:
     infos: tuple[DomainInfo, ...]
     """Of each domain."""
     holdings: tuple[Holding, ...]
+    warnings: tuple[str, ...] = ()
+    """Settings that are skipped."""
 
     @property
     def layout(self) -> Layout[Any]:
@@ -68,7 +73,18 @@ def make_plan(
         ClientPlan(number, held[number].domain, profile, part) for number, (profile, part) in enumerate(pairs)
     )
     task = Task(config, clients, spec, clients_per_actor(config), documents or {})
-    return Plan(config, algorithm_of(config.algorithm).plan(task), shape, infos, held)
+    algorithm = algorithm_of(config.algorithm).plan(task)
+    return Plan(config, algorithm, shape, infos, held, _skipped(config, algorithm))
+
+
+def _skipped(config: Config, algorithm: Algorithm[Any, Any]) -> tuple[str, ...]:
+    default = Config()
+    unread = [key for key in OPTIONAL if key not in algorithm.reads]
+    return tuple(
+        f"{key} is skipped: algorithm {algorithm.name} does not read it"
+        for key in unread
+        if attrgetter(key)(config) != attrgetter(key)(default)
+    )
 
 
 def deal_profiles(config: Config) -> list[str]:

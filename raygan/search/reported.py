@@ -43,6 +43,7 @@ def reported(metrics: Mapping[str, Any], cuts: Mapping[str, Any], bytes_before: 
             name: metrics.get(name)
             for name in ("seconds", "clusters", "cluster_agreement", "discriminator_loss", "generator_loss")
         },
+        **metrics.get("statistics", {}),
         **_scores(metrics["scores"]),
     }
     return {name: value for name, value in found.items() if value is not None}

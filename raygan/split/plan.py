@@ -22,7 +22,6 @@ from raygan.split.body import SharedBody
 from raygan.split.layout import ClientPlan, Layout, deal_to_workers
 from raygan.split.planning import choose_cuts, measure
 from raygan.split.worker import SplitClients
-from raygan.wire.records import NETWORKS
 
 BODY_RESOURCE = "body"
 """Custom resource of the node that runs the shared body."""
@@ -91,11 +90,10 @@ def plan_split(
 
 def state_shapes(networks: Networks) -> dict[BlockKey, dict[str, Shape]]:
     """Block -> the shape of each of its parameters and buffers."""
-    shapes: dict[BlockKey, dict[str, Shape]] = {}
-    for network, blocks in zip(NETWORKS, (networks.generator, networks.discriminator), strict=True):
-        for index, block in enumerate(blocks):
-            shapes[network, index] = {name: tuple(x.shape) for name, x in block.state_dict().items()}
-    return shapes
+    return {
+        key: {name: tuple(x.shape) for name, x in block.state_dict().items()}
+        for key, block in networks.blocks.items()
+    }
 
 
 def _kept_cuts(documents: Mapping[str, Mapping[str, Any]]) -> tuple[cuts.Cuts, ...] | None:

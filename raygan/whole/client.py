@@ -7,22 +7,44 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from raygan.config.schema import Config
+from raygan.errors import ConfigError
 from raygan.names import NETWORKS, BlockKey, NetworkName
 from raygan.nn.blocks import Networks
 from raygan.nn.losses import gan_loss
-from raygan.nn.network import adam, block_state, frozen, is_finite, load_block_state, run_blocks
+from raygan.nn.network import (
+    adam,
+    block_state,
+    frozen,
+    gradient_norm,
+    is_finite,
+    load_block_state,
+    run_blocks,
+)
 from raygan.nn.persistence import load_network_arrays, network_arrays
 from raygan.nn.spec import NetworkSpec
 from raygan.parties.data_owner import DataOwner
 from raygan.parties.layout import ClientPlan
 from raygan.wire.codec import CPU
 from raygan.wire.records import BlockAverage
+from raygan.wire.statistics import Mean, Statistics
+
+
+@dataclass(frozen=True)
+class WholeStep:
+    """What a client tells of a step."""
+
+    discriminator_loss: float
+    generator_loss: float
+    num_images: int
+    """Real images used."""
+    statistics: Statistics
 
 
 class WholeClient:
@@ -55,15 +77,16 @@ class WholeClient:
             "discriminator": [block.to(device) for block in whole.discriminator],
         }
         self._optimizers = {
-            name: adam(blocks, training.lr, training.betas) for name, blocks in self._networks.items()
+            name: _trained(adam(blocks, training.lr, training.betas), name)
+            for name, blocks in self._networks.items()
         }
 
     @property
     def _blocks(self) -> dict[BlockKey, nn.Module]:
         return {(name, index): block for name in NETWORKS for index, block in enumerate(self._networks[name])}
 
-    def step(self, number: int) -> tuple[float, float, int]:
-        """One D update and one G update on a minibatch of its own: both losses, and the real images used.
+    def step(self, number: int) -> WholeStep:
+        """One D update and one G update on a minibatch of its own.
 
         D: loss on G(z, y), detached, and on the real images. G: loss on the same fakes through the new D.
         """
@@ -74,18 +97,29 @@ class WholeClient:
         of_reals = run_blocks(discriminator, batch.images, batch.labels)
         d_loss = self._loss.discriminator(of_fakes, of_reals)
         d_loss.backward()
-        self._update("discriminator")
+        d_norm = self._update("discriminator")
         with frozen(discriminator):
             g_loss = self._loss.generator(run_blocks(discriminator, fakes, batch.labels))
             g_loss.backward()
-        self._update("generator")
-        return d_loss.item(), g_loss.item(), len(batch.labels)
+        g_norm = self._update("generator")
+        sums = [logits.detach().sigmoid().sum() for logits in (of_reals, of_fakes)]
+        found = torch.stack([d_loss.detach(), g_loss.detach(), *sums, d_norm, g_norm]).tolist()
+        d_value, g_value, real, fake, *norms = found  # one wait for the device
+        statistics = {
+            "discriminator_real": Mean(real, len(of_reals)),
+            "discriminator_fake": Mean(fake, len(of_fakes)),
+            "discriminator_gradient_norm": Mean(norms[0], 1),
+            "generator_gradient_norm": Mean(norms[1], 1),
+        }
+        return WholeStep(d_value, g_value, len(batch.labels), statistics)
 
-    def _update(self, network: NetworkName) -> None:
+    def _update(self, network: NetworkName) -> Tensor:
+        """One optimizer step; the norm of its gradients, which are then forgotten."""
         optimizer = self._optimizers[network]
-        if optimizer is not None:
-            optimizer.step()
-            optimizer.zero_grad()
+        norm = gradient_norm(optimizer)
+        optimizer.step()
+        optimizer.zero_grad()
+        return norm
 
     def networks(self) -> list[BlockAverage]:
         """Every block of both networks, generator first."""
@@ -118,5 +152,10 @@ class WholeClient:
                 block, {name.removeprefix(prefix): a for name, a in arrays.items() if name.startswith(prefix)}
             )
         for optimizer in self._optimizers.values():
-            if optimizer is not None:
-                optimizer.state.clear()
+            optimizer.state.clear()
+
+
+def _trained(optimizer: torch.optim.Optimizer | None, network: NetworkName) -> torch.optim.Optimizer:
+    if optimizer is None:
+        raise ConfigError("model.blocks", f"the {network} has no parameters", "give it some to train")
+    return optimizer

@@ -15,7 +15,8 @@ from raygan.parties.layout import ClientPlan, WorkerPlan
 from raygan.randomness import torch_seed
 from raygan.whole.client import WholeClient
 from raygan.wire.codec import CPU
-from raygan.wire.records import BlockAverage, StepId, StepReport, num_bytes
+from raygan.wire.records import BlockAverage, StepId, StepReport
+from raygan.wire.statistics import merged
 
 
 class WholeClients(HostedClients[WholeClient]):
@@ -43,26 +44,24 @@ class WholeClients(HostedClients[WholeClient]):
     def train(self, step: StepId) -> StepReport:
         """One step of every client that takes part. One whose loss is not finite is found when it checks in."""
         started = time.perf_counter()
-        losses = {n: client.step(step.step) for n, client in self._taking_part(step.step).items()}
+        steps = {n: client.step(step.step) for n, client in self._taking_part(step.step).items()}
         return StepReport(
             step=step,
-            discriminator_loss={n: d for n, (d, _, _) in losses.items()},
-            generator_loss={n: g for n, (_, g, _) in losses.items()},
-            num_images=sum(count for _, _, count in losses.values()),
+            discriminator_loss={n: one.discriminator_loss for n, one in steps.items()},
+            generator_loss={n: one.generator_loss for n, one in steps.items()},
+            num_images=sum(one.num_images for one in steps.values()),
             seconds={"train": time.perf_counter() - started},
             bytes_sent=0,
             bytes_received=0,
             faults=tuple(
                 f"client-{n:02d}: its loss is not finite"
-                for n, (d, g, _) in losses.items()
-                if not math.isfinite(d + g)
+                for n, one in steps.items()
+                if not math.isfinite(one.discriminator_loss + one.generator_loss)
             ),
             worker=self.plan.worker,
+            statistics=merged(one.statistics for one in steps.values()),
         )
 
     def networks(self) -> list[BlockAverage]:
         """Every block of each client's networks, client after client: for whom they are meant, scores and samples."""
-        blocks = [block for client in self._clients.values() for block in client.networks()]
-        for block in blocks:
-            self._traffic.add("client", "evaluator", "BlockAverage", num_bytes(block))
-        return blocks
+        return [block for client in self._clients.values() for block in client.networks()]
