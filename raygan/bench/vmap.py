@@ -20,7 +20,7 @@ from raygan.nn.network import build_networks
 from raygan.run.plan import Plan
 from raygan.simulation.device import pick_device
 from raygan.simulation.threads import worker_threads
-from raygan.simulation.vmap_choice import block_times, num_measured, worth_it
+from raygan.split.vmap_choice import block_times, num_measured, worth_it
 
 ALONE, AT_ONCE = "one_by_one", "at_once"
 

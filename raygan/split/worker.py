@@ -15,10 +15,10 @@ from raygan.parties.clients import HostedClients
 from raygan.randomness import torch_seed
 from raygan.simulation.emulation import Pacer
 from raygan.simulation.executors import Computation, NonFiniteError, Tensors
-from raygan.simulation.vmap_choice import choose_executor
 from raygan.split.client import Client
 from raygan.split.contract import Contract
 from raygan.split.layout import Layout, WorkerPlan
+from raygan.split.vmap_choice import choose_executor
 from raygan.step import PHASES
 from raygan.wire.codec import CPU, decode, encode, is_finite
 from raygan.wire.records import (

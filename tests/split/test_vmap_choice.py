@@ -16,8 +16,8 @@ from raygan.nn.network import build_networks
 from raygan.nn.vmapped import BlockTime
 from raygan.run.plan import Plan, make_plan
 from raygan.simulation import vmap_timings as timings
-from raygan.simulation.vmap_choice import block_times, blocks_to_vmap
 from raygan.split.layout import WorkerPlan
+from raygan.split.vmap_choice import block_times, blocks_to_vmap
 from raygan.wire.codec import CPU
 
 HELD = {("generator", 0), ("generator", 4), ("discriminator", 0), ("discriminator", 4)}
