@@ -16,8 +16,13 @@ ROUND = "raygan/algorithms/huscf.py"
 LATENCY = "raygan/cuts/latency.py"
 COST = "raygan/nn/cost.py"
 DATA = "raygan/data/client.py"
-FID = "raygan/evaluation/fid.py"
-GENERATION_SCORE = "raygan/evaluation/generation_score.py"
+FID = "raygan/evaluation/frechet.py"
+SCORES = "raygan/evaluation/scores"
+GENERATION_SCORE = f"{SCORES}/generation_score.py"
+OWNER = "raygan/parties/data_owner.py"
+ASSIGNMENT = "raygan/federated/assignment.py"
+STEP = "raygan/step.py"
+FEDERATION = "raygan/runtime/federation.py"
 
 STEP_TEST = ("tests/run/test_step.py",)
 END_TEST = ("tests/run/test_round_end.py",)
@@ -26,7 +31,7 @@ MERGED_TEST = ("tests/split/test_merged.py",)
 WEIGHTING_TEST = ("tests/federated/test_weighting.py",)
 AGGREGATION_TEST = ("tests/federated/test_aggregation.py",)
 CLUSTERING_TEST = ("tests/federated/test_clustering.py",)
-BODY_TEST = ("tests/split/test_body.py",)
+ASSIGNMENT_TEST = ("tests/federated/test_assignment.py",)
 LATENCY_TEST = ("tests/cuts/test_latency.py",)
 COST_TEST = ("tests/nn/test_cost.py",)
 DATA_TEST = ("tests/data/test_client.py",)
@@ -89,8 +94,8 @@ MUTATIONS = (
     Mutation(
         "the client gives D's loss fakes for reals",
         CLIENT,
-        "discriminator_loss(fake_logits, real_logits)",
-        "discriminator_loss(real_logits, fake_logits)",
+        "discriminator(fake_logits, real_logits)",
+        "discriminator(real_logits, fake_logits)",
         STEP_TEST,
     ),
     Mutation(
@@ -113,13 +118,13 @@ MUTATIONS = (
     Mutation(
         "D's head sees fakes and reals as one batch",
         CLIENT,
-        """        fakes_judged = yield self._discriminator_head(self._fakes.detach())
-        reals_judged = yield self._discriminator_head(self._reals)
-        self._judged = (fakes_judged, reals_judged)
+        """        of_fakes = yield self._discriminator_head(self._fakes.detach())
+        of_reals = yield self._discriminator_head(self._reals)
+        self._discriminated = (of_fakes, of_reals)
 """,
         """        images, labels = torch.cat([self._fakes.detach(), self._reals]), torch.cat([self._labels] * 2)
         both = yield Run("discriminator", self.discriminator.head, (images, labels))
-        self._judged = tuple(both.chunk(2))
+        self._discriminated = tuple(both.chunk(2))
 """,
         STEP_TEST,
     ),
@@ -128,56 +133,56 @@ MUTATIONS = (
         CLIENT,
         """        self.discriminator.update()
         with frozen(self.discriminator.blocks.values()):
-            self._fooling = yield self._discriminator_head(self._fakes)
+            self._adversarial = yield self._discriminator_head(self._fakes)
 """,
         """        with frozen(self.discriminator.blocks.values()):
-            self._fooling = yield self._discriminator_head(self._fakes)
+            self._adversarial = yield self._discriminator_head(self._fakes)
         self.discriminator.update()
 """,
         STEP_TEST,
     ),
     Mutation(
         "minibatches do not follow from the seed",
-        CLIENT,
-        'stream(seed, "batches", round_number, client)',
-        'stream(0, "batches", round_number, client)',
+        OWNER,
+        'stream(self._seed, "batches", round_number, self.client)',
+        'stream(0, "batches", round_number, self.client)',
         STEP_TEST,
     ),
     Mutation(
         "every round has the same minibatches",
-        CLIENT,
-        'stream(seed, "batches", round_number, client)',
-        'stream(seed, "batches", 0, client)',
+        OWNER,
+        'stream(self._seed, "batches", round_number, self.client)',
+        'stream(self._seed, "batches", 0, self.client)',
         STEP_TEST,
     ),
     Mutation(
         "all clients draw the same z",
-        CLIENT,
-        'torch_seed(seed, "latent", round_number, client)',
-        'torch_seed(seed, "latent", round_number, 0)',
+        OWNER,
+        'torch_seed(self._seed, "latent", round_number, self.client)',
+        'torch_seed(self._seed, "latent", round_number, 0)',
         STEP_TEST,
     ),
     Mutation(
         "every round draws the same z",
-        CLIENT,
-        'torch_seed(seed, "latent", round_number, client)',
-        'torch_seed(seed, "latent", 0, client)',
+        OWNER,
+        'torch_seed(self._seed, "latent", round_number, self.client)',
+        'torch_seed(self._seed, "latent", 0, self.client)',
         STEP_TEST,
     ),
-    Mutation("z is uniform", CLIENT, "torch.randn(len(labels)", "torch.rand(len(labels)", STEP_TEST),
+    Mutation("z is uniform", OWNER, "torch.randn(len(labels)", "torch.rand(len(labels)", STEP_TEST),
     Mutation(
         "a round is one epoch",
-        CLIENT,
-        "for _ in range(training.local_epochs) for batch",
+        OWNER,
+        "for _ in range(self._training.local_epochs) for batch",
         "for _ in range(1) for batch",
         STEP_TEST,
     ),
     # A step on the server
     Mutation(
         "the body's D learns in G's update",
-        BODY,
-        'Pass("discriminator", ("fake",), trains=False)',
-        'Pass("discriminator", ("fake",), trains=True)',
+        STEP,
+        '("fake",), body_trains=False)',
+        '("fake",), body_trains=True)',
         STEP_TEST,
     ),
     Mutation(
@@ -193,7 +198,7 @@ MUTATIONS = (
     Mutation(
         "G is updated on the D body of before",
         BODY,
-        "if stage_index == 0 and kind.trains and",
+        "if stage_index == 0 and way.body_trains and",
         'if stage_index == 0 and pass_name != "discriminate" and',
         STEP_TEST,
     ),
@@ -240,30 +245,30 @@ MUTATIONS = (
     Mutation(
         "only the last minibatch is a feature",
         BODY,
-        "np.mean(np.stack(self._maps[client]), axis=0)",
-        "self._maps[client][-1]",
+        "client: np.mean(np.stack(maps), axis=0)",
+        "client: maps[-1]",
         END_TEST,
     ),
     Mutation(
         "warm-up is a round too long",
-        BODY,
+        ASSIGNMENT,
         "round_number < settings.warmup_rounds",
         "round_number <= settings.warmup_rounds",
-        BODY_TEST,
+        ASSIGNMENT_TEST,
     ),
     Mutation(
         "warm-up is a round too short",
-        BODY,
+        ASSIGNMENT,
         "round_number < settings.warmup_rounds",
         "round_number < settings.warmup_rounds - 1",
-        BODY_TEST,
+        ASSIGNMENT_TEST,
     ),
     Mutation(
         "KLD has a say in warm-up",
-        BODY,
+        ASSIGNMENT,
         "beta = 0.0 if warm_up else settings.beta",
         "beta = settings.beta",
-        BODY_TEST,
+        ASSIGNMENT_TEST,
     ),
     Mutation(
         "the worst silhouette wins",
@@ -309,10 +314,10 @@ MUTATIONS = (
     ),
     Mutation(
         "KLD is against all clients",
-        BODY,
-        "kld[members] = member_kld(maps[members])",
-        "kld[members] = member_kld(maps)[members]",
-        BODY_TEST,
+        ASSIGNMENT,
+        "weigh(maps[members], counts[members], beta)",
+        "(x[members] for x in weigh(maps, counts, beta))",
+        ASSIGNMENT_TEST,
     ),
     Mutation(
         "weights do not sum to 1",
@@ -368,10 +373,10 @@ MUTATIONS = (
     ),
     Mutation(
         "the body's weights are the clusters'",
-        BODY,
-        "body_weight = kld_weights(counts, member_kld(maps), beta)",
+        ASSIGNMENT,
+        "_, body_weight = weigh(maps, counts, beta)",
         "body_weight = weight",
-        BODY_TEST,
+        ASSIGNMENT_TEST,
     ),
     Mutation(
         "members of a cluster count the same",
@@ -383,21 +388,21 @@ MUTATIONS = (
     Mutation(
         "all take the first cluster's average",
         ROUND,
-        "averages[cluster[plan.client]][key]",
-        "averages[0][key]",
+        "models[cluster[plan.client]].blocks[key]",
+        "models[min(models)].blocks[key]",
         END_TEST,
     ),
     Mutation(
         "a late client counts in the average",
-        ROUND,
-        "workers = [worker for worker in group.workers if worker not in epochs.late]",
-        "workers = list(group.workers)",
+        FEDERATION,
+        "workers = [worker for worker in self._backend.workers if worker not in epochs.late]",
+        "workers = list(self._backend.workers)",
         END_TEST,
     ),
     Mutation(
         "a client that was not drawn counts in the average",
-        ROUND,
-        "present = {client: num_samples[client] for client in plan.taking_part if client in num_samples}",
+        FEDERATION,
+        "present = {client: num_samples[client] for client in cohort.clients if client in num_samples}",
         "present = dict(num_samples)",
         END_TEST,
     ),
@@ -417,7 +422,13 @@ MUTATIONS = (
         DATA_TEST,
     ),
     # Cuts
-    Mutation("D passes twice in a step", LATENCY, "REPEATS = (1, 3)", "REPEATS = (1, 2)", LATENCY_TEST),
+    Mutation(
+        "D passes twice in a step",
+        LATENCY,
+        "return num_passes(self.network)",
+        "return min(2, num_passes(self.network))",
+        LATENCY_TEST,
+    ),
     Mutation(
         "the server's down-link is free",
         LATENCY,
@@ -435,15 +446,15 @@ MUTATIONS = (
     Mutation(
         "a backward pass takes a forward pass's FLOPs",
         LATENCY,
-        "_pass(cost.backward_flops[::-1]",
-        "_pass(cost.forward_flops[::-1]",
+        '"backward", cost.backward_flops[::-1]',
+        '"backward", cost.forward_flops[::-1]',
         LATENCY_TEST,
     ),
     Mutation(
         "the server computes one client's block",
         LATENCY,
-        "+ one.block_s[block] * inside",
-        "+ one.block_s[block] * (inside > 0)",
+        "+ self.block_s[block] * inside",
+        "+ self.block_s[block] * (inside > 0)",
         LATENCY_TEST,
     ),
     Mutation(
@@ -456,7 +467,7 @@ MUTATIONS = (
     # Scores
     Mutation(
         "label agreement takes the least likely class",
-        "raygan/evaluation/label_agreement.py",
+        f"{SCORES}/label_agreement.py",
         "p.argmax(axis=1)",
         "p.argmin(axis=1)",
         SCORES_TEST,
@@ -488,7 +499,7 @@ MUTATIONS = (
     ),
     Mutation(
         "usefulness is a mean over images",
-        "raygan/evaluation/usefulness.py",
+        f"{SCORES}/usefulness.py",
         'average="macro"',
         'average="micro"',
         ("tests/evaluation/test_usefulness.py::test_scores_by_hand",),
