@@ -80,6 +80,11 @@ def known_names(name: str, known: Sequence[str]) -> str:
     return f"{near}known names: {', '.join(known)}"
 
 
+def reason(error: BaseException, length: int = 160) -> str:
+    """The error's text on one line, cut off after `length` characters; of one without a text, its kind."""
+    return " ".join(str(error).split())[:length] or type(error).__name__
+
+
 def first_line(error: BaseException) -> str:
     """Of the error's text, which may be many lines long; of one without a text, its kind."""
     return next(iter(str(error).strip().splitlines()), type(error).__name__)

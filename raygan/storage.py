@@ -10,7 +10,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,21 @@ def writing(path: Path) -> Iterator[None]:
         raise RunError(str(path), found, remedy) from None
 
 
+@contextmanager
+def one_at_a_time(folder: Path) -> Iterator[None]:
+    """Waits for other processes that are in here with the same folder, which is made.
+
+    Where files cannot be made or locked, nobody is waited for.
+    """
+    with ExitStack() as held:
+        with suppress(OSError, ImportError):
+            import fcntl  # not on Windows
+
+            folder.mkdir(parents=True, exist_ok=True)
+            fcntl.flock(held.enter_context((folder / ".lock").open("w")), fcntl.LOCK_EX)
+        yield
+
+
 def sync_folder(path: Path) -> None:
     """Syncs the names in a folder to disk; on systems that cannot open folders this does nothing."""
     if not hasattr(os, "O_DIRECTORY"):
@@ -50,24 +65,33 @@ def sync_folder(path: Path) -> None:
         os.close(descriptor)
 
 
-def write_bytes(path: Path, content: bytes) -> Written:
+def replace_file(path: Path, content: bytes) -> None:
     """Writes a file under a temporary name, syncs it to disk, renames it and syncs the name.
 
     Raises:
-        RunError: it cannot be written; what was there before is still there.
+        OSError: it cannot be written; what was there before is still there.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    sync_folder(path.parent)
+
+
+def write_bytes(path: Path, content: bytes) -> Written:
+    """As `replace_file`.
+
+    Raises:
+        RunError: it cannot be written.
+    """
     with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with temporary.open("wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
-        sync_folder(path.parent)
+        replace_file(path, content)
     return Written(path.name, len(content), hashlib.sha256(content).hexdigest())
 
 

@@ -16,7 +16,7 @@ from raygan.cli.evaluate import print_scores
 from raygan.cli.tune import _value
 from raygan.config.loading import make_config
 from raygan.errors import ConfigError, RunError
-from raygan.evaluation import Batch, Reference
+from raygan.evaluation.scores.state import Batch, Reference
 from raygan.report.curves import score_charts
 from raygan.report.record import read_record
 from raygan.report.scores import named_scores, score_table

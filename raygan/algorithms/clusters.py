@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from raygan.evaluation.cluster_agreement import cluster_agreement
 from raygan.wire.records import Assignment
 
 
@@ -48,3 +47,23 @@ def cluster_measures(cluster: Mapping[int, int], domains: Mapping[int, int]) -> 
         "cluster_sizes": {str(number): size for number, size in sorted(sizes.items())},
         "cluster_agreement": cluster_agreement(list(cluster.values()), [domains[c] for c in cluster]),
     }
+
+
+def cluster_agreement(found: Sequence[int] | Sequence[str], true: Sequence[int] | Sequence[str]) -> float:
+    """Adjusted Rand index of the found clusters and the true domains.
+
+        ARI = (RI - E[RI]) / (max RI - E[RI]),   RI = share of client pairs on which both partitions agree
+
+    Hubert and Arabie 1985, "Comparing partitions", Journal of Classification 2, 193-218; computed by
+    scikit-learn. 1 where the partitions are equal, about 0 for random ones, as low as -0.5. Both have one entry a
+    client, in the same order; names of clusters do not matter, only who is together.
+
+    Example:
+        >>> cluster_agreement([1, 1, 0, 0], ["mnist", "mnist", "fashion", "fashion"])
+        1.0
+        >>> cluster_agreement([0, 0, 0, 0], ["mnist", "mnist", "fashion", "fashion"])
+        0.0
+    """
+    from sklearn.metrics import adjusted_rand_score  # slow to import
+
+    return float(adjusted_rand_score(true, found))

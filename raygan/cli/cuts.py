@@ -76,10 +76,10 @@ def phases_table(study: Study) -> Table:
     for name in ("passes", "seconds", "server busy s"):
         table.add_column(name, justify="right")
     table.add_column("decided by")
-    for row in study.phase_rows():
-        phase = row.phase.replace("_", " ")
-        seconds, busy = _seconds(row.seconds), _seconds(row.server_busy_s)
-        table.add_row(phase, str(row.repeats), seconds, busy, row.slowest)
+    for phase in study.plan.breakdown.phases:
+        name, slowest = phase.name.replace("_", " "), study.client_name(phase.slowest)
+        seconds, busy = _seconds(phase.seconds), _seconds(phase.server_busy_s)
+        table.add_row(name, str(phase.repeats), seconds, busy, slowest)
     return table
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from raygan.errors import InputError
-from raygan.evaluation import sample_grid
+from raygan.evaluation.grid import sample_grid
 from raygan.evaluation.images import as_uint8
 from raygan.run.stored import Run
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,32 +13,23 @@ from pydantic import BaseModel, ValidationError
 
 from raygan.config.scenarios import with_scenario
 from raygan.config.schema import Config, DomainConfig
-from raygan.errors import ConfigError, instead_of
+from raygan.errors import MAX_LENGTH, ConfigError, instead_of, reason
 
 NOT_YAML = (yaml.YAMLError, ValueError, AttributeError, TypeError, RecursionError)
 """What PyYAML raises: its own errors, and others for texts such as `2001-99-99`, `!!int a` or a thousand brackets."""
 
 
 def read_config(path: str | Path | None = None, overrides: Iterable[str] = ()) -> Config:
-    """The configuration of a YAML file (None: the default) with `key.path=value` overrides.
-
-    Raises:
-        ConfigError: naming the file or key, what was found, and what to do.
-    """
+    """The configuration of a YAML file (None: the default) with `key.path=value` overrides; else a ConfigError."""
     settings = {} if path is None else read_yaml(Path(path))
     return changed_config(settings, [parse_override(override) for override in overrides])
 
 
 def changed_config(settings: Mapping[str, Any], changes: Sequence[tuple[str, Any]]) -> Config:
-    """Nested settings with dotted keys changed, in order: the one door for `--set` and for searches.
-
-    Raises:
-        ConfigError: as `read_config`.
-    """
+    """Nested settings with dotted keys changed, in order: the one door for `--set` and for searches; errors as
+    `read_config`."""
     for key, value in changes:
-        if (
-            key == "scenario"
-        ):  # first, so that --set data.domains.0.clients=3 reaches into the scenario's domains
+        if key == "scenario":  # first, so that data.domains.0.clients=3 reaches into the scenario's domains
             settings = with_scenario(set_key(settings, key, value))
     for key, value in changes:
         settings = set_key(settings, key, value)
@@ -95,11 +87,7 @@ def cluster_address(config: Config) -> str | None:
 
 
 def make_config(settings: Mapping[str, Any]) -> Config:
-    """A `Config` from nested settings; a `scenario` sets the keys that are not given.
-
-    Raises:
-        ConfigError: the first unknown key, wrong type or conflict.
-    """
+    """A `Config` from nested settings, or the first mistake; a `scenario` sets the keys that are not given."""
     settings = with_scenario(settings)
     try:
         return Config.model_validate(settings)
@@ -122,7 +110,7 @@ def parse_override(text: str) -> tuple[str, Any]:
         return key.strip(), as_number(yaml.safe_load(value))
     except NOT_YAML as error:
         raise ConfigError(
-            f"--set {key}", f"{_shown(value)} is not YAML ({_line(error)[:200]})", "quote the value"
+            f"--set {key}", f"{_shown(value)} is not YAML ({reason(error, 200)})", "quote the value"
         ) from None
 
 
@@ -167,7 +155,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise ConfigError(str(path), f"cannot be read ({error.strerror})", "check the file's name") from None
     except NOT_YAML as error:
-        raise ConfigError(str(path), f"is not YAML ({_line(error)})", "mend the file") from None
+        raise ConfigError(str(path), f"is not YAML ({reason(error, MAX_LENGTH)})", "mend the file") from None
     if content is None:
         return {}
     if not isinstance(content, dict):
@@ -179,24 +167,13 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 def as_number(value: Any) -> Any:
     """YAML 1.1 reads 1e-4 as a string; a person means a number."""
-    if isinstance(value, str):
-        try:
-            return float(value)
-        except ValueError:
-            return value
+    with suppress(ValueError):
+        return float(value) if isinstance(value, str) else value
     return value
 
 
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())
-
-
 def first_mistake(error: ValidationError, root: type[BaseModel] = Config) -> ConfigError:
-    """The first mistake as one line: an unknown key, with the nearest known one, before all others.
-
-    Args:
-        root: the model that was validated.
-    """
+    """The first mistake of a `root` as one line: an unknown key, with the nearest known one, before all others."""
     mistakes = _of_the_meant_variant(error.errors())
     mistake = next((m for m in mistakes if m["type"] == "extra_forbidden"), mistakes[0])
     path = _path(mistake)
@@ -205,8 +182,10 @@ def first_mistake(error: ValidationError, root: type[BaseModel] = Config) -> Con
         return ConfigError(key, "unknown key", _nearest(path, root))
     if mistake["type"] == "value_error":
         text = str(mistake["ctx"]["error"])
+        if not path:  # a conflict between keys, whose message begins with the key
+            key, _, text = text.partition(": ")
         found, _, remedy = text.partition("; ")
-        return ConfigError(key, found, remedy or "mend the value") if path else _whole(text)
+        return ConfigError(key, found, remedy or "mend the value")
     alternatives = dict.fromkeys(_expected(m) for m in mistakes if _path(m) == path)
     return ConfigError(key, f"{_shown(mistake['input'])} does not fit", " or ".join(alternatives))
 
@@ -227,13 +206,6 @@ def _of_the_meant_variant(mistakes: list[Any]) -> list[Any]:
 
 def _path(mistake: Mapping[str, Any]) -> list[str | int]:
     return [part for part in mistake["loc"] if not _is_variant(part)]
-
-
-def _whole(text: str) -> ConfigError:
-    """A conflict between keys; its message begins with the key."""
-    key, _, rest = text.partition(": ")
-    found, _, remedy = rest.partition("; ")
-    return ConfigError(key, found, remedy)
 
 
 def _is_variant(part: str | int) -> bool:

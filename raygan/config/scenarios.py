@@ -32,11 +32,7 @@ TRAINING: dict[str, dict[str, Any]] = {
 
 
 def scenario_settings(number: int) -> dict[str, Any]:
-    """The keys that scenario `number` (1 to 6) sets, nested as in a configuration file; other keys stay.
-
-    Raises:
-        KeyError: no such scenario.
-    """
+    """The keys that scenario `number` (1 to 6) sets, nested as in a configuration file; other keys stay."""
     domains, partition = SCENARIOS[number]
     dealt = [{**domain, "clients": CLIENTS_PER_DOMAIN} for domain in domains]
     return {"data": {"domains": dealt, "partition": partition}, **copy.deepcopy(TRAINING)}

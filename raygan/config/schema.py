@@ -20,8 +20,8 @@ from pydantic import (
 from raygan.config.choices import AGGREGATIONS, ALGORITHMS, CLUSTERINGS, LOSSES, WEIGHTINGS, one_of
 from raygan.config.devices import DeviceProfile, catalogue
 from raygan.errors import instead_of
+from raygan.names import Codec
 from raygan.scores import every_round, names
-from raygan.wire.records import Codec
 
 CLASSIFIERS = "~/.cache/raygan/classifiers"
 """Default of `evaluation.cache`, read whenever a configuration is made."""
@@ -212,15 +212,15 @@ class DevicesConfig(Section):
         return self.profiles.get(name) or catalogue()[name]
 
 
-Cut = tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=0)]]
+NonNegativeCut = tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=0)]]
 
 
 class ProfileCut(Section):
     """The cuts (h, t) of one profile: extra blocks kept at the front and at the back."""
 
-    generator: Cut = (0, 0)
+    generator: NonNegativeCut = (0, 0)
     """(h, t) of the generator."""
-    discriminator: Cut = (0, 0)
+    discriminator: NonNegativeCut = (0, 0)
     """(h, t) of the discriminator."""
 
 
@@ -385,16 +385,14 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _clusters_fit(self) -> Config:
-        if self.clusters.count != "auto" and self.clusters.count > self.num_clients:
-            raise ValueError(
-                f"clusters.count: {self.clusters.count} clusters for {self.num_clients} clients; "
-                f"lower clusters.count or add clients"
-            )
-        if self.clusters.count != "auto" and self.clusters.count > self.clients_a_round:
-            raise ValueError(
-                f"clusters.count: {self.clusters.count} clusters for {self.clients_a_round} clients in a round; "
-                f"lower clusters.count or raise training.participation"
-            )
+        count = self.clusters.count
+        for most, whose, more in (
+            (self.num_clients, "clients", "add clients"),
+            (self.clients_a_round, "clients in a round", "raise training.participation"),
+        ):
+            if count != "auto" and count > most:
+                found = f"{count} clusters for {most} {whose}"
+                raise ValueError(f"clusters.count: {found}; lower clusters.count or {more}")
         return self
 
     @model_validator(mode="after")
@@ -410,6 +408,12 @@ class Config(Section):
     def clients_a_round(self) -> int:
         """Clients that take part in a round."""
         return max(1, round(self.training.participation * self.num_clients))
+
+    @property
+    def profiles(self) -> list[str]:
+        """The profile of each client: the fleet's, dealt to the clients in turn."""
+        fleet = self.devices.fleet
+        return [fleet[client % len(fleet)] for client in range(self.num_clients)]
 
     @property
     def num_clients(self) -> int:

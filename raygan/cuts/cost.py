@@ -16,7 +16,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from raygan.config import DeviceProfile
+from raygan.config.devices import DeviceProfile
 from raygan.errors import CutError
 
 MIN_BLOCKS = 3  # one at the front, one in the body, one at the back
@@ -34,12 +34,13 @@ def _number(where: str, value: Any, least: str) -> float:
 
 
 def positive(where: str, value: Any) -> float:
-    """`value` as a finite float above zero.
-
-    Raises:
-        CutError: it is not; `where` names it.
-    """
+    """`value` as a finite float above zero, or a CutError at `where`."""
     return _number(where, value, "> 0")
+
+
+def _make_positive(record: Any, owner: str, *names: str) -> None:
+    for name in names:
+        object.__setattr__(record, name, positive(f"{name} of {owner}", getattr(record, name)))
 
 
 def _numbers(where: str, values: Any) -> tuple[float, ...]:
@@ -101,11 +102,7 @@ BlockSets = tuple[tuple[int, ...], tuple[int, ...]]
 
 @dataclass(frozen=True)
 class Device:
-    """One client's device.
-
-    Raises:
-        CutError: a number is not one, is not finite or is not above zero; it names the field.
-    """
+    """One client's device. A number that is not finite and above zero is a CutError that names the field."""
 
     name: str
     flops_per_s: float
@@ -121,11 +118,8 @@ class Device:
 
     def __post_init__(self) -> None:
         owner = f"device {self.name!r}"
-        for name in ("flops_per_s", "bytes_per_s"):
-            object.__setattr__(self, name, positive(f"{name} of {owner}", getattr(self, name)))
-        if self.memory_bytes is not None:
-            number = positive(f"memory_bytes of {owner}", self.memory_bytes)
-            object.__setattr__(self, "memory_bytes", number)
+        limits = () if self.memory_bytes is None else ("memory_bytes",)
+        _make_positive(self, owner, "flops_per_s", "bytes_per_s", *limits)
         for name in ("local_blocks", "server_blocks"):
             object.__setattr__(self, name, _block_sets(f"{name} of {owner}", getattr(self, name)))
 
@@ -146,11 +140,7 @@ def _block_sets(where: str, pair: Any) -> BlockSets:
 
 @dataclass(frozen=True)
 class Server:
-    """The machine of the shared body.
-
-    Raises:
-        CutError: a number is not one, is not finite or is not above zero; it names the field.
-    """
+    """The machine of the shared body; numbers as a device's."""
 
     flops_per_s: float
     """c_s: sustained floating-point operations a second."""
@@ -158,5 +148,4 @@ class Server:
     """r_s: down-link, bytes a second."""
 
     def __post_init__(self) -> None:
-        for name in ("flops_per_s", "bytes_per_s"):
-            object.__setattr__(self, name, positive(f"{name} of the server", getattr(self, name)))
+        _make_positive(self, "the server", "flops_per_s", "bytes_per_s")

@@ -20,16 +20,13 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import Bounds, LinearConstraint, milp
 
-from raygan.cuts.cut import Allowed
-from raygan.cuts.latency import Floats, Ints
+from raygan.cuts.latency import Bools, Floats, Ints
 from raygan.cuts.problem import Deadline, Problem
 from raygan.cuts.program import ClassModel, Program, Sides, add_network, is_product
 
 PROOF_GAP = 1e-6  # relative
 SOLVER_GAP = 1e-9  # relative; what HiGHS is asked for
-UNITS = (
-    1000.0  # the best known latency in the program's unit: HiGHS's absolute tolerance, 1e-6, is small to it
-)
+UNITS = 1000.0  # the best known latency in the program's unit, to which HiGHS's absolute tolerance, 1e-6, is small
 NEVER_BETTER = 1 + 1e-6  # what costs more than this times the best known plan, all by itself, is left out
 SEARCH_SHARE = 0.25  # of the time limit, at most, for the local search
 STARTS = 8  # uniform plans to start from, the best ones
@@ -49,7 +46,6 @@ def solve(task: Problem, time_limit_s: float, relaxed: bool = False) -> Solution
     """The optimal assignment; on a time limit the best found, and what is proven by then.
 
     Args:
-        task: the problem.
         time_limit_s: longest time, seconds; kept to within a few seconds for a thousand different devices.
         relaxed: only the bound of the linear relaxation, in a fraction of the time.
     """
@@ -85,12 +81,10 @@ def local_search(task: Problem, deadline: Deadline) -> Ints:
 
 def _descend(task: Problem, start: Ints, deadline: Deadline) -> tuple[Ints, float]:
     """Improve a plan [C, 2] until no move does: first many classes at a time, then one."""
-    plan, improved = start.copy(), True
-    while improved and deadline.left_s > 0:
-        improved = _move_many(task, plan, deadline)
-        if not improved:
-            improved = _move_one(task, plan, deadline)
-    return plan, sum(float(task.network_seconds(network, plan[None, :, network])[0]) for network in (0, 1))
+    plan = start.copy()
+    while deadline.left_s > 0 and (_move_many(task, plan, deadline) or _move_one(task, plan, deadline)):
+        pass
+    return plan, float(task.plan_seconds(plan[None])[0])
 
 
 def _move_many(task: Problem, plan: Ints, deadline: Deadline) -> bool:
@@ -138,7 +132,7 @@ def _move_one(task: Problem, plan: Ints, deadline: Deadline) -> bool:
     for member in range(len(task.classes)):
         if deadline.left_s == 0:
             break
-        pair_s = _moves_s(task, plan, member)
+        pair_s = task.moved_seconds(plan, [member])
         best = np.unravel_index(np.where(task.allowed[member], pair_s, np.inf).argmin(), pair_s.shape)
         if pair_s[best] < pair_s[tuple(plan[member])] * WORTH:
             plan[member] = best
@@ -146,21 +140,10 @@ def _move_one(task: Problem, plan: Ints, deadline: Deadline) -> bool:
     return improved
 
 
-def _moves_s(task: Problem, plan: Ints, member: int) -> Floats:
-    """[n_G, n_D]: latency if one class moves to each pair of cuts."""
-    network_s = []
-    for network, cuts in enumerate(task.cuts):
-        trials = np.repeat(plan[None, :, network], len(cuts), axis=0)
-        trials[:, member] = np.arange(len(cuts))
-        network_s.append(task.network_seconds(network, trials))
-    return np.add.outer(network_s[0], network_s[1])
-
-
-def _worthwhile(task: Problem, best_s: float) -> tuple[Allowed, Floats]:
+def _worthwhile(task: Problem, best_s: float) -> tuple[Bools, Floats]:
     """What the program must consider, and a bound that needs no program.
 
     Args:
-        task: the problem.
         best_s: latency of a known plan.
 
     Returns:
@@ -187,7 +170,7 @@ def _alone_s(task: Problem, network: int) -> Floats:
     return task.passes[network][0].repeats * total_s
 
 
-def _levels_below(task: Problem, network: int, seconds: Floats, limit_s: float) -> Allowed:
+def _levels_below(task: Problem, network: int, seconds: Floats, limit_s: float) -> Bools:
     """[C, n]: cuts both of whose levels appear in some cut of at most `limit_s`; keeps products products."""
     cuts = np.array(task.cuts[network])
     keep = np.ones(seconds.shape, dtype=bool)
@@ -200,7 +183,7 @@ def _levels_below(task: Problem, network: int, seconds: Floats, limit_s: float) 
 
 def _solve_networks(
     task: Problem,
-    allowed: Allowed,
+    allowed: Bools,
     networks: tuple[int, ...],
     unit_s: float,
     deadline: Deadline,

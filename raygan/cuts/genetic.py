@@ -17,8 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from raygan.config.schema import GeneticConfig
-from raygan.cuts.cut import Allowed
-from raygan.cuts.latency import Floats, Ints
+from raygan.cuts.latency import Bools, Floats, Ints
 from raygan.cuts.problem import Deadline, Problem
 
 UNIFORM_SHARE = 10  # uniform plans are at most one in so many of the first population
@@ -43,8 +42,6 @@ def evolve(
     """Run until `settings.generations`, until nothing improves for `settings.stall` of them, or out of time.
 
     Args:
-        task: the problem.
-        settings: population, probabilities and when to stop.
         rng: the only source of randomness.
         time_limit_s: longest time, seconds; the generation under way is finished.
     """
@@ -53,7 +50,7 @@ def evolve(
     population = genes.random(settings.population, rng)
     seeds = task.uniform_plans(max(1, settings.population // UNIFORM_SHARE))
     population[: len(seeds)] = seeds
-    seconds = latencies(task, population)
+    seconds = task.plan_seconds(population)
     best_s, stalled = [float(seconds.min())], 0
     while len(best_s) <= settings.generations and stalled < settings.stall and deadline.left_s > 0:
         elite = population[seconds.argmin()].copy()
@@ -61,18 +58,10 @@ def evolve(
         cross(population, settings.crossover, rng)
         genes.mutate(population, settings.mutation, rng)
         population[0] = elite
-        seconds = latencies(task, population)
+        seconds = task.plan_seconds(population)
         stalled = 0 if seconds.min() < best_s[-1] else stalled + 1
         best_s.append(float(seconds.min()))
     return Evolution(population[seconds.argmin()][task.class_of], tuple(best_s))
-
-
-def latencies(task: Problem, population: Ints) -> Floats:
-    """[P]: seconds of an iteration for plans [P, C, 2]."""
-    generator, discriminator = (
-        task.network_seconds(network, population[:, :, network]) for network in (0, 1)
-    )
-    return generator + discriminator
 
 
 def tournament(seconds: Floats, entrants: int, rng: np.random.Generator) -> Ints:
@@ -122,7 +111,7 @@ class Genes:
 class _Options:
     """Sets of options, one a row, that can be drawn from many rows at once."""
 
-    def __init__(self, permitted: Allowed) -> None:
+    def __init__(self, permitted: Bools) -> None:
         self._count = permitted.sum(axis=1)
         self._order = np.argsort(~permitted, axis=1, kind="stable")  # the permitted ones first
 

@@ -42,6 +42,7 @@ from raygan.step import num_passes
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
 
 
 def phase_name(network: NetworkName, direction: Direction) -> str:
@@ -100,11 +101,7 @@ class PassTimes:
         return self.down_s + self.last_s
 
     def seconds(self, counts: Floats) -> Floats:
-        """[P]: seconds of the pass for P plans at once.
-
-        Args:
-            counts: [P, C, n], clients of each class that use each cut.
-        """
+        """[P]: seconds of the pass for P plans at once: counts [P, C, n], clients of each class that use each cut."""
         levels = self.num_blocks - 2
         entering = counts @ np.eye(levels)[self.enter]  # [P, C, levels]
         leaving = counts @ np.eye(levels)[self.leave]
@@ -124,12 +121,7 @@ class PassTimes:
 def pass_times(
     network: NetworkName, cost: NetworkCost, cuts: Sequence[Cut], devices: Sequence[Device], server: Server
 ) -> tuple[PassTimes, PassTimes]:
-    """A network's (forward, backward) pass: the backward pass is the forward pass of the mirrored network.
-
-    Args:
-        cuts: [n], the network's valid cuts.
-        devices: [C], one of each class.
-    """
+    """A network's (forward, backward) pass, for its valid cuts [n] and one device of each class [C]."""
     speeds = np.array([[device.flops_per_s] for device in devices])
     links = np.array([[device.bytes_per_s] for device in devices])
 

@@ -10,8 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from raygan.config import Config
-from raygan.config.schema import GeneticConfig
+from raygan.config.schema import Config, GeneticConfig
 from raygan.cuts.cost import Device, NetworkCost, Server, positive
 from raygan.cuts.cut import Anchor
 from raygan.cuts.exact import PROOF_GAP, solve
@@ -54,7 +53,7 @@ class Plan:
 
     @cached_property
     def breakdown(self) -> Breakdown:
-        """Every phase, client and block: when it computes, sends, waits, and for whom."""
+        """Every phase, client and block: when it computes, sends and waits."""
         return breakdown(self.problem, self.problem.choice_of(self.cuts))
 
     @cached_property
@@ -62,20 +61,18 @@ class Plan:
         """Predicted seconds from step to step of a run, where nobody waits between passes (`schedule`)."""
         return overlapped_seconds(self.problem, self.problem.choice_of(self.cuts))
 
-    def client_json(self, client: int) -> dict[str, Any]:
-        """One client: its device, its cuts, and its seconds of an iteration by activity."""
-        generator, discriminator = self.cuts[client]
-        return {
-            "client": client,
-            "device": self.problem.clients[client].name,
-            "generator": list(generator),
-            "discriminator": list(discriminator),
-            "seconds": self.breakdown.client_seconds(client),
-        }
-
     def to_json(self) -> dict[str, Any]:
-        """The plan as plain lists, numbers and strings (a run's `cuts.json`)."""
-        clients = [self.client_json(client) for client in range(len(self.cuts))]
+        """The plan as plain lists, numbers and strings (a run's `cuts.json`); a client's seconds by activity."""
+        clients = [
+            {
+                "client": client,
+                "device": self.problem.clients[client].name,
+                "generator": list(generator),
+                "discriminator": list(discriminator),
+                "seconds": self.breakdown.client_seconds(client),
+            }
+            for client, (generator, discriminator) in enumerate(self.cuts)
+        ]
         return {
             "solver": self.solver,
             "latency_s": self.latency_s,
@@ -104,15 +101,12 @@ def plan(
     """Choose every client's cuts so that an iteration is as fast as possible.
 
     Args:
-        generator: cost of G for one client's minibatch.
-        discriminator: cost of D for one client's minibatch.
+        generator, discriminator: costs for one client's minibatch.
         devices: one a client, repeats allowed.
-        server: the machine of the shared body.
         solver: `exact`, the proven optimum, or `ga`, a genetic algorithm.
         anchor: the block that every client leaves to the server; a pair (G's, D's) or None: no such block.
-        seed: of the genetic algorithm.
+        seed, genetic: the genetic algorithm's; None: the default settings.
         time_limit_s: then the best found is returned, with what is proven by then.
-        genetic: the genetic algorithm's settings; None: the defaults.
 
     Raises:
         CutError: a number is not what it must be, or no valid cut fits a device (it says which, what it
@@ -123,13 +117,7 @@ def plan(
         raise CutError("solver", repr(solver), "choose exact or ga")
     limit_s = positive("time_limit_s", time_limit_s)
     task = problem(generator, discriminator, devices, server, anchor)
-    if solver == "exact":
-        solution = solve(task, limit_s)
-        return _plan(task, solution.choice, solution.lower_bound_s, "exact", started_s)
-    rng = np.random.default_rng(_seed(seed))
-    choice = evolve(task, genetic or GeneticConfig(), rng, limit_s).choice
-    bound_s = solve(task, min(limit_s, BOUND_LIMIT_S), relaxed=True).lower_bound_s
-    return _plan(task, choice, bound_s, "ga", started_s)
+    return _solved(task, started_s, solver, seed, limit_s, genetic or GeneticConfig())
 
 
 def fixed_plan(
@@ -141,26 +129,18 @@ def fixed_plan(
     server: Server,
     anchor: Anchor = 2,
 ) -> Plan:
-    """What given cuts cost; `plan` has the other arguments.
-
-    Args:
-        cuts: ((h_G, t_G), (h_D, t_D)) of each client.
+    """What given cuts, ((h_G, t_G), (h_D, t_D)) of each client, cost; the other arguments as for `plan`.
 
     Raises:
         CutError: as `plan`, or a cut is not valid, or breaks its device's limits.
     """
     started_s = time.monotonic()
-    task = problem(generator, discriminator, devices, server, anchor)
-    choice = task.choice_of(cuts)
-    bound_s = solve(task, BOUND_LIMIT_S, relaxed=True).lower_bound_s
-    return _plan(task, choice, bound_s, "fixed", started_s)
+    return _fixed(problem(generator, discriminator, devices, server, anchor), started_s, cuts)
 
 
 def fleet(config: Config) -> list[Device]:
-    """The clients' devices: the fleet's profiles, dealt to the clients in turn."""
-    names = config.devices.fleet
-    dealt = [names[client % len(names)] for client in range(config.num_clients)]
-    return [Device.from_profile(name, config.devices.profile(name)) for name in dealt]
+    """The clients' devices."""
+    return [Device.from_profile(name, config.devices.profile(name)) for name in config.profiles]
 
 
 def plan_config(
@@ -171,39 +151,36 @@ def plan_config(
     anchor: Anchor = 2,
     kept: Sequence[Cuts] | None = None,
 ) -> Plan:
-    """The plan that a configuration asks for: its fleet, its server, its solver or its fixed cuts.
+    """The plan that a configuration asks for: its fleet, its server, its solver or its fixed cuts; errors as `plan`.
 
     Args:
         kept: the cuts of each client, where they were chosen before; None: choose them.
-
-    Raises:
-        CutError: as `plan` and `fixed_plan`.
     """
-    devices = fleet(config)
+    started_s, settings = time.monotonic(), config.cuts
     server = Server(config.devices.server.flops_per_s, config.devices.server.bytes_per_s)
-    if kept is None and config.cuts.solver != "fixed":
-        return plan(
-            generator=generator,
-            discriminator=discriminator,
-            devices=devices,
-            server=server,
-            anchor=anchor,
-            solver=config.cuts.solver,
-            seed=config.seed,
-            time_limit_s=config.cuts.time_limit_s,
-            genetic=config.cuts.ga,
-        )
+    task = problem(generator, discriminator, fleet(config), server, anchor)
+    if kept is None and settings.solver != "fixed":
+        return _solved(task, started_s, settings.solver, config.seed, settings.time_limit_s, settings.ga)
     if kept is None:
-        given = {name: (cut.generator, cut.discriminator) for name, cut in config.cuts.fixed.items()}
-        kept = [given.get(device.name, ((0, 0), (0, 0))) for device in devices]
-    return fixed_plan(
-        kept,
-        generator=generator,
-        discriminator=discriminator,
-        devices=devices,
-        server=server,
-        anchor=anchor,
-    )
+        given = {name: (cut.generator, cut.discriminator) for name, cut in settings.fixed.items()}
+        kept = [given.get(device.name, ((0, 0), (0, 0))) for device in task.clients]
+    return _fixed(task, started_s, kept)
+
+
+def _solved(
+    task: Problem, started_s: float, solver: Solver, seed: int, limit_s: float, genetic: GeneticConfig
+) -> Plan:
+    if solver == "exact":
+        solution = solve(task, limit_s)
+        return _plan(task, solution.choice, solution.lower_bound_s, "exact", started_s)
+    choice = evolve(task, genetic, np.random.default_rng(_seed(seed)), limit_s).choice
+    bound_s = solve(task, min(limit_s, BOUND_LIMIT_S), relaxed=True).lower_bound_s
+    return _plan(task, choice, bound_s, "ga", started_s)
+
+
+def _fixed(task: Problem, started_s: float, cuts: Sequence[Cuts]) -> Plan:
+    choice = task.choice_of(cuts)
+    return _plan(task, choice, solve(task, BOUND_LIMIT_S, relaxed=True).lower_bound_s, "fixed", started_s)
 
 
 def _plan(task: Problem, choice: Ints, bound_s: float, solver: str, started_s: float) -> Plan:

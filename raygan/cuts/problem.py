@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from raygan.cuts.cost import Device, NetworkCost, Server
-from raygan.cuts.cut import Allowed, Anchor, allowed_pairs, anchor_pair, valid_cuts
-from raygan.cuts.latency import Floats, Ints, PassTimes, pass_times
+from raygan.cuts.cut import Anchor, anchor_pair, local_blocks, valid_cuts
+from raygan.cuts.latency import Bools, Floats, Ints, PassTimes, pass_times
 from raygan.errors import CutError
 from raygan.names import NETWORKS, Cut, Cuts
 
@@ -35,7 +35,7 @@ class Problem:
     """[K]: class of each client."""
     sizes: Ints
     """[C]: clients of each class."""
-    allowed: Allowed
+    allowed: Bools
     """[C, n_G, n_D]: pairs of cuts that a class may use."""
     passes: tuple[tuple[PassTimes, PassTimes], tuple[PassTimes, PassTimes]]
     """(forward, backward) of each network."""
@@ -46,12 +46,23 @@ class Problem:
         forward, backward = self.passes[network]
         return forward.repeats * (forward.seconds(counts) + backward.seconds(counts))
 
+    def plan_seconds(self, plans: Ints) -> Floats:
+        """[P]: seconds of an iteration, for plans [P, C, 2]."""
+        generator, discriminator = (self.network_seconds(network, plans[:, :, network]) for network in (0, 1))
+        return generator + discriminator
+
     def uniform_seconds(self) -> Floats:
         """[n_G, n_D]: seconds of an iteration in which everyone has the same cuts, whether allowed or not."""
+        everyone = range(len(self.classes))
+        return self.moved_seconds(np.zeros((len(everyone), 2), dtype=np.int64), everyone)
+
+    def moved_seconds(self, plan: Ints, members: Sequence[int]) -> Floats:
+        """[n_G, n_D]: seconds of an iteration if some classes of a plan [C, 2] move to each pair of cuts."""
         shares_s = []
         for network, cuts in enumerate(self.cuts):
-            everyone = np.repeat(np.arange(len(cuts))[:, None], len(self.classes), axis=1)
-            shares_s.append(self.network_seconds(network, everyone))
+            trials = np.repeat(plan[None, :, network], len(cuts), axis=0)
+            trials[:, members] = np.arange(len(cuts))[:, None]
+            shares_s.append(self.network_seconds(network, trials))
         return np.add.outer(shares_s[0], shares_s[1])
 
     def uniform_plans(self, most: int) -> Ints:
@@ -146,17 +157,8 @@ def problem(
 
 def _group(devices: Sequence[Device]) -> tuple[tuple[Device, ...], Ints]:
     """One device of each class, and the class of each client; names do not matter, numbers and limits do."""
-    kinds = [
-        (
-            device.flops_per_s,
-            device.bytes_per_s,
-            device.memory_bytes,
-            device.local_blocks,
-            device.server_blocks,
-        )
-        for device in devices
-    ]
-    first: dict[object, Device] = {}
+    kinds = [replace(device, name="") for device in devices]
+    first: dict[Device, Device] = {}
     for kind, device in zip(kinds, devices, strict=True):
         first.setdefault(kind, device)
     number = {kind: place for place, kind in enumerate(first)}
@@ -172,6 +174,55 @@ def _check_finite(passes: Sequence[PassTimes], num_clients: int) -> None:
     )
     if not np.isfinite(total):
         raise CutError("devices", "the predicted times overflow", "check flops_per_s and bytes_per_s")
+
+
+def allowed_pairs(
+    device: Device, costs: tuple[NetworkCost, NetworkCost], cuts: tuple[tuple[Cut, ...], tuple[Cut, ...]]
+) -> Bools:
+    """Which pairs of cuts the device may use: bool [generator's cuts, discriminator's cuts].
+
+    Raises:
+        CutError: none is allowed; it names the device, what it needs and what it has.
+    """
+    allowed = np.outer(*(_keeps(device, network, costs[network], cuts[network]) for network in (0, 1)))
+    if device.memory_bytes is None:
+        return allowed
+    need_bytes = np.add.outer(
+        *(_needs_bytes(device, network, costs[network], cuts[network]) for network in (0, 1))
+    )
+    fits = allowed & (need_bytes <= device.memory_bytes)
+    if not fits.any():
+        least = need_bytes[allowed].min()
+        found = f"needs at least {least:,.0f} bytes, has {device.memory_bytes:,.0f}"
+        remedy = "use a smaller batch, narrower networks or more memory"
+        raise CutError(f"memory_bytes of device {device.name!r}", found, remedy)
+    return fits
+
+
+def _keeps(device: Device, network: int, cost: NetworkCost, cuts: tuple[Cut, ...]) -> Bools:
+    """Which cuts keep local what must be, and leave what must not: bool [cuts]."""
+    must, must_not = set(device.local_blocks[network]), set(device.server_blocks[network])
+    where = f"local_blocks and server_blocks of device {device.name!r}"
+    outside = [block for block in must | must_not if not 0 <= block < cost.num_blocks]
+    if outside:
+        found = f"block {outside[0]} of a {NETWORKS[network]} of {cost.num_blocks} blocks"
+        raise CutError(where, found, f"give blocks from 0 to {cost.num_blocks - 1}")
+    local = [set(local_blocks(cut, cost.num_blocks)) for cut in cuts]
+    keeps = np.array([must <= blocks and not (must_not & blocks) for blocks in local])
+    if not keeps.any():
+        found = f"no valid cut of the {NETWORKS[network]} keeps {sorted(must)} and leaves {sorted(must_not)}"
+        raise CutError(where, found, "ask for fewer blocks, or move the anchor")
+    return keeps
+
+
+def _needs_bytes(device: Device, network: int, cost: NetworkCost, cuts: tuple[Cut, ...]) -> Floats:
+    """Bytes that a client needs for its blocks of one network, for each of `cuts`."""
+    if cost.memory_bytes is None:
+        field = "parameter_bytes" if cost.parameter_bytes is None else "activation_bytes"
+        found = f"missing, but device {device.name!r} has memory_bytes"
+        raise CutError(f"{NETWORKS[network]}.{field}", found, "give it, or leave memory_bytes out")
+    memory = cost.memory_bytes
+    return np.array([sum(memory[block] for block in local_blocks(cut, cost.num_blocks)) for cut in cuts])
 
 
 class Deadline:

@@ -36,8 +36,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy.sparse import csr_array
 
-from raygan.cuts.cut import Allowed
-from raygan.cuts.latency import Floats, Ints, PassTimes
+from raygan.cuts.latency import Bools, Floats, Ints, PassTimes
 from raygan.cuts.problem import Problem
 
 Terms = Mapping[int, float]
@@ -104,7 +103,7 @@ Sides = tuple[list[Usage], list[Usage]]
 """Usage of each class on each side of one network."""
 
 
-def is_product(pairs: Allowed) -> bool:
+def is_product(pairs: Bools) -> bool:
     """Whether any allowed cut of one network may go with any of the other: pairs [n_G, n_D] of one class."""
     return bool((np.outer(pairs.any(axis=1), pairs.any(axis=0)) == pairs).all())
 
@@ -113,7 +112,7 @@ class ClassModel:
     """The variables of one class: adds them to the program, and its usage of levels to `sides`."""
 
     def __init__(
-        self, program: Program, task: Problem, member: int, allowed: Allowed, sides: dict[int, Sides]
+        self, program: Program, task: Problem, member: int, allowed: Bools, sides: dict[int, Sides]
     ) -> None:
         self._task, self._size = task, int(task.sizes[member])
         self._program = program
@@ -123,7 +122,7 @@ class ClassModel:
             if set(networks) <= set(sides):
                 self._add(networks, allowed, sides)
 
-    def _add(self, networks: tuple[int, ...], allowed: Allowed, sides: dict[int, Sides]) -> None:
+    def _add(self, networks: tuple[int, ...], allowed: Bools, sides: dict[int, Sides]) -> None:
         if len(networks) == 2:
             self._add_counts(networks, [tuple(pair) for pair in np.argwhere(allowed)], sides)
             return

@@ -1,4 +1,4 @@
-"""When every client and block of an iteration computes, sends and waits, and for whom.
+"""When every client and block of an iteration computes, sends and waits.
 
 `breakdown` follows the latency model: it ends every pass when its slowest client is done, and adds up the passes.
 raygan's actors have no such barrier: a fast client goes on with its part of the next pass, and of the next step,
@@ -34,21 +34,6 @@ Segment = tuple[str, float, float]
 
 
 @dataclass(frozen=True)
-class Wait:
-    """A client waits for the server, from `start_s` to `end_s` of the pass."""
-
-    start_s: float
-    end_s: float
-    waits_for: int | None
-    """The client whose activation the server had to wait for; None: itself or nobody, the server was busy."""
-
-    @property
-    def seconds(self) -> float:
-        """How long."""
-        return self.end_s - self.start_s
-
-
-@dataclass(frozen=True)
 class ClientPass:
     """One client in one pass, seconds.
 
@@ -59,22 +44,12 @@ class ClientPass:
     client: int
     first_s: float
     up_link_s: float
-    wait_s: float
-    """From having sent until the server starts its first block, and between its blocks."""
-    body_s: float
     down_link_s: float
     last_s: float
     end_s: float
-    """When it is done; the sum of the above."""
-    waits: tuple[Wait, ...]
+    """When it is done."""
     segments: tuple[Segment, ...]
-    """The same in order: head or tail, up_link, wait and body in turn, down_link, tail or head."""
-
-    @property
-    def waits_for(self) -> int | None:
-        """The client that it waits for longest; None if for nobody in particular."""
-        longest = max(self.waits, key=lambda wait: wait.seconds, default=None)
-        return longest.waits_for if longest else None
+    """In order: head or tail, up_link, wait and body in turn, down_link, tail or head."""
 
 
 @dataclass(frozen=True)
@@ -85,8 +60,6 @@ class BlockPass:
     start_s: float
     end_s: float
     num_clients: int
-    held_by: int | None
-    """The client whose arrival decided when this block could start, or the last one before it that waited."""
 
 
 @dataclass(frozen=True)
@@ -107,6 +80,11 @@ class Phase:
     def seconds(self) -> float:
         """All its passes."""
         return self.repeats * self.pass_s
+
+    @property
+    def server_busy_s(self) -> float:
+        """Seconds that the server computes in all of them."""
+        return self.repeats * sum(block.end_s - block.start_s for block in self.blocks)
 
 
 @dataclass(frozen=True)
@@ -178,25 +156,16 @@ def _passed(
 def _body(
     one: PassTimes, cut_of: Ints, ready_s: Floats, server_s: float = 0.0, together: int = 1
 ) -> list[BlockPass]:
-    """Body blocks 1..B-2, numbered in the direction of the pass.
-
-    Args:
-        ready_s: [K], when what each client sends has arrived.
-        server_s: when the server is free.
-        together: minibatches of each client in the pass.
-    """
+    """Body blocks 1..B-2, numbered in the direction of the pass: what each client sends has arrived at `ready_s` [K], the
+    server is free at `server_s`, and `together` minibatches of each client are in the pass."""
     enter, leave = one.enter[cut_of], one.leave[cut_of]
     blocks: list[BlockPass] = []
-    now_s, held_by = server_s, None
+    now_s = server_s
     for block in range(1, one.num_blocks - 1):
-        entering = np.flatnonzero(enter == block - 1)
-        if len(entering):
-            last = int(entering[ready_s[entering].argmax()])
-            if ready_s[last] >= now_s:
-                now_s, held_by = float(ready_s[last]), last
+        now_s = float(ready_s[enter == block - 1].max(initial=now_s))
         inside = int(((enter < block) & (leave < one.num_blocks - 1 - block)).sum())
         end_s = now_s + together * float(one.block_s[block]) * inside
-        blocks.append(BlockPass(block, now_s, end_s, inside, held_by))
+        blocks.append(BlockPass(block, now_s, end_s, inside))
         now_s = end_s
     return blocks
 
@@ -222,17 +191,11 @@ def _client(one: PassTimes, client: int, member: int, cut: int, blocks: list[Blo
     first, last = ("tail", "head") if one.direction == "backward" else ("head", "tail")
     now_s = first_s + up_s
     segments: list[Segment] = [(first, 0.0, first_s), ("up_link", first_s, now_s)]
-    waits, body_s = [], 0.0
     for block in blocks[enter : one.num_blocks - 2 - leave]:
         if block.start_s > now_s:
-            waits.append(Wait(now_s, block.start_s, block.held_by if block.held_by != client else None))
             segments.append(("wait", now_s, block.start_s))
         segments.append(("body", block.start_s, block.end_s))
-        body_s += block.end_s - block.start_s
         now_s = block.end_s
     end_s = now_s + down_s + last_s
     segments += [("down_link", now_s, now_s + down_s), (last, now_s + down_s, end_s)]
-    wait_s = sum(wait.seconds for wait in waits)
-    return ClientPass(
-        client, first_s, up_s, wait_s, body_s, down_s, last_s, end_s, tuple(waits), tuple(segments)
-    )
+    return ClientPass(client, first_s, up_s, down_s, last_s, end_s, tuple(segments))

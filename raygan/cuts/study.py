@@ -1,12 +1,4 @@
-"""One planning of a fleet with everything there is to tell about it: what the command line prints.
-
-study = plan_study(config, generator=g, discriminator=d, anchor=(2, 2))
-study.profile_rows()        # the chosen cuts of every profile, with counts
-study.phase_rows()          # the latency with its parts, and who decides each
-study.comparison_rows()     # against all-server, all-client, one cut for all, the genetic algorithm
-study.to_json()             # all of it, JSON-able
-draw_timeline(study.plan, "timeline.png")
-"""
+"""One planning of a fleet with everything there is to tell about it: what the command line prints."""
 
 from __future__ import annotations
 
@@ -15,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from raygan.config import Config
+from raygan.config.schema import Config
 from raygan.cuts.cost import NetworkCost
 from raygan.cuts.cut import Anchor, local_blocks
 from raygan.cuts.genetic import evolve
@@ -38,20 +30,6 @@ class ProfileRow:
     """Seconds of an iteration that such a client computes and sends."""
     wait_s: float
     """Seconds of an iteration that it waits for the server or, through it, for others."""
-
-
-@dataclass(frozen=True)
-class PhaseRow:
-    """One phase of the iteration."""
-
-    phase: str
-    repeats: int
-    seconds: float
-    """All its passes."""
-    slowest: str
-    """Who is done last: `paper_device_1 (client 0)`."""
-    server_busy_s: float
-    """Seconds that the server computes."""
 
 
 @dataclass(frozen=True)
@@ -89,19 +67,6 @@ class Study:
             rows.append(ProfileRow(name, len(clients), *cuts, busy_s, spent["wait"]))
         return rows
 
-    def phase_rows(self) -> list[PhaseRow]:
-        """The latency with its parts."""
-        return [
-            PhaseRow(
-                phase=phase.name,
-                repeats=phase.repeats,
-                seconds=phase.seconds,
-                slowest=self._client(phase.slowest),
-                server_busy_s=phase.repeats * sum(block.end_s - block.start_s for block in phase.blocks),
-            )
-            for phase in self.plan.breakdown.phases
-        ]
-
     def comparison_rows(self) -> list[Baseline]:
         """The plan itself first, then the others from fast to slow."""
         planned = Baseline(self.plan.solver, self.plan.latency_s, 1.0, True)
@@ -110,16 +75,26 @@ class Study:
     @property
     def slowest(self) -> str:
         """The client that decides the longest phase, as `profile (client number)`."""
-        return self._client(self.plan.breakdown.slowest)
+        return self.client_name(self.plan.breakdown.slowest)
 
-    def _client(self, client: int) -> str:
+    def client_name(self, client: int) -> str:
+        """Such as `paper_device_1 (client 0)`."""
         return f"{self.plan.problem.clients[client].name} (client {client})"
 
     def to_json(self) -> dict[str, Any]:
         """`Plan.to_json` with the rows."""
         rows = {
             "profiles": [vars(row) for row in self.profile_rows()],
-            "phases": [vars(row) for row in self.phase_rows()],
+            "phases": [
+                {
+                    "phase": phase.name,
+                    "repeats": phase.repeats,
+                    "seconds": phase.seconds,
+                    "slowest": self.client_name(phase.slowest),
+                    "server_busy_s": phase.server_busy_s,
+                }
+                for phase in self.plan.breakdown.phases
+            ],
             "comparison": [vars(row) for row in self.comparison_rows()],
         }
         return {**self.plan.to_json(), "slowest": self.slowest, **rows}
@@ -128,11 +103,8 @@ class Study:
 def plan_study(
     config: Config, *, generator: NetworkCost, discriminator: NetworkCost, anchor: Anchor = 2
 ) -> Study:
-    """Plan, and compare with the simpler choices (and with the genetic algorithm, unless it made the plan).
-
-    Raises:
-        CutError: as `plan_config`.
-    """
+    """Plan, and compare with the simpler choices (and with the genetic algorithm, unless it made the plan); errors as
+    `plan`."""
     chosen = plan_config(config, generator=generator, discriminator=discriminator, anchor=anchor)
     compared = [best_uniform(chosen), all_server(chosen), all_client(chosen)]
     if chosen.solver != "ga":

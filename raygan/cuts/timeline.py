@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,22 +17,15 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MAX_ROWS = 12
-COLOURS = {
-    "head": "#2f6db5",
-    "up_link": "#9cc5ea",
-    "wait": "#eceef1",
-    "body": "#e2a33b",
-    "down_link": "#b5dfc3",
-    "tail": "#2f9460",
+ACTIVITIES = {
+    "head": ("#2f6db5", "head (client computes)"),
+    "up_link": ("#9cc5ea", "up-link"),
+    "wait": ("#eceef1", "waiting"),
+    "body": ("#e2a33b", "body (server computes)"),
+    "down_link": ("#b5dfc3", "down-link"),
+    "tail": ("#2f9460", "tail (client computes)"),
 }
-LABELS = {
-    "head": "head (client computes)",
-    "up_link": "up-link",
-    "wait": "waiting",
-    "body": "body (server computes)",
-    "down_link": "down-link",
-    "tail": "tail (client computes)",
-}
+"""Colour and label of each."""
 PASS_LABELS = {
     ("generate", "forward"): ("G forward",),
     ("discriminate", "forward"): ("D fakes", "D reals"),
@@ -40,7 +34,7 @@ PASS_LABELS = {
     ("adversarial", "backward"): ("D for G back",),
     ("generate", "backward"): ("G backward",),
 }
-"""One a lane."""
+"""One for each minibatch of a client that travels in the pass."""
 
 
 def draw_timeline(plan: Plan, path: str | Path) -> Path:
@@ -97,12 +91,14 @@ def _draw_rows(axes: Axes, breakdown: Breakdown, rows: list[int]) -> None:
             for activity, from_s, to_s in client_segments(phase, client):
                 bar = [(start_s + from_s, to_s - from_s)]
                 strength = 0.45 if activity == "body" else 1.0  # the server's row shows it at full strength
-                axes.broken_barh(bar, (row - 0.36, 0.72), facecolor=COLOURS[activity], alpha=strength)
+                axes.broken_barh(bar, (row - 0.36, 0.72), facecolor=ACTIVITIES[activity][0], alpha=strength)
         busy = [(start_s + block.start_s, block.end_s - block.start_s) for block in phase.blocks]
         server_row = len(rows)
-        axes.broken_barh([(start_s, phase.pass_s)], (server_row - 0.36, 0.72), facecolor=COLOURS["wait"])
         axes.broken_barh(
-            busy, (server_row - 0.36, 0.72), facecolor=COLOURS["body"], edgecolor="white", linewidth=0.5
+            [(start_s, phase.pass_s)], (server_row - 0.36, 0.72), facecolor=ACTIVITIES["wait"][0]
+        )
+        axes.broken_barh(
+            busy, (server_row - 0.36, 0.72), facecolor=ACTIVITIES["body"][0], edgecolor="white", linewidth=0.5
         )
 
 
@@ -124,9 +120,7 @@ def _draw_phases(axes: Axes, breakdown: Breakdown, num_rows: int) -> None:
 def _label(figure: Figure, axes: Axes, plan: Plan, rows: list[int]) -> None:
     from matplotlib.patches import Patch
 
-    counts: dict[str, int] = {}
-    for device in plan.problem.clients:
-        counts[device.name] = counts.get(device.name, 0) + 1
+    counts = Counter(device.name for device in plan.problem.clients)
     names = [plan.problem.clients[client].name for client in rows]
     labels = [
         f"{name} ({counts[name]})   G {h_g},{t_g}   D {h_d},{t_d}"
@@ -143,5 +137,5 @@ def _label(figure: Figure, axes: Axes, plan: Plan, rows: list[int]) -> None:
         fontsize=12,
         pad=30,
     )
-    handles = [Patch(facecolor=COLOURS[activity], label=label) for activity, label in LABELS.items()]
+    handles = [Patch(facecolor=colour, label=label) for colour, label in ACTIVITIES.values()]
     figure.legend(handles=handles, ncols=len(handles), fontsize=8, frameon=False, loc="outside lower center")

@@ -6,7 +6,7 @@ Legend: N images, H W space, C channels (1 or 3).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -18,17 +18,29 @@ FORM = "uint8 images (N, H, W) or (N, H, W, 3) and whole-number labels (N,) from
 
 
 @dataclass(frozen=True)
-class Outline:
-    """A domain without its images: what the driver may hold.
+class DomainInfo:
+    """What the driver knows of a domain before any actor starts.
 
     Attributes:
-        train_labels: (num_train,) int64, each in 0 .. len(classes) - 1.
+        num_train: training images, after `limit`.
         num_test: test images.
         image_size: (H, W) in pixels as stored; of the first image where a folder's images differ.
         channels: 1 (grey) or 3 (RGB).
         classes: a name for each label.
-        groups: arrays (num_train,) of a natural partition's values, by name.
+        class_counts: training images of each class, after `limit`.
     """
+
+    num_train: int
+    num_test: int
+    image_size: tuple[int, int]
+    channels: int
+    classes: tuple[str, ...]
+    class_counts: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Outline:
+    """A domain without its images: what the driver may hold. Fields as those of `DomainInfo` and `Arrays`."""
 
     train_labels: np.ndarray
     num_test: int
@@ -36,6 +48,20 @@ class Outline:
     channels: int
     classes: tuple[str, ...]
     groups: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    def class_counts(self, indices: np.ndarray | slice = slice(None)) -> tuple[int, ...]:
+        """Training images of each class, of all or of some of the images."""
+        return tuple(np.bincount(self.train_labels[indices], minlength=len(self.classes)).tolist())
+
+    def info(self) -> DomainInfo:
+        """Its numbers."""
+        labels, counts = self.train_labels, self.class_counts()
+        return DomainInfo(len(labels), self.num_test, self.image_size, self.channels, self.classes, counts)
+
+    def limited(self, limit: int | None) -> Outline:
+        """The same with at most `limit` training images, drawn evenly (see `evenly`)."""
+        chosen = evenly(self.train_labels, limit)
+        return replace(self, train_labels=self.train_labels[chosen], groups=_picked(self.groups, chosen))
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,12 +81,10 @@ class TrainView:
     read: Callable[[np.ndarray], np.ndarray]
 
     def limited(self, limit: int | None) -> TrainView:
-        """The same with at most `limit` images, drawn evenly (see `evenly`)."""
+        """As `Outline.limited`."""
         chosen = evenly(self.labels, limit)
-        groups = {name: values[chosen] for name, values in self.groups.items()}
-        return TrainView(
-            self.labels[chosen], groups, self.classes, lambda indices: self.read(chosen[indices])
-        )
+        groups = _picked(self.groups, chosen)
+        return TrainView(self.labels[chosen], groups, self.classes, lambda some: self.read(chosen[some]))
 
 
 @dataclass(frozen=True)
@@ -88,58 +112,53 @@ class Arrays:
         """Arrays from the names of an `.npz` file, checked.
 
         Args:
-            where: the file or key that errors name.
             fields: `train_images`, `train_labels`, `test_images`, `test_labels`; perhaps `classes` (else the
                 labels' numbers) and groups, each as `train_NAME` (N,).
 
         Raises:
             DataError: a missing name, a wrong dtype or shape, labels out of range, or no images.
         """
-        values = {name: np.asarray(required(where, fields, name)) for name in REQUIRED}
-        for part in ("train", "test"):
-            check_images(
-                where, f"{part}_images", values[f"{part}_images"].shape, values[f"{part}_images"].dtype
-            )
-        check_same_form(where, values["train_images"].shape, values["test_images"].shape)
-        classes, labels = checked_labels(
-            where, fields, len(values["train_images"]), len(values["test_images"])
-        )
+        for name in REQUIRED:
+            if name not in fields:
+                raise DataError(where, f"no array {name!r}", f"give {', '.join(REQUIRED)}")
+        train, test = (np.asarray(fields[f"{part}_images"]) for part in ("train", "test"))
+        _check_images(where, "train_images", train)
+        _check_images(where, "test_images", test)
+        if image_form(train) != image_form(test):
+            found = f"training images are {image_form(train)} and test images {image_form(test)} (H, W, C)"
+            raise DataError(where, found, "bring both to one size and number of channels")
+        train_labels = _whole_numbers(where, "train", fields, len(train))
+        test_labels = _whole_numbers(where, "test", fields, len(test))
+        classes = _class_names(where, fields, train_labels)
+        _check_range(where, "train", train_labels, len(classes))
+        _check_range(where, "test", test_labels, len(classes))
         groups = {
             name.removeprefix(GROUP_PREFIX): np.asarray(value)
             for name, value in fields.items()
-            if is_group(name, np.shape(value), len(labels["train"]))
+            if name.startswith(GROUP_PREFIX)
+            and name not in REQUIRED
+            and np.shape(value) == train_labels.shape
         }
-        return Arrays(
-            values["train_images"], labels["train"], values["test_images"], labels["test"], classes, groups
-        )
+        return Arrays(train, train_labels, test, test_labels, classes, groups)
 
     def outline(self) -> Outline:
         """The same domain without its images."""
-        height, width, channels = image_form(self.train_images.shape)
+        *size, channels = image_form(self.train_images)
         return Outline(
-            self.train_labels, len(self.test_labels), (height, width), channels, self.classes, self.groups
+            self.train_labels, len(self.test_labels), (size[0], size[1]), channels, self.classes, self.groups
         )
 
     def train_view(self) -> TrainView:
         """The training part of the domain."""
-        return TrainView(
-            self.train_labels, self.groups, self.classes, lambda indices: self.train_images[indices]
-        )
+        return TrainView(self.train_labels, self.groups, self.classes, lambda some: self.train_images[some])
 
     def limited(self, limit: int | None) -> Arrays:
-        """The same domain with at most `limit` training images, drawn evenly (see `evenly`)."""
+        """As `Outline.limited`."""
         if limit is None or limit >= len(self.train_labels):
             return self
         chosen = evenly(self.train_labels, limit)
-        groups = {name: values[chosen] for name, values in self.groups.items()}
-        return Arrays(
-            self.train_images[chosen],
-            self.train_labels[chosen],
-            self.test_images,
-            self.test_labels,
-            self.classes,
-            groups,
-        )
+        images, labels = self.train_images[chosen], self.train_labels[chosen]
+        return replace(self, train_images=images, train_labels=labels, groups=_picked(self.groups, chosen))
 
 
 REQUIRED = ("train_images", "train_labels", "test_images", "test_labels")
@@ -147,78 +166,52 @@ REQUIRED = ("train_images", "train_labels", "test_images", "test_labels")
 
 def evenly(labels: np.ndarray, limit: int | None) -> np.ndarray:
     """Sorted indices of `limit` of the images, evenly spaced within each class and over the classes as they
-    are in `labels` (N,); of all images when there are no more than that.
-
-    Spacing through the file alone would lose classes of a file whose labels repeat in turn.
-    """
+    are in `labels` (N,), since spacing through the file alone could lose classes; of all when there are no more."""
     if limit is None or limit >= len(labels):
         return np.arange(len(labels))
     by_class = np.argsort(labels, kind="stable")
     return np.sort(by_class[np.arange(limit, dtype=np.int64) * len(labels) // limit])
 
 
-def required(where: str, fields: Mapping[str, Any], name: str) -> Any:
-    """`fields[name]`, or a DataError that says which arrays a domain needs."""
-    if name not in fields:
-        raise DataError(where, f"no array {name!r}", f"give {', '.join(REQUIRED)}")
-    return fields[name]
+def image_form(images: np.ndarray) -> tuple[int, int, int]:
+    """(H, W, C) of images (N, H, W) or (N, H, W, C)."""
+    return (*images.shape[1:3], 1) if images.ndim == 3 else images.shape[1:]
 
 
-def is_group(name: str, shape: tuple[int, ...], num_train: int) -> bool:
-    """Whether an array is a natural partition's: `train_NAME`, one value a training image."""
-    return name.startswith(GROUP_PREFIX) and name not in REQUIRED and shape == (num_train,)
+def _picked(groups: Mapping[str, np.ndarray], chosen: np.ndarray) -> dict[str, np.ndarray]:
+    return {name: values[chosen] for name, values in groups.items()}
 
 
-def image_form(shape: tuple[int, ...]) -> tuple[int, int, int]:
-    """(H, W, C) of images of that shape."""
-    return (shape[1], shape[2], 1) if len(shape) == 3 else (shape[1], shape[2], shape[3])
+def _check_images(where: str, name: str, images: np.ndarray) -> None:
+    """Refuses images that are not uint8 (N, H, W[, 1 or 3]) with at least one image of at least one pixel."""
+    if images.dtype != np.uint8:
+        raise DataError(where, f"{name} is {images.dtype}, not uint8", "store pixels as uint8 from 0 to 255")
+    if images.ndim not in (3, 4) or (images.ndim == 4 and images.shape[3] not in (1, 3)):
+        raise DataError(where, f"{name} has the shape {images.shape}", f"give {FORM}")
+    if images.size == 0:
+        raise DataError(where, f"{name} holds no images (shape {images.shape})", "give at least one image")
 
 
-def check_images(where: str, name: str, shape: tuple[int, ...], dtype: np.dtype) -> None:
-    """Refuse images that are not uint8 (N, H, W[, 1 or 3]) with at least one image of at least one pixel."""
-    if dtype != np.uint8:
-        raise DataError(where, f"{name} is {dtype}, not uint8", "store pixels as uint8 from 0 to 255")
-    if len(shape) not in (3, 4) or (len(shape) == 4 and shape[3] not in (1, 3)):
-        raise DataError(where, f"{name} has the shape {shape}", f"give {FORM}")
-    if 0 in shape:
-        raise DataError(where, f"{name} holds no images (shape {shape})", "give at least one image")
+def _whole_numbers(where: str, part: str, fields: Mapping[str, Any], num_images: int) -> np.ndarray:
+    """The int64 labels of a part, one an image."""
+    name, values = f"{part}_labels", np.asarray(fields[f"{part}_labels"])
+    if values.dtype.kind not in "iu":
+        raise DataError(where, f"{name} is {values.dtype}, not whole numbers", f"give {FORM}")
+    if values.shape != (num_images,):
+        found = f"{name} has the shape {values.shape} for {num_images} images in {part}_images"
+        raise DataError(where, found, "give one label an image")
+    return values.astype(np.int64)
 
 
-def check_same_form(where: str, train: tuple[int, ...], test: tuple[int, ...]) -> None:
-    """Refuse test images of another size or number of channels than the training images."""
-    if image_form(train) != image_form(test):
-        found = f"training images are {image_form(train)} and test images {image_form(test)} (H, W, C)"
-        raise DataError(where, found, "bring both to one size and number of channels")
+def _check_range(where: str, part: str, labels: np.ndarray, num_classes: int) -> None:
+    if labels.min() < 0 or labels.max() >= num_classes:
+        found = f"{part}_labels run from {labels.min()} to {labels.max()} for {num_classes} classes"
+        raise DataError(where, found, f"use labels from 0 to {num_classes - 1}")
 
 
-def checked_labels(
-    where: str, fields: Mapping[str, Any], num_train: int, num_test: int
-) -> tuple[tuple[str, ...], dict[str, np.ndarray]]:
-    """The class names and the int64 labels of both parts.
-
-    Raises:
-        DataError: not whole numbers, not one a image, or outside 0 .. len(classes) - 1.
-    """
-    labels = {}
-    for part, count in (("train", num_train), ("test", num_test)):
-        name, values = f"{part}_labels", np.asarray(required(where, fields, f"{part}_labels"))
-        if values.dtype.kind not in "iu":
-            raise DataError(where, f"{name} is {values.dtype}, not whole numbers", f"give {FORM}")
-        if values.shape != (count,):
-            found = f"{name} has the shape {values.shape} for {count} images in {part}_images"
-            raise DataError(where, found, "give one label an image")
-        labels[part] = values.astype(np.int64)
-    classes = _class_names(where, fields, labels)
-    for part, values in labels.items():
-        if values.min() < 0 or values.max() >= len(classes):
-            found = f"{part}_labels run from {values.min()} to {values.max()} for {len(classes)} classes"
-            raise DataError(where, found, f"use labels from 0 to {len(classes) - 1}")
-    return classes, labels
-
-
-def _class_names(where: str, fields: Mapping[str, Any], labels: dict[str, np.ndarray]) -> tuple[str, ...]:
+def _class_names(where: str, fields: Mapping[str, Any], train_labels: np.ndarray) -> tuple[str, ...]:
     if "classes" not in fields:
-        return tuple(str(label) for label in range(int(labels["train"].max()) + 1))
+        return tuple(str(label) for label in range(int(train_labels.max()) + 1))
     names = np.asarray(fields["classes"])
     if names.ndim != 1 or names.size == 0:
         raise DataError(where, f"classes has the shape {names.shape}", "give one name a class")

@@ -5,41 +5,17 @@ Legend: N images, B batch, C channels, H W space.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Literal
 
 import numpy as np
 
-from raygan.config.schema import Config, DataConfig, DomainConfig, Partition
-from raygan.data.arrays import Arrays, TrainView
+from raygan.config.schema import DataConfig, DomainConfig, Partition
+from raygan.data.arrays import TrainView
 from raygan.data.partition import deal
-from raygan.data.shape import CommonShape, common_shape, to_float, to_shape
-from raygan.data.source import CACHED_DOMAINS, DomainInfo, clear_caches, domain_label, load_domain, train_view
-
-
-@dataclass(frozen=True)
-class ClientSlice:
-    """Which images are a client's, without any image: this is what crosses to its actor."""
-
-    domain: DomainConfig
-    """Where the domain is, and how many clients share it."""
-    data: DataConfig
-    """The partition, and where libraries keep their sets."""
-    domain_index: int
-    """The domain's place in `data.domains`."""
-    client_index_in_domain: int
-    """The client's place among its domain's, from 0."""
-    num_clients: int
-    """Clients of the domain."""
-    seed: int
-    """The run's."""
-    image_size: int
-    """Height and width of the result, pixels."""
-    channels: int
-    """Channels of the result, 1 or 3."""
-    num_classes: int
-    """Classes that the networks know; at least the domain's."""
+from raygan.data.shape import ClientSlice, CommonShape, to_float, to_shape
+from raygan.data.source import CACHED_DOMAINS, clear_caches, domain_label, load_domain, train_view
 
 
 @dataclass(frozen=True)
@@ -47,7 +23,7 @@ class ImageSet:
     """Images and labels in the run's shape.
 
     Attributes:
-        images: uint8 (N, C, H, W), 0 to 255. A laptop may host hundreds of clients, so they become float only
+        images: uint8 (N, C, H, W), 0 to 255. A laptop may hold hundreds of clients, so they become float only
             in a batch.
         labels: int64 (N,).
         num_classes: classes that the networks know.
@@ -77,44 +53,15 @@ class ImageSet:
         return [order[start : start + size] for start in range(0, len(self) - size + 1, size)]
 
 
-@dataclass(frozen=True)
-class ClientData(ImageSet):
-    """One client's private images."""
-
-
-def client_slices(config: Config, infos: Sequence[DomainInfo]) -> list[ClientSlice]:
-    """The description of every client, numbered through the domains in order."""
-    shape = common_shape(config.model, infos)
-    return [
-        ClientSlice(
-            domain=domain,
-            data=config.data,
-            domain_index=domain_index,
-            client_index_in_domain=client,
-            num_clients=domain.clients,
-            seed=config.seed,
-            image_size=shape.image_size,
-            channels=shape.channels,
-            num_classes=shape.num_classes,
-        )
-        for domain_index, domain in enumerate(config.data.domains)
-        for client in range(domain.clients)
-    ]
-
-
-def load_client(description: ClientSlice) -> ClientData:
-    """The client's images, read where this is called; clients of one domain in one process read it once.
-
-    Raises:
-        DataError: as `load_domain` and `deal`.
-    """
+def load_client(description: ClientSlice) -> ImageSet:
+    """The client's images, read where this is called; clients of one domain in one process read it once. Errors as
+    `load_domain` and `deal`."""
     d = description
-    view = train_view(d.domain, d.data, d.image_size)
+    view = train_view(d.domain, d.data, d.shape.image_size)
     where = f"data.domains[{d.domain_index}] ({domain_label(d.domain)})"
     dealt = _dealt(view, d.num_clients, d.data.partition, d.seed, d.domain_index, where)
     mine = dealt[d.client_index_in_domain]
-    images = to_shape(view.read(mine), d.image_size, d.channels)
-    return ClientData(images, view.labels[mine], d.num_classes, view.classes)
+    return _image_set(view.read(mine), view.labels[mine], view.classes, d.shape)
 
 
 @lru_cache(maxsize=CACHED_DOMAINS)
@@ -131,30 +78,16 @@ def forget_domains() -> None:
     _dealt.cache_clear()
 
 
-def train_set(domain: DomainConfig, data: DataConfig, shape: CommonShape) -> ImageSet:
-    """All training images of a domain in the run's shape, for the evaluator's classifiers.
-
-    Raises:
-        DataError: as `load_domain`.
-    """
+def image_set(
+    domain: DomainConfig, data: DataConfig, shape: CommonShape, part: Literal["train", "test"]
+) -> ImageSet:
+    """All training or all test images of a domain in the run's shape, for the evaluator; errors as `load_domain`."""
     arrays = load_domain(domain, data, shape.image_size)
-    return _image_set(arrays, arrays.train_images, arrays.train_labels, shape)
+    images, labels = (getattr(arrays, f"{part}_{kind}") for kind in ("images", "labels"))
+    return _image_set(images, labels, arrays.classes, shape)
 
 
-def test_set(domain: DomainConfig, data: DataConfig, shape: CommonShape) -> ImageSet:
-    """All test images of a domain in the run's shape.
-
-    Raises:
-        DataError: as `load_domain`.
-    """
-    arrays = load_domain(domain, data, shape.image_size)
-    return _image_set(arrays, arrays.test_images, arrays.test_labels, shape)
-
-
-test_set.__test__ = False  # type: ignore[attr-defined]  # a name that pytest would collect
-
-
-def _image_set(arrays: Arrays, images: np.ndarray, labels: np.ndarray, shape: CommonShape) -> ImageSet:
-    return ImageSet(
-        to_shape(images, shape.image_size, shape.channels), labels, shape.num_classes, arrays.classes
-    )
+def _image_set(
+    images: np.ndarray, labels: np.ndarray, classes: tuple[str, ...], shape: CommonShape
+) -> ImageSet:
+    return ImageSet(to_shape(images, shape.image_size, shape.channels), labels, shape.num_classes, classes)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from raygan.config.schema import Config
+from raygan.data.arrays import DomainInfo
 from raygan.data.partition import deal
-from raygan.data.source import DomainInfo, describe_domain, domain_label, outline_domain
+from raygan.data.source import domain_label, outline_domain
 
 
 @dataclass(frozen=True)
@@ -49,17 +48,13 @@ def survey_domain(config: Config, index: int) -> DomainSurvey:
         outline.train_labels, domain.clients, config.data.partition, config.seed, index, outline.groups, where
     )
     first = sum(before.clients for before in config.data.domains[:index])
-    table = []
-    for number, mine in enumerate(dealt):
-        counts = np.bincount(outline.train_labels[mine], minlength=len(outline.classes))
-        table.append(Holding(name, index, first + number, len(mine), tuple(int(count) for count in counts)))
-    return DomainSurvey(describe_domain(domain, config.data), tuple(table))
+    table = tuple(
+        Holding(name, index, first + number, len(mine), outline.class_counts(mine))
+        for number, mine in enumerate(dealt)
+    )
+    return DomainSurvey(outline.info(), table)
 
 
 def survey_domains(config: Config) -> list[DomainSurvey]:
-    """Every domain's survey, made here.
-
-    Raises:
-        DataError: as `survey_domain`.
-    """
+    """Every domain's survey, made here; errors as `survey_domain`."""
     return [survey_domain(config, index) for index in range(len(config.data.domains))]

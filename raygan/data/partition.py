@@ -81,15 +81,13 @@ def deal(
     else:
         owners = _skewed(labels, num_clients, SKEW_RULES[partition], rng)
     dealt = [np.flatnonzero(owners == client) for client in range(num_clients)]
-    _check_sizes(dealt, where)
-    return dealt
-
-
-def _check_sizes(dealt: list[np.ndarray], where: str) -> None:
     for client, indices in enumerate(dealt):
         if len(indices) < MIN_IMAGES:
-            found = f"client {client} of {len(dealt)} would hold {len(indices)} images of {MIN_IMAGES} needed"
+            found = (
+                f"client {client} of {num_clients} would hold {len(indices)} images of {MIN_IMAGES} needed"
+            )
             raise DataError(where, found, "give it fewer clients, more images or another partition")
+    return dealt
 
 
 def _natural(groups: Mapping[str, np.ndarray], name: str, num_clients: int, where: str) -> np.ndarray:

@@ -15,13 +15,13 @@ Legend: N images, C channels, H W space.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from raygan.config.schema import ModelConfig
-from raygan.data.source import DomainInfo
+from raygan.config.schema import Config, DataConfig, DomainConfig, ModelConfig
+from raygan.data.arrays import DomainInfo
 
 LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 CHUNK = 4096  # images at a time in float, to bound memory
@@ -46,17 +46,39 @@ def common_shape(model: ModelConfig, infos: Iterable[DomainInfo]) -> CommonShape
     return CommonShape(model.image_size, channels, max(len(info.classes) for info in known))
 
 
+@dataclass(frozen=True)
+class ClientSlice:
+    """Which images are a client's, without any image: this is what crosses to its actor."""
+
+    domain: DomainConfig
+    """Where the domain is, and how many clients share it."""
+    data: DataConfig
+    """The partition, and where libraries keep their sets."""
+    domain_index: int
+    """The domain's place in `data.domains`."""
+    client_index_in_domain: int
+    """The client's place among its domain's, from 0."""
+    num_clients: int
+    """Clients of the domain."""
+    seed: int
+    """The run's."""
+    shape: CommonShape
+    """What its images are brought to."""
+
+
+def client_slices(config: Config, infos: Sequence[DomainInfo]) -> list[ClientSlice]:
+    """The description of every client, numbered through the domains in order."""
+    shape = common_shape(config.model, infos)
+    return [
+        ClientSlice(domain, config.data, index, client, domain.clients, config.seed, shape)
+        for index, domain in enumerate(config.data.domains)
+        for client in range(domain.clients)
+    ]
+
+
 def to_shape(images: np.ndarray, image_size: int, channels: int) -> np.ndarray:
-    """Images in the run's shape, still uint8.
-
-    Args:
-        images: uint8 (N, H, W) or (N, H, W, 1 or 3).
-        image_size: H and W of the result.
-        channels: 1 or 3.
-
-    Returns:
-        uint8 (N, channels, image_size, image_size), contiguous.
-    """
+    """Images uint8 (N, H, W) or (N, H, W, 1 or 3) in the run's shape: uint8 (N, channels, image_size, image_size),
+    contiguous."""
     planes = images[..., None] if images.ndim == 3 else images
     if planes.shape[3] == 3 and channels == 1:
         planes = _luma(planes)

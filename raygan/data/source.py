@@ -3,46 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache, partial
+from itertools import chain, count
 from pathlib import Path
-from typing import Protocol
-
-import numpy as np
 
 from raygan.config.schema import DataConfig, DomainConfig
-from raygan.data.arrays import Arrays, Outline, TrainView, evenly
+from raygan.data.arrays import Arrays, DomainInfo, Outline, TrainView
 from raygan.data.loaders.custom import load_custom
 from raygan.data.loaders.folders import FolderSource
 from raygan.data.loaders.images import open_images
 from raygan.data.loaders.medmnist_sets import load_medmnist
-from raygan.data.loaders.npz import DEMO_NAMES, NpzFile, demo_file
+from raygan.data.loaders.npz import DEMO_FOLDER, DEMO_NAMES, NpzFile
 from raygan.data.loaders.recordings import open_recordings
 from raygan.data.loaders.torchvision_sets import load_torchvision
 
-CACHED_DOMAINS = 4  # domains kept in a process, so that the clients it workers read each once
+CACHED_DOMAINS = 4  # domains kept in a process, so that its clients read each once
 FILE_KINDS = ("npz", "images", "wav")
-
-
-@dataclass(frozen=True)
-class DomainInfo:
-    """What the driver knows of a domain before any actor starts.
-
-    Attributes:
-        num_train: training images, after `limit`.
-        num_test: test images.
-        image_size: (H, W) in pixels as stored; of the first image where a folder's images differ.
-        channels: 1 (grey) or 3 (RGB).
-        classes: a name for each label.
-        class_counts: training images of each class, after `limit`.
-    """
-
-    num_train: int
-    num_test: int
-    image_size: tuple[int, int]
-    channels: int
-    classes: tuple[str, ...]
-    class_counts: tuple[int, ...]
 
 
 def domain_label(domain: DomainConfig) -> str:
@@ -53,14 +30,10 @@ def domain_label(domain: DomainConfig) -> str:
 
 def domain_names(data: DataConfig) -> list[str]:
     """A name for each domain, all different: its label, numbered where domains share one (`mnist`, `mnist-2`)."""
-    labels = [domain_label(domain) for domain in data.domains]
     names: list[str] = []
-    for label in labels:
-        name, number = label, 1
-        while name in names:
-            number += 1
-            name = f"{label}-{number}"
-        names.append(name)
+    for label in map(domain_label, data.domains):
+        numbered = (f"{label}-{number}" for number in count(2))
+        names.append(next(name for name in chain([label], numbered) if name not in names))
     return names
 
 
@@ -68,7 +41,6 @@ def load_domain(domain: DomainConfig, data: DataConfig, image_size: int | None =
     """The whole domain in memory.
 
     Args:
-        domain: where it is.
         data: `root` and `download`, for the sets that a library keeps.
         image_size: side in pixels that a folder's pictures are brought to as they are read, so that
             photographs of any size fit in memory; None: as stored, and then they must all have one size.
@@ -80,40 +52,19 @@ def load_domain(domain: DomainConfig, data: DataConfig, image_size: int | None =
 
 
 def describe_domain(domain: DomainConfig, data: DataConfig) -> DomainInfo:
-    """The domain's numbers. Every fault that `load_domain` would find is found here.
-
-    Raises:
-        DataError: as `load_domain`.
-    """
-    outline = outline_domain(domain, data)
-    counts = np.bincount(outline.train_labels, minlength=len(outline.classes))
-    return DomainInfo(
-        num_train=len(outline.train_labels),
-        num_test=outline.num_test,
-        image_size=outline.image_size,
-        channels=outline.channels,
-        classes=outline.classes,
-        class_counts=tuple(int(count) for count in counts),
-    )
+    """The domain's numbers. Every fault that `load_domain` would find is found here; errors as there."""
+    return outline_domain(domain, data).info()
 
 
 def outline_domain(domain: DomainConfig, data: DataConfig) -> Outline:
-    """The domain without its images, which are at most streamed through (of a set that only a library can
-    read, they are in memory for a moment).
-
-    Raises:
-        DataError: as `load_domain`.
-    """
+    """The domain without its images, which are at most streamed through (of a set that only a library can read, they
+    are in memory for a moment); errors as `load_domain`."""
     return _outline(*_key(domain, data))
 
 
 def train_view(domain: DomainConfig, data: DataConfig, image_size: int | None = None) -> TrainView:
     """The training images, of which a client reads its own: pictures and recordings of a folder are read one
-    by one, other sources as a whole and kept. While it is kept, the same object is returned.
-
-    Raises:
-        DataError: as `load_domain`.
-    """
+    by one, other sources as a whole and kept. While it is kept, the same object is returned. Errors as `load_domain`."""
     return _train_view(*_key(domain, data), image_size)
 
 
@@ -158,16 +109,7 @@ def _train_view(domain: DomainConfig, data: DataConfig, stamp: Stamp, image_size
 
 @lru_cache(maxsize=64)
 def _outline(domain: DomainConfig, data: DataConfig, stamp: Stamp) -> Outline:
-    whole = _open(domain, data, None).outline()
-    chosen = evenly(whole.train_labels, domain.limit)
-    groups = {name: values[chosen] for name, values in whole.groups.items()}
-    return replace(whole, train_labels=whole.train_labels[chosen], groups=groups)
-
-
-class _Source(Protocol):
-    def load(self) -> Arrays: ...
-
-    def outline(self) -> Outline: ...
+    return _open(domain, data, None).outline().limited(domain.limit)
 
 
 @dataclass(frozen=True)
@@ -180,7 +122,7 @@ class _Whole:
         return self.load().outline()
 
 
-def _open(domain: DomainConfig, data: DataConfig, image_size: int | None) -> _Source:
+def _open(domain: DomainConfig, data: DataConfig, image_size: int | None) -> NpzFile | FolderSource | _Whole:
     """The loader of the domain's kind; nothing but a folder's listing is read yet."""
     kind, value = domain.source
     root = Path(data.root).expanduser()
@@ -189,7 +131,7 @@ def _open(domain: DomainConfig, data: DataConfig, image_size: int | None) -> _So
     if kind == "npz":
         return NpzFile(Path(value).expanduser(), value)
     if kind == "name" and value in DEMO_NAMES:
-        return NpzFile(demo_file(value), value)
+        return NpzFile(DEMO_FOLDER / f"{value}.npz", value)
     if kind == "name":
         return _Whole(partial(load_torchvision, value, root, data.download, value))
     if kind == "medmnist":

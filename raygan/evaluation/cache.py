@@ -1,7 +1,7 @@
 """Domain classifiers kept on disk, so that a domain's classifier is trained once.
 
-One safetensors file a classifier, `<key>.safetensors`, with its description as JSON in the file's header:
-one file is either whole or absent. The key is a hash of data, recipe, seed and the network's own layout.
+One safetensors file a classifier, `<key>.safetensors`, with a checksum in the file's header: it is either whole or
+absent. The key is a hash of data, recipe, seed and the network's own layout.
 """
 
 from __future__ import annotations
@@ -10,13 +10,12 @@ import dataclasses
 import hashlib
 import json
 import os
-import uuid
 import warnings
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from raygan.evaluation.classifier import (
     QUICK,
@@ -25,7 +24,16 @@ from raygan.evaluation.classifier import (
     new_network,
     train_classifier,
 )
-from raygan.evaluation.images import BATCH_SIZE, Images, Labels, as_images, as_labels
+from raygan.evaluation.images import (
+    BATCH_SIZE,
+    Images,
+    ImageShape,
+    Labels,
+    as_images,
+    as_labels,
+    image_shape_of,
+)
+from raygan.storage import replace_file
 
 FORMAT = 1
 """Part of the key: raise it when the network or the training changes in code."""
@@ -39,30 +47,24 @@ def load_or_train(
     num_classes: int,
     recipe: ClassifierRecipe = QUICK,
     seed: int = 0,
-    device: str = "cpu",
 ) -> DomainClassifier:
     """The classifier that `train_classifier` gives for these arguments, from the cache if it is there.
 
-    A cache file that is damaged, or a cache that cannot be written, is a warning, never an error: the
-    classifier is trained (again). The device is not part of the key.
-
-    Args:
-        cache_dir: folder of the cache, made if it is missing; None: no cache.
-        images, labels, num_classes, recipe, seed, device: as for `train_classifier`.
+    A cache file that is damaged, or a cache that cannot be written, is a warning, never an error: the classifier is
+    trained (again). `cache_dir` is made if it is missing; None: no cache.
     """
     if cache_dir is None:
-        return train_classifier(images, labels, num_classes, recipe, seed, device)
+        return train_classifier(images, labels, num_classes, recipe, seed)
     tensor = as_images(images)
     targets = as_labels(labels, len(tensor), num_classes)
-    path = (
-        Path(cache_dir).expanduser() / f"{cache_key(tensor, targets, num_classes, recipe, seed)}.safetensors"
-    )
+    key = cache_key(tensor, targets, num_classes, recipe, seed)
+    path = Path(cache_dir).expanduser() / f"{key}.safetensors"
     if path.exists():
         try:
-            return load_classifier(path, device)
+            return load_classifier(path, image_shape_of(tensor), num_classes, recipe)
         except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
             warnings.warn(f"{path}: damaged ({error}); training this classifier again", stacklevel=2)
-    classifier = train_classifier(tensor, targets, num_classes, recipe, seed, device)
+    classifier = train_classifier(tensor, targets, num_classes, recipe, seed)
     try:
         save_classifier(classifier, path)
     except OSError as error:
@@ -73,12 +75,7 @@ def load_or_train(
 def cache_key(
     images: torch.Tensor, labels: torch.Tensor, num_classes: int, recipe: ClassifierRecipe, seed: int
 ) -> str:
-    """Hash of all that a trained classifier follows from: 32 hexadecimal digits.
-
-    Args:
-        images: as `as_images` returns them.
-        labels: as `as_labels` returns them.
-    """
+    """Hash of all that a trained classifier follows from: 32 hexadecimal digits."""
     description = {
         "format": FORMAT,
         "shape": list(images.shape),
@@ -94,39 +91,23 @@ def cache_key(
 
 
 def save_classifier(classifier: DomainClassifier, path: Path) -> None:
-    """Write the classifier under a temporary name and rename it: readers see a whole file or none."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    tensors = {name: t.cpu().contiguous() for name, t in classifier.network.state_dict().items()}
-    description = {
-        "image_shape": classifier.image_shape,
-        "num_classes": classifier.num_classes,
-        "recipe": dataclasses.asdict(classifier.recipe),
-        "digest": _digest(tensors),
-    }
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    try:
-        save_file(tensors, temporary, metadata={HEADER: json.dumps(description)})
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    """Writes the classifier: readers see a whole file or none."""
+    tensors = {name: t.contiguous() for name, t in classifier.network.state_dict().items()}
+    replace_file(path, save(tensors, metadata={HEADER: json.dumps({"digest": _digest(tensors)})}))
 
 
-def load_classifier(path: Path, device: str = "cpu") -> DomainClassifier:
-    """Read a classifier back.
-
-    Raises:
-        ValueError, KeyError, RuntimeError, SafetensorError: the file is damaged or no classifier.
-    """
+def load_classifier(
+    path: Path, image_shape: ImageShape, num_classes: int, recipe: ClassifierRecipe
+) -> DomainClassifier:
+    """Reads a classifier back; errors of many kinds where the file is damaged."""
     with safe_open(path, framework="pt") as file:
         description = json.loads((file.metadata() or {})[HEADER])
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
     if _digest(tensors) != description["digest"]:
         raise ValueError("its weights are not those that were written")
-    recipe = ClassifierRecipe(**description["recipe"])
-    channels, height, width = description["image_shape"]
-    network = new_network((channels, height, width), description["num_classes"], recipe, seed=0)
+    network = new_network(image_shape, num_classes, recipe, seed=0)
     network.load_state_dict(tensors)
-    return DomainClassifier(network.to(device), (channels, height, width), description["num_classes"], recipe)
+    return DomainClassifier(network, image_shape, num_classes, recipe)
 
 
 def _digest(tensors: dict[str, torch.Tensor]) -> str:

@@ -18,7 +18,16 @@ import torch
 from torch import nn
 
 from raygan.errors import InputError
-from raygan.evaluation.images import BATCH_SIZE, Images, Labels, as_images, as_labels, scaled
+from raygan.evaluation.images import (
+    BATCH_SIZE,
+    Images,
+    ImageShape,
+    Labels,
+    as_images,
+    as_labels,
+    image_shape_of,
+    scaled,
+)
 
 
 @dataclass(frozen=True)
@@ -51,7 +60,7 @@ USEFULNESS = ClassifierRecipe(epochs=6, min_steps=1000, width=32, batch_size=128
 class ClassifierNetwork(nn.Module):
     """The CNN of the module's docstring."""
 
-    def __init__(self, image_shape: tuple[int, int, int], num_classes: int, recipe: ClassifierRecipe) -> None:
+    def __init__(self, image_shape: ImageShape, num_classes: int, recipe: ClassifierRecipe) -> None:
         super().__init__()
         channels, height, width = image_shape
         flat = 2 * recipe.width * (height // 4) * (width // 4)
@@ -75,58 +84,40 @@ def _stage(inputs: int, outputs: int) -> tuple[nn.Module, ...]:
     return conv, nn.BatchNorm2d(outputs), nn.ReLU(), nn.MaxPool2d(2)
 
 
+@dataclass(frozen=True, eq=False)
 class DomainClassifier:
     """A trained classifier of one domain. Never changes after training; evaluates in batches of 500."""
 
-    def __init__(
-        self,
-        network: ClassifierNetwork,
-        image_shape: tuple[int, int, int],
-        num_classes: int,
-        recipe: ClassifierRecipe,
-    ) -> None:
-        self.network = network.eval().requires_grad_(False)
-        self.image_shape, self.num_classes, self.recipe = image_shape, num_classes, recipe
+    network: ClassifierNetwork
+    image_shape: ImageShape
+    num_classes: int
+    recipe: ClassifierRecipe
 
-    @property
-    def num_features(self) -> int:
-        """Length of one image's feature vector (F)."""
-        return self.recipe.num_features
-
-    @property
-    def device(self) -> torch.device:
-        """Where the network lives; images are brought there batch by batch."""
-        return self.network.head.weight.device
+    def __post_init__(self) -> None:
+        self.network.eval().requires_grad_(False)
 
     def logits(self, images: Images) -> torch.Tensor:
-        """Logits, float32 (N, K) on the CPU, of images in either form of `as_images`."""
+        """Logits, float32 (N, K), of images in either form of `as_images`."""
         return self._apply(self.network, images)
 
     def features(self, images: Images) -> torch.Tensor:
-        """Penultimate features, float32 (N, F) on the CPU, >= 0."""
+        """Penultimate features, float32 (N, F), >= 0."""
         return self._apply(self.network.trunk, images)
 
-    def logits_of(self, features: torch.Tensor) -> torch.Tensor:
-        """Logits (N, K) of features (N, F): with `features`, one pass gives both."""
+    def probabilities_of(self, features: torch.Tensor) -> npt.NDArray[np.float64]:
+        """Class probabilities p(y|x), float64 (N, K), of features (N, F); rows sum to 1."""
         with torch.inference_mode():
-            return self.network.head(features.to(self.device)).cpu()
-
-    def probabilities(self, images: Images) -> npt.NDArray[np.float64]:
-        """Class probabilities p(y|x), float64 (N, K); rows sum to 1."""
-        return self.logits(images).double().softmax(dim=1).numpy()
-
-    def accuracy(self, images: Images, labels: Labels) -> float:
-        """Share of images whose likeliest class is their label."""
-        predicted = self.logits(images).argmax(dim=1)
-        return float((predicted == as_labels(labels, len(predicted), self.num_classes)).double().mean())
+            probabilities: npt.NDArray[np.float64]
+            probabilities = self.network.head(features).double().softmax(dim=1).numpy()
+            return probabilities
 
     def _apply(self, module: Callable[[torch.Tensor], torch.Tensor], images: Images) -> torch.Tensor:
         tensor = as_images(images)
-        if tuple(tensor.shape[1:]) != self.image_shape:
-            found = f"images of shape {tuple(tensor.shape[1:])}"
+        if image_shape_of(tensor) != self.image_shape:
+            found = f"images of shape {image_shape_of(tensor)}"
             raise InputError("classifier", found, f"bring them to its (C, H, W) = {self.image_shape}")
         with torch.inference_mode():
-            return torch.cat([module(scaled(b).to(self.device)).cpu() for b in tensor.split(BATCH_SIZE)])
+            return torch.cat([module(scaled(b)) for b in tensor.split(BATCH_SIZE)])
 
 
 def train_classifier(
@@ -135,18 +126,14 @@ def train_classifier(
     num_classes: int,
     recipe: ClassifierRecipe = QUICK,
     seed: int = 0,
-    device: str = "cpu",
 ) -> DomainClassifier:
     """Train a classifier; the same arguments give the same classifier, and torch's global RNG is left alone.
 
     Args:
-        images: (N, H, W), (N, H, W, C) or (N, C, H, W), uint8 or float in [-1, 1]; N >= 2, H and W at least
-            8 and divisible by 4.
+        images: in any form of `as_images`, N >= 2.
         labels: integers (N,) in 0..num_classes-1; a class may be missing.
         num_classes: K.
-        recipe: network size and training.
         seed: of the initial weights and the order of the images.
-        device: torch device.
 
     Raises:
         DataError: images or labels of another form.
@@ -155,15 +142,14 @@ def train_classifier(
     targets = as_labels(labels, len(tensor), num_classes)
     if len(tensor) < 2:
         raise InputError("classifier", f"{len(tensor)} training image", "give at least 2")
-    image_shape = (tensor.shape[1], tensor.shape[2], tensor.shape[3])
-    network = new_network(image_shape, num_classes, recipe, seed).to(device).train()
+    image_shape = image_shape_of(tensor)
+    network = new_network(image_shape, num_classes, recipe, seed).train()
     optimizer = torch.optim.AdamW(network.parameters(), lr=recipe.lr, weight_decay=recipe.weight_decay)
     total = num_steps(len(tensor), recipe)
     for step, rows in enumerate(_batches(len(tensor), recipe.batch_size, total, seed)):
         for group in optimizer.param_groups:
             group["lr"] = recipe.lr * _schedule(step, total)
-        logits = network(scaled(tensor[rows]).to(device))
-        loss = nn.functional.cross_entropy(logits, targets[rows].to(device))
+        loss = nn.functional.cross_entropy(network(scaled(tensor[rows])), targets[rows])
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -171,7 +157,7 @@ def train_classifier(
 
 
 def new_network(
-    image_shape: tuple[int, int, int], num_classes: int, recipe: ClassifierRecipe, seed: int
+    image_shape: ImageShape, num_classes: int, recipe: ClassifierRecipe, seed: int
 ) -> ClassifierNetwork:
     """An untrained network whose weights follow from the seed."""
     with torch.random.fork_rng(devices=[]):

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import torch
 
 from raygan.errors import InputError
-from raygan.evaluation.images import BATCH_SIZE, Images, Labels, as_images, as_labels, scaled
+from raygan.evaluation.images import BATCH_SIZE, Images, Labels, as_images, as_labels, image_shape_of, scaled
 
 Sample = Callable[[torch.Tensor], torch.Tensor]
 """A generator: labels, int64 (N,), N <= 500 -> images, float32 (N, C, H, W) in [-1, 1]. It is in evaluation
@@ -18,10 +18,8 @@ class RealDomain:
     """The real images of one domain, checked and in one layout.
 
     Args:
-        name: as the scores call it.
-        train_images, train_labels: what its classifier is trained on.
+        train_images, train_labels: what its classifier is trained on, in any form of `as_images` and `as_labels`.
         test_images, test_labels: what generated images are held against; shapes as the training images'.
-            All in any form of `as_images` and `as_labels`.
         num_classes: labels are 0..num_classes-1.
 
     Raises:
@@ -45,20 +43,11 @@ class RealDomain:
             train_labels, len(self.train_images), num_classes, f"{name}: training labels"
         )
         self.test_labels = as_labels(test_labels, len(self.test_images), num_classes, f"{name}: test labels")
-        self.image_shape = tuple(self.train_images.shape[1:])
+        self.image_shape = image_shape_of(self.train_images)
         self.classes = self.train_labels.unique()
-        if tuple(self.test_images.shape[1:]) != self.image_shape:
-            found = f"test images {tuple(self.test_images.shape[1:])}, training images {self.image_shape}"
+        if (found_shape := image_shape_of(self.test_images)) != self.image_shape:
+            found = f"test images {found_shape}, training images {self.image_shape}"
             raise InputError(name, found, "bring them to one shape")
-
-
-def even_labels(classes: torch.Tensor, num_images: int, seed: int) -> torch.Tensor:
-    """Labels (N,), each class equally often (up to one), in an order that follows from the seed.
-
-    Mixed, because a generator's batch norm or a late batch must not see one class alone.
-    """
-    labels = classes[torch.arange(num_images) % len(classes)]
-    return labels[torch.randperm(num_images, generator=torch.Generator().manual_seed(seed))]
 
 
 def draw(
@@ -66,12 +55,15 @@ def draw(
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     """Images and labels from a generator, checked, at most 500 at a time.
 
-    `sample` runs in inference mode, and torch's global CPU generator is seeded for it and put back.
+    Each class comes equally often (up to one), in an order that follows from the seed: mixed, because a generator's
+    batch norm or a late batch must not see one class alone. `sample` runs in inference mode, and torch's global CPU
+    generator is seeded for it and put back.
     """
     if num_images < 2:
         raise InputError("evaluation.images", f"{num_images}", "ask for at least 2")
     generator_state = torch.Generator().manual_seed(seed).get_state()
-    for labels in even_labels(real.classes, num_images, seed).split(BATCH_SIZE):
+    order = torch.randperm(num_images, generator=torch.Generator().manual_seed(seed))
+    for labels in real.classes[torch.arange(num_images) % len(real.classes)][order].split(BATCH_SIZE):
         with torch.random.fork_rng(devices=[]), torch.inference_mode():
             torch.set_rng_state(generator_state)
             images = sample(labels)

@@ -25,23 +25,20 @@ GENERATED = ("fake_features_num_samples", "fake_features_sum", "fake_features_co
 
 
 class FrechetDistance:
-    """The distance of a stream of generated images to real ones.
-
-    Args:
-        feature: torchmetrics' name of a layer of Inception (2048), or a module (N, ...) -> (N, F).
-    """
+    """The distance of a stream of generated images to real ones. `feature` is torchmetrics' name of a layer of Inception
+    (2048), or a module (N, ...) -> (N, F)."""
 
     def __init__(self, feature: int | nn.Module) -> None:
         from torchmetrics.image.fid import FrechetInceptionDistance  # slow to import
 
         self._metric: Any = FrechetInceptionDistance(feature=feature, normalize=not isinstance(feature, int))
 
-    def update(self, batch: torch.Tensor, real: bool) -> None:
-        """Add images in the form that `feature` takes."""
-        self._metric.update(batch, real=real)
+    def add(self, images: torch.Tensor, real: bool) -> None:
+        """Adds images in the form that `feature` takes."""
+        self._metric.update(images, real=real)
 
     def merge(self, other: FrechetDistance) -> None:
-        """Add the generated images of another stream; both are held against the same real ones."""
+        """Adds the generated images of another stream; both are held against the same real ones."""
         for name in GENERATED:
             setattr(self._metric, name, getattr(self._metric, name) + getattr(other._metric, name))
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import io
 import os
-import uuid
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,6 +12,7 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
 from raygan.evaluation.images import Images, Labels, as_images, as_labels, as_uint8, scaled
+from raygan.storage import replace_file
 
 CELL_PIXELS = 56
 """Images are enlarged by a whole factor to at least this side, so that pixels stay square and sharp."""
@@ -31,16 +32,12 @@ def sample_grid(
     """Draw images as a PNG grid: a row for each label that occurs, in order, up to `columns` images each.
 
     Args:
-        images: (N, C, H, W) float32 in [-1, 1], or any other form of `as_images`; C = 1 or 3.
+        images: in any form of `as_images`.
         labels: integers (N,), >= 0.
-        path: the PNG; its folder is made, and it appears whole or not at all.
+        path: the PNG, which is returned; its folder is made, and it appears whole or not at all.
         class_names: name of label 0, 1, ...; written left of the rows. A label without one is written
             as its number.
-        title: one line above the grid; None: none.
-        columns: images in a row at most; images of a class beyond that are left out.
-
-    Returns:
-        The path.
+        title: one line above the grid.
 
     Raises:
         DataError: images or labels of another form.
@@ -50,26 +47,12 @@ def sample_grid(
     pixels = as_uint8(scaled(tensor)).permute(0, 2, 3, 1).numpy()
     classes = [int(label) for label in np.unique(numbers)]
     rows = [pixels[numbers == label][:columns] for label in classes]
-    names = [_name(label, class_names) for label in classes]
-    return save_png(_compose(rows, names, title), Path(path))
-
-
-def save_png(picture: Image.Image, path: Path) -> Path:
-    """Write a PNG under a temporary name and rename it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    try:
-        picture.save(temporary, format="PNG")
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    return path
-
-
-def _name(label: int, class_names: Sequence[str] | None) -> str:
-    if class_names is None or label >= len(class_names):
-        return str(label)
-    return str(class_names[label])
+    known = dict(enumerate(class_names or ()))
+    names = [str(known.get(label, label)) for label in classes]
+    content = io.BytesIO()
+    _compose(rows, names, title).save(content, format="PNG")
+    replace_file(Path(path), content.getvalue())
+    return Path(path)
 
 
 def _compose(rows: Sequence[npt.NDArray[np.uint8]], names: Sequence[str], title: str | None) -> Image.Image:

@@ -14,6 +14,8 @@ from raygan.errors import DataError
 
 Images = npt.NDArray[np.generic] | torch.Tensor
 Labels = npt.NDArray[np.generic] | torch.Tensor
+ImageShape = tuple[int, int, int]
+"""(C, H, W)."""
 
 BATCH_SIZE = 500
 """Images in one pass through a generator or a classifier: bounds the memory of every score."""
@@ -41,11 +43,6 @@ def as_images(images: Images, where: str = "images") -> torch.Tensor:
         tensor = tensor.unsqueeze(1)
     elif tensor.dim() == 4 and tensor.shape[1] not in CHANNELS and tensor.shape[3] in CHANNELS:
         tensor = tensor.permute(0, 3, 1, 2)
-    _check_shape(tensor, where)
-    return tensor
-
-
-def _check_shape(tensor: torch.Tensor, where: str) -> None:
     found = f"shape {tuple(tensor.shape)}"
     if tensor.dim() != 4 or tensor.shape[1] not in CHANNELS:
         raise DataError(where, found, "pass (N, H, W), (N, H, W, C) or (N, C, H, W) with C = 1 or 3")
@@ -53,6 +50,13 @@ def _check_shape(tensor: torch.Tensor, where: str) -> None:
         raise DataError(where, found, "give images whose height and width are at least 8 and divisible by 4")
     if len(tensor) == 0:
         raise DataError(where, "no images", "give at least one image")
+    return tensor
+
+
+def image_shape_of(images: torch.Tensor) -> ImageShape:
+    """(C, H, W) of images (N, C, H, W)."""
+    _, channels, height, width = images.shape
+    return channels, height, width
 
 
 def scaled(batch: torch.Tensor, where: str = "images") -> torch.Tensor:

@@ -9,15 +9,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from raygan.wire.records import BlockKey, BlockState, State
+from raygan.names import BlockKey, BlockState
+from raygan.wire.records import State
 
 
 class BlockAverager:
-    """Averages members one at a time, so that only one of them is in memory.
-
-    Args:
-        body: the body's state. It may miss the blocks that every member holds.
-    """
+    """Averages members one at a time, so that only one of them is in memory. The body's state may miss the blocks that
+    every member holds."""
 
     def __init__(self, body: State) -> None:
         self._body = body

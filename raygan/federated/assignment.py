@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
+from raygan.config.choices import CLUSTERINGS, WEIGHTINGS, chosen
 from raygan.config.schema import ClusterConfig
-from raygan.federated import Floats, clustering_rule, weighting_rule
+from raygan.federated import Clustering, Floats, Weighting
 from raygan.wire.records import Assignment, Lost
 
 
@@ -26,11 +29,10 @@ def cluster_and_weigh(
         features: client -> the anchor activation's mean over its batch, (C, ...) or (F,). One that is not finite is
             left out, as a fault.
         num_samples: client -> training images, of these clients at least.
-        settings: the rules and their parameters.
         round_number: from 0.
 
     Returns:
-        The assignment; `Lost` where no client is left.
+        `Lost` where no client is left.
     """
     if not features:
         return Lost("no client took part in the round")
@@ -49,18 +51,17 @@ def cluster_and_weigh(
     found = np.zeros(len(clients), dtype=np.int64)
     if not warm_up:
         count = settings.count if settings.count == "auto" else min(settings.count, len(clients))
-        found = clustering_rule(settings.clustering)(maps.reshape(len(clients), -1), count, seed)
+        cluster: Clustering = chosen(CLUSTERINGS, settings.clustering)
+        found = cluster(maps.reshape(len(clients), -1), count, seed)
     beta = 0.0 if warm_up else settings.beta
-    weigh = weighting_rule(settings.weighting)
+    weigh: Weighting = chosen(WEIGHTINGS, settings.weighting)
     kld, weight = np.empty(len(clients)), np.empty(len(clients))
-    for cluster in np.unique(found):
-        members = found == cluster
+    for label in np.unique(found):
+        members = found == label
         kld[members], weight[members] = weigh(maps[members], counts[members], beta)
     _, body_weight = weigh(maps, counts, beta)
-    return Assignment(
-        cluster=dict(zip(clients, found.tolist(), strict=True)),
-        kld=dict(zip(clients, kld.tolist(), strict=True)),
-        weight=dict(zip(clients, weight.tolist(), strict=True)),
-        body_weight=dict(zip(clients, body_weight.tolist(), strict=True)),
-        faults=faults,
-    )
+
+    def by_client(column: Floats | npt.NDArray[np.int64]) -> dict[int, Any]:
+        return dict(zip(clients, column.tolist(), strict=True))
+
+    return Assignment(by_client(found), by_client(kld), by_client(weight), by_client(body_weight), faults)

@@ -82,12 +82,10 @@ def _k_means(features: Floats, count: int, seed: int, starts: int) -> Ints:
     from sklearn.exceptions import ConvergenceWarning
 
     with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore", ConvergenceWarning
-        )  # fewer distinct points than clusters: some stay empty
+        warnings.simplefilter("ignore", ConvergenceWarning)  # fewer points than clusters: some stay empty
         return KMeans(n_clusters=count, n_init=starts, random_state=seed).fit_predict(features)
 
 
 def _renumber(found: Ints) -> Ints:
-    order = {label: number for number, label in enumerate(dict.fromkeys(found.tolist()))}
-    return np.array([order[label] for label in found.tolist()], dtype=np.int64)
+    numbers: dict[int, int] = {}
+    return np.array([numbers.setdefault(label, len(numbers)) for label in found.tolist()], dtype=np.int64)

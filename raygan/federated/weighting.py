@@ -30,7 +30,6 @@ def member_kld(maps: Floats) -> Floats:
         (K,) float64, nats; 0 for a cluster of one. NaN or inf where a member's map is not finite; the
         others are weighed without it.
     """
-    num_members = len(maps)
     finite = np.isfinite(maps).all(axis=(1, 2))
     kld = np.where(finite, 0.0, np.nan)
     if finite.sum() > 1:
@@ -38,7 +37,6 @@ def member_kld(maps: Floats) -> Floats:
         p = np.exp(log_p)
         q = (p.sum(axis=0) - p) / (len(p) - 1)
         kld[finite] = _kld(q, p, log_p)
-    assert kld.shape == (num_members,)
     return kld
 
 

@@ -6,7 +6,9 @@ One multiply-add is two FLOPs (torch's flop counter: convolutions, linear layers
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -42,32 +44,24 @@ def network_costs(networks: Networks, spec: NetworkSpec, batch_size: int) -> tup
 
 
 def _costs(blocks: list[nn.Module], inputs: tuple[Tensor, ...]) -> BlockCosts:
-    forward, backward, shapes, sizes, parameters, kept = [], [], [], [], [], []
+    rows: list[tuple[Any, ...]] = []
     for block in blocks:
         block = block.to("meta")
         layer_bytes: list[int] = []
-        hooks = [
-            layer.register_forward_hook(_note(layer_bytes))
-            for layer in block.modules()
-            if not list(layer.children())
-        ]
-        with FlopCounterMode(display=False) as counter:
+        layers = [layer for layer in block.modules() if not list(layer.children())]
+        hooks = [layer.register_forward_hook(_note(layer_bytes)) for layer in layers]
+        with FlopCounterMode(display=False) as forward:
             output = block(*inputs)
-        forward.append(float(counter.get_total_flops()))
-        with FlopCounterMode(display=False) as counter:
+        with FlopCounterMode(display=False) as backward:
             output.sum().backward()
-        backward.append(float(counter.get_total_flops()))
         for hook in hooks:
             hook.remove()
-        shapes.append(tuple(output.shape[1:]))
-        sizes.append(output.numel())
-        parameters.append(float(sum(p.numel() * p.element_size() for p in block.parameters())))
-        kept.append(float(sum(layer_bytes)))
+        flops = (float(counter.get_total_flops()) for counter in (forward, backward))
+        parameters = float(sum(p.numel() * p.element_size() for p in block.parameters()))
+        rows.append((*flops, tuple(output.shape[1:]), output.numel(), parameters, float(sum(layer_bytes))))
         inputs = (output.detach().requires_grad_(),)
-    return BlockCosts(
-        tuple(forward), tuple(backward), tuple(shapes), tuple(sizes), tuple(parameters), tuple(kept)
-    )
+    return BlockCosts(*zip(*rows, strict=True))
 
 
-def _note(layer_bytes: list[int]):
+def _note(layer_bytes: list[int]) -> Callable[..., None]:
     return lambda layer, inputs, output: layer_bytes.append(output.numel() * 4)

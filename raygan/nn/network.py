@@ -16,11 +16,9 @@ from torch import Tensor, nn
 
 from raygan.config.schema import ModelConfig
 from raygan.errors import ConfigError
+from raygan.names import NETWORKS, BlockState
 from raygan.nn.blocks import Networks, paper_networks
 from raygan.nn.spec import NetworkSpec
-
-BlockState = dict[str, np.ndarray]
-"""Parameters and buffers of one block by their name inside the block."""
 
 
 def network_spec(model: ModelConfig, channels: int, num_classes: int) -> NetworkSpec:
@@ -57,15 +55,12 @@ def build_networks(spec: NetworkSpec, blocks: str | None, seed: int) -> Networks
     if not isinstance(networks, Networks):
         found = f"{blocks} returned {type(networks).__name__}"
         raise ConfigError("model.blocks", found, "return a raygan.nn.Networks")
-    for name, network, anchor in (
-        ("generator", networks.generator, networks.generator_anchor),
-        ("discriminator", networks.discriminator, networks.discriminator_anchor),
-    ):
-        if not 0 < anchor < len(network) - 1:
-            found = f"{name} of {len(network)} blocks with anchor {anchor}"
-            raise ConfigError(
-                "model.blocks", found, "the anchor must be an inner block (at least three blocks)"
-            )
+    for name in NETWORKS:
+        count, anchor = len(getattr(networks, name)), getattr(networks, f"{name}_anchor")
+        if not 0 < anchor < count - 1:
+            found = f"{name} of {count} blocks with anchor {anchor}"
+            remedy = "the anchor must be an inner block (at least three blocks)"
+            raise ConfigError("model.blocks", found, remedy)
     return networks
 
 
@@ -74,27 +69,22 @@ def _import_blocks(path: str) -> Callable[[NetworkSpec], Networks]:
     try:
         return getattr(importlib.import_module(module), function)
     except Exception as error:  # a module of the user's may raise anything
-        raise ConfigError(
-            "model.blocks", f"{path!r} cannot be imported ({error})", "give package.module:function"
-        ) from None
+        found = f"{path!r} cannot be imported ({error})"
+        raise ConfigError("model.blocks", found, "give package.module:function") from None
 
 
 def _first_line(error: Exception) -> str:
     return f"{type(error).__name__}: {error}".splitlines()[0]
 
 
-def block_state(block: nn.Module) -> BlockState:
+def block_state(block: nn.Module) -> dict[str, np.ndarray]:
     """A copy of the block's parameters and buffers."""
     return {name: tensor.detach().cpu().numpy().copy() for name, tensor in block.state_dict().items()}
 
 
 def load_block_state(block: nn.Module, state: BlockState) -> None:
     """Copies a state into the block, in place."""
-    block.load_state_dict({name: _tensor(array) for name, array in state.items()})
-
-
-def _tensor(array: np.ndarray) -> Tensor:
-    return torch.from_numpy(np.array(array))
+    block.load_state_dict({name: torch.from_numpy(np.array(array)) for name, array in state.items()})
 
 
 def is_finite(blocks: Iterable[nn.Module]) -> bool:

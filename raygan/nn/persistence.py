@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from raygan.errors import RunError
+from raygan.errors import RunError, reason
 from raygan.nn.network import block_state, load_block_state
 
 MOMENTS = ("step", "exp_avg", "exp_avg_sq")
@@ -51,7 +51,7 @@ def load_network_arrays(
         try:
             load_block_state(block, mine)
         except (RuntimeError, TypeError) as error:
-            found = f"block {index} does not fit ({' '.join(str(error).split())[:200]})"
+            found = f"block {index} does not fit ({reason(error, 200)})"
             remedy = "resume with the configuration and the cuts that the checkpoint was written with"
             raise RunError(f"checkpoint of the {name}", found, remedy) from None
         for key, parameter in block.named_parameters():

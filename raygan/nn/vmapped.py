@@ -23,11 +23,7 @@ TOLERANCE = 1e-2
 
 
 class VmappedBlock:
-    """One block of several clients.
-
-    Args:
-        blocks: each client's own; they stay where they are and what they are.
-    """
+    """One block of several clients; each client's own stays where it is and what it is."""
 
     def __init__(self, blocks: Sequence[nn.Module]) -> None:
         self._parameters = _Stack([dict(block.named_parameters()) for block in blocks])
@@ -40,15 +36,8 @@ class VmappedBlock:
         self._call: Callable[..., Tensor] = torch.vmap(call, randomness="different")
 
     def __call__(self, who: Sequence[int], inputs: Sequence[Tensors]) -> list[Tensor]:
-        """Runs the block forward.
-
-        Args:
-            who: positions of the clients that take part.
-            inputs: theirs, all of one shape.
-
-        Returns:
-            Their outputs, each in memory of its own. They share a graph: run all of them backward together.
-        """
+        """Runs the block forward for the clients at the positions `who`, whose inputs have one shape. Their outputs, each
+        in memory of its own, share a graph: run all of them backward together."""
         parameters, buffers = self._parameters.of(who), self._buffers.of(who)
         stacked = [torch.stack(parts) for parts in zip(*inputs, strict=True)]
         output = self._call(parameters, buffers, *stacked)
@@ -81,11 +70,7 @@ class BlockTime:
 
 
 def time_block(block: nn.Module, num_clients: int, inputs: Tensors) -> BlockTime:
-    """Measures a block on a device, with copies: the block itself stays as it is.
-
-    Args:
-        inputs: one client's, on the device.
-    """
+    """Measures copies of a block on the device on which one client's `inputs` are."""
     device = inputs[0].device
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         alone, together = (_Contest(block, num_clients, inputs) for _ in range(2))

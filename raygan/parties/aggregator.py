@@ -7,10 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from raygan.federated import aggregation_rule
+from raygan.config.choices import AGGREGATIONS, chosen
+from raygan.federated import Aggregation
+from raygan.names import BlockKey
 from raygan.parties.base import Party
 from raygan.storage import read_arrays, write_arrays
-from raygan.wire.records import BlockAverage, BlockKey, Lost, State, Traffic, Written, num_bytes
+from raygan.wire.records import BlockAverage, Lost, State, Traffic, Written, num_bytes
 from raygan.wire.traffic import TrafficCounter
 
 
@@ -24,7 +26,7 @@ class ClusterAggregator(Party):
     streams = frozenset({"average"})
 
     def __init__(self, rule: str = "holes") -> None:
-        self._begin = aggregation_rule(rule)
+        self._begin: Aggregation = chosen(AGGREGATIONS, rule)
         self._traffic = TrafficCounter()
 
     def average(

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from raygan.config.schema import TrainingConfig
-from raygan.data import ClientData, ClientSlice, load_client
+from raygan.data.client import ImageSet, load_client
+from raygan.data.shape import ClientSlice
 from raygan.errors import DataError
 from raygan.randomness import stream, torch_seed
 from raygan.wire.codec import CPU
@@ -59,7 +60,7 @@ class DataOwner:
     ) -> None:
         self.client, self._training, self._seed = client, training, seed
         self._latent_size, self._device = latent_size, device
-        self._data: ClientData | None = None
+        self._data: ImageSet | None = None
         self.unreadable: DataError | None = None
         """Why it takes no part; None: it has its data."""
         try:

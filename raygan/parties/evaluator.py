@@ -14,11 +14,16 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from raygan import evaluation
 from raygan.config.schema import DataConfig
-from raygan.data import CommonShape, domain_names, forget_domains, test_set, train_set
+from raygan.data.client import forget_domains, image_set
+from raygan.data.shape import CommonShape
+from raygan.data.source import domain_names
 from raygan.errors import InputError, RunError
-from raygan.evaluation import RealDomain, Sample, sample_grid
+from raygan.evaluation import scoring
+from raygan.evaluation.cache import load_or_train
+from raygan.evaluation.drawing import RealDomain, Sample
+from raygan.evaluation.grid import sample_grid
+from raygan.evaluation.scores.state import Reference
 from raygan.nn.network import build_networks, load_block_state, run_blocks
 from raygan.nn.spec import NetworkSpec
 from raygan.parties.aggregator import generator_states, model_file
@@ -173,19 +178,24 @@ class Evaluator(Party):
     def prepare(self) -> None:
         """Trains the classifiers of its domains, so that the first round's scores do not wait for them."""
         if self._here:
-            assert self._judge
+            assert self._references
 
     @cached_property
-    def _judge(self) -> evaluation.Evaluator:
-        plan, domains = self._plan, []
+    def _references(self) -> dict[int, Reference]:
+        """By the index of the domain."""
+        plan, real = self._plan, {}
         for index in self._here:
             name, domain = self._names[index], plan.data.domains[index]
-            train, test = train_set(domain, plan.data, plan.shape), test_set(domain, plan.data, plan.shape)
+            train = image_set(domain, plan.data, plan.shape, "train")
+            test = image_set(domain, plan.data, plan.shape, "test")
             parts = train.images, train.labels, test.images, test.labels
-            domains.append(RealDomain(name, *parts, len(train.classes)))
+            real[index] = RealDomain(name, *parts, len(train.classes))
             self._classes[index] = train.classes
         forget_domains()
-        return evaluation.Evaluator.create(domains, plan.cache)
+        return {
+            index: Reference(d, load_or_train(plan.cache, d.train_images, d.train_labels, d.num_classes))
+            for index, d in real.items()
+        }
 
     @cached_property
     def _real(self) -> tuple[DomainScores, ...]:
@@ -194,10 +204,10 @@ class Evaluator(Party):
             DomainScores(
                 domain_index=index,
                 cluster=None,
-                num_images=len(self._judge.reference(self._names[index]).real.test_images),
-                values=self._judge.score_real(self._names[index], scores),
+                num_images=len(reference.real.test_images),
+                values=scoring.score_real(reference, scores),
             )
-            for index in self._here
+            for index, reference in self._references.items()
         )
 
     def _sampler(self, task: ModelTask, blocks: Sequence[BlockAverage | Lost], round_number: int) -> Sample:
@@ -214,12 +224,8 @@ class Evaluator(Party):
 
     def _score(self, cluster: int, index: int, sample: Sample, round_number: int) -> DomainScores:
         plan = self._plan
-        values = self._judge.score(
-            self._names[index],
-            sample,
-            plan.scores_of(round_number),
-            seed=torch_seed(plan.seed, "evaluation", round_number),
-        )
+        seed = torch_seed(plan.seed, "evaluation", round_number)
+        values = scoring.score(self._references[index], sample, plan.scores_of(round_number), seed)
         return DomainScores(index, cluster, plan.num_images, values)
 
     def _draw(self, round_number: int, task: ModelTask, sample: Callable[[Tensor], Tensor]) -> list[str]:

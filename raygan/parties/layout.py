@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Generic, TypeVar
 
-from raygan.data import ClientSlice
+from raygan.data.shape import ClientSlice
 from raygan.nn.spec import NetworkSpec
 
 

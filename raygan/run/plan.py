@@ -68,7 +68,7 @@ def make_plan(
     held = tuple(holding for domain in surveys for holding in domain.holdings)
     shape = common_shape(config.model, infos)
     spec = network_spec(config.model, shape.channels, shape.num_classes)
-    pairs = zip(deal_profiles(config), client_slices(config, infos), strict=True)
+    pairs = zip(config.profiles, client_slices(config, infos), strict=True)
     clients = tuple(
         ClientPlan(number, held[number].domain, profile, part) for number, (profile, part) in enumerate(pairs)
     )
@@ -85,12 +85,6 @@ def _skipped(config: Config, algorithm: Algorithm[Any, Any]) -> tuple[str, ...]:
         for key in unread
         if attrgetter(key)(config) != attrgetter(key)(default)
     )
-
-
-def deal_profiles(config: Config) -> list[str]:
-    """The fleet's profiles dealt to the clients in turn."""
-    fleet = config.devices.fleet
-    return [fleet[client % len(fleet)] for client in range(config.num_clients)]
 
 
 def clients_per_actor(config: Config) -> int:

@@ -12,13 +12,15 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Generic, Protocol, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast, overload
 
 from raygan.errors import InputError
 from raygan.parties.aggregator import ClusterAggregator
 from raygan.parties.base import Party, Server, Worker
-from raygan.parties.evaluator import Evaluator
 from raygan.wire.records import Lost, StepId, Usage
+
+if TYPE_CHECKING:
+    from raygan.parties.evaluator import Evaluator
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)

@@ -8,13 +8,13 @@ from typing import Any, Generic, TypeVar, cast
 import torch
 
 from raygan.config.schema import Config
+from raygan.errors import ConfigError
 from raygan.parties.aggregator import ClusterAggregator
 from raygan.parties.base import Party, Server, Worker
 from raygan.parties.evaluator import Evaluator
 from raygan.parties.spec import Parties, PartySpec
 from raygan.runtime.backend import Handle, PartyT_co, Reference
 from raygan.simulation.device import pick_device
-from raygan.simulation.emulation import refuse_emulation
 from raygan.wire.check import enforce
 from raygan.wire.records import StepId, Usage, checked
 
@@ -45,7 +45,9 @@ class InProcessBackend:
 
     def __init__(self, parties: Parties, config: Config, make_evaluator: Callable[[], Evaluator]) -> None:
         self._threads_before = torch.get_num_threads()
-        refuse_emulation(config.devices.emulate)
+        if config.devices.emulate:  # one process has no devices that work at the same time
+            found = "true, but everything runs in one process"
+            raise ConfigError("devices.emulate", found, "train with Ray, or set it to false")
         self._parties, self._config = parties, config
         self._device = pick_device(config, "this process")
         self.workers: dict[int, LocalHandle[Worker]] = {}

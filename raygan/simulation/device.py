@@ -13,23 +13,16 @@ PARTS = 10_000
 
 
 def pick_device(config: Config, who: str, has_gpu: bool = True) -> torch.device:
-    """The device of a role.
-
-    Args:
-        who: the role, for the message.
-        has_gpu: whether its actor was given a GPU or a share of one.
+    """The device of a role, `has_gpu` if its actor was given a GPU or a share of one.
 
     Raises:
-        ConfigError: `ray.device` is `cuda`, and there is none for it.
+        ConfigError: `ray.device` is `cuda`, and there is none for it, whom the message calls `who`.
     """
     usable = has_gpu and torch.cuda.is_available()
     if config.ray.device == "cuda" and not usable:
         found = f"cuda, but {who} " + ("finds no GPU" if has_gpu else "was given no GPU")
-        raise ConfigError(
-            "ray.device",
-            found,
-            "set it to auto or cpu, or give it one (num_gpus of its profile, ray.body_gpus)",
-        )
+        remedy = "set it to auto or cpu, or give it one (num_gpus of its profile, ray.body_gpus)"
+        raise ConfigError("ray.device", found, remedy)
     if config.ray.device == "cpu" or not usable:
         return torch.device("cpu")
     torch.backends.cudnn.deterministic = True  # the same run twice is the same run
@@ -56,20 +49,15 @@ def gpu_shares(config: Config, profiles: list[str], num_servers: int = 1) -> tup
     """GPUs that each server and each client actor ask for.
 
     What `ray.body_gpus` and the profiles name is taken as it is. Where neither names any and everything runs on
-    this machine, its GPUs are shared evenly.
-
-    Args:
-        profiles: the profile of each client actor.
-        num_servers: such as the one body.
+    this machine, its GPUs are shared evenly. `profiles` has one for each client actor.
     """
     if config.ray.device == "cpu":
         return 0, [0] * len(profiles)
     named = [config.devices.profile(name).num_gpus for name in profiles]
     if config.ray.body_gpus is not None or any(named) or cluster_address(config):
         return config.ray.body_gpus or 0, named
-    share = _even_share(
-        torch.cuda.device_count() if torch.cuda.is_available() else 0, num_servers + len(profiles)
-    )
+    num_gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    share = _even_share(num_gpus, num_servers + len(profiles))
     return share, [share] * len(profiles)
 
 

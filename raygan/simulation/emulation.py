@@ -20,12 +20,15 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
-from raygan.cuts import ClientPass, Plan
-from raygan.errors import ConfigError
 from raygan.names import NETWORKS, Direction, NetworkName
 from raygan.step import CROSSINGS, PHASES, STEP
 from raygan.wire.records import StepId
+
+if TYPE_CHECKING:
+    from raygan.cuts import Plan
+    from raygan.cuts.schedule import ClientPass
 
 TOLERATED = 0.05
 """Share of a step by which real work may outlast the emulated devices before it is a fault."""
@@ -67,11 +70,7 @@ def plan_pace(plan: Plan, batch_size: int) -> Pace:
 
 
 def _phase_seconds(passes: Mapping[str, ClientPass]) -> dict[str, float]:
-    """Seconds of one client's phases.
-
-    Args:
-        passes: such as `generator_forward` -> one pass of the client.
-    """
+    """Seconds of one client's phases; `passes` are such as `generator_forward` -> one pass of the client."""
     seconds = dict.fromkeys(PHASES, 0.0)
     for crossing, (sender, receiver) in zip(CROSSINGS, pairwise(STEP), strict=True):
         one = passes[f"{crossing.way.network}_{crossing.direction}"]
@@ -132,17 +131,3 @@ class Pacer:
             time.sleep(rest_s)
         else:
             self._overtime_s -= rest_s
-
-
-def refuse_emulation(emulate: bool) -> None:
-    """One process has no devices that work at the same time.
-
-    Raises:
-        ConfigError: emulation is asked for.
-    """
-    if emulate:
-        raise ConfigError(
-            "devices.emulate",
-            "true, but everything runs in one process",
-            "train with Ray, or set it to false",
-        )

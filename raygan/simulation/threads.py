@@ -10,14 +10,10 @@ from raygan.config.schema import Config
 def worker_threads(num_workers: int, config: Config) -> int:
     """Of a worker's process; `auto`: its share of the machine's cores."""
     asked = config.ray.client_threads
-    return max(1, _cores() // num_workers) if asked == "auto" else asked
+    return max(1, (os.cpu_count() or 1) // num_workers) if asked == "auto" else asked
 
 
 def server_threads(config: Config) -> int:
     """Of a server's process; `auto`: all cores, since clients mostly wait while it works."""
     asked = config.ray.body_threads
-    return _cores() if asked == "auto" else asked
-
-
-def _cores() -> int:
-    return os.cpu_count() or 1
+    return (os.cpu_count() or 1) if asked == "auto" else asked

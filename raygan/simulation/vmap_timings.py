@@ -6,20 +6,19 @@ is no fault: the block is measured (again).
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import inspect
 import json
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
 import torch
+from pydantic import TypeAdapter
 from torch import nn
 
 from raygan.nn.vmapped import BlockTime, Tensors, time_block
+from raygan.storage import one_at_a_time, replace_file
 
 CACHE = Path("~/.cache/raygan/vmap")
 NOT_MEASURED = BlockTime(0.0, None)
@@ -29,7 +28,7 @@ def kept_or_timed(block: nn.Module, num_clients: int, inputs: Tensors) -> BlockT
     """As `time_block`. Processes of a machine measure one at a time, and a block once."""
     folder = CACHE.expanduser()
     path = folder / f"{_key(block, num_clients, inputs)}.json"
-    with _one_at_a_time(folder):
+    with one_at_a_time(folder):
         kept = _read(path)
         if kept is not None:
             return kept
@@ -37,9 +36,7 @@ def kept_or_timed(block: nn.Module, num_clients: int, inputs: Tensors) -> BlockT
         if taken is None:
             return NOT_MEASURED
         with suppress(OSError):
-            temporary = path.with_suffix(f".{os.getpid()}")
-            temporary.write_text(json.dumps(asdict(taken)))
-            os.replace(temporary, path)
+            replace_file(path, json.dumps(asdict(taken)).encode())
     return taken
 
 
@@ -81,25 +78,6 @@ def _source(kind: type) -> str:
 
 
 def _read(path: Path) -> BlockTime | None:
-    try:
-        kept = json.loads(path.read_text())
-        vmapped_s = kept["vmapped_s"]
-        return BlockTime(float(kept["one_by_one_s"]), None if vmapped_s is None else float(vmapped_s))
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-
-
-@contextmanager
-def _one_at_a_time(folder: Path) -> Iterator[None]:
-    """Waits for other processes that measure; where files cannot be made or locked, nobody is waited for."""
-    with suppress(OSError):
-        folder.mkdir(parents=True, exist_ok=True)
-    try:
-        file = (folder / "lock").open("w")
-    except OSError:
-        yield
-        return
-    with file:
-        with suppress(OSError):
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+    with suppress(OSError, ValueError):
+        return TypeAdapter(BlockTime).validate_json(path.read_bytes())
+    return None

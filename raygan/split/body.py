@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from raygan.config.schema import Config
 from raygan.federated.assignment import cluster_and_weigh
+from raygan.names import BlockKey
 from raygan.nn.network import (
     adam,
     block_state,
@@ -39,7 +40,6 @@ from raygan.wire.records import (
     Activations,
     Assignment,
     BlockAverage,
-    BlockKey,
     BodyReport,
     Gradients,
     Lost,

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from raygan.config.schema import Config
+from raygan.names import NETWORKS, BlockKey, BlockState, NetworkName
 from raygan.nn.blocks import Networks
 from raygan.nn.losses import gan_loss
 from raygan.nn.network import block_state, frozen, is_finite, load_block_state
@@ -27,7 +28,7 @@ from raygan.simulation.executors import Backward, Computation, NonFiniteError, R
 from raygan.split.ends import NetworkEnds, gradient_of, leaf
 from raygan.split.layout import ClientPlan
 from raygan.wire.codec import CPU
-from raygan.wire.records import NETWORKS, BlockKey, BlockState, NetworkName, State
+from raygan.wire.records import State
 from raygan.wire.statistics import Mean
 
 

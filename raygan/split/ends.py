@@ -5,8 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from raygan.cuts.cut import head_blocks, tail_blocks
+from raygan.names import Cut
 from raygan.nn.network import adam, gradient_norm
-from raygan.split.stages import Cut, head_blocks, tail_blocks
 
 
 class NetworkEnds:

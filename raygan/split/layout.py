@@ -6,10 +6,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
+from raygan.cuts.cut import body_blocks, local_blocks
+from raygan.names import BlockKey, Cut, NetworkName, Shape
 from raygan.parties import layout as parties
 from raygan.simulation.emulation import Pace
-from raygan.split.stages import Cut, Stage, body_blocks, head_blocks, merge_stages, tail_blocks
-from raygan.wire.records import BlockKey, NetworkName, Shape
+from raygan.split.stages import Stage, merge_stages
 
 
 @dataclass(frozen=True)
@@ -53,11 +54,11 @@ class Layout(parties.Layout[ClientPlan]):
 
     def held_blocks(self, plan: ClientPlan) -> tuple[BlockKey, ...]:
         """The blocks that a client holds."""
-        keys: list[BlockKey] = []
-        for network, count in self.num_blocks.items():
-            cut = plan.cut(network)
-            keys += [(network, block) for block in (*head_blocks(cut), *tail_blocks(cut, count))]
-        return tuple(keys)
+        return tuple(
+            (network, block)
+            for network, count in self.num_blocks.items()
+            for block in local_blocks(plan.cut(network), count)
+        )
 
     @cached_property
     def body_held(self) -> tuple[BlockKey, ...]:

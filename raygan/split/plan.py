@@ -9,7 +9,7 @@ from typing import Any
 
 from raygan import cuts
 from raygan.config.schema import Config
-from raygan.names import BlockKey, NetworkName, Shape
+from raygan.names import BlockKey, Cuts, NetworkName, Shape
 from raygan.nn.blocks import Networks
 from raygan.nn.network import build_networks
 from raygan.nn.spec import NetworkSpec
@@ -96,7 +96,7 @@ def state_shapes(networks: Networks) -> dict[BlockKey, dict[str, Shape]]:
     }
 
 
-def _kept_cuts(documents: Mapping[str, Mapping[str, Any]]) -> tuple[cuts.Cuts, ...] | None:
+def _kept_cuts(documents: Mapping[str, Mapping[str, Any]]) -> tuple[Cuts, ...] | None:
     if "cuts" not in documents:
         return None
     clients = documents["cuts"]["clients"]

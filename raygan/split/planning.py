@@ -9,16 +9,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from raygan.config.schema import Config, ProfileCut
-from raygan.cuts import Cuts, NetworkCost, Plan, Study, plan_config, plan_study
+from raygan.cuts import NetworkCost, Plan, Study, check_cut, plan_config, plan_study
 from raygan.data import DomainInfo, common_shape
 from raygan.errors import ConfigError, first_line
+from raygan.names import Codec, Cuts, NetworkName, Shape
 from raygan.nn.blocks import Networks
 from raygan.nn.cost import BlockCosts, network_costs
 from raygan.nn.network import build_networks, network_spec
 from raygan.nn.spec import NetworkSpec
-from raygan.split.stages import check_cut
 from raygan.step import live_passes
-from raygan.wire.records import Codec, NetworkName, Shape, wire_bytes
+from raygan.wire.records import wire_bytes
 
 
 @dataclass(frozen=True)

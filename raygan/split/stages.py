@@ -1,7 +1,6 @@
-"""Where a network is cut, and the stages in which the body merges clients whose cuts differ.
+"""The stages in which the body merges clients whose cuts differ.
 
-A cut (h, t) leaves blocks 0..h to the client's head and B-1-t..B-1 to its tail; the client's activations
-enter the body at block h+1 and leave it after block B-2-t.
+Activations of a client with the cut (h, t) enter the body at block h+1 and leave it after block B-2-t.
 """
 
 from __future__ import annotations
@@ -11,46 +10,10 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Generic, TypeVar
 
-from raygan.errors import CutError
+from raygan.cuts.cut import body_blocks
+from raygan.names import Cut
 
-Cut = tuple[int, int]
 Key = TypeVar("Key", bound=int)
-
-
-def valid_cuts(num_blocks: int, anchor: int) -> list[Cut]:
-    """All cuts (h, t) with h + t <= B - 3 whose body contains the anchor."""
-    return [(h, t) for h in range(anchor) for t in range(num_blocks - 1 - anchor) if h + t <= num_blocks - 3]
-
-
-def check_cut(cut: Cut, num_blocks: int, anchor: int, where: str) -> None:
-    """Refuses a cut that is not valid.
-
-    Args:
-        where: the key that the error names.
-
-    Raises:
-        CutError: naming the cut and the valid ones.
-    """
-    if cut not in (valid := valid_cuts(num_blocks, anchor)):
-        found = f"cut (h, t) = {cut} leaves block {anchor} (the anchor) or nothing to the server"
-        if min(cut) >= 0 and sum(cut) > num_blocks - 3:
-            found = f"cut (h, t) = {cut} keeps {sum(cut)} extra blocks of a network of {num_blocks}"
-        raise CutError(where, found, f"use one of {', '.join(map(str, valid))}")
-
-
-def head_blocks(cut: Cut) -> range:
-    """Blocks of the head: 0..h."""
-    return range(cut[0] + 1)
-
-
-def body_blocks(cut: Cut, num_blocks: int) -> range:
-    """Blocks that the cut leaves to the body: h+1..B-2-t."""
-    return range(cut[0] + 1, num_blocks - 1 - cut[1])
-
-
-def tail_blocks(cut: Cut, num_blocks: int) -> range:
-    """Blocks of the tail: B-1-t..B-1."""
-    return range(num_blocks - 1 - cut[1], num_blocks)
 
 
 @dataclass(frozen=True)

@@ -60,12 +60,11 @@ def block_times(
 ) -> dict[BlockKey, BlockTime]:
     """Each block of heads and tails: the seconds of the actor's clients one by one and at once, as they are kept on
     this machine or else measured. Arguments as above."""
-    whole = {"generator": networks.generator, "discriminator": networks.discriminator}
     times: dict[BlockKey, BlockTime] = {}
     for network, index in layout.held_blocks(plan.clients[0]):
         inputs = _inputs(layout, (network, index), config.training.batch_size)
         on_device = tuple(x.to(device) for x in inputs)
-        times[network, index] = kept_or_timed(whole[network][index], num_measured(plan), on_device)
+        times[network, index] = kept_or_timed(networks.blocks[network, index], num_measured(plan), on_device)
     return times
 
 

@@ -22,7 +22,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from raygan.wire.records import Codec, Encoded, WirePart
+from raygan.names import Codec
+from raygan.wire.records import Encoded, WirePart
 
 LEAST = 1e-30
 """A largest entry below this counts as zero: its scale would not be a normal float32."""

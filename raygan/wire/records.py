@@ -17,21 +17,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from raygan.errors import WireError
-from raygan.names import Direction
+from raygan.names import BlockKey, BlockState, Codec, Direction
 from raygan.wire.statistics import Statistics
-
-NetworkName = Literal["generator", "discriminator"]
-NETWORKS: tuple[NetworkName, NetworkName] = ("generator", "discriminator")
-BlockKey = tuple[NetworkName, int]
-BlockState = Mapping[str, np.ndarray]
-Shape = tuple[int, ...]
-Codec = Literal["float32", "bfloat16", "float16", "int8"]
-"""Number format of activations and gradients on the wire (`raygan.wire.codec`)."""
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,11 @@ from typing import Any
 
 from raygan.bench.unsplit import Unsplit
 from raygan.config.loading import make_config
+from raygan.names import BlockKey, BlockState
 from raygan.nn.network import block_state
 from raygan.randomness import torch_seed
 from raygan.run.plan import make_plan
-from raygan.wire.records import BlockKey, BlockState, State
+from raygan.wire.records import State
 from tests.run.reference import Reference, assert_equal_blocks
 
 

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from raygan.cli import main
-from raygan.evaluation import ClassifierRecipe
+from raygan.evaluation.classifier import ClassifierRecipe
 from raygan.evaluation.scores import usefulness
 from raygan.storage import read_json_lines
 

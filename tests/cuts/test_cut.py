@@ -2,22 +2,18 @@
 
 import pytest
 
-from raygan.cuts import (
-    Device,
-    NetworkCost,
-    body_blocks,
-    check_cut,
-    head_blocks,
-    local_blocks,
-    tail_blocks,
-    valid_cuts,
-)
-from raygan.cuts.cut import allowed_pairs, anchor_pair
+from raygan.cuts import Device, NetworkCost, check_cut, valid_cuts
+from raygan.cuts.cut import anchor_pair, body_blocks, head_blocks, local_blocks, tail_blocks
+from raygan.cuts.problem import allowed_pairs
 from raygan.errors import CutError
 
 
 def test_the_papers_networks_have_four_cuts():
     assert valid_cuts(5, 2) == ((0, 0), (0, 1), (1, 0), (1, 1))
+
+
+def test_an_off_centre_anchor_stays_in_the_body():
+    assert valid_cuts(5, 1) == ((0, 0), (0, 1), (0, 2))
 
 
 def test_without_an_anchor_one_body_block_is_enough():

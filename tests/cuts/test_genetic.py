@@ -7,7 +7,7 @@ import pytest
 
 from raygan.config.schema import GeneticConfig
 from raygan.cuts import Device, Server, plan
-from raygan.cuts.genetic import Genes, cross, evolve, latencies, tournament
+from raygan.cuts.genetic import Genes, cross, evolve, tournament
 from raygan.cuts.problem import problem
 from tests.cuts.paper import PAPER_SERVER, paper_devices, paper_networks
 
@@ -54,7 +54,7 @@ def test_it_stops_when_it_stalls_or_runs_out(task):
 def test_the_population_is_evaluated_as_the_model_does(task):
     population = Genes(task).random(30, np.random.default_rng(1))
     one_by_one = [task.latency(individual[task.class_of]) for individual in population]
-    assert latencies(task, population) == pytest.approx(one_by_one, rel=1e-12)
+    assert task.plan_seconds(population) == pytest.approx(one_by_one, rel=1e-12)
 
 
 def test_tournaments_prefer_the_fast():

@@ -6,16 +6,13 @@ import pytest
 from raygan.config import Config
 from raygan.config.schema import DomainConfig
 from raygan.data import (
-    ClientData,
     CommonShape,
-    ImageSet,
     client_slices,
     describe_domain,
     load_client,
     source,
-    test_set,
-    train_set,
 )
+from raygan.data.client import ImageSet, image_set
 from raygan.errors import DataError
 
 
@@ -89,8 +86,8 @@ def test_a_batch_is_float_in_minus_one_to_one(make_npz):
     assert images[1].max() == -1.0
 
 
-def client_of_size(size: int) -> ClientData:
-    return ClientData(np.zeros((size, 1, 8, 8), np.uint8), np.zeros(size, np.int64), 1, ("a",))
+def client_of_size(size: int) -> ImageSet:
+    return ImageSet(np.zeros((size, 1, 8, 8), np.uint8), np.zeros(size, np.int64), 1, ("a",))
 
 
 @pytest.mark.parametrize(
@@ -115,7 +112,7 @@ def test_epochs_follow_from_their_generator():
 def test_the_evaluators_sets_have_the_runs_shape(make_npz):
     domain = DomainConfig(npz=make_npz(), limit=12)
     shape = CommonShape(16, 3, 7)
-    train, test = train_set(domain, Config().data, shape), test_set(domain, Config().data, shape)
+    train, test = (image_set(domain, Config().data, shape, part) for part in ("train", "test"))
     assert train.images.shape == (12, 3, 16, 16)
     assert test.images.shape == (8, 3, 16, 16)
     assert class_counts(train) == [3, 3, 3, 3, 0, 0, 0]

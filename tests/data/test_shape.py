@@ -1,7 +1,8 @@
 import numpy as np
 
 from raygan.config.schema import ModelConfig
-from raygan.data import CommonShape, DomainInfo, common_shape, to_float, to_shape
+from raygan.data import CommonShape, DomainInfo, common_shape
+from raygan.data.shape import to_float, to_shape
 
 RNG = np.random.default_rng(0)
 

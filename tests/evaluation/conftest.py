@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from raygan.evaluation import ClassifierRecipe
+from raygan.evaluation.classifier import ClassifierRecipe
 
 from .toy import toy_images, toy_labels
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from raygan.evaluation import cache as cache_module
-from raygan.evaluation import load_or_train
+from raygan.evaluation.cache import load_or_train
 
 from .toy import NUM_CLASSES
 

@@ -6,11 +6,13 @@ import torch
 from scipy.linalg import sqrtm
 
 from raygan.errors import InputError
-from raygan.evaluation import Batch, RealDomain, Reference, train_classifier
+from raygan.evaluation.classifier import train_classifier
+from raygan.evaluation.drawing import RealDomain
 from raygan.evaluation.frechet import FrechetDistance
 from raygan.evaluation.scores import inception_fid as inception_module
 from raygan.evaluation.scores.classifier_fid import ClassifierFid, GivenFeatures
 from raygan.evaluation.scores.inception_fid import InceptionFid, why_no_inception
+from raygan.evaluation.scores.state import Batch, Reference
 
 from .toy import NUM_CLASSES, toy_images, toy_labels
 
@@ -31,13 +33,13 @@ def features(num_images, num_features=6, seed=0, shift=0.0):
 
 def stream(x):
     metric = FrechetDistance(GivenFeatures(x.shape[1]))
-    metric.update(x, real=True)
+    metric.add(x, real=True)
     return metric
 
 
 def distance(x, y):
     metric = stream(x)
-    metric.update(y, real=False)
+    metric.add(y, real=False)
     return metric.compute()
 
 
@@ -83,7 +85,7 @@ def test_streams_merge_and_the_real_side_counts_once():
     x, y = features(100), features(80, seed=1)
     first, *others = [stream(x) for _ in range(3)]
     for metric, part in zip((first, *others), y.split(30), strict=True):
-        metric.update(part, real=False)
+        metric.add(part, real=False)
     for metric in others:
         first.merge(metric)
     assert first.compute() == pytest.approx(distance(x, y), rel=1e-12)

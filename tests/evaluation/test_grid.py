@@ -4,8 +4,7 @@ import torch
 from PIL import Image
 
 from raygan.errors import DataError
-from raygan.evaluation import sample_grid
-from raygan.evaluation.grid import BACKGROUND, GAP, MARGIN
+from raygan.evaluation.grid import BACKGROUND, GAP, MARGIN, sample_grid
 
 CELL = 56  # 28 pixels, twice
 

@@ -6,10 +6,14 @@ import sys
 
 import numpy as np
 import pytest
+import torch
 from sklearn.metrics import accuracy_score, adjusted_rand_score
+from torchmetrics.image.inception import InceptionScore
 
-from raygan.errors import InputError
-from raygan.evaluation import cluster_agreement, generation_score, label_agreement
+from raygan.algorithms.clusters import cluster_agreement
+from raygan.evaluation.scores.generation_score import generation_score
+from raygan.evaluation.scores.label_agreement import LabelAgreement
+from raygan.evaluation.scores.state import Batch
 
 
 def random_probabilities(num_images=200, num_classes=5, seed=0):
@@ -42,14 +46,18 @@ def test_generation_score_of_mode_collapse_is_one():
 
 @pytest.mark.filterwarnings("ignore:Metric `InceptionScore`", "ignore:std")
 def test_generation_score_equals_torchmetrics_inception_score():
-    torch = pytest.importorskip("torch")
-    inception = pytest.importorskip("torchmetrics.image.inception")
     logits = torch.randn(300, 10, generator=torch.Generator().manual_seed(0), dtype=torch.float64) * 3
     identity = torch.nn.Identity()
-    metric = inception.InceptionScore(feature=identity, splits=1)
+    metric = InceptionScore(feature=identity, splits=1)
     metric.update(logits)
     expected = float(metric.compute()[0])
     assert generation_score(logits.softmax(dim=1).numpy()) == pytest.approx(expected, rel=1e-6)
+
+
+def label_agreement(probabilities, labels):
+    state = LabelAgreement(None, seed=0)
+    state.update(Batch(torch.as_tensor(labels), np.asarray(probabilities)))
+    return state.compute()
 
 
 def test_label_agreement_by_hand():
@@ -75,44 +83,8 @@ def test_cluster_agreement_ignores_names_and_equals_scikit_learn():
     assert cluster_agreement(found, domains) == pytest.approx(adjusted_rand_score(domains, found), rel=1e-12)
 
 
-@pytest.mark.parametrize(
-    ("probabilities", "message"),
-    [
-        ([0.5, 0.5], r"probabilities: shape \(2,\); pass \(images, classes\)"),
-        (np.empty((0, 3)), "shape \\(0, 3\\)"),
-        ([[0.5, 0.6]], "row sums from 1.1 to 1.1; pass rows that are >= 0 and sum to 1"),
-        ([[1.5, -0.5]], "values from -0.5"),
-        ([[float("nan"), 1.0]], "pass rows that are >= 0 and sum to 1"),
-    ],
-)
-def test_what_is_no_probability_is_refused(probabilities, message):
-    with pytest.raises(InputError, match=message):
-        generation_score(probabilities)
-
-
-@pytest.mark.parametrize(
-    ("labels", "message"),
-    [
-        ([0], r"labels: int64 of shape \(1,\); pass integers of shape \(2,\)"),
-        ([0.0, 1.0], "pass integers"),
-        ([0, 2], "labels from 0 to 2; number the 2 classes 0..1"),
-        ([-1, 1], "labels from -1 to 1"),
-    ],
-)
-def test_labels_that_do_not_fit_are_refused(labels, message):
-    with pytest.raises(InputError, match=message):
-        label_agreement([[1.0, 0.0], [0.0, 1.0]], labels)
-
-
-@pytest.mark.parametrize(("found", "true"), [([], []), ([0], [0, 1])])
-def test_cluster_lists_that_do_not_fit_are_refused(found, true):
-    with pytest.raises(InputError, match=rf"{len(found)} found and {len(true)} true; pass one of each"):
-        cluster_agreement(found, true)
-
-
-@pytest.mark.parametrize("name", ["generation_score", "label_agreement", "cluster_agreement"])
+@pytest.mark.parametrize("name", ["generation_score", "cluster_agreement"])
 def test_the_docstrings_examples_hold(name):
-    module = sys.modules[sys.modules["raygan.evaluation"].__dict__[name].__module__]
-    results = doctest.testmod(module)
+    results = doctest.testmod(sys.modules[globals()[name].__module__])
     assert results.attempted > 0
     assert results.failed == 0

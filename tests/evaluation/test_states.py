@@ -6,14 +6,16 @@ import numpy as np
 import pytest
 import torch
 
-from raygan.evaluation import Batch, RealDomain, Reference, train_classifier
+from raygan.evaluation.classifier import train_classifier
+from raygan.evaluation.drawing import RealDomain
 from raygan.evaluation.scores import inception_fid as inception_module
 from raygan.evaluation.scores import usefulness as usefulness_module
 from raygan.evaluation.scores.classifier_fid import GivenFeatures
-from raygan.evaluation.scores.state import gathered, new_state
+from raygan.evaluation.scores.state import Batch, Reference, gathered, new_state
+from raygan.evaluation.scoring import score_real
 from raygan.scores import SCORES, Score
 
-from .toy import NUM_CLASSES, toy_images, toy_labels
+from .toy import NUM_CLASSES, accuracy, toy_images, toy_labels
 
 SPLITS = [(1, 59), (20, 20, 20), (7, 3, 50), (60,)]
 
@@ -87,12 +89,9 @@ def test_a_pass_holds_what_its_scores_need(reference: Reference) -> None:
 
 
 def test_the_mark_of_a_distance_is_training_images_and_of_others_test_images(reference: Reference) -> None:
-    from raygan.evaluation import Evaluator
-
-    evaluator = Evaluator([reference.real], [reference.classifier])
-    values = evaluator.score_real("toy", SCORES.values())
+    values = score_real(reference, SCORES.values())
     real, classifier = reference.real, reference.classifier
-    assert values["label_agreement"] == classifier.accuracy(real.test_images, real.test_labels)
+    assert values["label_agreement"] == accuracy(classifier, real.test_images, real.test_labels)
     order = torch.randperm(200, generator=torch.Generator().manual_seed(0))[:100]
     state = new_state(SCORES["classifier_fid"], reference, seed=0)
     state.update(Batch(real.train_labels[order], features=classifier.features(real.train_images[order])))

@@ -1,6 +1,7 @@
 """Toy images that a small CNN learns in a second: a bright square whose place is the class."""
 
 import numpy as np
+import torch
 
 NUM_CLASSES = 4
 
@@ -18,3 +19,8 @@ def toy_images(labels, channels=1, size=8, seed=0):
 
 def toy_labels(num_images, seed=0):
     return np.random.default_rng(seed).integers(0, NUM_CLASSES, num_images)
+
+
+def accuracy(classifier, images, labels):
+    """Share of images whose likeliest class is their label."""
+    return float((classifier.logits(images).argmax(dim=1) == torch.as_tensor(labels)).double().mean())

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from raygan.federated.aggregation import BlockAverager
-from raygan.wire.records import BlockKey, State
+from raygan.names import BlockKey
+from raygan.wire.records import State
 
 
 def state(**blocks: float) -> State:

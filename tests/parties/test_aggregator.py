@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from raygan.names import BlockKey
 from raygan.parties.aggregator import ClusterAggregator
-from raygan.wire.records import BlockAverage, BlockKey, Lost, State
+from raygan.wire.records import BlockAverage, Lost, State
 
 KEY: BlockKey = ("generator", 0)
 BODY = State(0, {})

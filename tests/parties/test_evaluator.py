@@ -10,7 +10,7 @@ import pytest
 
 from raygan.config.loading import make_config
 from raygan.data import common_shape, describe_domain
-from raygan.evaluation import ClassifierRecipe
+from raygan.evaluation.classifier import ClassifierRecipe
 from raygan.evaluation.scores import usefulness
 from raygan.nn.network import block_state, build_networks, network_spec
 from raygan.parties.evaluator import Evaluator, EvaluatorPlan, ModelTask, model_tasks

@@ -19,10 +19,11 @@ from torch.nn.functional import softplus
 
 from raygan.config import Config
 from raygan.data import load_client
+from raygan.names import NETWORKS, NetworkName
 from raygan.nn.network import build_networks
 from raygan.randomness import stream, torch_seed
 from raygan.split.layout import ClientPlan, Layout
-from raygan.wire.records import NETWORKS, NetworkName, State
+from raygan.wire.records import State
 
 Batch = dict[int, Tensor]
 """Client -> a tensor (B_k, ...)."""

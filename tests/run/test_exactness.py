@@ -12,8 +12,8 @@ import torch
 
 from raygan.api import train
 from raygan.config.loading import make_config
+from raygan.cuts import valid_cuts
 from raygan.run.plan import Plan, make_plan
-from raygan.split.stages import valid_cuts
 from raygan.storage import read_arrays
 from raygan.wire.records import StepId
 from tests.federations import in_process

@@ -9,9 +9,10 @@ import pytest
 
 from raygan.api import train
 from raygan.config.loading import make_config
+from raygan.names import Codec
 from raygan.run.metrics import links
 from raygan.run.plan import Plan, make_plan
-from raygan.wire.records import Codec, Count, Link, Traffic, wire_bytes
+from raygan.wire.records import Count, Link, Traffic, wire_bytes
 
 NUM_STEPS, BATCH = 4, 8
 PER_STEP = {"Activations": 4, "Gradients": 4}

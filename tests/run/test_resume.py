@@ -162,5 +162,5 @@ def test_a_run_goes_on_with_its_own_cuts(
     tiny_settings: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = interrupted(tiny_settings | {"cuts": {"solver": "exact"}}, tmp_path / "run", 1)
-    monkeypatch.setattr(planner, "plan", lambda **_: pytest.fail("the solver was asked again"))
+    monkeypatch.setattr(planner, "_solved", lambda *_: pytest.fail("the solver was asked again"))
     assert resume(path, in_process=True).ended

@@ -16,9 +16,10 @@ import pytest
 
 from raygan.algorithms.huscf import HuscfGan
 from raygan.config.loading import make_config
+from raygan.names import BlockKey
 from raygan.run.plan import Plan, make_plan
 from raygan.runtime.steps import Cohort, Epochs
-from raygan.wire.records import Assignment, BlockKey, State, StepId
+from raygan.wire.records import Assignment, State, StepId
 from tests.federations import Started, in_process
 from tests.run.reference import Reference
 

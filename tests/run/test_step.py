@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 
 from raygan.config.loading import make_config
+from raygan.names import NETWORKS
 from raygan.parties.base import Server, Worker
 from raygan.run.plan import Plan, make_plan
 from raygan.storage import read_arrays
-from raygan.wire.records import NETWORKS, StepId
+from raygan.wire.records import StepId
 from tests.federations import in_process
 from tests.run.reference import Reference, assert_equal_blocks, moved_by_rounding
 

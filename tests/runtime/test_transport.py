@@ -11,6 +11,7 @@ import torch
 
 from raygan.config.loading import make_config
 from raygan.errors import ConfigError, WireError
+from raygan.names import Codec
 from raygan.run.plan import Plan, make_plan
 from raygan.runtime.ray import transport as wire
 from raygan.runtime.ray.backend import RayHandle
@@ -20,7 +21,6 @@ from raygan.wire.records import (
     CODECS,
     Activations,
     BodyReport,
-    Codec,
     Encoded,
     State,
     StepId,

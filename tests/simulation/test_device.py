@@ -13,13 +13,14 @@ from raygan.api import train
 from raygan.config import Config
 from raygan.config.loading import make_config
 from raygan.errors import ConfigError
+from raygan.names import Codec
 from raygan.run.plan import make_plan
 from raygan.runtime.ray import actors
 from raygan.runtime.ray.demand import demands
 from raygan.simulation.device import check_device, gpu_shares, pick_device
 from raygan.wire import codec as wire_codec
 from raygan.wire.codec import decode, encode
-from raygan.wire.records import CODECS, Codec, Encoded
+from raygan.wire.records import CODECS, Encoded
 from tests.conftest import DEVICES
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")

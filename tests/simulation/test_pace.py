@@ -8,7 +8,8 @@ import pytest
 
 from raygan.algorithms.huscf import split_plan
 from raygan.config.loading import make_config
-from raygan.cuts import ClientPass, Device, Server, fixed_plan
+from raygan.cuts import Device, Server, fixed_plan
+from raygan.cuts.schedule import ClientPass
 from raygan.errors import ConfigError
 from raygan.run.plan import make_plan
 from raygan.simulation.emulation import Pace, Pacer, plan_pace

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import torch
 
+from raygan.names import Codec
 from raygan.wire.codec import decode, encode, is_finite
-from raygan.wire.records import CODECS, Codec, Encoded, num_bytes, wire_bytes
+from raygan.wire.records import CODECS, Encoded, num_bytes, wire_bytes
 
 NARROW: list[Codec] = ["bfloat16", "float16", "int8"]
 

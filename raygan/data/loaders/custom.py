@@ -7,13 +7,15 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from raygan.config.schema import DomainConfig
 from raygan.data.arrays import REQUIRED, Arrays
-from raygan.errors import DataError
+from raygan.errors import DataError, reason
+
+if TYPE_CHECKING:
+    from raygan.config.schema import DomainConfig
 
 
 def load_custom(path: str, domain: DomainConfig, where: str) -> Arrays:
@@ -75,4 +77,4 @@ def _current_folder() -> Iterator[None]:
 
 
 def _reason(error: Exception) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())[:160]}"
+    return f"{type(error).__name__}: {reason(error)}"

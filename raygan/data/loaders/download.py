@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from raygan.errors import DataError
+from raygan.errors import DataError, reason
+from raygan.storage import one_at_a_time
 
 
 def open_or_download(build: Callable[[bool], Any], root: Path, download: bool, where: str) -> Any:
@@ -16,8 +17,6 @@ def open_or_download(build: Callable[[bool], Any], root: Path, download: bool, w
 
     Args:
         build: opens the set in `root`; called with whether it may download it there first.
-        root: the folder.
-        download: `data.download`.
         where: how the error names the set.
 
     Raises:
@@ -31,25 +30,12 @@ def open_or_download(build: Callable[[bool], Any], root: Path, download: bool, w
                 remedy = "set data.download to true, or put the set's files there"
                 raise _unavailable(where, root, error, remedy) from error
         try:
-            with _one_at_a_time(root):
+            with one_at_a_time(root):  # several actors of a machine must not download into one folder at once
                 return build(True)
         except Exception as error:
             remedy = "connect to the network once, or put the set's files there yourself"
             raise _unavailable(where, root, error, remedy) from error
 
 
-@contextlib.contextmanager
-def _one_at_a_time(root: Path) -> Iterator[None]:
-    """Hold a lock in `root`: several actors of a machine must not download into one folder at once."""
-    root.mkdir(parents=True, exist_ok=True)
-    with open(root / ".download.lock", "w") as file:
-        with contextlib.suppress(ImportError):  # no fcntl on Windows
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
 def _unavailable(where: str, root: Path, error: Exception, remedy: str) -> DataError:
-    reason = " ".join(str(error).split())[:160] or type(error).__name__
-    return DataError(where, f"not readable in {root} ({reason})", remedy)
+    return DataError(where, f"not readable in {root} ({reason(error)})", remedy)

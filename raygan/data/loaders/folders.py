@@ -20,11 +20,16 @@ from raygan.errors import DataError
 HELD_OUT = 6  # one file in this many is for testing
 
 
+Decode = Callable[[Path], np.ndarray]
+"""File -> uint8 (H, W) or (H, W, 3); raises DataError for a file that it cannot read."""
+
+
 @dataclass(frozen=True)
-class Listing:
-    """The files of a domain and what they are, before any is read."""
+class FolderSource:
+    """The files of a domain, before any is read, and how one of them becomes a picture."""
 
     where: str
+    decode: Decode
     train_files: tuple[Path, ...]
     train_labels: np.ndarray
     test_files: tuple[Path, ...]
@@ -32,43 +37,27 @@ class Listing:
     classes: tuple[str, ...]
     groups: Mapping[str, np.ndarray] = field(default_factory=dict)
 
-
-@dataclass(frozen=True)
-class FolderSource:
-    """A listing and how one of its files becomes a picture.
-
-    Attributes:
-        listing: the files.
-        decode: file -> uint8 (H, W) or (H, W, 3); raises DataError for a file that it cannot read.
-    """
-
-    listing: Listing
-    decode: Callable[[Path], np.ndarray]
-
     def outline(self) -> Outline:
         """Every file is read once, one at a time, so that a broken one is found here."""
-        files = self.listing
-        first, channels = self.decode(files.train_files[0]), 1
-        for path in (*files.train_files, *files.test_files):
+        first, channels = self.decode(self.train_files[0]), 1
+        for path in (*self.train_files, *self.test_files):
             channels = max(channels, self.decode(path).ndim * 2 - 3)  # (H, W): 1, (H, W, 3): 3
         size = (first.shape[0], first.shape[1])
-        return Outline(files.train_labels, len(files.test_files), size, channels, files.classes, files.groups)
+        return Outline(self.train_labels, len(self.test_files), size, channels, self.classes, self.groups)
 
     def load(self) -> Arrays:
         """All files in memory."""
-        files = self.listing
-        pictures = self._stack((*files.train_files, *files.test_files))
-        train, test = np.split(pictures, [len(files.train_files)])
-        return Arrays(train, files.train_labels, test, files.test_labels, files.classes, dict(files.groups))
+        pictures = self._stack((*self.train_files, *self.test_files))
+        train, test = np.split(pictures, [len(self.train_files)])
+        return Arrays(train, self.train_labels, test, self.test_labels, self.classes, self.groups)
 
     def train_view(self) -> TrainView:
         """The training files, each read when it is asked for: a client reads its own only."""
-        files = self.listing
         return TrainView(
-            files.train_labels,
-            files.groups,
-            files.classes,
-            lambda indices: self._stack([files.train_files[index] for index in indices]),
+            self.train_labels,
+            self.groups,
+            self.classes,
+            lambda indices: self._stack([self.train_files[index] for index in indices]),
         )
 
     def _stack(self, paths: Sequence[Path]) -> np.ndarray:
@@ -78,11 +67,11 @@ class FolderSource:
         sizes = sorted({picture.shape[:2] for picture in pictures})
         if len(sizes) > 1:
             found = f"images of {len(sizes)} sizes, such as {sizes[0]} and {sizes[-1]} (H, W)"
-            raise DataError(self.listing.where, found, "bring them to one size, or load them with image_size")
+            raise DataError(self.where, found, "bring them to one size, or load them with image_size")
         return np.stack(pictures)
 
 
-def list_by_class(root: Path, suffixes: Sequence[str], where: str) -> Listing:
+def list_by_class(root: Path, suffixes: Sequence[str], where: str, decode: Decode) -> FolderSource:
     """The files below `root` with one of `suffixes` (lower case, with the dot).
 
     Raises:
@@ -102,23 +91,21 @@ def list_by_class(root: Path, suffixes: Sequence[str], where: str) -> Listing:
         train, test = by_class, _test_files(parts[1], classes, suffixes, where)
     else:
         train, test = hold_out(by_class)
-    return listing(where, train, test, classes)
+    return listing(where, decode, train, test, classes)
 
 
 def listing(
-    where: str, train: Sequence[Sequence[Path]], test: Sequence[Sequence[Path]], classes: Sequence[str]
-) -> Listing:
-    """A listing from the files of each class; refuses one without test files."""
+    where: str,
+    decode: Decode,
+    train: Sequence[Sequence[Path]],
+    test: Sequence[Sequence[Path]],
+    classes: list[str],
+) -> FolderSource:
+    """A source from the files of each class; refuses one without test files."""
     if not any(test):
         raise DataError(where, "no files for testing", "give a test/ folder or at least 2 files a class")
-    return Listing(
-        where,
-        tuple(path for files in train for path in files),
-        _labels(train),
-        tuple(path for files in test for path in files),
-        _labels(test),
-        tuple(classes),
-    )
+    (train_files, train_labels), (test_files, test_labels) = _numbered(train), _numbered(test)
+    return FolderSource(where, decode, train_files, train_labels, test_files, test_labels, tuple(classes))
 
 
 def hold_out(by_class: Sequence[Sequence[Path]]) -> tuple[list[list[Path]], list[list[Path]]]:
@@ -161,5 +148,6 @@ def _test_files(base: Path, classes: list[str], suffixes: Sequence[str], where: 
     return [_files(base / name, suffixes) for name in classes]
 
 
-def _labels(by_class: Sequence[Sequence[Path]]) -> np.ndarray:
-    return np.repeat(np.arange(len(by_class)), [len(files) for files in by_class])
+def _numbered(by_class: Sequence[Sequence[Path]]) -> tuple[tuple[Path, ...], np.ndarray]:
+    labels = np.repeat(np.arange(len(by_class)), [len(files) for files in by_class])
+    return tuple(path for files in by_class for path in files), labels

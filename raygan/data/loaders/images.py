@@ -9,19 +9,16 @@ from typing import Any
 import numpy as np
 
 from raygan.data.loaders.folders import FolderSource, list_by_class
-from raygan.errors import DataError
+from raygan.errors import DataError, reason
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm")
 GREY_MODES = ("1", "L", "LA", "I", "F")
 
 
 def open_images(root: Path, where: str, image_size: int | None) -> FolderSource:
-    """The pictures of a folder; with `image_size`, each brought to that side in pixels as it is read.
-
-    Raises:
-        DataError: no such folder, or not laid out by class.
-    """
-    return FolderSource(list_by_class(root, SUFFIXES, where), partial(decode_picture, image_size=image_size))
+    """The pictures of a folder; with `image_size`, each brought to that side in pixels as it is read. Errors as
+    `list_by_class`."""
+    return list_by_class(root, SUFFIXES, where, partial(decode_picture, image_size=image_size))
 
 
 def decode_picture(path: Path, image_size: int | None) -> np.ndarray:
@@ -39,8 +36,8 @@ def decode_picture(path: Path, image_size: int | None) -> np.ndarray:
                 picture = picture.resize((image_size, image_size), Image.Resampling.BILINEAR)
             return np.asarray(picture, dtype=np.uint8)
     except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
-        reason = " ".join(str(error).split())[:160]
-        raise DataError(str(path), f"not a readable picture ({reason})", "mend or remove it") from error
+        found = f"not a readable picture ({reason(error)})"
+        raise DataError(str(path), found, "mend or remove it") from error
 
 
 def _eight_bit(picture: Any) -> Any:

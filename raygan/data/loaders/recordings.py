@@ -18,8 +18,8 @@ from pathlib import Path
 
 import numpy as np
 
-from raygan.data.loaders.folders import FolderSource, Listing, check_folder, hold_out, list_by_class, listing
-from raygan.errors import DataError
+from raygan.data.loaders.folders import FolderSource, check_folder, hold_out, list_by_class, listing
+from raygan.errors import DataError, reason
 
 SAMPLE_RATE = 8000  # Hz
 WINDOW, OVERLAP, FFT = 256, 192, 512  # samples
@@ -31,18 +31,13 @@ TEST_INDICES = 5
 
 
 def open_recordings(root: Path, where: str) -> FolderSource:
-    """The recordings of a folder.
-
-    Raises:
-        DataError: no such folder, or recordings whose labels cannot be told.
-    """
+    """The recordings of a folder; a DataError where there is none, or where their labels cannot be told."""
     check_folder(root, where)
     loose = sorted(path for path in root.iterdir() if path.suffix.lower() == ".wav" and path.is_file())
-    files = _list_by_name(loose, where) if loose else list_by_class(root, (".wav",), where)
-    return FolderSource(files, decode_recording)
+    return _by_name(loose, where) if loose else list_by_class(root, (".wav",), where, decode_recording)
 
 
-def _list_by_name(paths: list[Path], where: str) -> Listing:
+def _by_name(paths: list[Path], where: str) -> FolderSource:
     matches = {path: NAMED.fullmatch(path.name) for path in paths}
     for path, match in matches.items():
         if match is None:
@@ -55,10 +50,9 @@ def _list_by_name(paths: list[Path], where: str) -> Listing:
     train = [[path for path in files if int(parts[path]["index"]) >= TEST_INDICES] for files in by_class]
     if not any(test) or not all(train):
         train, test = hold_out(by_class)
-    files = listing(where, train, test, classes)
-    return replace(
-        files, groups={"speakers": np.array([parts[path]["speaker"] for path in files.train_files])}
-    )
+    source = listing(where, decode_recording, train, test, classes)
+    speakers = np.array([parts[path]["speaker"] for path in source.train_files])
+    return replace(source, groups={"speakers": speakers})
 
 
 def decode_recording(path: Path) -> np.ndarray:
@@ -77,8 +71,8 @@ def decode_recording(path: Path) -> np.ndarray:
             warnings.simplefilter("ignore", wavfile.WavFileWarning)  # chunks of other programs
             rate, samples = wavfile.read(path)
     except Exception as error:  # scipy raises many kinds for what is not a wav file
-        reason = " ".join(str(error).split())[:160]
-        raise DataError(str(path), f"not a readable recording ({reason})", "mend or remove it") from error
+        found = f"not a readable recording ({reason(error)})"
+        raise DataError(str(path), found, "mend or remove it") from error
     wave = _mono(samples)
     if rate != SAMPLE_RATE and len(wave):
         common = gcd(rate, SAMPLE_RATE)
@@ -103,11 +97,7 @@ def log_mel_picture(wave: np.ndarray) -> np.ndarray:
     5. linear interpolation in time to 28 columns from the first frame to the last; 6. the clip's top 60 dB
     as 0 .. 255.
 
-    Args:
-        wave: (S,) float, not all 0.
-
-    Returns:
-        uint8 (28, 28): row 0 is the highest band, column 0 the start.
+    From a wave (S,) float, not all 0, to uint8 (28, 28): row 0 is the highest band, column 0 the start.
     """
     from scipy import signal
 

@@ -20,11 +20,7 @@ ALIASES = {"fashionmnist": "fashion_mnist", "fmnist": "fashion_mnist"}
 
 
 def canonical_name(name: str, where: str) -> str:
-    """The set's name as in `CLASSES`; case and dashes do not matter, `emnist` is its split `balanced`.
-
-    Raises:
-        DataError: there is no such set.
-    """
+    """The set's name as in `CLASSES`, or a DataError; case and dashes do not matter."""
     plain = name.lower().replace("-", "_")
     plain = ALIASES.get(plain, plain)
     if plain in CLASSES:
@@ -57,14 +53,9 @@ def _open(plain: str, root: Path, train: bool, download: bool, where: str) -> An
 
     options: dict[str, Any] = {"split": "train" if train else "test"} if plain == "svhn" else {"train": train}
     if CLASSES[plain] == "EMNIST":
-        options["split"] = emnist_split(plain)
+        options["split"] = plain.partition("_")[2] or "balanced"
     build = getattr(datasets, CLASSES[plain])
     return open_or_download(lambda fetch: build(str(root), download=fetch, **options), root, download, where)
-
-
-def emnist_split(plain: str) -> str:
-    """The split of `emnist_SPLIT`."""
-    return plain.partition("_")[2] or "balanced"
 
 
 def _images(plain: str, dataset: Any) -> np.ndarray:
@@ -78,13 +69,9 @@ def _images(plain: str, dataset: Any) -> np.ndarray:
 
 def _labels(plain: str, dataset: Any) -> np.ndarray:
     labels = np.asarray(dataset.labels if plain == "svhn" else dataset.targets, dtype=np.int64)
-    return labels - 1 if _is_letters(plain) else labels
+    return labels - 1 if plain == "emnist_letters" else labels
 
 
 def _class_names(plain: str, dataset: Any) -> list[str]:
     names = [str(name) for name in getattr(dataset, "classes", map(str, range(10)))]
-    return names[1:] if _is_letters(plain) else names
-
-
-def _is_letters(plain: str) -> bool:
-    return CLASSES[plain] == "EMNIST" and emnist_split(plain) == "letters"
+    return names[1:] if plain == "emnist_letters" else names

@@ -21,7 +21,7 @@ class GivenFeatures(nn.Module):
         return features.double()
 
 
-class ClassifierFid:
+class ClassifierFid(FrechetDistance):
     """The distance of generated images' features to those of the real test images.
 
     Give 5,000 images or more: the distance is biased upwards where there are few.
@@ -29,18 +29,10 @@ class ClassifierFid:
 
     def __init__(self, reference: Reference, seed: int) -> None:
         real = reference.test_features
-        self._distance = FrechetDistance(GivenFeatures(real.shape[1]))
-        self._distance.update(real, real=True)
+        super().__init__(GivenFeatures(real.shape[1]))
+        self.add(real, real=True)
 
     def update(self, batch: Batch) -> None:
         """Adds features."""
         assert batch.features is not None
-        self._distance.update(batch.features, real=False)
-
-    def merge(self, other: ClassifierFid) -> None:
-        """Adds the sums over generated images; the real ones are the same."""
-        self._distance.merge(other._distance)
-
-    def compute(self) -> float:
-        """The distance, >= 0, float64."""
-        return self._distance.compute()
+        self.add(batch.features, real=False)

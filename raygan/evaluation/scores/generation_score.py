@@ -6,7 +6,6 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import rel_entr
 
-from raygan.evaluation.probabilities import as_probabilities
 from raygan.evaluation.scores.state import Batch, Reference
 
 
@@ -43,15 +42,8 @@ def generation_score(probabilities: npt.ArrayLike) -> float:
     once, without splits; HuSCF-GAN (arXiv 2507.12979) computes it with a classifier trained on the domain's
     real images and 5,000 images. It depends on N: `with_count` names it with N.
 
-    Args:
-        probabilities: p(y|x), (N, K), >= 0, rows sum to 1; N >= 1 images, K >= 1 classes.
-
-    Returns:
-        A number from 1 (every image gets the same probabilities) to K (each class equally often, and
-        surely), computed in float64; 0 log 0 = 0.
-
-    Raises:
-        InputError: another shape, or rows that are not probabilities.
+    From p(y|x) (N, K), N >= 1 images, K >= 1 classes, to a number from 1 (every image gets the same probabilities) to K
+    (each class equally often, and surely), computed in float64; 0 log 0 = 0.
 
     Example:
         >>> generation_score([[0.5, 0.5], [0.5, 0.5]])
@@ -59,6 +51,6 @@ def generation_score(probabilities: npt.ArrayLike) -> float:
         >>> round(generation_score([[1.0, 0.0], [0.0, 1.0]]), 12)
         2.0
     """
-    p = as_probabilities(probabilities)
+    p = np.asarray(probabilities, dtype=np.float64)
     divergences = rel_entr(p, p.mean(axis=0)).sum(axis=1)
     return float(np.exp(divergences.mean()))

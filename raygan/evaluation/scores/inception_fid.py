@@ -63,4 +63,4 @@ def why_no_inception() -> str | None:
 def _add(distance: FrechetDistance, images: torch.Tensor, real: bool) -> None:
     for batch in images.split(INCEPTION_BATCH_SIZE):
         pixels = batch if batch.dtype == torch.uint8 else as_uint8(scaled(batch))
-        distance.update(pixels.expand(-1, 3, -1, -1), real=real)
+        distance.add(pixels.expand(-1, 3, -1, -1), real=real)

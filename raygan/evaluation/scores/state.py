@@ -24,8 +24,6 @@ class Reference:
 
     real: RealDomain
     classifier: DomainClassifier
-    device: str = "cpu"
-    """Torch device of what a score trains."""
 
     @cached_property
     def test_features(self) -> torch.Tensor:
@@ -68,12 +66,7 @@ class State(Protocol):
 
 
 def new_state(score: Score, reference: Reference, seed: int) -> State:
-    """A score's state that has seen nothing: its class is called with what follows.
-
-    Args:
-        reference: what it is held against.
-        seed: of what it trains.
-    """
+    """A score's state that has seen nothing; `seed` is of what it trains."""
     module, _, name = score.state.partition(":")
     state: State = getattr(import_module(module), name)(reference, seed)
     return state
@@ -82,11 +75,8 @@ def new_state(score: Score, reference: Reference, seed: int) -> State:
 def gathered(
     batches: Iterable[tuple[torch.Tensor, torch.Tensor]], reference: Reference, scores: Iterable[Score]
 ) -> Batch:
-    """All images as one batch, with what the scores need: one pass of the classifier at most.
-
-    Args:
-        batches: images, in the forms of `as_images`, with their labels.
-    """
+    """All images, in the forms of `as_images`, with their labels as one batch, with what the scores need: one pass of the
+    classifier at most."""
     needs = {score.needs for score in scores}
     with_features = bool(needs & {"probabilities", "features"})
     labels, features, images = [], [], []
@@ -99,12 +89,7 @@ def gathered(
     whole = torch.cat(features) if features else None
     return Batch(
         labels=torch.cat(labels),
-        probabilities=_probabilities(reference.classifier, whole) if whole is not None else None,
+        probabilities=reference.classifier.probabilities_of(whole) if whole is not None else None,
         features=whole,
         images=torch.cat(images) if images else None,
     )
-
-
-def _probabilities(classifier: DomainClassifier, features: torch.Tensor) -> npt.NDArray[np.float64]:
-    found: npt.NDArray[np.float64] = classifier.logits_of(features).double().softmax(dim=1).numpy()
-    return found

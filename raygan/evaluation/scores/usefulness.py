@@ -3,41 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from raygan.errors import InputError
-from raygan.evaluation.classifier import USEFULNESS, ClassifierRecipe, train_classifier
-from raygan.evaluation.images import Images, Labels
+from raygan.evaluation.classifier import USEFULNESS, train_classifier
 from raygan.evaluation.scores.state import Batch, Reference
 
 RECIPE = USEFULNESS
 Classes = npt.NDArray[np.generic]
 
 
-@dataclass(frozen=True)
-class Usefulness:
-    """Scores on the real test set, each from 0 to 1; all but accuracy are means over classes (macro)."""
-
-    images: int
-    """Synthetic images that the CNN was trained on (N), which names with a count tell: `accuracy_30k`."""
-    accuracy: float
-    """Share of test images whose class was found."""
-    precision: float
-    """TP / (TP + FP); 0 for a class that was never predicted."""
-    recall: float
-    """TP / (TP + FN)."""
-    f1: float
-    """2 precision recall / (precision + recall), class by class."""
-    false_positive_rate: float
-    """FP / (FP + TN); lower is better."""
-
-
 class TrainedClassifier:
-    """`usefulness` of all batches: keeps the images and trains on them at the end. Takes minutes on CPUs."""
+    """Trains a CNN on synthetic images alone and tests it on the domain's real test set.
+
+    The measure of HuSCF-GAN (arXiv 2507.12979), which uses N = 30,000 synthetic images of a domain; also known as
+    GAN-train (Shmelkov et al. 2018, arXiv 1807.09499). Keeps the images and trains on them at the end, which takes
+    minutes on CPUs.
+    """
 
     def __init__(self, reference: Reference, seed: int) -> None:
         self._reference, self._seed = reference, seed
@@ -56,78 +40,45 @@ class TrainedClassifier:
         self._labels += other._labels
 
     def compute(self) -> Mapping[str, float]:
-        """The fields of `Usefulness`."""
-        real, device = self._reference.real, self._reference.device
-        generated = torch.cat(self._images), torch.cat(self._labels)
-        tests = real.test_images, real.test_labels
-        return asdict(usefulness(*generated, *tests, real.num_classes, RECIPE, self._seed, device))
+        """As `classification_scores`.
+
+        Raises:
+            InputError: images or labels of another form, fewer than 2, or of another shape than the test images.
+        """
+        real, images, labels = self._reference.real, torch.cat(self._images), torch.cat(self._labels)
+        classifier = train_classifier(images, labels, real.num_classes, RECIPE, self._seed)
+        predicted = classifier.logits(real.test_images).argmax(dim=1).numpy()
+        return classification_scores(predicted, real.test_labels.numpy(), num_images=len(images))
 
 
-def usefulness(
-    images: Images,
-    labels: Labels,
-    test_images: Images,
-    test_labels: Labels,
-    num_classes: int,
-    recipe: ClassifierRecipe = RECIPE,
-    seed: int = 0,
-    device: str = "cpu",
-) -> Usefulness:
-    """Train a CNN on synthetic images alone and test it on the real test set.
+def classification_scores(predicted: npt.ArrayLike, true: npt.ArrayLike, num_images: int) -> dict[str, float]:
+    """The five scores of a classifier's predictions, by scikit-learn, each from 0 to 1.
 
-    The measure of HuSCF-GAN (arXiv 2507.12979), which uses N = 30,000 synthetic images of a domain; also
-    known as GAN-train (Shmelkov et al. 2018, arXiv 1807.09499).
-
-    Args:
-        images: synthetic, (N, C, H, W) float32 in [-1, 1] or uint8, any form of `as_images`; N >= 2.
-        labels: the labels that they were generated for, integers (N,) in 0..num_classes-1.
-        test_images, test_labels: the domain's real test set, in the same forms.
-        num_classes: classes of the domain.
-        recipe: the CNN and its training.
-        seed: of the CNN's training.
-        device: torch device of the CNN.
-
-    Raises:
-        DataError: images or labels of another form.
-        InputError: test images of another shape than the synthetic ones.
-    """
-    classifier = train_classifier(images, labels, num_classes, recipe, seed, device)
-    predicted = classifier.logits(test_images).argmax(dim=1).numpy()
-    return classification_scores(predicted, np.asarray(test_labels), num_images=len(images))
-
-
-def classification_scores(predicted: npt.ArrayLike, true: npt.ArrayLike, num_images: int) -> Usefulness:
-    """The five scores of a classifier's predictions, by scikit-learn.
-
-    Macro means go over the classes that occur in either list.
+    `accuracy` is the share whose class was found. The others are means over the classes that occur in either list
+    (macro): `precision` TP / (TP + FP), 0 for a class that was never predicted; `recall` TP / (TP + FN); `f1`
+    2 precision recall / (precision + recall), class by class; `false_positive_rate` FP / (FP + TN), lower is better.
 
     Args:
         predicted, true: class numbers, integers (M,), M >= 1.
-        num_images: what the classifier was trained on.
-
-    Raises:
-        InputError: lists of different lengths, or empty.
+        num_images: what the classifier was trained on, told as `images`.
 
     Example:
         >>> scores = classification_scores([0, 1, 1, 1], [0, 0, 1, 1], num_images=30_000)
-        >>> scores.accuracy, scores.recall, scores.false_positive_rate
+        >>> scores["accuracy"], scores["recall"], scores["false_positive_rate"]
         (0.75, 0.75, 0.25)
     """
     from sklearn.metrics import accuracy_score, precision_recall_fscore_support  # slow to import
 
     found, asked = np.asarray(predicted), np.asarray(true)
-    if found.shape != asked.shape or found.ndim != 1 or found.size == 0:
-        shapes = f"{found.shape} predictions and {asked.shape} labels"
-        raise InputError("test labels", shapes, "pass one label for each test image, at least one")
     precision, recall, f1, _ = precision_recall_fscore_support(asked, found, average="macro", zero_division=0)
-    return Usefulness(
-        images=num_images,
-        accuracy=float(accuracy_score(asked, found)),
-        precision=float(precision),
-        recall=float(recall),
-        f1=float(f1),
-        false_positive_rate=_macro_false_positive_rate(found, asked),
-    )
+    return {
+        "images": num_images,
+        "accuracy": float(accuracy_score(asked, found)),
+        "precision": float(precision),
+        "recall": float(recall),
+        "f1": float(f1),
+        "false_positive_rate": _macro_false_positive_rate(found, asked),
+    }
 
 
 def _macro_false_positive_rate(predicted: Classes, true: Classes) -> float:
