@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -52,7 +52,9 @@ def train(
     folder = RunFolder.new(Path(out) if out else default_folder())
     listener = listener or Listener()
     with planned(config, in_process, listener.on_wait) as plan:
-        mirror = new_mirror(config)
+        mirror = _mirror(config)
+        if mirror is not None and mirror.names():
+            raise RunError(mirror.uri, "this URI holds a run already", "choose another")
         with _backend(plan, folder, in_process, listener) as (backend, dashboard):
             folder.create(config, plan.algorithm.documents, plan.infos)
             with folder.locked():
@@ -91,10 +93,13 @@ def resume(
     config = changed_config(run.config.model_dump(mode="json"), given)
     folder = RunFolder(run.path)
     listener = listener or Listener()
-    with folder.locked(), planned(config, in_process, listener.on_wait, folder.documents()) as plan:
-        mirror = Mirror(config.checkpoints.storage) if config.checkpoints.storage else None
-        with _backend(plan, folder, in_process, listener) as (backend, dashboard):
-            Engine(plan, folder, backend, _published(listener, folder, in_process), mirror).run(dashboard)
+    with (
+        folder.locked(),
+        planned(config, in_process, listener.on_wait, folder.documents()) as plan,
+        _backend(plan, folder, in_process, listener) as (backend, dashboard),
+    ):
+        listener = _published(listener, folder, in_process)
+        Engine(plan, folder, backend, listener, _mirror(config)).run(dashboard)
     return Run.load(folder.path)
 
 
@@ -102,9 +107,9 @@ def _published(listener: Listener, folder: RunFolder, in_process: bool) -> Liste
     """The listener, and on Ray another that publishes the metrics."""
     if in_process:
         return listener
-    from raygan.run.published import MetricsListener
+    from raygan.telemetry.recorder import Recorder
 
-    return Listeners([listener, MetricsListener(folder.path.name)])
+    return Listeners([listener, Recorder(folder.path.name)])
 
 
 def fetched(path: str | Path) -> Path:
@@ -123,9 +128,8 @@ def fetched(path: str | Path) -> Path:
 
 def with_storage(config: Config, uri: str) -> Config:
     """The same configuration with a copy at the URI."""
-    return config.model_copy(
-        update={"checkpoints": config.checkpoints.model_copy(update={"storage": uri.rstrip("/")})}
-    )
+    checkpoints = config.checkpoints.model_copy(update={"storage": uri.rstrip("/")})
+    return config.model_copy(update={"checkpoints": checkpoints})
 
 
 def local_folder(uri: str) -> Path:
@@ -134,18 +138,13 @@ def local_folder(uri: str) -> Path:
     return Path("runs") / name if name.strip(".") else default_folder()
 
 
-def new_mirror(config: Config) -> Mirror | None:
-    """The copy of a new run; None: it has none.
+def _mirror(config: Config) -> Mirror | None:
+    """The run's copy; None: it has none.
 
     Raises:
-        RunError: the URI cannot be used, or holds a run already.
+        RunError: the URI cannot be used.
     """
-    if config.checkpoints.storage is None:
-        return None
-    mirror = Mirror(config.checkpoints.storage)
-    if mirror.names():
-        raise RunError(mirror.uri, "this URI holds a run already", "choose another")
-    return mirror
+    return None if config.checkpoints.storage is None else Mirror(config.checkpoints.storage)
 
 
 def push_copy(run: Run) -> None:
@@ -154,8 +153,8 @@ def push_copy(run: Run) -> None:
     Raises:
         RunError: it cannot be reached.
     """
-    if run.config.checkpoints.storage is not None:
-        Mirror(run.config.checkpoints.storage).push(run.path)
+    if (mirror := _mirror(run.config)) is not None:
+        mirror.push(run.path)
 
 
 def default_folder() -> Path:
@@ -174,19 +173,15 @@ def _backend(
     if in_process:
         from raygan.runtime.in_process import InProcessBackend
 
-        local = InProcessBackend(parties, config, partial(Evaluator, evaluator))
-        try:
+        with closing(InProcessBackend(parties, config, partial(Evaluator, evaluator))) as local:
             yield local, None
-        finally:
-            local.close()
         return
     from raygan.runtime.ray.backend import RayBackend
     from raygan.runtime.ray.cluster import connection
 
     namespace = f"raygan-{folder.path.name}"
-    with connection(parties, config, namespace, listener.on_wait) as dashboard:
-        backend = RayBackend(parties, config, evaluator)
-        try:
-            yield backend, dashboard
-        finally:
-            backend.close()
+    with (
+        connection(parties, config, namespace, listener.on_wait) as dashboard,
+        closing(RayBackend(parties, config, evaluator)) as backend,
+    ):
+        yield backend, dashboard

@@ -12,7 +12,7 @@ import pytest
 
 import raygan
 from raygan.api import Run
-from raygan.cli.evaluate import print_scores
+from raygan.cli.evaluate import show_scores
 from raygan.cli.tune import _value
 from raygan.config.loading import make_config
 from raygan.errors import ConfigError, RunError
@@ -140,13 +140,13 @@ def test_a_new_score_is_in_table_chart_and_json(
     toy_run: Run, toy_score: Score, capsys: pytest.CaptureFixture[str]
 ) -> None:
     record = read_record(toy_run.path)
-    head, rows = score_table(record.scores)
+    head, rows = score_table(record.scores, "cluster")
     value = record.scores["domain0"]["brightness"]
     assert head[-1] == "brightness 8"
     assert rows[0][-1] == f"{100 * value:.1f}%"
     assert any("Bright pixels (lower is better)" in str(chart) for chart in score_charts(record))
     assert "Bright pixels (lower is better)" in (toy_run.path / "report.html").read_text()
-    print_scores(toy_run, None, None)
+    show_scores(toy_run, None, None, as_json=True)
     again = json.loads(capsys.readouterr().out)["scores"]["domain0"]
     assert again["brightness_8"] == value
 

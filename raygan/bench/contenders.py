@@ -1,25 +1,26 @@
-"""Who is measured: each runs steps when it is asked to, and rests in between."""
+"""A contender of the bench runs steps when it is asked to, and rests in between: here the split, and what all give."""
 
 from __future__ import annotations
 
+import tempfile
 import time
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
-from typing import Protocol
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field, replace
 
-import torch
-
-from raygan.algorithms.huscf import split_plan
-from raygan.bench.unsplit import Unsplit
+from raygan.algorithms.base import Model, ServerState
+from raygan.algorithms.huscf import HuscfGan, split_plan
+from raygan.bench.statistics import Stopwatch
+from raygan.parties.aggregator import ClusterAggregator, model_file
+from raygan.parties.base import Server, Worker
 from raygan.run.plan import Plan
-from raygan.runtime.backend import Backend
+from raygan.runtime.backend import Backend, Reference
 from raygan.runtime.deadline import Deadline
 from raygan.runtime.federation import Federation
-from raygan.runtime.steps import Cohort, StepLoop, Submitted
+from raygan.runtime.steps import Cohort, Epochs, StepLoop, Submitted
 from raygan.split.body import SharedBody
 from raygan.split.submit import train_step
 from raygan.split.worker import SplitClients
-from raygan.wire.records import BodyReport, StepId, StepReport, Usage
+from raygan.wire.records import BodyReport, Lost, StepId, StepReport, Usage, Written
 
 
 @dataclass(frozen=True)
@@ -48,72 +49,78 @@ class Slice:
         return self.images / self.seconds
 
 
-class Contender(Protocol):
-    """One way to train the networks."""
-
-    def run(self, num_steps: int) -> Slice:
-        """So many steps of a new round."""
-
-
-class UnsplitContender:
-    """The limit."""
-
-    def __init__(self, plan: Plan, threads: int) -> None:
-        self._networks, self._threads, self._round = (
-            Unsplit(split_plan(plan.algorithm).layout, plan.config),
-            threads,
-            0,
-        )
-
-    def run(self, num_steps: int) -> Slice:
-        """So many steps of a new round."""
-        torch.set_num_threads(self._threads)
-        self._networks.begin_round(self._round)
-        self._round += 1
-        started, cpu_before = time.perf_counter(), time.process_time()
-        images = sum(self._networks.step(step) for step in range(num_steps))
-        return Slice(time.perf_counter() - started, num_steps, images, time.process_time() - cpu_before)
+Contender = Callable[[int], Slice]
+"""One way to train the networks: so many steps of a new round."""
 
 
 class SplitContender:
     """The federation, in this process or as actors."""
 
     def __init__(self, plan: Plan, backend: Backend) -> None:
-        self.plan, self.backend = plan, backend
-        self.layout = split_plan(plan.algorithm).layout
+        self.plan, self._backend = plan, backend
+        self._layout = split_plan(plan.algorithm).layout
         steps = StepLoop(backend, lambda *_: None, Deadline(None), plan.config.ray.steps_ahead)
-        self.federation: Federation[SplitClients, SharedBody] = Federation(backend, self.layout, steps)
+        self._federation: Federation[SplitClients, SharedBody] = Federation(backend, self._layout, steps)
         self._round = 0
 
     def run(self, num_steps: int) -> Slice:
         """So many steps of a new round."""
         before = self.usage()
         started, cpu_before = time.perf_counter(), time.process_time()
-        epochs = self.federation.local_epochs(self.cohort(num_steps), self._split_step)
-        seconds = time.perf_counter() - started
-        cpu_s = time.process_time() - cpu_before
+        epochs = self._federation.local_epochs(self._cohort(num_steps), self._split_step)
+        seconds, cpu_s = time.perf_counter() - started, time.process_time() - cpu_before
         after = self.usage()
-        cpu_s += sum(after[name].cpu_s - before[name].cpu_s for name in before)
         self._round += 1
         return Slice(
             seconds,
             num_steps,
             sum(report.num_images for report in epochs.reports),
-            cpu_s,
+            cpu_s + sum(after[name].cpu_s - before[name].cpu_s for name in before),
             tuple(epochs.reports),
             tuple(epochs.server),
             {name: (before[name], after[name]) for name in before},
         )
 
     def _split_step(self, step: StepId, without: Collection[int]) -> Submitted:
-        return train_step(self.federation, self.layout, step, without)
+        return train_step(self._federation, self._layout, step, without)
 
-    def cohort(self, num_steps: int) -> Cohort:
+    def _cohort(self, num_steps: int) -> Cohort:
         """The next round's: all clients take part."""
-        everybody = tuple(plan.client for plan in self.layout.clients)
-        return Cohort(self._round, num_steps, everybody, 1)
+        return Cohort(self._round, num_steps, tuple(plan.client for plan in self._layout.clients), 1)
 
     def usage(self) -> dict[str, Usage]:
         """Actor -> what it has used so far, but aggregators; nothing where there are no actors."""
-        used = self.backend.usage()
+        used = self._backend.usage()
         return {name: usage for name, usage in used.items() if not name.startswith("aggregator")}
+
+    def end_round(self) -> dict[str, float]:
+        """Ends a round whose steps are done as after the warm-up rounds, where the clients are really clustered; its
+        checkpoint goes into a folder that is thrown away.
+
+        Returns:
+            Seconds of `cluster_and_weigh`, `aggregate` and `checkpoint`.
+        """
+        algorithm, watch = self.plan.algorithm, Stopwatch()
+        assert isinstance(algorithm, HuscfGan)
+        cohort = replace(self._cohort(0), round=self.plan.config.clusters.warmup_rounds)
+        num_samples = self._federation.check_in(cohort, Epochs())
+        assignment = algorithm.cluster_and_weigh(self._federation, cohort, num_samples)
+        assignment, _ = algorithm.name_clusters(assignment, ServerState())
+        watch.lap("cluster_and_weigh")
+        models, _ = algorithm.aggregate(self._federation, assignment)
+        watch.lap("aggregate")
+        with tempfile.TemporaryDirectory(prefix="raygan-bench-") as folder:
+            self._save(models, folder)
+            watch.lap("checkpoint")
+        return watch.laps
+
+    def _save(self, models: Mapping[int, Model], folder: str) -> None:
+        written: list[Reference[Written] | Reference[Written | Lost]] = []
+        written += [server.call(Server.save, folder) for server in self._backend.servers]
+        for worker, handle in self._backend.workers.items():
+            written += handle.call_many(len(self._layout.workers[worker].clients), Worker.save, folder)
+        aggregators = self._backend.aggregators(len(models))
+        for model, aggregator in zip(models.values(), aggregators, strict=True):
+            file = f"{folder}/{model_file(str(model.identity))}"
+            written.append(aggregator.call(ClusterAggregator.save, file, model.all_blocks))
+        self._backend.fetch(written)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
 
 from raygan.algorithms.huscf import split_plan
 from raygan.bench.contenders import Slice
-from raygan.bench.statistics import Spread, ratios
+from raygan.bench.statistics import ratios, spread
 from raygan.nn.network import build_networks
 from raygan.run.plan import Plan
 from raygan.run.summary import versions
@@ -30,24 +30,29 @@ def bench_document(
     """Everything about the three contenders.
 
     Args:
-        slices: contender -> one slice a turn.
+        slices: contender -> one slice a repeat.
         usage: actor -> what it uses in the end.
         start_up: part -> seconds, from the command to the first step's end.
         round_ends: part -> seconds, of several round ends.
     """
-    step_s = {name: Spread.of([s.step_s for s in done]) for name, done in slices.items()}
+    step_s = {name: spread([s.step_s for s in done]) for name, done in slices.items()}
+    cpu_s = {name: spread([s.cpu_s / s.num_steps for s in done]) for name, done in slices.items()}
+    end = spread([sum(parts.values()) for parts in round_ends])
     return {
         "settings": settings_document(plan, slices),
         "throughput": _throughput(slices),
-        "step_seconds": {name: asdict(spread) for name, spread in step_s.items()},
-        "step_cpu_seconds": {
-            name: asdict(Spread.of([s.cpu_s / s.num_steps for s in done])) for name, done in slices.items()
-        },
-        "phases": {name: phases(done) for name, done in slices.items() if name != LIMIT},
-        "actors": actors(slices["ray"], usage),
-        "links": links(plan, slices["ray"]),
+        "step_seconds": step_s,
+        "step_cpu_seconds": cpu_s,
+        "phases": {name: _phases(done) for name, done in slices.items() if name != LIMIT},
+        "actors": _actors(slices["ray"], usage),
+        "links": _links(plan, slices["ray"]),
         "start_up": {**_rounded(start_up), "total": round(sum(start_up.values()), 3)},
-        "round_end": _round_end(round_ends, steps_of_a_round, step_s["ray"].median),
+        "round_end": {
+            **{name: spread([parts[name] for parts in round_ends]) for name in round_ends[0]},
+            "total": end,
+            "steps_of_a_round": steps_of_a_round,
+            "share_of_a_round": end["median"] / (end["median"] + steps_of_a_round * step_s["ray"]["median"]),
+        },
     }
 
 
@@ -58,43 +63,46 @@ def scale_document(
     ends: Mapping[str, Mapping[str, float]],
 ) -> dict[str, Any]:
     """One entry for each number of clients, in order; memory of an extra client against the first entry."""
+    clients = {name: plan.config.num_clients for name, plan in plans.items()}
+    memory = {name: sum(entry.memory_bytes for entry in used.values()) for name, used in usage.items()}
+    times = {name: [s.step_s / clients[name] for s in done] for name, done in slices.items()}
     first = next(iter(plans))
-    num_first, memory_first = plans[first].config.num_clients, _memory(usage[first])
-    times_first = _client_steps(slices[first], num_first)
     rows = []
     for name, plan in plans.items():
-        clients, memory = plan.config.num_clients, _memory(usage[name])
-        times = _client_steps(slices[name], clients)
-        extra = (memory - memory_first) / (clients - num_first) if clients != num_first else None
+        extra = clients[name] - clients[first]
         rows.append(
             {
-                "clients": clients,
+                "clients": clients[name],
                 "actors": len(plan.layout.workers),
-                "client_step_seconds": asdict(Spread.of(times)),
-                "of_first": asdict(Spread.of(ratios(times, times_first))),
-                "memory_bytes": memory,
-                "bytes_per_extra_client": extra,
-                "client_state_bytes": state_bytes(plan),
+                "client_step_seconds": spread(times[name]),
+                "of_first": spread(ratios(times[name], times[first])),
+                "memory_bytes": memory[name],
+                "bytes_per_extra_client": (memory[name] - memory[first]) / extra if extra else None,
+                "client_state_bytes": _state_bytes(plan),
                 "round_end": _rounded(ends[name]),
             }
         )
     return {"settings": settings_document(plans[first], slices), "scale": rows}
 
 
-def _client_steps(slices: Sequence[Slice], clients: int) -> list[float]:
-    return [s.step_s / clients for s in slices]
-
-
-def phases(slices: Sequence[Slice]) -> dict[str, dict[str, float]]:
+def _phases(slices: Sequence[Slice]) -> dict[str, dict[str, float]]:
     """Seconds of work of a step by phase: of all clients together, and of the body."""
     steps = sum(s.num_steps for s in slices)
     return {
-        "clients": _rounded(_sum((r for s in slices for r in s.workers), steps)),
-        "body": _rounded(_sum((r for s in slices for r in s.body), steps)),
+        "clients": _by_phase((r for s in slices for r in s.workers), steps),
+        "body": _by_phase((r for s in slices for r in s.body), steps),
     }
 
 
-def actors(slices: Sequence[Slice], usage: Mapping[str, Usage]) -> dict[str, dict[str, float]]:
+def _by_phase(reports: Iterable[StepReport | BodyReport], steps: int) -> dict[str, float]:
+    total: defaultdict[str, float] = defaultdict(float)
+    for report in reports:
+        for phase, seconds in report.seconds.items():
+            total[phase] += seconds / steps
+    return _rounded(total)
+
+
+def _actors(slices: Sequence[Slice], usage: Mapping[str, Usage]) -> dict[str, dict[str, float]]:
     """Where each actor's time of a step goes, and its memory.
 
     `wait` is for messages and includes reading them; `idle` is the rest, with nothing submitted.
@@ -114,7 +122,7 @@ def actors(slices: Sequence[Slice], usage: Mapping[str, Usage]) -> dict[str, dic
     return table
 
 
-def links(plan: Plan, slices: Sequence[Slice]) -> dict[str, dict[str, float]]:
+def _links(plan: Plan, slices: Sequence[Slice]) -> dict[str, dict[str, float]]:
     """Client actor -> bytes of activations and gradients that it sends and receives in a step."""
     steps = sum(s.num_steps for s in slices)
     table = {worker.name: {"up_bytes": 0.0, "down_bytes": 0.0} for worker in plan.layout.workers}
@@ -125,38 +133,24 @@ def links(plan: Plan, slices: Sequence[Slice]) -> dict[str, dict[str, float]]:
     return table
 
 
-def state_bytes(plan: Plan) -> float:
+def _state_bytes(plan: Plan) -> float:
     """Mean bytes of a client's parameters and of Adam's two moments."""
-    networks = build_networks(plan.layout.spec, plan.config.model.blocks, 0)
-    whole = {"generator": networks.generator, "discriminator": networks.discriminator}
-    held = [
-        key for client in plan.layout.clients for key in split_plan(plan.algorithm).layout.held_blocks(client)
-    ]
-    parameters = (p for network, block in held for p in whole[network][block].parameters())
-    return 3 * sum(p.numel() * p.element_size() for p in parameters) / len(plan.layout.clients)
+    layout = split_plan(plan.algorithm).layout
+    whole = build_networks(layout.spec, plan.config.model.blocks, 0).blocks
+    held = [key for client in layout.clients for key in layout.held_blocks(client)]
+    parameters = (p for key in held for p in whole[key].parameters())
+    return 3 * sum(p.numel() * p.element_size() for p in parameters) / len(layout.clients)
 
 
 def _throughput(slices: Mapping[str, Sequence[Slice]]) -> dict[str, Any]:
     speeds = {name: [s.images_per_s for s in done] for name, done in slices.items()}
     return {
         name: {
-            "images_per_s": asdict(Spread.of(values)),
-            "of_unsplit": asdict(Spread.of(ratios(values, speeds[LIMIT]))),
-            "turns": [round(value, 2) for value in values],
+            "images_per_s": spread(values),
+            "of_unsplit": spread(ratios(values, speeds[LIMIT])),
+            "repeats": [round(value, 2) for value in values],
         }
         for name, values in speeds.items()
-    }
-
-
-def _round_end(ends: Sequence[Mapping[str, float]], steps: int, step_s: float) -> dict[str, Any]:
-    parts = {name: Spread.of([end[name] for end in ends]) for name in ends[0]}
-    total = Spread.of([sum(end.values()) for end in ends])
-    whole = total.median + steps * step_s
-    return {
-        **{name: asdict(spread) for name, spread in parts.items()},
-        "total": asdict(total),
-        "steps_of_a_round": steps,
-        "share_of_a_round": total.median / whole,
     }
 
 
@@ -175,21 +169,9 @@ def settings_document(plan: Plan, slices: Mapping[str, Sequence[Slice]]) -> dict
         "body_threads": server_threads(config),
         "steps_ahead": config.ray.steps_ahead,
         "steps_of_a_slice": {name: done[0].num_steps for name, done in slices.items()},
-        "turns": len(next(iter(slices.values()))),
+        "repeats": len(next(iter(slices.values()))),
         "versions": versions(),
     }
-
-
-def _sum(reports: Iterable[StepReport | BodyReport], steps: int) -> dict[str, float]:
-    total: dict[str, float] = {}
-    for report in reports:
-        for phase, seconds in report.seconds.items():
-            total[phase] = total.get(phase, 0.0) + seconds / steps
-    return total
-
-
-def _memory(usage: Mapping[str, Usage]) -> int:
-    return sum(entry.memory_bytes for entry in usage.values())
 
 
 def _rounded(seconds: Mapping[str, float]) -> dict[str, float]:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from raygan.config.loading import make_config
+from raygan.config.loading import changed_config
 from raygan.config.schema import Config
 from raygan.errors import InputError
 
@@ -53,23 +53,21 @@ def bench_config(config: Config, options: BenchOptions) -> Config:
     if not math.isfinite(options.seconds):
         raise InputError("--seconds", f"{options.seconds} is no time", "give seconds, such as 10")
     settings = config.model_dump(mode="json")
-    settings["devices"]["emulate"] = False
-    for section, key, value in (
-        ("training", "batch_size", options.batch_size),
-        ("model", "width", options.width),
-        ("wire", "codec", options.codec),
-        ("ray", "clients_per_actor", options.clients_per_actor),
-    ):
-        if value is not None:
-            settings[section][key] = value
+    changes: list[tuple[str, Any]] = [
+        ("devices.emulate", False),
+        ("training.batch_size", options.batch_size),
+        ("model.width", options.width),
+        ("wire.codec", options.codec),
+        ("ray.clients_per_actor", options.clients_per_actor),
+    ]
     if options.clients is not None:
-        settings["data"]["domains"] = _dealt(settings["data"]["domains"], options.clients)
-        count = settings["clusters"]["count"]
-        settings["clusters"]["count"] = count if count == "auto" else min(count, options.clients)
-        settings["training"]["participation"] = 1.0  # the measured rounds have everybody
+        changes.append(("data.domains", _dealt(settings["data"]["domains"], options.clients)))
+        changes.append(("training.participation", 1.0))  # the measured rounds have everybody
+        if config.clusters.count != "auto":
+            changes.append(("clusters.count", min(config.clusters.count, options.clients)))
     if options.cuts not in (None, "planned"):
-        _fix_cuts(settings, parse_cuts(str(options.cuts)))
-    return make_config(settings)
+        changes += _fixed_cuts(parse_cuts(str(options.cuts)))
+    return changed_config(settings, [(key, value) for key, value in changes if value is not None])
 
 
 def long_rounds(config: Config, num_images: Sequence[int]) -> Config:
@@ -106,10 +104,12 @@ def _dealt(domains: list[dict[str, Any]], clients: int) -> list[dict[str, Any]]:
     return [domain | {"clients": whole + (n < rest)} for n, domain in enumerate(used)]
 
 
-def _fix_cuts(settings: dict[str, Any], pairs: Sequence[CutPair]) -> None:
+def _fixed_cuts(pairs: Sequence[CutPair]) -> list[tuple[str, Any]]:
     """A profile of its own for each pair of cuts."""
-    names = [f"cuts-{g[0]}{g[1]}-{d[0]}{d[1]}" for g, d in pairs]
-    profile = {"flops_per_s": 1e9, "bytes_per_s": 1e8}
-    settings["devices"] |= {"fleet": names, "profiles": dict.fromkeys(names, profile)}
-    fixed = {name: {"generator": g, "discriminator": d} for name, (g, d) in zip(names, pairs, strict=True)}
-    settings["cuts"] |= {"solver": "fixed", "fixed": fixed}
+    named = {f"cuts-{g[0]}{g[1]}-{d[0]}{d[1]}": {"generator": g, "discriminator": d} for g, d in pairs}
+    return [
+        ("devices.fleet", list(named)),
+        ("devices.profiles", {name: {"flops_per_s": 1e9, "bytes_per_s": 1e8} for name in named}),
+        ("cuts.solver", "fixed"),
+        ("cuts.fixed", named),
+    ]

@@ -6,9 +6,13 @@ blocks do. Fakes and reals go through D as separate passes, one D update and one
 
 from __future__ import annotations
 
+import time
+
+import numpy as np
 import torch
 from torch import Tensor
 
+from raygan.bench.contenders import Slice
 from raygan.config.schema import Config
 from raygan.data import load_client
 from raygan.nn.losses import discriminator_loss, generator_loss
@@ -18,10 +22,15 @@ from raygan.split.layout import Layout
 
 
 class Unsplit:
-    """G and D as they are, over the images of all clients together."""
+    """G and D as they are, over the images of all clients together.
 
-    def __init__(self, layout: Layout, config: Config) -> None:
+    Args:
+        threads: of torch.
+    """
+
+    def __init__(self, layout: Layout, config: Config, threads: int) -> None:
         self._config, self._latent_size = config, layout.spec.latent_size
+        self._threads, self._round = threads, 0
         networks = build_networks(layout.spec, config.model.blocks, torch_seed(config.seed, "networks"))
         self.generator, self.discriminator = networks.generator, networks.discriminator
         lr, betas = config.training.lr, config.training.betas
@@ -29,6 +38,15 @@ class Unsplit:
         self._discriminator_optimizer = adam(self.discriminator, lr, betas)
         self._data = {plan.client: load_client(plan.data) for plan in layout.clients}
         self._latent = torch.Generator().manual_seed(torch_seed(config.seed, "latent"))
+
+    def run(self, num_steps: int) -> Slice:
+        """So many steps of a new round."""
+        torch.set_num_threads(self._threads)
+        self.begin_round(self._round)
+        self._round += 1
+        started, cpu_before = time.perf_counter(), time.process_time()
+        images = sum(self.step(step) for step in range(num_steps))
+        return Slice(time.perf_counter() - started, num_steps, images, time.process_time() - cpu_before)
 
     def begin_round(self, round_number: int) -> None:
         """Shuffles every client's local epochs."""
@@ -65,10 +83,8 @@ class Unsplit:
             for client, batches in self._batches.items()
             if number < len(batches)
         ]
-        images, labels = zip(*parts, strict=True)
-        return torch.cat([torch.from_numpy(x) for x in images]), torch.cat(
-            [torch.from_numpy(x) for x in labels]
-        )
+        images, labels = (torch.from_numpy(np.concatenate(part)) for part in zip(*parts, strict=True))
+        return images, labels
 
 
 def _update(optimizer: torch.optim.Optimizer | None) -> None:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
 import torch
 
 from raygan.algorithms.huscf import split_plan
-from raygan.bench.contenders import Slice
 from raygan.bench.document import settings_document
 from raygan.bench.run import bench_plan, in_process, measure, warm_up
 from raygan.bench.settings import BenchOptions
-from raygan.bench.statistics import Spread, ratios
+from raygan.bench.statistics import ratios, spread
 from raygan.config.schema import Config
 from raygan.errors import InputError
 from raygan.nn.network import build_networks
@@ -27,7 +26,7 @@ ALONE, AT_ONCE = "one_by_one", "at_once"
 
 def run_vmap(config: Config, options: BenchOptions, tell: Callable[[str], None]) -> dict[str, Any]:
     """Measures, without Ray, steps in which the clients of an actor are computed one by one and at once where that
-    is faster, in turns.
+    is faster, in alternation.
 
     Returns:
         The document of `raygan bench --vmap --json`.
@@ -37,61 +36,46 @@ def run_vmap(config: Config, options: BenchOptions, tell: Callable[[str], None])
     """
     plan = bench_plan(config, options)
     if all(len(worker.clients) == 1 for worker in plan.layout.workers):
-        raise InputError(
-            "--vmap", "no actor has several clients", "give --clients-per-actor, or more --clients"
-        )
+        remedy = "give --clients-per-actor, or more --clients"
+        raise InputError("--vmap", "no actor has several clients", remedy)
     contenders = {
         ALONE: in_process(plan, vmap_clients="never"),
         AT_ONCE: in_process(plan, vmap_clients="measure"),
     }
     tell("both are built")
     num_steps = warm_up(contenders, options.seconds)
-    slices = measure(contenders, num_steps, options.repeats, tell)
+    slices = measure(contenders, dict.fromkeys(contenders, num_steps), options.repeats, tell)
     device = pick_device(plan.config, "this process")
+    step_s = {name: [s.step_s for s in done] for name, done in slices.items()}
+    clients_s = {
+        name: [sum(sum(report.seconds.values()) for report in s.workers) / s.num_steps for s in done]
+        for name, done in slices.items()
+    }
+    shown = torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
     return {
-        "settings": settings_document(plan, slices) | {"device": _name(device)},
-        "step_seconds": {name: asdict(Spread.of(_steps(done))) for name, done in slices.items()},
-        "clients_seconds": {name: asdict(Spread.of(_clients(done))) for name, done in slices.items()},
+        "settings": settings_document(plan, slices) | {"device": shown},
+        "step_seconds": {name: spread(seconds) for name, seconds in step_s.items()},
+        "clients_seconds": {name: spread(seconds) for name, seconds in clients_s.items()},
         "of_one_by_one": {
-            "step": asdict(Spread.of(ratios(_steps(slices[AT_ONCE]), _steps(slices[ALONE])))),
-            "clients": asdict(Spread.of(ratios(_clients(slices[AT_ONCE]), _clients(slices[ALONE])))),
+            "step": spread(ratios(step_s[AT_ONCE], step_s[ALONE])),
+            "clients": spread(ratios(clients_s[AT_ONCE], clients_s[ALONE])),
         },
         "blocks": _blocks(plan, device),
     }
 
 
-def _steps(slices: Sequence[Slice]) -> list[float]:
-    return [s.step_s for s in slices]
-
-
-def _clients(slices: Sequence[Slice]) -> list[float]:
-    """Seconds of a step in which clients compute."""
-    return [sum(sum(report.seconds.values()) for report in s.workers) / s.num_steps for s in slices]
-
-
 def _blocks(plan: Plan, device: torch.device) -> list[dict[str, Any]]:
     """The measurements as they are kept on this machine, one for each block and number of clients."""
-    config = plan.config
-    networks = build_networks(plan.layout.spec, config.model.blocks, 0)
-    torch.set_num_threads(worker_threads(len(plan.layout.workers), config))
-    times = {
-        (*key, num_measured(worker)): taken
-        for worker in plan.layout.workers
+    config, layout = plan.config, split_plan(plan.algorithm).layout
+    networks = build_networks(layout.spec, config.model.blocks, 0)
+    torch.set_num_threads(worker_threads(len(layout.workers), config))
+    rows = {
+        (key, num_measured(worker)): {**asdict(taken), "at_once": worth_it(taken)}
+        for worker in layout.workers
         if len(worker.clients) > 1
-        for key, taken in block_times(
-            worker, split_plan(plan.algorithm).layout, networks, config, device
-        ).items()
+        for key, taken in block_times(worker, layout, networks, config, device).items()
     }
     return [
-        {
-            "block": f"{network} {index}",
-            "clients": clients,
-            **asdict(taken),
-            "at_once": worth_it(taken),
-        }
-        for (network, index, clients), taken in times.items()
+        {"block": f"{network} {index}", "clients": clients, **row}
+        for ((network, index), clients), row in rows.items()
     ]
-
-
-def _name(device: torch.device) -> str:
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"

@@ -5,125 +5,117 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
 
+from raygan.cli.tables import rows_table, wide_console
 from raygan.config import Config
-from raygan.cuts import Baseline, Plan, Study, draw_timeline
+from raygan.cuts import Baseline, Cut, Plan, Study, draw_timeline
 from raygan.errors import InputError
 from raygan.run.sites import surveyor
 from raygan.split.planning import study_config
 
-WIDTH = 100
 NAMES = {
     "all_server": "all extra blocks on the server",
     "all_client": "all extra blocks on the clients",
     "uniform": "one cut for everybody",
     "ga": "genetic algorithm",
-    "exact": "exact",
-    "fixed": "fixed",
 }
 
 
-def show_study(config: Config, out: Path) -> None:
+def show_study(config: Config, out: Path | None, as_json: bool) -> None:
     """Plans, prints what there is to know of the plan, and draws an iteration.
+
+    Args:
+        out: the picture; None: `cuts.png` here, or with `as_json` none.
+        as_json: one JSON document on standard output, nothing else.
 
     Raises:
         InputError: a configuration without valid cuts, or a picture that cannot be written.
     """
-    _check_picture(out)
-    study = _study(config)
-    console = Console(highlight=False)
-    console.width = max(console.width, WIDTH)
-    for table in (profiles_table(study), phases_table(study), comparison_table(study)):
-        console.print(table)
-    for line in closing_lines(study):
-        console.print(line, soft_wrap=True)
-    console.print(f"wrote {_drawn(study.plan, out)}: one iteration as a timeline", soft_wrap=True)
-
-
-def print_study(config: Config, out: Path | None) -> None:
-    """`--json`: one JSON document on standard output; the picture only if it was asked for. Errors as above."""
+    out = out if out or as_json else Path("cuts.png")
     if out is not None:
         _check_picture(out)
-    study = _study(config)
-    document = {**study.to_json(), "timeline": str(_drawn(study.plan, out)) if out is not None else None}
-    print(json.dumps(document, indent=2, allow_nan=False))
-
-
-def _study(config: Config) -> Study:
     with surveyor(config) as (placed, survey):
-        return study_config(placed, [domain.info for domain in survey(placed)])
-
-
-def profiles_table(study: Study) -> Table:
-    """The chosen cuts of every profile."""
-    table = Table("profile", title=f"cuts (h, t) of {len(study.plan.cuts)} clients", title_justify="left")
-    for name in ("clients", "G", "D", "busy s", "waits s"):
-        table.add_column(name, justify="right")
-    for row in study.profile_rows():
-        seconds = (_seconds(row.busy_s), _seconds(row.wait_s))
-        table.add_row(
-            row.profile, str(row.num_clients), _cut(row.generator), _cut(row.discriminator), *seconds
-        )
-    return table
-
-
-def phases_table(study: Study) -> Table:
-    """The latency with its parts, and who decides each."""
-    title = f"one iteration: {_seconds(study.plan.latency_s)} s predicted"
-    table = Table("phase", title=title, title_justify="left")
-    for name in ("passes", "seconds", "server busy s"):
-        table.add_column(name, justify="right")
-    table.add_column("decided by")
-    for phase in study.plan.breakdown.phases:
-        name, slowest = phase.name.replace("_", " "), study.client_name(phase.slowest)
-        seconds, busy = _seconds(phase.seconds), _seconds(phase.server_busy_s)
-        table.add_row(name, str(phase.repeats), seconds, busy, slowest)
-    return table
-
-
-def comparison_table(study: Study) -> Table:
-    """What other choices would cost."""
-    table = Table("choice", title="compared", title_justify="left")
-    for name in ("iteration s", "times the plan"):
-        table.add_column(name, justify="right")
-    table.add_column("")
-    for number, row in enumerate(study.comparison_rows()):
-        choice = f"{NAMES[row.name]}{' (the plan)' if number == 0 else ''}"
-        table.add_row(choice, _seconds(row.latency_s), f"{row.times_planned:.3f}", _note(row))
-    return table
-
-
-def closing_lines(study: Study) -> list[str]:
-    """The slowest client, a run's step, and the proof."""
-    return [
+        study = study_config(placed, [domain.info for domain in survey(placed)])
+    if as_json:
+        drawn = None if out is None else str(_drawn(study.plan, out))
+        print(json.dumps({**study.to_json(), "timeline": drawn}, indent=2, allow_nan=False))
+        return
+    console = wide_console(100)
+    console.print(_profiles_table(study), _phases_table(study), _comparison_table(study))
+    for line in (
         f"slowest: {study.slowest} decides the longest phase",
         f"steps of a run follow each other every {_seconds(study.plan.overlapped_s)} s: "
         "nobody waits for the slowest client between passes",
-        proof_line(study.plan),
+        _proof_line(study.plan),
+        f"wrote {_drawn(study.plan, out or Path())}: one iteration as a timeline",
+    ):
+        console.print(line, soft_wrap=True)
+
+
+def _profiles_table(study: Study) -> Table:
+    """The chosen cuts of every profile."""
+    rows = [
+        {
+            "profile": row.profile,
+            "clients": str(row.num_clients),
+            "G": _cut(row.generator),
+            "D": _cut(row.discriminator),
+            "busy s": _seconds(row.busy_s),
+            "waits s": _seconds(row.wait_s),
+        }
+        for row in study.profile_rows()
     ]
+    return rows_table(f"cuts (h, t) of {len(study.plan.cuts)} clients", rows)
+
+
+def _phases_table(study: Study) -> Table:
+    """The latency with its parts, and who decides each."""
+    rows = [
+        {
+            "phase": row.phase.replace("_", " "),
+            "decided by": row.slowest,
+            "passes": str(row.repeats),
+            "seconds": _seconds(row.seconds),
+            "server busy s": _seconds(row.server_busy_s),
+        }
+        for row in study.phase_rows()
+    ]
+    return rows_table(f"one iteration: {_seconds(study.plan.latency_s)} s predicted", rows, words=2)
+
+
+def _comparison_table(study: Study) -> Table:
+    """What other choices would cost."""
+    rows = [
+        {
+            "choice": NAMES.get(row.name, row.name) + ("" if number else " (the plan)"),
+            "its cuts": _note(row),
+            "iteration s": _seconds(row.latency_s),
+            "times the plan": f"{row.times_planned:.3f}",
+        }
+        for number, row in enumerate(study.comparison_rows())
+    ]
+    return rows_table("compared", rows, words=2)
 
 
 def latency_line(plan: Plan) -> str:
     """The predicted latency and its proof in one line."""
-    return f"predicted latency of one iteration: {_seconds(plan.latency_s)} s; {proof_line(plan)}"
+    return f"predicted latency of one iteration: {_seconds(plan.latency_s)} s; {_proof_line(plan)}"
 
 
-def proof_line(plan: Plan) -> str:
-    """How good the plan is, for certain."""
+def _proof_line(plan: Plan) -> str:
     bound = f"no plan is faster than {_seconds(plan.lower_bound_s)} s"
     verdict = "this is the optimum" if plan.optimal else f"this is at most {plan.gap:.2%} above the optimum"
     return f"proof ({plan.solver}, {plan.seconds:.2f} s): {bound}, {verdict}"
 
 
 def _note(row: Baseline) -> str:
-    notes = [f"G {_cut(row.cuts[0])} D {_cut(row.cuts[1])}"] if row.cuts else []
-    return ", ".join([*notes, *([] if row.allowed else ["not every device has the memory"])])
+    cuts = [f"G {_cut(row.cuts[0])} D {_cut(row.cuts[1])}"] if row.cuts else []
+    return ", ".join(cuts if row.allowed else [*cuts, "not every device has the memory"])
 
 
-def _cut(cut: tuple[int, int]) -> str:
-    return f"{cut[0]}, {cut[1]}"
+def _cut(cut: Cut) -> str:
+    return ", ".join(map(str, cut))
 
 
 def _seconds(seconds: float) -> str:
@@ -142,6 +134,5 @@ def _drawn(plan: Plan, out: Path) -> Path:
     try:
         return draw_timeline(plan, out)
     except OSError as error:
-        raise InputError(
-            "--out", f"{str(out)!r} cannot be written ({error.strerror})", "choose another --out"
-        ) from None
+        found = f"{str(out)!r} cannot be written ({error.strerror})"
+        raise InputError("--out", found, "choose another --out") from None

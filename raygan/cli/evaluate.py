@@ -15,39 +15,37 @@ from raygan.run.scoring import score_round
 from raygan.run.stored import Run
 
 
-def show_scores(run: Run, round_number: int | None, usefulness_images: int | None) -> None:
-    """Computes and prints a table.
+def show_scores(run: Run, round_number: int | None, usefulness_images: int | None, as_json: bool) -> None:
+    """Computes and prints a table, or one JSON document with the scores under names that state their protocol.
 
     Raises:
         InputError: no such round, or data that is not where it was.
     """
-    result = _scored(run, round_number, usefulness_images)
+    if usefulness_images is not None and usefulness_images < 2:
+        raise InputError("--usefulness-images", str(usefulness_images), "give at least 2 (the paper: 30000)")
+    result = score_round(run, round_number, usefulness_images)
+    if as_json:
+        scores = {name: _named(entry) for name, entry in result["scores"].items()}
+        print(json.dumps({**result, "scores": scores}, indent=2, allow_nan=False))
+        return
     console = Console()
-    print_table(console, result["scores"], f"{run.path.name}: round {result['round']}")
+    print_table(console, run, result["scores"], f"{run.path.name}: round {result['round']}")
     for fault in result["faults"]:
         console.print(f"[yellow]warning[/yellow] {escape(fault)}", highlight=False)
 
 
-def print_scores(run: Run, round_number: int | None, usefulness_images: int | None) -> None:
-    """`--json`: one document with the scores under names that state their protocol. Errors as above."""
-    result = _scored(run, round_number, usefulness_images)
-    scores = {
-        name: {
-            **(named_scores(entry) if entry["images"] else {}),
-            "clusters": {
-                number: {"clients": scores["clients"], **named_scores(scores)}
-                for number, scores in entry["clusters"].items()
-            },
-            "real": named_scores(entry["real"]) if entry["real"] else None,
-        }
-        for name, entry in result["scores"].items()
+def _named(entry: dict[str, Any]) -> dict[str, Any]:
+    models = entry["clusters"].items()
+    return {
+        **(named_scores(entry) if entry["images"] else {}),
+        "clusters": {number: {"clients": one["clients"], **named_scores(one)} for number, one in models},
+        "real": named_scores(entry["real"]) if entry["real"] else None,
     }
-    print(json.dumps({**result, "scores": scores}, indent=2, allow_nan=False))
 
 
-def print_table(console: Console, scores: dict[str, Any], title: str) -> None:
+def print_table(console: Console, run: Run, scores: dict[str, Any], title: str) -> None:
     """The scores, a row a domain; as wide as they are, since a narrow terminal may scroll."""
-    head, rows = score_table(scores)
+    head, rows = score_table(scores, run.model_kind)
     widths = [max(map(len, (row[0] for row in rows)), default=6)]
     widths += [max(8, *map(len, name.split())) for name in head[1:]]
     table = Table(title=title, title_justify="left")
@@ -57,9 +55,3 @@ def print_table(console: Console, scores: dict[str, Any], title: str) -> None:
         table.add_row(*row)
     console.width = max(console.width, sum(widths) + 3 * len(widths) + 1)
     console.print(table)
-
-
-def _scored(run: Run, round_number: int | None, usefulness_images: int | None) -> dict[str, Any]:
-    if usefulness_images is not None and usefulness_images < 2:
-        raise InputError("--usefulness-images", str(usefulness_images), "give at least 2 (the paper: 30000)")
-    return score_round(run, round_number, usefulness_images)

@@ -1,4 +1,4 @@
-"""`raygan sample`: a grid or an `.npz` file of images from one cluster's generator."""
+"""`raygan sample`: a grid or an `.npz` file of images from one model's generator."""
 
 from __future__ import annotations
 
@@ -25,16 +25,17 @@ def draw_samples(
     seed: int,
     out: Path,
 ) -> str:
-    """Writes `count` images of each label and says in one line what was written.
+    """Writes `count` images of each label from one model and says in one line what was written.
 
     Args:
-        cluster: None: the first.
-        labels: such as `0,1,2`; None: all classes of the cluster's domains.
+        cluster: the model; None: the first.
+        labels: such as `0,1,2`; None: all classes of its clients' domains.
         round_number: from 1; None: the last that was kept.
-        out: `.png` (a grid, a row a label) or `.npz` (`images` uint8 (N, H, W) or (N, H, W, 3), `labels` (N,)).
+        out: `.png` (a grid, a row a label) or `.npz` (`images` uint8 (N, H, W) or (N, H, W, 3), `labels`
+            int64 (N,), `classes`).
 
     Raises:
-        InputError: an unknown cluster, label, round or suffix, or a file that cannot be written.
+        InputError: an unknown model, label, round or suffix, or a file that cannot be written.
     """
     if out.suffix.lower() not in SUFFIXES:
         raise InputError("--out", f"{out.name!r} is neither a picture nor an array", "end it in .png or .npz")
@@ -46,22 +47,22 @@ def draw_samples(
     membership = run.membership(number)
     chosen = min(membership.values()) if cluster is None else cluster
     generator = run.generator(chosen, number)
-    names = class_names(run, chosen, membership)
+    names = _class_names(run, chosen, membership)
     wanted = np.repeat(_parsed(labels, len(names), generator.num_classes), count)
     images = torch.from_numpy(generator.sample(wanted, seed))
+    name = f"{run.model_kind} {chosen} after round {number}"
     try:
         if out.suffix.lower() == ".png":
-            title = f"{run.path.name}: round {number}, cluster {chosen}, seed {seed}"
-            sample_grid(images, wanted, out, names, title, columns=count)
+            sample_grid(images, wanted, out, names, f"{run.path.name}: {name}, seed {seed}", columns=count)
         else:
-            write_npz(out, images, wanted, names)
+            _write_npz(out, images, wanted, names)
     except OSError as error:
         raise InputError("--out", f"{out} cannot be written ({error.strerror})", "choose another") from None
-    return f"wrote {out}: {len(wanted)} images of cluster {chosen} after round {number}"
+    return f"wrote {out}: {len(wanted)} images of {name}"
 
 
-def class_names(run: Run, cluster: int, membership: dict[int, int]) -> list[str]:
-    """Names of the labels that a cluster's members hold; where their domains differ, the numbers."""
+def _class_names(run: Run, cluster: int, membership: dict[int, int]) -> list[str]:
+    """Names of the labels that a model's clients hold; where their domains differ, the numbers."""
     held = {run.domain_of[client] for client, number in membership.items() if number == cluster}
     classes = [run.infos[index].classes for index in sorted(held)] or [info.classes for info in run.infos]
     if all(names == classes[0] for names in classes):
@@ -69,14 +70,11 @@ def class_names(run: Run, cluster: int, membership: dict[int, int]) -> list[str]
     return [str(label) for label in range(max(map(len, classes)))]
 
 
-def write_npz(path: Path, images: torch.Tensor, labels: np.ndarray, names: list[str]) -> None:
-    """`images` uint8 (N, H, W) or (N, H, W, 3), `labels` int64 (N,), `classes`."""
+def _write_npz(path: Path, images: torch.Tensor, labels: np.ndarray, names: list[str]) -> None:
     pixels = as_uint8(images).permute(0, 2, 3, 1).numpy()
-    grey = pixels.shape[-1] == 1
+    shown = pixels[..., 0] if pixels.shape[-1] == 1 else pixels
     path.parent.mkdir(parents=True, exist_ok=True)
-    np.savez_compressed(
-        path, images=pixels[..., 0] if grey else pixels, labels=labels, classes=np.array(names)
-    )
+    np.savez_compressed(path, images=shown, labels=labels, classes=np.array(names))
 
 
 def _parsed(labels: str | None, num_held: int, num_known: int) -> list[int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 STOPPING = (signal.SIGINT, signal.SIGTERM)
 
@@ -35,27 +35,22 @@ class StopRequest:
         self.asked: int | None = None
         """The signal that has come."""
 
-    @contextmanager
-    def heeded(self) -> Iterator[None]:
+    def heeded(self) -> AbstractContextManager[None]:
         """For the time of a run whose rounds have begun."""
-        with _handling(self._ask):
-            yield
+        return _handling(self._ask)
 
     def carry_out(self) -> None:
         """Ends the command as the signal would have done."""
         if self.asked is not None:
-            self._stop(self.asked, None)
+            handler = self._before[signal.Signals(self.asked)]
+            assert callable(handler)
+            handler(self.asked, None)
 
     def _ask(self, number: int, frame: object) -> None:
-        if self.asked is not None:
-            self._stop(number, frame)
-        self.asked = number
+        again, self.asked = self.asked is not None, number
+        if again:
+            self.carry_out()
         self._tell()
-
-    def _stop(self, number: int, frame: object) -> None:
-        handler = self._before[signal.Signals(number)]
-        assert callable(handler)
-        handler(number, None)
 
 
 @contextmanager

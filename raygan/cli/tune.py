@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -13,13 +13,14 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from raygan.cli.tables import rows_table
 from raygan.report import write_report
 from raygan.scores import SCORES, every_round, names
 from raygan.search.plots import draw_curves, draw_pareto
-from raygan.search.results import Results, Trial, collect, write_results
+from raygan.search.results import Results, Trial, collect, last_line, write_results
 from raygan.search.search import POINT, Search, read_search
 from raygan.search.trial import SEARCH_FILE
-from raygan.search.tuner import Checked, check_search, resume_search, run_search
+from raygan.search.tuner import check_search, resume_search, run_search
 
 
 def search_and_show(file: Path, overrides: Sequence[str], out: Path | None) -> int:
@@ -31,11 +32,13 @@ def search_and_show(file: Path, overrides: Sequence[str], out: Path | None) -> i
     console = Console()
     console.print("checking every trial's configuration ...")
     checked = check_search(read_search(file, overrides))
-    folder = out or Path("runs") / f"tune-{checked.search.name}-{datetime.now():%Y%m%d-%H%M%S}"
-    console.print(_announcement(checked), highlight=False)
-    return _shown(
-        console, checked.search, run_search(checked, folder, [_progress(checked)], _warn(console)), folder
-    )
+    search, config = checked.search, checked.search.config
+    folder = out or Path("runs") / f"tune-{search.name}-{datetime.now():%Y%m%d-%H%M%S}"
+    needs = ", ".join(f"{amount:g} {name}" for name, amount in checked.needs.items())
+    trials = f"{checked.num_trials} trial{'s' if checked.num_trials > 1 else ''}"
+    console.print(f"{trials}, {config.concurrency} at a time; one reserves at most {needs}", highlight=False)
+    progress = Progress(config.metric[0], checked.num_trials)
+    return _shown(console, search, run_search(checked, folder, [progress], _warn(console)), folder)
 
 
 def resume_and_show(folder: Path, address: str | None) -> int:
@@ -45,19 +48,8 @@ def resume_and_show(folder: Path, address: str | None) -> int:
     return _shown(console, read_search(folder / SEARCH_FILE), grid, folder)
 
 
-def _announcement(checked: Checked) -> str:
-    needs = ", ".join(f"{amount:g} {name}" for name, amount in checked.needs.items())
-    config = checked.search.config
-    trials = f"{checked.num_trials} trial{'s' if checked.num_trials > 1 else ''}"
-    return f"{trials}, {config.concurrency} at a time; one reserves at most {needs}"
-
-
-def _warn(console: Console) -> Any:
+def _warn(console: Console) -> Callable[[str], None]:
     return lambda text: console.print(f"[yellow]warning[/yellow] {escape(text)}", highlight=False)
-
-
-def _progress(checked: Checked) -> Progress:
-    return Progress(checked.search.config.metric[0], checked.num_trials)
 
 
 class Progress(Callback):
@@ -68,26 +60,23 @@ class Progress(Callback):
         self._numbers: dict[str, int] = {}
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """Shows what the trial tries; again after an interruption or, with PBT, a change."""
+        """What the trial tries; again after an interruption or, with PBT, a change."""
         self._print(trial, ", ".join(f"{key}={_short(v)}" for key, v in trial.config[POINT].items()))
 
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
     ) -> None:
-        """Shows a round."""
         score = result.get(self._metric)
         shown = "no score" if score is None else f"{_words(self._metric)} {_value(self._metric, score)}"
-        clusters = f"{result['clusters']} cluster{'s' if result['clusters'] > 1 else ''}"
-        self._print(trial, f"round {result['round']:>3}  {result['seconds']:6.1f} s  {clusters}  {shown}")
+        count = result.get("clusters")
+        clusters = f"{count} cluster{'s' if count > 1 else ''}  " if count else ""
+        self._print(trial, f"round {result['round']:>3}  {result['seconds']:6.1f} s  {clusters}{shown}")
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """Says that it ended."""
         self._print(trial, "ended")
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """Says that it is given up."""
-        lines = [line for line in str(trial.get_error() or "").splitlines() if line.strip()]
-        self._print(trial, f"failed: {lines[-1].strip() if lines else 'no message'}")
+        self._print(trial, f"failed: {last_line(trial.get_error())}")
 
     def _print(self, trial: Any, text: str) -> None:
         number = self._numbers.setdefault(trial.trial_id, len(self._numbers) + 1)
@@ -100,9 +89,7 @@ def _shown(console: Console, search: Search, grid: ResultGrid, folder: Path) -> 
     written = write_results(results, folder)
     for trial in results.trials:
         if trial.error:
-            console.print(
-                f"[yellow]warning[/yellow] {trial.name} failed: {escape(trial.error)}", highlight=False
-            )
+            _warn(console)(f"{trial.name} failed: {trial.error}")
     groups, best = results.groups(), results.best()
     if groups.empty or best is None:
         console.print("no trial has a score", highlight=False)
@@ -127,33 +114,29 @@ def answer_table(results: Results, groups: pd.DataFrame) -> Table:
     """A row a point, best first, with the spread over its seeds."""
     always = [*names(every_round()), "cluster_agreement", "latency_s", "bytes_per_round"]
     measures = [name for name in dict.fromkeys([*results.search.config.metric, *always]) if name in groups]
+    rows = [
+        {
+            **{key: _short(row[key]) for key in results.keys},
+            **{_words(name): _with_spread(row, name) for name in measures},
+            **{name: str(row[name]) for name in ("clusters", "trials", "rounds") if name in groups},
+        }
+        for _, row in groups.iterrows()
+    ]
     title = results.search.config.question or f"Which {', '.join(results.keys)} is best?"
-    table = Table(title=title, title_justify="left")
-    for name in results.keys:
-        table.add_column(name, no_wrap=True)
-    for name in (*measures, "clusters", "trials", "rounds"):
-        table.add_column(_words(name), justify="right")
-    for _, row in groups.iterrows():
-        cells = [_short(row[key]) for key in results.keys]
-        cells += [_with_spread(row, name) for name in measures]
-        cells += [_clusters(results, row), str(row["trials"]), str(row["rounds"])]
-        table.add_row(*cells)
-    return table
+    return rows_table(title, rows, words=len(results.keys))
 
 
 def answer(results: Results, groups: pd.DataFrame, best: Trial) -> str:
     """One line: the best point, and whether the next is as good, or within the spread over seeds."""
     metric = results.metric
-    mine = ", ".join(f"{key}={_short(best.point.get(key))}" for key in results.keys)
     rows = [row for _, row in groups.iterrows()]
     first = next(r for r in rows if all(_same(r[key], best.point.get(key)) for key in results.keys))
     seeds = f" over {first['trials']} seeds" if first["trials"] > 1 else ""
-    text = f"best: {mine} ({_words(metric)} {_with_spread(first, metric)}{seeds}; {best.name})"
-    others = [row for row in rows if row is not first]
-    if not others:
+    text = f"best: {_point(results, best.point)} ({_words(metric)} {_with_spread(first, metric)}{seeds}; {best.name})"
+    following = next((row for row in rows if row is not first), None)
+    if following is None:
         return text
-    following = others[0]
-    name = ", ".join(f"{key}={_short(following[key])}" for key in results.keys)
+    name = _point(results, following)
     if first[metric] == following[metric]:
         return f"{text}; {name} scores the same"
     spread = max(first[f"{metric}_std"], following[f"{metric}_std"])
@@ -162,18 +145,12 @@ def answer(results: Results, groups: pd.DataFrame, best: Trial) -> str:
     return text
 
 
-def _clusters(results: Results, row: pd.Series) -> str:
-    """Numbers of clusters in the last rounds of a point's trials: what `auto` chose."""
-    found = {
-        trial.metrics["clusters"]
-        for trial in results.trials
-        if "clusters" in trial.metrics and all(_same(row[key], trial.point.get(key)) for key in results.keys)
-    }
-    return ", ".join(str(number) for number in sorted(found))
+def _point(results: Results, point: Mapping[str, Any] | pd.Series[Any]) -> str:
+    return ", ".join(f"{key}={_short(point.get(key))}" for key in results.keys)
 
 
 def _same(a: Any, b: Any) -> bool:
-    return a == b or (pd.isna(a) and pd.isna(b))
+    return bool(a == b or (pd.isna(a) and pd.isna(b)))
 
 
 def _with_spread(row: pd.Series, name: str) -> str:

@@ -16,11 +16,9 @@ from raygan.report.sections import (
     faults_section,
     time_section,
 )
-from raygan.report.timeline import timeline
 from raygan.storage import write_bytes
 
-__all__ = ["render", "write_report"]
-FILE = "report.html"
+__all__ = ["write_report"]
 
 
 def write_report(path: str | Path) -> Path:
@@ -30,15 +28,15 @@ def write_report(path: str | Path) -> Path:
         RunError: there is no run in the folder, a file of it is damaged, or the page cannot be written.
     """
     record = read_record(path)
-    target = Path(path) / FILE
-    write_bytes(target, render(record).encode())
+    target = Path(path) / "report.html"
+    write_bytes(target, _render(record).encode())
     return target
 
 
-def render(record: Record) -> str:
+def _render(record: Record) -> str:
     """The page: answers first, then what they rest on."""
     return page(
-        f"raygan run {record.path.name}",
+        f"raygan run {record.run.path.name}",
         title_block(record),
         cards(record),
         scores_section(record, score_charts(record)),
@@ -46,7 +44,7 @@ def render(record: Record) -> str:
         paper_section(record),
         clusters_section(record),
         time_section(record, training_charts(record)),
-        cuts_section(record, timeline(record)),
+        cuts_section(record),
         faults_section(record),
         configuration_section(record),
     )

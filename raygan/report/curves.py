@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
+
+import pandas as pd
 
 from raygan.report.html import Html, picture
 from raygan.report.record import Record
@@ -13,80 +14,67 @@ from raygan.scores import SCORES, with_count
 COLOURS = ("#2f6db5", "#e2862f", "#2f9460", "#b5483e", "#7a5fb0", "#8a6d4d", "#c26a9d", "#5d6a78")
 NORM = "_gradient_norm"
 """How names of statistics end that are norms of gradients."""
-Points = tuple[Sequence[int], Sequence[float]]
 
 
 def score_charts(record: Record) -> list[Html]:
     """A chart for each score that has a title and was computed, a line for each domain; dashed: its real images."""
     charts = []
+    count = next((entry.get("images") for entry in record.scores.values()), None)
+    rounds = {line["round"]: line["scores"] for line in record.scored}
     for name, score in SCORES.items():
         if score.title is None:
             continue
-        lines = {domain: _score_points(record, domain, name) for domain in record.domains}
-        lines = {domain: points for domain, points in lines.items() if points[0]}
-        if lines:
-            marks = {
-                domain: ((record.scores.get(domain) or {}).get("real") or {}).get(name) for domain in lines
-            }
-            count = next((entry.get("images") for entry in record.scores.values()), None)
-            label = with_count(name, count) if count else name
-            title = f"{score.title} ({'higher' if score.mode == 'max' else 'lower'} is better)"
-            charts.append(_chart(lines, title, label.replace("_", " "), marks))
+        rows = [{name: score.number(entry) for name, entry in line.items()} for line in rounds.values()]
+        marks = {domain: score.number(entry.get("real") or {}) for domain, entry in record.scores.items()}
+        title = f"{score.title} ({'higher' if score.mode == 'max' else 'lower'} is better)"
+        label = with_count(name, count) if count else name
+        charts += _chart(pd.DataFrame(rows, rounds), title, label.replace("_", " "), marks)
     return charts
 
 
 def training_charts(record: Record) -> list[Html]:
     """Losses of both networks and the algorithm's statistics, as far as a round has any."""
-    found = {name for entry in record.rounds for name in entry.get("statistics", {})}
-    norms = {name for name in found if name.endswith(NORM)}
-    charts = [
-        _training_chart(record, ("discriminator_loss", "generator_loss"), "Losses", "loss"),
-        _training_chart(record, sorted(found - norms), "Training statistics", "mean"),
-        _training_chart(record, sorted(norms), "Gradients, L2 norm over a party's blocks", "norm"),
-    ]
-    return [chart for chart in charts if chart is not None]
+    rows = {line["round"]: line | line.get("statistics", {}) for line in record.rounds}
+    values = pd.DataFrame(rows.values(), rows)
+    names = sorted({name for line in record.rounds for name in line.get("statistics", {})})
+    norms = [name for name in names if name.endswith(NORM)]
+    charts = []
+    for chosen, suffix, title, label in (
+        (["discriminator_loss", "generator_loss"], "_loss", "Losses", "loss"),
+        ([name for name in names if name not in norms], "", "Training statistics", "mean"),
+        (norms, NORM, "Gradients, L2 norm over a party's blocks", "norm"),
+    ):
+        lines = values.reindex(columns=chosen)
+        lines.columns = [name.removesuffix(suffix).replace("_", " ") for name in chosen]
+        charts += _chart(lines, f"{title}: mean over clients and steps", label, {})
+    return charts
 
 
-def _training_chart(record: Record, names: Sequence[str], title: str, label: str) -> Html | None:
-    lines = {
-        name.removesuffix(f"_{label}").removesuffix(NORM).replace("_", " "): _points(
-            record.rounds, lambda entry, name=name: {**entry, **entry.get("statistics", {})}.get(name)
-        )
-        for name in names
-    }
-    lines = {name: points for name, points in lines.items() if points[0]}
-    return _chart(lines, f"{title}: mean over clients and steps", label, {}) if lines else None
+def _chart(values: pd.DataFrame, title: str, label: str, marks: Mapping[str, float | None]) -> list[Html]:
+    """A line a column over the rounds; nothing where no value is known.
 
-
-def _score_points(record: Record, domain: str, name: str) -> Points:
-    return _points(record.scored, lambda entry: (entry["scores"].get(domain) or {}).get(name))
-
-
-def _points(rounds: Sequence[Mapping[str, Any]], value: Any) -> Points:
-    pairs = [(entry["round"], value(entry)) for entry in rounds]
-    known = [(number, found) for number, found in pairs if found is not None]
-    return [number for number, _ in known], [found for _, found in known]
-
-
-def _chart(lines: Mapping[str, Points], title: str, label: str, marks: Mapping[str, float | None]) -> Html:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg  # slow to import
-    from matplotlib.figure import Figure
+    Args:
+        label: of the vertical axis.
+        marks: column -> where a dashed line goes.
+    """
+    from matplotlib.figure import Figure  # slow to import
     from matplotlib.ticker import MaxNLocator
 
+    lines = values.astype(float).dropna(axis="columns", how="all").dropna(how="all")
+    if lines.empty:
+        return []
     figure = Figure(figsize=(5.6, 3.1), dpi=140, layout="constrained")
-    FigureCanvasAgg(figure)
     axes = figure.add_subplot()
-    for number, (name, (rounds, values)) in enumerate(lines.items()):
-        colour = COLOURS[number % len(COLOURS)]
-        axes.plot(rounds, values, color=colour, label=_plain(name), marker="o", markersize=3, linewidth=1.6)
+    for number, (name, line) in enumerate(lines.items()):
+        known, colour = line.dropna(), COLOURS[number % len(COLOURS)]
+        axes.plot(known, color=colour, label=_plain(name), marker="o", markersize=3, linewidth=1.6)
         mark = marks.get(name)
         if mark is not None:
             axes.axhline(mark, color=colour, linestyle="--", linewidth=1, alpha=0.7)
     axes.set_title(_plain(title), fontsize=9, loc="left")
     axes.set_xlabel("round", fontsize=8)
     axes.set_ylabel(label, fontsize=8)
-    numbers = [number for rounds, _ in lines.values() for number in rounds]
-    axes.set_xlim(min(numbers) - 0.5, max(numbers) + 0.5)
+    axes.set_xlim(lines.index.min() - 0.5, lines.index.max() + 0.5)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.tick_params(labelsize=8)
     axes.spines[["top", "right"]].set_visible(False)
@@ -94,7 +82,7 @@ def _chart(lines: Mapping[str, Points], title: str, label: str, marks: Mapping[s
     axes.legend(fontsize=8, frameon=False)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")
-    return picture(buffer.getvalue(), title)
+    return [picture(buffer.getvalue(), title)]
 
 
 def _plain(text: str) -> str:

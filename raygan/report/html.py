@@ -5,8 +5,7 @@ from __future__ import annotations
 import base64
 import html
 from collections.abc import Iterable, Sequence
-
-from raygan.report.style import STYLE
+from pathlib import Path
 
 VOID = ("img", "meta", "br")
 
@@ -24,15 +23,13 @@ def tag(name: str, /, *content: object, **attributes: object) -> Html:
         for key, value in attributes.items()
         if value is not None
     )
-    inner = "".join(_markup(part) for part in content)
+    inner = _markup(content)
     return Html(f"<{name}{given}>" if name in VOID else f"<{name}{given}>{inner}</{name}>")
 
 
 def _markup(part: object) -> str:
-    if part is None:
-        return ""
-    if isinstance(part, Html):
-        return part
+    if part is None or isinstance(part, Html):
+        return part or ""
     if isinstance(part, (list, tuple)):
         return "".join(map(_markup, part))
     return html.escape(str(part))
@@ -43,19 +40,15 @@ def section(anchor: str, title: str, *content: object) -> Html:
     return tag("section", tag("h2", title), *content, id=anchor)
 
 
-def table(head: Sequence[object], rows: Iterable[Sequence[object]], class_: str | None = None) -> Html:
-    """A table: text in the first column, numbers in the others."""
-    body = [tag("tr", tag("th", row[0], scope="row"), [tag("td", cell) for cell in row[1:]]) for row in rows]
-    return tag(
-        "div",
-        tag(
-            "table",
-            tag("thead", tag("tr", [tag("th", cell, scope="col") for cell in head])),
-            tag("tbody", body),
-            class_=class_,
-        ),
-        class_="scroll",
-    )
+def table(head: Iterable[object], rows: Iterable[Sequence[object]], class_: str | None = None) -> Html:
+    """A table: text in the first column, numbers in the others. A row that is an element already stays as it is."""
+    top = tag("thead", tag("tr", [tag("th", cell, scope="col") for cell in head]))
+    body = tag("tbody", [row if isinstance(row, Html) else _row(row) for row in rows])
+    return tag("div", tag("table", top, body, class_=class_), class_="scroll")
+
+
+def _row(cells: Sequence[object]) -> Html:
+    return tag("tr", tag("th", cells[0], scope="row"), [tag("td", cell) for cell in cells[1:]])
 
 
 def picture(content: bytes, text: str, class_: str | None = None) -> Html:
@@ -71,11 +64,12 @@ def picture(content: bytes, text: str, class_: str | None = None) -> Html:
 
 def page(title: str, *content: object) -> str:
     """The whole document: it asks for nothing outside itself and runs no script."""
+    style = Path(__file__).with_name("style.css").read_text(encoding="utf-8")
     head = tag(
         "head",
         tag("meta", charset="utf-8"),
         tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
         tag("title", title),
-        tag("style", Html(STYLE)),
+        tag("style", Html(style)),
     )
     return "<!DOCTYPE html>\n" + tag("html", head, tag("body", tag("main", *content)), lang="en") + "\n"

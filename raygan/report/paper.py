@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from raygan.config.scenarios import scenario_settings
@@ -30,7 +31,7 @@ def paper_section(record: Record) -> Html | None:
     for place, accuracy in enumerate(published):
         ours = record.domains[place] if place < len(record.domains) else None
         rows.append((SETS[place], f"{accuracy:.2f}%", _ours(record.scores.get(ours or "")), ours or "-"))
-    differs = [tag("li", line) for line in differences(record)]
+    differs = [tag("li", line) for line in _differences(record, number)]
     return section(
         "paper",
         f"Scenario {number} of the paper",
@@ -41,15 +42,9 @@ def paper_section(record: Record) -> Html | None:
     )
 
 
-def differences(record: Record) -> list[str]:
+def _differences(record: Record, scenario: int) -> list[str]:
     """The keys of the scenario that this run has set otherwise, and what else bears on the scores."""
-    config = record.config.model_dump(mode="json")
-    assert record.config.scenario is not None
-    lines = [
-        f"{key}: {_get(config, key)} here, {value} published"
-        for key, value in _flat(scenario_settings(record.config.scenario)).items()
-        if _get(config, key) != value
-    ]
+    lines = list(_differing(record.config.model_dump(mode="json"), scenario_settings(scenario)))
     lines += [
         f"{name}: at most {domain.limit:,} training images"
         for name, domain in zip(record.domains, record.config.data.domains, strict=True)
@@ -60,33 +55,20 @@ def differences(record: Record) -> list[str]:
     return lines
 
 
+def _differing(ours: Any, published: Any, key: str = "") -> Iterator[str]:
+    if isinstance(published, (dict, list)):
+        for name, part in published.items() if isinstance(published, dict) else enumerate(published):
+            try:
+                below = ours[name]
+            except (KeyError, IndexError, TypeError):
+                below = None
+            yield from _differing(below, part, f"{key}.{name}" if key else str(name))
+    elif ours != published:
+        yield f"{key}: {ours} here, {published} published"
+
+
 def _ours(entry: dict[str, Any] | None) -> str:
     useful = (entry or {}).get("usefulness")
     if not useful:
         return "not computed (evaluation.usefulness_images)"
     return f"{100 * useful['accuracy']:.2f}% ({int(useful['images']):,} images)"
-
-
-def _flat(settings: Any, prefix: str = "") -> dict[str, Any]:
-    if isinstance(settings, dict):
-        items = [(str(key), value) for key, value in settings.items()]
-    elif isinstance(settings, list):
-        items = [(str(number), value) for number, value in enumerate(settings)]
-    else:
-        return {prefix: settings}
-    return {
-        key: value
-        for name, part in items
-        for key, value in _flat(part, f"{prefix}.{name}" if prefix else name).items()
-    }
-
-
-def _get(node: Any, key: str) -> Any:
-    for part in key.split("."):
-        if isinstance(node, list):
-            node = node[int(part)] if int(part) < len(node) else None
-        elif isinstance(node, dict):
-            node = node.get(part)
-        else:
-            return None
-    return node

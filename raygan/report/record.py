@@ -7,30 +7,36 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from raygan.config.loading import read_config
+import numpy as np
+
 from raygan.config.schema import Config
 from raygan.data import domain_names
-from raygan.errors import RunError
 from raygan.run.folder import RunFolder
+from raygan.run.stored import Run
 
-PICTURE = re.compile(r"round-(\d+)-cluster-(\d+)\.png")
+PICTURE = re.compile(r"round-(\d+)-\w+-(\d+)\.png")
 
 
 @dataclass(frozen=True)
 class Record:
     """One run."""
 
-    path: Path
-    config: Config
+    run: Run
     rounds: list[dict[str, Any]]
     """Lines of `metrics.jsonl`."""
     clusters: list[dict[str, Any]]
-    """Lines of `clusters.jsonl`."""
+    """Lines of `clusters.jsonl`; empty: no round has ended, or the algorithm makes no clusters."""
     cuts: dict[str, Any] | None
+    """`cuts.json`; None: it is missing, or the algorithm cuts no networks."""
     summary: dict[str, Any] | None
     """None: the run has not ended."""
     pictures: dict[tuple[int, int], Path]
-    """(round, cluster) -> file."""
+    """(round, model) -> file."""
+
+    @property
+    def config(self) -> Config:
+        """Of the run."""
+        return self.run.config
 
     @property
     def domains(self) -> list[str]:
@@ -40,14 +46,13 @@ class Record:
     @property
     def domain_of(self) -> dict[int, str]:
         """Client -> name of its domain."""
-        pairs = zip(self.domains, self.config.data.domains, strict=True)
-        return dict(enumerate(name for name, domain in pairs for _ in range(domain.clients)))
+        return {client: self.domains[index] for client, index in self.run.domain_of.items()}
 
     @property
     def device_of(self) -> dict[int, str]:
         """Client -> its device's profile."""
         fleet = self.config.devices.fleet
-        return {client: fleet[client % len(fleet)] for client in self.domain_of}
+        return {client: fleet[client % len(fleet)] for client in self.run.domain_of}
 
     @property
     def scored(self) -> list[dict[str, Any]]:
@@ -66,28 +71,19 @@ def read_record(path: str | Path) -> Record:
     Raises:
         RunError: there is no run in it, or a file of it is damaged.
     """
-    folder = RunFolder(Path(path))
-    if not folder.config_file.exists():
-        found = "no config.yaml, so this is not a run's folder"
-        raise RunError(str(path), found, "give the folder of a run")
+    run, folder = Run.load(path), RunFolder(Path(path))
+    pictures = ((PICTURE.fullmatch(file.name), file) for file in run.samples)
     return Record(
-        path=folder.path,
-        config=read_config(folder.config_file),
+        run=run,
         rounds=folder.metrics(),
         clusters=folder.records("clusters"),
         cuts=folder.documents().get("cuts"),
         summary=folder.summary() if folder.summary_file.exists() else None,
-        pictures=_pictures(folder.samples),
+        pictures={(int(match[1]), int(match[2])): file for match, file in pictures if match},
     )
-
-
-def _pictures(folder: Path) -> dict[tuple[int, int], Path]:
-    found = ((PICTURE.fullmatch(path.name), path) for path in sorted(folder.glob("*.png")))
-    return {(int(match[1]), int(match[2])): path for match, path in found if match}
 
 
 def spread(items: list[Any], count: int) -> list[Any]:
     """At most `count` of the items, evenly spaced, the first and the last among them."""
-    if len(items) <= count:
-        return items
-    return [items[round(step * (len(items) - 1) / (count - 1))] for step in range(count)]
+    places = np.linspace(0, len(items) - 1, min(count, len(items))).round().astype(int)
+    return [items[place] for place in places]

@@ -2,49 +2,39 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Callable
+from functools import wraps
+from typing import ParamSpec
 
-from raygan import api as trainer
-from raygan.config.schema import Config
+from raygan import api
 from raygan.errors import RunError
 from raygan.report import write_report
 from raygan.run.events import Listener
 from raygan.run.stored import Run
 
-
-def train(
-    config: Config,
-    out: str | Path | None = None,
-    *,
-    in_process: bool = False,
-    listener: Listener | None = None,
-) -> Run:
-    """`raygan.api.train`, then RUN/report.html. A page that cannot be written is told to the listener."""
-    return _reported(trainer.train(config, out, in_process=in_process, listener=listener), listener)
+P = ParamSpec("P")
 
 
-def resume(
-    path: str | Path,
-    *,
-    address: str | None = None,
-    wait_for_nodes_s: float | None = None,
-    in_process: bool = False,
-    listener: Listener | None = None,
-) -> Run:
-    """`raygan.api.resume`, then RUN/report.html, as for `train`."""
-    run = trainer.resume(
-        path, address=address, wait_for_nodes_s=wait_for_nodes_s, in_process=in_process, listener=listener
-    )
-    return _reported(run, listener)
+def _reported(run: Callable[P, Run]) -> Callable[P, Run]:
+    """As in `raygan.api`, then RUN/report.html, which the run's copy gets too. What cannot be written is told to the
+    listener."""
+
+    @wraps(run)
+    def run_and_report(*args: P.args, **kwargs: P.kwargs) -> Run:
+        done, listener = run(*args, **kwargs), kwargs.get("listener")
+        tell = (listener if isinstance(listener, Listener) else Listener()).on_fault
+        for mishap, step in (
+            ("no report", lambda: write_report(done.path)),
+            ("the copy is behind", lambda: api.push_copy(done)),
+        ):
+            try:
+                step()
+            except RunError as error:
+                tell(f"{mishap}: {error}")
+        return done
+
+    return run_and_report
 
 
-def _reported(run: Run, listener: Listener | None) -> Run:
-    try:
-        write_report(run.path)
-    except RunError as error:
-        (listener or Listener()).on_fault(f"no report: {error}")
-    try:
-        trainer.push_copy(run)
-    except RunError as error:
-        (listener or Listener()).on_fault(f"the copy is behind: {error}")
-    return run
+train = _reported(api.train)
+resume = _reported(api.resume)

@@ -12,26 +12,22 @@ Column = tuple[Score, str]
 """A score and its name, or that of one of its parts."""
 
 
-def score_table(scores: Mapping[str, Any]) -> tuple[Row, list[Row]]:
-    """Head and rows: the mean over a domain's clients, each cluster where they lie in several, real images.
+def score_table(scores: Mapping[str, Any], kind: str) -> tuple[Row, list[Row]]:
+    """Head and rows: the mean over a domain's clients, each model where they have several, real images.
 
     Args:
         scores: by domain, as in `metrics.jsonl`.
+        kind: what models are called: `cluster`.
     """
     held = [_numbers(entry) for entry in scores.values() if entry.get("images")]
-    columns = {
-        column: count
-        for score in SCORES.values()
-        for numbers in held
-        for column, (_, count) in numbers.items()
-        if column[0] == score
-    }
-    head = [with_count(name, count).replace("_", " ") for (_, name), count in columns.items()]
-    rows = []
-    for domain, values in scores.items():
-        for label, entry in _entries(domain, values):
-            numbers = _numbers(entry)
-            rows.append((label, *(_shown(column, numbers) for column in columns)))
+    counts = {column: count for numbers in held for column, (_, count) in numbers.items()}
+    columns = sorted(counts, key=lambda column: list(SCORES).index(column[0].name))
+    head = [with_count(column[1], counts[column]).replace("_", " ") for column in columns]
+    rows = [
+        (label, *(_shown(column, _numbers(entry)) for column in columns))
+        for domain, values in scores.items()
+        for label, entry in _entries(domain, values, kind)
+    ]
     return ("domain", *head), rows
 
 
@@ -53,11 +49,11 @@ def _numbers(entry: Mapping[str, Any]) -> dict[Column, tuple[float, int]]:
     return found
 
 
-def _entries(domain: str, values: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
-    clusters = values.get("clusters", {})
+def _entries(domain: str, values: Mapping[str, Any], kind: str) -> list[tuple[str, Mapping[str, Any]]]:
+    models = values.get("clusters", {})
     rows = [(domain, values)]
-    if len(clusters) > 1:
-        rows += [(f"{domain}: cluster {number}", entry) for number, entry in clusters.items()]
+    if len(models) > 1:
+        rows += [(f"{domain}: {kind} {number}", entry) for number, entry in models.items()]
     if values.get("real"):
         rows.append((f"{domain}: {values['real']['images']:,} real", values["real"]))
     return rows

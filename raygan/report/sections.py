@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import tempfile
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import yaml
+from rich.filesize import decimal
 
-from raygan.report.headline import duration, phase_name, phase_totals, size
-from raygan.report.html import Html, section, table, tag
+from raygan.cuts import draw_timeline
+from raygan.errors import InputError
+from raygan.nn.network import build_networks
+from raygan.report.headline import duration, no_clusters, phase_name, phase_totals
+from raygan.report.html import Html, picture, section, table, tag
 from raygan.report.record import Record, spread
+from raygan.split.plan import kept_cuts
+from raygan.split.planning import choose_cuts, measure
 
 MAX_CLIENTS, MAX_ROUNDS = 200, 24
 PALETTE = ("#2f6db5", "#c8702a", "#2f9460", "#b5483e", "#7a5fb0", "#8a6d4d", "#b8558f", "#5d6a78")
@@ -18,57 +29,46 @@ PALETTE = ("#2f6db5", "#c8702a", "#2f9460", "#b5483e", "#7a5fb0", "#8a6d4d", "#b
 def clusters_section(record: Record) -> Html:
     """A row a client, a column a round: the colour is the cluster, the number the client's weight in it."""
     if not record.clusters:
-        return section("clusters", "Clusters and weights", tag("p", "No round has ended."))
+        return section("clusters", "Clusters and weights", tag("p", no_clusters(record)))
     rounds = spread(record.clusters, MAX_ROUNDS)
     clients = list(record.domain_of)[:MAX_CLIENTS]
     head = ["client", "domain, device", *(entry["round"] for entry in rounds), "KLD (nats)"]
     rows = [_member_row(record, client, rounds) for client in clients]
     seen = sorted({e["cluster"] for entry in rounds for e in entry["clients"].values()})
-    legend = [[_key(number), f"cluster {number}"] for number in seen]
+    legend = [[tag("span", class_="key", style=_colour(n)), f"cluster {n}"] for n in seen]
+    words = "Colour: cluster. Number: the client's weight in its cluster, percent."
     left_out = len(record.domain_of) - len(clients)
     return section(
         "clusters",
         "Clusters and weights",
-        tag(
-            "p",
-            "Colour: cluster. Number: the client's weight in its cluster, percent.",
-            legend,
-            class_="soft",
-        ),
-        _members_table(head, rows),
+        tag("p", words, legend, class_="soft"),
+        table(head, rows, class_="members"),
         tag("p", f"{left_out} more clients are in clusters.jsonl.") if left_out else None,
         tag("p", _spread_of_weights(record), class_="soft"),
     )
 
 
-def _members_table(head: list[Any], rows: list[list[Html]]) -> Html:
-    body = tag("tbody", [tag("tr", row) for row in rows])
-    top = tag("thead", tag("tr", [tag("th", cell) for cell in head]))
-    return tag("div", tag("table", top, body, class_="members"), class_="scroll")
-
-
-def _member_row(record: Record, client: int, rounds: list[dict[str, Any]]) -> list[Html]:
-    where = f"{record.domain_of[client]}, {record.device_of[client]}"
-    last = rounds[-1]["clients"].get(str(client)) or {}
-    kld = last.get("kld")
-    return [
+def _member_row(record: Record, client: int, rounds: list[dict[str, Any]]) -> Html:
+    entries = [entry["clients"].get(str(client)) for entry in rounds]
+    kld = (entries[-1] or {}).get("kld")
+    return tag(
+        "tr",
         tag("th", client, scope="row"),
-        tag("td", where, class_="note"),
-        *(_member_cell(entry["clients"].get(str(client))) for entry in rounds),
+        tag("td", f"{record.domain_of[client]}, {record.device_of[client]}", class_="note"),
+        [_member_cell(entry) for entry in entries],
         tag("td", "-" if kld is None else f"{kld:.4f}", class_="note"),
-    ]
+    )
 
 
 def _member_cell(entry: dict[str, Any] | None) -> Html:
     if entry is None:
         return tag("td", "-", class_="none", title="took no part")
     text = f"cluster {entry['cluster']}, weight {100 * entry['weight']:.2f}%"
-    colour = PALETTE[entry["cluster"] % len(PALETTE)]
-    return tag("td", f"{100 * entry['weight']:.1f}", style=f"background:{colour}", title=text)
+    return tag("td", f"{100 * entry['weight']:.1f}", style=_colour(entry["cluster"]), title=text)
 
 
-def _key(cluster: int) -> Html:
-    return tag("span", class_="key", style=f"background:{PALETTE[cluster % len(PALETTE)]}")
+def _colour(cluster: int) -> str:
+    return f"background:{PALETTE[cluster % len(PALETTE)]}"
 
 
 def _spread_of_weights(record: Record) -> str:
@@ -86,115 +86,100 @@ def _spread_of_weights(record: Record) -> str:
 def time_section(record: Record, charts: Sequence[Html]) -> Html:
     """Where the seconds and the bytes went."""
     phases = phase_totals(record)
-    busy = sum(phases.values()) or 1.0
-    longest = max(phases.values(), default=1.0)
+    busy, longest = sum(phases.values()), max(phases.values(), default=1.0)
     bars = [
         (
             tag("span", phase_name(name)),
             tag("i", style=f"width:{100 * seconds / longest:.1f}%"),
             tag("span", f"{duration(seconds)}, {100 * seconds / busy:.0f}%"),
         )
-        for name, seconds in sorted(phases.items(), key=lambda pair: -pair[1])
+        for name, seconds in phases.items()
     ]
-    rows = [
-        (
-            entry["round"],
-            f"{entry['train_seconds']:.1f}",
-            f"{entry['end_seconds']:.2f}",
-            "-" if entry.get("evaluation_seconds") is None else f"{entry['evaluation_seconds']:.1f}",
-            f"{entry['images'] / entry['train_seconds']:,.0f}" if entry["train_seconds"] else "-",
-            size(entry["bytes_up"]),
-            size(entry["bytes_down"]),
-        )
-        for entry in spread(record.rounds, MAX_ROUNDS)
-    ]
-    head = (
-        "round",
-        "steps, s",
-        "cluster + weigh + aggregate, s",
-        "scores (beside), s",
-        "images/s",
-        "clients to body",
-        "body to clients",
-    )
+    rows = [_round_row(line) for line in spread(record.rounds, MAX_ROUNDS)]
     return section(
         "time",
         "Time and bytes",
         tag("h3", "Seconds of work by phase, summed over the actors"),
         tag("div", bars, class_="bars"),
-        tag("h3", "Rounds"),
-        table(head, rows),
-        *_links(record),
+        [tag("h3", "Rounds"), table(rows[0], [list(row.values()) for row in rows])] if rows else None,
+        _links(record),
+        _client_links(record),
         tag("div", charts, class_="charts") if charts else None,
     )
 
 
+def _round_row(line: dict[str, Any]) -> dict[str, object]:
+    scored_s, train_s = line.get("evaluation_seconds"), line["train_seconds"]
+    return {
+        "round": line["round"],
+        "steps, s": f"{train_s:.1f}",
+        "end of the round, s": f"{line['end_seconds']:.2f}",
+        "scores (beside), s": "-" if scored_s is None else f"{scored_s:.1f}",
+        "images/s": f"{line['images'] / train_s:,.0f}" if train_s else "-",
+        "clients to body": decimal(line["bytes_up"]),
+        "body to clients": decimal(line["bytes_down"]),
+    }
+
+
 def _links(record: Record) -> list[Html]:
-    """What crossed, by link and kind, and by client."""
-    totals: dict[tuple[str, str], tuple[int, int]] = {}
-    for kinds in (entry.get("links") or {} for entry in record.rounds):
-        for link, counts in kinds.items():
-            for kind, count in counts.items():
-                records, num_bytes = totals.get((link, kind), (0, 0))
-                totals[link, kind] = (records + count["records"], num_bytes + count["bytes"])
-    if not totals:
+    """What crossed, by link and kind."""
+    rounds = [entry["links"] for entry in record.rounds if entry.get("links")]
+    counts = [
+        {"link": link.replace("->", "\u2192"), "kind": kind, **count}
+        for links in rounds
+        for link, kinds in links.items()
+        for kind, count in kinds.items()
+    ]
+    if not counts:
         return []
-    rounds = sum(bool(entry.get("links")) for entry in record.rounds)
+    totals = pd.DataFrame(counts).groupby(["link", "kind"], sort=False)[["records", "bytes"]].sum()
     rows = [
-        (link.replace("->", "\u2192"), kind, f"{records:,}", size(num_bytes), size(num_bytes / rounds))
-        for (link, kind), (records, num_bytes) in totals.items()
+        (link, kind, f"{records:,}", decimal(num_bytes), decimal(num_bytes // len(rounds)))
+        for (link, kind), (records, num_bytes) in zip(totals.index, totals.to_numpy().tolist(), strict=True)
     ]
     text = "Counted by the actors where a record ends (activations and gradients: at the client). Nothing else crosses."
     return [
         tag("h3", "Bytes per link"),
         table(("link", "what", "records", "bytes", "bytes a round"), rows),
         tag("p", text, class_="soft"),
-        *_client_links(record),
     ]
 
 
 def _client_links(record: Record) -> list[Html]:
-    totals: dict[str, list[int]] = {}
-    for client, ways in (
-        pair for entry in record.rounds for pair in (entry.get("client_bytes") or {}).items()
-    ):
-        so_far = totals.setdefault(client, [0, 0])
-        so_far[0] += ways["up"]
-        so_far[1] += ways["down"]
+    """Activations and gradients, by client."""
+    up, down = Counter[str](), Counter[str]()
+    for entry in record.rounds:
+        for client, ways in (entry.get("client_bytes") or {}).items():
+            up[client] += ways["up"]
+            down[client] += ways["down"]
     rows = [
-        (client, record.device_of.get(int(client), "-"), size(up), size(down))
-        for client, (up, down) in list(totals.items())[:MAX_CLIENTS]
+        (client, record.device_of.get(int(client), "-"), decimal(up[client]), decimal(down[client]))
+        for client in list(up)[:MAX_CLIENTS]
     ]
     head = ("client", "device", "client \u2192 body", "body \u2192 client")
     return [tag("h3", "Activations and gradients by client"), table(head, rows)] if rows else []
 
 
-def cuts_section(record: Record, timeline: Html | None) -> Html:
+def cuts_section(record: Record) -> Html:
     """The cuts of each profile, the predicted iteration, and its timeline."""
     cuts = record.cuts
     if not cuts:
-        return section("cuts", "Cuts", tag("p", "cuts.json is missing."))
-    counts: dict[tuple[str, str, str], int] = {}
-    for client in cuts["clients"]:
-        key = (client["device"], _cut(client["generator"]), _cut(client["discriminator"]))
-        counts[key] = counts.get(key, 0) + 1
-    rows = [
-        (device, many, generator, discriminator)
-        for (device, generator, discriminator), many in counts.items()
-    ]
-    proof = (
-        "proven optimal"
-        if cuts.get("optimal")
-        else f"at most {100 * cuts.get('gap', 0):.1f}% above the optimum"
+        return section("cuts", "Cuts", tag("p", "The networks are whole, or cuts.json is missing."))
+    counts = Counter(
+        (client["device"], _cut(client["generator"]), _cut(client["discriminator"]))
+        for client in cuts["clients"]
     )
-    predicted = f"Predicted: {duration_ms(cuts['latency_s'])} an iteration ({cuts['solver']}, {proof})."
-    parts = ", ".join(f"{name.replace('_', ' ')} {duration_ms(s)}" for name, s in cuts["parts"].items())
+    rows = [(device, count, *chosen) for (device, *chosen), count in counts.items()]
+    above = f"at most {100 * cuts.get('gap', 0):.1f}% above the optimum"
+    proof = "proven optimal" if cuts.get("optimal") else above
+    predicted = f"Predicted: {duration(cuts['latency_s'])} an iteration ({cuts['solver']}, {proof})."
+    parts = ", ".join(f"{name.replace('_', ' ')} {duration(s)}" for name, s in cuts["parts"].items())
     return section(
         "cuts",
         "Cuts",
         tag("p", f"{predicted} Of it: {parts}. Devices as modelled, not as measured here."),
         table(("device", "clients", "generator (h, t)", "discriminator (h, t)"), rows),
-        timeline or tag("p", "No timeline: the run's data is not where it was.", class_="soft"),
+        _timeline(record) or tag("p", "No timeline: the run's data is not where it was.", class_="soft"),
     )
 
 
@@ -202,9 +187,19 @@ def _cut(cut: list[int]) -> str:
     return ", ".join(map(str, cut))
 
 
-def duration_ms(seconds: float) -> str:
-    """Short times in milliseconds."""
-    return f"{1000 * seconds:.1f} ms" if seconds < 1 else f"{seconds:.2f} s"
+def _timeline(record: Record) -> Html | None:
+    """The predicted iteration, drawn; None where the run's data, networks or cuts are no longer at hand."""
+    config, cuts = record.config, record.cuts or {}
+    try:
+        spec = record.run.spec
+        costs = measure(config, build_networks(spec, config.model.blocks, config.seed), spec)
+        plan = choose_cuts(config, costs, kept_cuts({"cuts": cuts}))
+    except InputError:
+        return None
+    made = {name: cuts[name] for name in ("solver", "optimal", "lower_bound_s")}
+    with tempfile.TemporaryDirectory() as folder:
+        drawn = draw_timeline(replace(plan, **made), Path(folder) / "timeline.png")
+        return picture(drawn.read_bytes(), "one iteration, device by device", class_="wide")
 
 
 def faults_section(record: Record) -> Html:
@@ -220,6 +215,4 @@ def configuration_section(record: Record) -> Html:
     text = yaml.safe_dump(record.config.model_dump(mode="json"), sort_keys=False, default_flow_style=None)
     versions = (record.summary or {}).get("versions", {})
     words = ", ".join(f"{name} {number}" for name, number in versions.items())
-    return section(
-        "configuration", "Configuration", tag("p", words, class_="soft") if words else None, tag("pre", text)
-    )
+    return section("configuration", "Configuration", tag("p", words or None, class_="soft"), tag("pre", text))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
+import pandas as pd
 import ray
 from ray.tune import PlacementGroupFactory
 
@@ -13,7 +14,7 @@ from raygan.config.loading import cluster_address
 from raygan.config.schema import ClusterConfig, Config, TrainingConfig
 from raygan.errors import InputError
 from raygan.run.plan import Plan, make_plan
-from raygan.runtime.ray.capacity import Autoscaler, Node, place, shortage
+from raygan.runtime.ray.capacity import place, shortage
 from raygan.runtime.ray.demand import ActorDemand, all_demands
 from raygan.runtime.ray.nodes import find_autoscaler, live_nodes
 from raygan.search.schema import TrialResources
@@ -31,10 +32,8 @@ def trial_demands(config: Config, resources: TrialResources) -> Trial:
     """
     plan = _planned(_federation(config))
     driver = ActorDemand("the trial's driver", resources.cpus_per_trial, resources.gpus_per_trial, {}, {})
-    return (
-        driver,
-        *(demand for demand in all_demands(plan.algorithm.parties(), plan.config) if demand.bundle),
-    )
+    actors = all_demands(plan.algorithm.parties(), plan.config)
+    return driver, *(demand for demand in actors if demand.bundle)
 
 
 def placement(config: Config, resources: TrialResources) -> PlacementGroupFactory:
@@ -63,14 +62,8 @@ def _planned(config: str) -> Plan:
 
 def most(trials: Iterable[Trial]) -> Bundle:
     """The most that any trial asks for in all, by resource."""
-    total: Bundle = {}
-    for trial in trials:
-        sums: Bundle = {}
-        for demand in trial:
-            for name, amount in demand.bundle.items():
-                sums[name] = sums.get(name, 0.0) + amount
-        total = {name: max(total.get(name, 0.0), sums.get(name, 0.0)) for name in {**total, **sums}}
-    return total
+    sums = pd.DataFrame(pd.DataFrame([demand.bundle for demand in trial]).sum() for trial in trials)
+    return {str(name): float(amount) for name, amount in sums.max().items()}
 
 
 def local_resources(trial: Mapping[str, float], concurrency: int, config: Config) -> Bundle:
@@ -101,18 +94,11 @@ def check_fit(trials: Iterable[Trial], concurrency: int) -> int:
     nodes, autoscaler = live_nodes(), find_autoscaler()
     fitting = concurrency
     for trial in trials:
-        missing = place(trial, nodes, autoscaler).unplaced
-        if missing:
-            raise _shortage(missing[0], trial, nodes, autoscaler)
+        if missing := place(trial, nodes, autoscaler).unplaced:
+            error = shortage(missing[0], trial, nodes, autoscaler)
+            if missing[0] is not trial[0]:
+                raise error
+            raise InputError("resources", error.found, "lower cpus_per_trial or gpus_per_trial, or add nodes")
         while place(trial * fitting, nodes, autoscaler).unplaced:
             fitting -= 1
     return fitting
-
-
-def _shortage(
-    missing: ActorDemand, trial: Trial, nodes: Sequence[Node], autoscaler: Autoscaler | None
-) -> InputError:
-    error = shortage(missing, trial, nodes, autoscaler)
-    if missing is trial[0]:
-        return InputError("resources", error.found, "lower cpus_per_trial or gpus_per_trial, or add nodes")
-    return error

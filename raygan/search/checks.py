@@ -12,7 +12,7 @@ from raygan.config.schema import Config
 from raygan.errors import ConfigError
 from raygan.runtime.ray.cluster import has_ray
 from raygan.runtime.ray.demand import label_text
-from raygan.search.domain import Label
+from raygan.search.domain import Domain, Label
 from raygan.search.reported import check_metrics
 from raygan.search.search import Point, Search
 
@@ -26,28 +26,26 @@ def check_space(search: Search) -> dict[str, Config]:
     """Checks the base, every key, every value and their combinations, and the metrics.
 
     Returns:
-        What the search may try, by a text that names the point: all of it, or of a search that learns, a part.
+        What the search may try, by a text that names the point (`clusters.count=2, seed=0`): all of it, or of a
+        search that learns, a part.
 
     Raises:
         ConfigError: the first mistake.
     """
     check_base(search)
     _check_keys(search)
-    configs = {told(point): _config(search, point, f"space: {told(point)}") for point in _points(search)}
+    learns = search.config.scheduler is not None or search.config.searcher.name == "optuna"
+    configs = {}
+    for point in _points(search):
+        told = ", ".join(f"{key}={label}" for key, label in point.items())
+        configs[told] = _config(search, point, f"space: {told}")
     for config in configs.values():
-        _check_labels(config)
-        _check_storage(config)
+        _check_places(config)
         check_metrics(search.config.metric, config)
-        learns = search.config.scheduler is not None or search.config.searcher.name == "optuna"
         if learns and config.evaluation.every > 1:
             found = f"scores come only every {config.evaluation.every} rounds"
             raise ConfigError("base.evaluation.every", found, "set 1: trials are compared round by round")
     return configs
-
-
-def told(point: Point) -> str:
-    """A point as a person reads it: `clusters.count=2, seed=0`."""
-    return ", ".join(f"{key}={label}" for key, label in point.items())
 
 
 def check_base(search: Search) -> Config:
@@ -62,8 +60,13 @@ def check_base(search: Search) -> Config:
         raise ConfigError(f"base.{error.where}", error.found, error.remedy) from None
 
 
-def _check_labels(config: Config) -> None:
-    """A search plans its trials where it is started: it reads all data there, and heeds labels on a cluster only."""
+def _check_places(config: Config) -> None:
+    """A search plans its trials where it is started: it reads all data there, heeds labels on a cluster only, and keeps
+    every trial's run in its own folder."""
+    if config.checkpoints.storage is not None:
+        found = f"{config.checkpoints.storage!r}, but only one run can be kept at a URI"
+        remedy = "leave it out: the search's folder holds every trial's run"
+        raise ConfigError("checkpoints.storage", found, remedy)
     for index, domain in enumerate(config.data.domains):
         if domain.labels:
             found = f"{label_text(domain.labels)}, but a search needs every domain where it is started"
@@ -77,24 +80,16 @@ def _check_labels(config: Config) -> None:
             raise ConfigError(f"devices.profiles.{name}.labels", found, "leave them out, or give --address")
 
 
-def _check_storage(config: Config) -> None:
-    if config.checkpoints.storage is not None:
-        found = f"{config.checkpoints.storage!r}, but only one run can be kept at a URI"
-        remedy = "leave it out: the search's folder holds every trial's run"
-        raise ConfigError("checkpoints.storage", found, remedy)
-
-
 def _check_keys(search: Search) -> None:
     """Each value must be valid by itself, and must change the resolved configuration.
 
     Raises:
         ConfigError: naming the key of the space.
     """
-    first: Point = {key: domain.probes[0] for key, domain in search.config.space.items()}
     for key, domain in search.config.space.items():
         seen: dict[str, Label] = {}
         for label in domain.probes:
-            point = _completed(search, {**first, key: label})
+            point = search.chosen(_first, {key: label})
             if len(domain.probes) == 1:
                 seen[_text(search.config_of(point, without=key))] = "the base"
             text = _text(_config(search, point, f"space.{key}: {label!r}"))
@@ -111,14 +106,12 @@ def _points(search: Search) -> Iterator[Point]:
     space = search.config.space
     if math.prod(len(domain.probes) for domain in space.values()) <= MAX_COMBINATIONS:
         for labels in itertools.product(*(domain.probes for domain in space.values())):
-            yield _completed(search, dict(zip(space, labels, strict=True)))
+            yield search.chosen(_first, dict(zip(space, labels, strict=True)))
     yield from (search.sample(number) for number in range(DRAWS))
 
 
-def _completed(search: Search, point: Point) -> Point:
-    """With the keys that the conditional function adds, each at its first probe."""
-    more = {key: domain.probes[0] for key, domain in search.domains(point).items() if key not in point}
-    return {**point, **more}
+def _first(key: str, domain: Domain) -> Label:
+    return domain.probes[0]
 
 
 def _config(search: Search, point: Point, where: str) -> Config:
@@ -128,8 +121,8 @@ def _config(search: Search, point: Point, where: str) -> Config:
         if error.where.startswith("conditional"):
             raise
         at_fault = [key for key in search.config.space if f"{error.where}.".startswith(f"{key}.")]
-        if at_fault:
-            where = f"space.{at_fault[0]}: {point[at_fault[0]]!r}" if where.startswith("space.") else where
+        if at_fault and where.startswith("space."):
+            where = f"space.{at_fault[0]}: {point[at_fault[0]]!r}"
         raise ConfigError(where, f"{error.where}: {error.found}", error.remedy) from None
 
 

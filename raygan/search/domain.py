@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from ray import tune
 
 from raygan.config.loading import as_number
 
@@ -49,7 +50,7 @@ class Domain:
         if self.values:
             return list(self.values)
         low, high = self.bounds[:2]
-        return [int(low), int(high) - 1] if self.kind == "randint" else [low, high]
+        return [low, high - 1] if self.kind == "randint" else [low, high]
 
     def value(self, label: Any) -> Any:
         """What a label stands for; what PBT has changed beyond the labels stands for itself."""
@@ -59,28 +60,23 @@ class Domain:
         """A label, drawn as the kind says."""
         if self.values:
             return list(self.values)[int(rng.integers(len(self.values)))]
-        low, high = self.bounds[:2]
-        if self.kind == "randint":
-            return int(rng.integers(int(low), int(high)))
-        if self.kind == "loguniform":
-            return float(math.exp(rng.uniform(math.log(low), math.log(high))))
-        return self._rounded(float(rng.uniform(low, high)))
+        drawn: float = self.of_tune.sample(random_state=rng)
+        return drawn
 
-    def suggest(self, trial: Any, name: str) -> Label:
+    def suggest(self, trial: Any, name: str) -> Any:
         """A label, asked of an Optuna trial."""
         if self.values:
             return trial.suggest_categorical(name, list(self.values))
         low, high = self.bounds[:2]
         if self.kind == "randint":
-            return trial.suggest_int(name, int(low), int(high) - 1)
+            return trial.suggest_int(name, low, high - 1)
         step = self.bounds[2] if self.kind == "quniform" else None
         return trial.suggest_float(name, low, high, step=step, log=self.kind == "loguniform")
 
-    def _rounded(self, number: float) -> float:
-        if self.kind != "quniform":
-            return number
-        low, high, step = self.bounds
-        return float(min(high, max(low, round(number / step) * step)))
+    @property
+    def of_tune(self) -> Any:
+        """The same in Ray Tune's form: a list of labels, or a range."""
+        return list(self.values) if self.values else getattr(tune, self.kind)(*self.bounds)
 
 
 def parse_domain(given: Any) -> Domain:
@@ -132,4 +128,4 @@ def _bounds(kind: str, given: Any) -> tuple[float, ...]:
         raise ValueError(f"{kind}: {given!r} does not fit; give whole numbers")
     if step and step[0] <= 0:
         raise ValueError(f"{kind}: step {step[0]:g}; give a step above 0")
-    return tuple(proper)
+    return tuple(map(int, proper)) if kind == "randint" else tuple(proper)

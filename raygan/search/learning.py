@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import optuna
@@ -23,21 +22,10 @@ class Learner(OptunaSearch):
             super().on_trial_result(trial_id, result)
 
 
-@dataclass(frozen=True)
-class Asked:
-    """The search's space as Optuna asks for it, trial by trial, conditional keys included."""
-
-    search: Search
-
-    def __call__(self, trial: Any) -> dict[str, Any]:
-        """Names with the point's prefix -> labels."""
-        space = self.search.config.space
-        point = {key: domain.suggest(trial, f"{POINT}/{key}") for key, domain in space.items()}
-        for key, domain in self.search.domains(point).items():
-            if key not in point:
-                point[key] = domain.suggest(trial, f"{POINT}/{key}")
-        point["seed"] = self.search.config.seeds[0]
-        return {f"{POINT}/{key}": label for key, label in point.items()}
+def ask(search: Search, trial: Any) -> dict[str, Any]:
+    """A point as Optuna asks for it, trial by trial: names with the point's prefix -> labels."""
+    point = search.chosen(lambda key, domain: domain.suggest(trial, f"{POINT}/{key}"))
+    return {f"{POINT}/{key}": label for key, label in {**point, "seed": search.config.seeds[0]}.items()}
 
 
 def make_learner(search: Search) -> Learner:
@@ -45,20 +33,18 @@ def make_learner(search: Search) -> Learner:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     metrics, modes = list(search.config.metric), [str(mode) for mode in search.config.modes]
     single = len(metrics) == 1
+    config, seed = search.config.searcher, search.config.seed
+    sampler: optuna.samplers.BaseSampler
+    if config.sampler == "nsga2":
+        sampler = optuna.samplers.NSGAIISampler(seed=seed)
+    elif config.sampler == "random":
+        sampler = optuna.samplers.RandomSampler(seed=seed)
+    else:
+        startup = config.startup_trials or STARTUP_TRIALS
+        sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=startup, constant_liar=True)
     return Learner(
-        space=Asked(search),
+        space=partial(ask, search),
         metric=metrics[0] if single else metrics,
         mode=modes[0] if single else modes,
-        sampler=_sampler(search),
+        sampler=sampler,
     )
-
-
-def _sampler(search: Search) -> optuna.samplers.BaseSampler:
-    config, seed = search.config.searcher, search.config.seed
-    startup = config.startup_trials or STARTUP_TRIALS
-    samplers: dict[str, Callable[[], optuna.samplers.BaseSampler]] = {
-        "tpe": lambda: optuna.samplers.TPESampler(seed=seed, n_startup_trials=startup, constant_liar=True),
-        "nsga2": lambda: optuna.samplers.NSGAIISampler(seed=seed),
-        "random": lambda: optuna.samplers.RandomSampler(seed=seed),
-    }
-    return samplers[config.sampler or "tpe"]()

@@ -5,7 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from raygan.search.results import OBJECTIVES, Results
+from raygan.run.folder import RunFolder
+from raygan.search.reported import reported
+from raygan.search.results import Results, Trial
+from raygan.storage import read_json_lines
 
 COLOURS = ("#2f6db5", "#e2862f", "#2f9460", "#b5483e", "#7a5fb0", "#8a6d4d", "#c26a9d", "#5d6a78")
 MAX_NAMED = 12
@@ -15,57 +18,59 @@ NAMES = {"latency_s": "predicted latency, seconds an iteration", "bytes_per_roun
 def draw_curves(results: Results, path: Path) -> Path:
     """The first metric over the rounds, a line a trial, a colour a point."""
     figure, (axes,) = _figure(1)
-    curves = {name: curve for name, curve in results.curves().items() if curve[0]}
     points: dict[str, str] = {}
     for trial in results.trials:
-        if trial.name in curves:
-            label = _label(results, trial)
-            new = label not in points
-            colour = points.setdefault(label, COLOURS[len(points) % len(COLOURS)])
-            axes.plot(
-                *curves[trial.name],
-                color=colour,
-                marker="o",
-                markersize=3,
-                linewidth=1.4,
-                alpha=0.85,
-                label=label if new and len(points) <= MAX_NAMED else None,
-            )
+        curve = _curve(trial, results.metric)
+        if not curve:
+            continue
+        label = _label(results, trial)
+        new = label not in points
+        colour = points.setdefault(label, COLOURS[len(points) % len(COLOURS)])
+        style = {"color": colour, "marker": "o", "markersize": 3, "linewidth": 1.4, "alpha": 0.85}
+        axes.plot(
+            *zip(*curve, strict=True), label=label if new and len(points) <= MAX_NAMED else None, **style
+        )
     axes.set_xlabel("round")
     axes.set_ylabel(_named(results.metric))
     if points:
         axes.legend(fontsize=7, frameon=False)
-    return _saved(figure, path)
+    figure.savefig(path, format="png")
+    return path
+
+
+def _curve(trial: Trial, metric: str) -> list[tuple[int, float]]:
+    """Rounds and the metric, from the run's `metrics.jsonl`."""
+    lines = read_json_lines(RunFolder(trial.run).metrics_file) if trial.run else []
+    rows = [reported(line, {}, 0) for line in lines]
+    return [(row["round"], row[metric]) for row in rows if metric in row]
 
 
 def draw_pareto(results: Results, path: Path) -> Path:
     """The first metric against each cost; the Pareto front is filled and connected."""
-    costs = [name for name, _ in results.objectives[1:]]
-    costs += [name for name, _ in OBJECTIVES if name not in costs]
+    costs = [name for name in {**results.objectives, **results.costs} if name != results.metric]
     figure, panels = _figure(len(costs))
-    front = {id(trial) for trial in results.front()}
+    front = [trial.name for trial in results.front()]
     for axes, cost in zip(panels, costs, strict=True):
         known = [t for t in results.candidates() if cost in t.metrics and results.metric in t.metrics]
-        for chosen, style in ((False, {"facecolors": "none"}), (True, {})):
-            part = [trial for trial in known if (id(trial) in front) == chosen]
-            places = [t.metrics[cost] for t in part], [t.metrics[results.metric] for t in part]
+        points = {t.name: (t.metrics[cost], t.metrics[results.metric]) for t in known}
+        for label, style in (("beaten", {"facecolors": "none"}), ("on the front", {})):
+            shown = [point for name, point in points.items() if (name in front) == (label != "beaten")]
             axes.scatter(
-                *places, edgecolors=COLOURS[0], label="on the front" if chosen else "beaten", **style
+                [x for x, _ in shown], [y for _, y in shown], edgecolors=COLOURS[0], label=label, **style
             )
-        line = sorted((t.metrics[cost], t.metrics[results.metric]) for t in known if id(t) in front)
+        line = sorted(point for name, point in points.items() if name in front)
         axes.plot([x for x, _ in line], [y for _, y in line], color=COLOURS[0], alpha=0.4, linewidth=1)
         axes.set_xlabel(_named(cost))
         axes.set_ylabel(_named(results.metric))
         axes.legend(fontsize=7, frameon=False)
-    return _saved(figure, path)
+    figure.savefig(path, format="png")
+    return path
 
 
 def _figure(count: int) -> tuple[Any, list[Any]]:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg  # slow to import
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure  # slow to import
 
     figure = Figure(figsize=(6.2 * count, 4.0), dpi=140, layout="constrained")
-    FigureCanvasAgg(figure)
     panels = list(figure.subplots(1, count, squeeze=False)[0])
     for axes in panels:
         axes.spines[["top", "right"]].set_visible(False)
@@ -74,19 +79,11 @@ def _figure(count: int) -> tuple[Any, list[Any]]:
     return figure, panels
 
 
-def _label(results: Results, trial: Any) -> str:
-    parts = [f"{key.split('.')[-1]} {_short(trial.point.get(key))}" for key in results.keys]
+def _label(results: Results, trial: Trial) -> str:
+    point = {key.split(".")[-1]: trial.point.get(key) for key in results.keys}
+    parts = [f"{key} {f'{v:.3g}' if isinstance(v, float) else v}" for key, v in point.items()]
     return ", ".join(parts).replace("$", r"\$")
-
-
-def _short(value: Any) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def _named(metric: str) -> str:
     return NAMES.get(metric, metric.replace("_", " "))
-
-
-def _saved(figure: Any, path: Path) -> Path:
-    figure.savefig(path, format="png")
-    return path

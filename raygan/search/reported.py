@@ -10,22 +10,15 @@ from raygan.data import domain_names
 from raygan.errors import ConfigError, instead_of
 from raygan.scores import SCORES, names, single
 
-MEASURES = (
-    "latency_s",
-    "overlapped_s",
-    "bytes_per_round",
-    "bytes_total",
-    "seconds",
-    "clusters",
-    "cluster_agreement",
-    "discriminator_loss",
-    "generator_loss",
-)
-"""Predicted seconds of an iteration (with and without barriers), bytes up and down, seconds of the round, and more."""
+OF_CUTS = ("latency_s", "overlapped_s")
+"""Predicted seconds of an iteration, with and without barriers, as in `cuts.json`."""
+OF_ROUND = ("seconds", "clusters", "cluster_agreement", "discriminator_loss", "generator_loss")
+"""As in a line of `metrics.jsonl`; `seconds` of the round."""
+MEASURES = (*OF_CUTS, "bytes_per_round", "bytes_total", *OF_ROUND)
 
 
 def reported(metrics: Mapping[str, Any], cuts: Mapping[str, Any], bytes_before: int) -> dict[str, Any]:
-    """One round's report.
+    """One round's report, without what is not known.
 
     Args:
         metrics: the round's line of `metrics.jsonl`.
@@ -35,14 +28,10 @@ def reported(metrics: Mapping[str, Any], cuts: Mapping[str, Any], bytes_before: 
     moved = metrics["bytes_up"] + metrics["bytes_down"]
     found = {
         "round": metrics["round"],
-        "latency_s": cuts.get("latency_s"),
-        "overlapped_s": cuts.get("overlapped_s"),
+        **{name: cuts.get(name) for name in OF_CUTS},
         "bytes_per_round": moved,
         "bytes_total": bytes_before + moved,
-        **{
-            name: metrics.get(name)
-            for name in ("seconds", "clusters", "cluster_agreement", "discriminator_loss", "generator_loss")
-        },
+        **{name: metrics.get(name) for name in OF_ROUND},
         **metrics.get("statistics", {}),
         **_scores(metrics["scores"]),
     }

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import yaml
 from ray import tune
+from ray.tune.result import AUTO_RESULT_KEYS
 
 from raygan.config.loading import read_config
 from raygan.run.folder import RunFolder
-from raygan.search.reported import reported
 from raygan.search.search import POINT, Point, Search
 from raygan.search.stopping import reached
-from raygan.storage import read_json_lines, write_bytes
+from raygan.storage import write_bytes
 
 OBJECTIVES = (("latency_s", "min"), ("bytes_per_round", "min"))
 """What a trial costs; with the first metric they make the Pareto front, unless the search names its own trade-off."""
 NOT_MEASURES = ("trial", "status", "rounds", "run", "error", "seed", "pareto")
+OF_TUNE = {*AUTO_RESULT_KEYS, "done", "trial_id", "experiment_tag", "should_checkpoint"}
+"""What Ray Tune adds to a report."""
 
 
 @dataclass(frozen=True)
@@ -57,42 +62,41 @@ class Results:
         return self.search.config.modes[0] == "max"
 
     @property
-    def objectives(self) -> list[tuple[str, str]]:
+    def objectives(self) -> dict[str, str]:
         """The trade-off: metric and mode."""
-        named: list[tuple[str, str]] = list(
-            zip(self.search.config.metric, self.search.config.modes, strict=True)
-        )
-        return named if len(named) > 1 else [*named, *OBJECTIVES]
+        named: dict[str, str] = dict(zip(self.search.config.metric, self.search.config.modes, strict=True))
+        return named if len(named) > 1 else {**self.costs, **named}
+
+    @property
+    def costs(self) -> dict[str, str]:
+        """What trials cost, as far as any reports it: networks that are not cut have no predicted latency."""
+        return {
+            name: mode for name, mode in OBJECTIVES if any(name in trial.metrics for trial in self.trials)
+        }
 
     @property
     def keys(self) -> list[str]:
         """The keys that differ between the trials, in the order of the space."""
-        known = dict.fromkeys(self.search.varied)
-        known |= dict.fromkeys(key for trial in self.trials for key in trial.point if key != "seed")
-        return list(known)
+        found = (key for trial in self.trials for key in trial.point if key != "seed")
+        return list(dict.fromkeys([*self.search.config.space, *found]))
 
     def table(self) -> pd.DataFrame:
         """One row a trial: keys, seed, status, rounds and its last report."""
-        rows = [self._row(trial) for trial in self.trials]
-        frame = pd.DataFrame(rows)
-        front = {id(trial) for trial in self.front()}
-        frame.insert(1, "pareto", [id(trial) in front for trial in self.trials])
-        return frame
-
-    def _row(self, trial: Trial) -> dict[str, Any]:
-        report = {
-            k: v for k, v in trial.metrics.items() if isinstance(v, (int, float)) and k not in ("round",)
-        }
-        return {
-            "trial": trial.name,
-            "status": self._status(trial),
-            "rounds": trial.metrics.get("round", 0),
-            **{key: trial.point.get(key) for key in self.keys},
-            "seed": trial.point.get("seed"),
-            **report,
-            "run": trial.metrics.get("run"),
-            "error": trial.error,
-        }
+        front = [trial.name for trial in self.front()]
+        return pd.DataFrame(
+            {
+                "trial": trial.name,
+                "pareto": trial.name in front,
+                "status": self._status(trial),
+                "rounds": trial.metrics.get("round", 0),
+                **{key: trial.point.get(key) for key in self.keys},
+                "seed": trial.point.get("seed"),
+                **{k: v for k, v in trial.metrics.items() if isinstance(v, (int, float)) and k != "round"},
+                "run": trial.metrics.get("run"),
+                "error": trial.error,
+            }
+            for trial in self.trials
+        )
 
     def _status(self, trial: Trial) -> str:
         """`ended` after all rounds, `stopped` by the scheduler or a rule, `failed`, or `interrupted`."""
@@ -105,7 +109,7 @@ class Results:
 
     def groups(self) -> pd.DataFrame:
         """One row a point, best first: keys, `trials`, `rounds`, and `NAME` and `NAME_std` of every measure over its
-        seeds (standard deviation of a sample; of one trial, NaN)."""
+        seeds (standard deviation of a sample; of one trial, NaN). `clusters` has the different numbers, as a text."""
         frame = self.table()
         frame = frame[frame["rounds"] > 0]
         if self.metric not in frame:
@@ -115,6 +119,10 @@ class Results:
         means, stds = grouped[measures].mean(), grouped[measures].std().add_suffix("_std")
         table = means.join(stds)
         table["trials"], table["rounds"] = grouped.size(), grouped["rounds"].min()
+        if "clusters" in frame:
+            table["clusters"] = grouped["clusters"].agg(
+                lambda found: ", ".join(f"{number:g}" for number in sorted(found.dropna().unique()))
+            )
         return table.sort_values(self.metric, ascending=not self.is_max).reset_index()
 
     def candidates(self) -> list[Trial]:
@@ -132,59 +140,45 @@ class Results:
 
     def best(self) -> Trial | None:
         """The best trial of the point that is best on average over its seeds; None: nothing was scored."""
-        points: dict[tuple, list[Trial]] = {}
+        points: defaultdict[tuple[Any, ...], list[Trial]] = defaultdict(list)
         for trial in self.candidates():
-            points.setdefault(tuple(trial.point.get(key) for key in self.keys), []).append(trial)
+            points[tuple(trial.point.get(key) for key in self.keys)].append(trial)
         if not points:
             return None
-        sign = 1 if self.is_max else -1
 
-        def score(trials: list[Trial]) -> float:
-            return sign * sum(trial.metrics[self.metric] for trial in trials) / len(trials)
+        def score(*trials: Trial) -> float:
+            found: float = mean(trial.metrics[self.metric] for trial in trials)
+            return found if self.is_max else -found
 
-        of_best_point: list[Trial] = max(points.values(), key=lambda trials: score(trials))
-        return max(of_best_point, key=lambda trial: score([trial]))
+        return max(max(points.values(), key=lambda trials: score(*trials)), key=score)
 
     def front(self) -> list[Trial]:
         """The trials that no other beats in one objective without losing in another."""
-        names = [name for name, _ in self.objectives]
+        names = list(self.objectives)
         trials = [trial for trial in self.candidates() if all(name in trial.metrics for name in names)]
-        scores = [self._costs(trial) for trial in trials]
+        signs = [-1 if mode == "max" else 1 for mode in self.objectives.values()]
+        costs = np.array([[trial.metrics[name] for name in names] for trial in trials]).reshape(
+            -1, len(names)
+        )
+        costs *= signs
         return [
             trial
-            for trial, mine in zip(trials, scores, strict=True)
-            if not any(
-                all(a <= b for a, b in zip(other, mine, strict=True)) and other != mine for other in scores
-            )
+            for trial, mine in zip(trials, costs, strict=True)
+            if not ((costs <= mine).all(axis=1) & (costs < mine).any(axis=1)).any()
         ]
-
-    def _costs(self, trial: Trial) -> tuple[float, ...]:
-        return tuple(trial.metrics[name] * (-1 if mode == "max" else 1) for name, mode in self.objectives)
-
-    def curves(self) -> dict[str, tuple[list[int], list[float]]]:
-        """Trial -> rounds and the first metric, from its run's `metrics.jsonl`."""
-        found = {}
-        for trial in self.trials:
-            if trial.run is not None:
-                costs = {"latency_s": None, "overlapped_s": None}
-                rows = [
-                    reported(line, costs, 0) for line in read_json_lines(RunFolder(trial.run).metrics_file)
-                ]
-                rows = [row for row in rows if self.metric in row]
-                found[trial.name] = ([row["round"] for row in rows], [row[self.metric] for row in rows])
-        return found
 
 
 def collect(search: Search, grid: tune.ResultGrid) -> Results:
     """The trials that Ray Tune knows."""
     trials = []
     for trial in grid._experiment_analysis.trials:
-        metrics = dict(trial.last_result or {})
+        metrics = {name: value for name, value in (trial.last_result or {}).items() if name not in OF_TUNE}
         if "run" in metrics:
             metrics["run"] = str(Path(grid.experiment_path) / metrics["run"])
-        error = _last_line(trial.get_error()) if trial.status == "ERROR" else None
-        ended = trial.status == "TERMINATED"
-        trials.append(Trial(str(trial), dict(trial.config[POINT]), _ours(metrics), error, ended))
+        error = last_line(trial.get_error()) if trial.status == "ERROR" else None
+        trials.append(
+            Trial(str(trial), dict(trial.config[POINT]), metrics, error, trial.status == "TERMINATED")
+        )
     return Results(search, sorted(trials, key=lambda trial: trial.name))
 
 
@@ -195,36 +189,27 @@ def write_results(results: Results, folder: Path) -> list[Path]:
     best = results.best()
     if best is not None and best.run is not None:
         written.append(folder / "best.yaml")
-        write_bytes(written[-1], best_text(results, best).encode())
+        write_bytes(written[-1], _best_text(results, best, best.run).encode())
     return written
 
 
-def best_text(results: Results, best: Trial) -> str:
+def _best_text(results: Results, best: Trial, run: Path) -> str:
     """`best.yaml`: the best trial's configuration, with as many rounds as it ran, so that it gives the same numbers."""
-    assert best.run is not None
-    config = read_config(RunFolder(best.run).config_file)
+    config = read_config(RunFolder(run).config_file)
     training = config.training.model_copy(update={"rounds": best.metrics["round"]})
     settings = config.model_copy(update={"training": training}).model_dump(mode="json")
-    mode = "highest" if results.is_max else "lowest"
-    head = [
-        f"# {best.name} of the search {results.search.name}: {results.metric} {best.metrics[results.metric]:.6g}, the",
-        f"# {mode} on average over seeds. `raygan train` with this file gives the same metrics.",
-    ]
-    if (best.run / "origin.json").exists():
-        head[1] = (
-            f"# {mode}. The keys changed on the way (pbt_policy_*.txt): a run with these values alone differs."
-        )
-    return "\n".join(head) + "\n" + yaml.safe_dump(settings, sort_keys=False, default_flow_style=None)
+    if (run / "origin.json").exists():
+        use = ". The keys changed on the way (pbt_policy_*.txt): a run with these values alone differs."
+    else:
+        use = " on average over seeds. `raygan train` with this file gives the same metrics."
+    return (
+        f"# {best.name} of the search {results.search.name}: {results.metric} {best.metrics[results.metric]:.6g}, the\n"
+        f"# {'highest' if results.is_max else 'lowest'}{use}\n"
+        + yaml.safe_dump(settings, sort_keys=False, default_flow_style=None)
+    )
 
 
-def _ours(metrics: dict[str, Any]) -> dict[str, Any]:
-    """Without what Ray Tune adds."""
-    theirs = {"config", "done", "trial_id", "date", "timestamp", "pid", "hostname", "node_ip", "training_iteration",
-              "time_this_iter_s", "time_since_restore", "iterations_since_restore", "experiment_tag",
-              "checkpoint_dir_name", "time_total_s", "should_checkpoint"}  # fmt: skip
-    return {name: value for name, value in metrics.items() if name not in theirs}
-
-
-def _last_line(error: Any) -> str:
+def last_line(error: Any) -> str:
+    """Of an error's text; of one without a text, so much."""
     lines = [line for line in str(error or "").splitlines() if line.strip()]
     return lines[-1].strip() if lines else "no message"

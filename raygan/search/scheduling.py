@@ -1,13 +1,16 @@
-"""Ray Tune's schedulers and searchers, with every argument checked: Ray itself drops unknown ones silently."""
+"""Ray Tune's schedulers, searchers and loggers, with every argument checked: Ray itself drops unknown ones silently."""
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from functools import partial
+from importlib import import_module
+from importlib.util import find_spec
 from typing import Any
 
 from ray import tune
+from ray.tune import Callback
 from ray.tune.schedulers import ASHAScheduler, MedianStoppingRule, PopulationBasedTraining, TrialScheduler
 
 from raygan.config.schema import Config
@@ -15,6 +18,7 @@ from raygan.errors import ConfigError, instead_of
 from raygan.search.domain import Domain, parse_domain
 from raygan.search.search import POINT, Search
 
+LOGGERS = {"mlflow": "MLflowLoggerCallback", "wandb": "WandbLoggerCallback"}
 SCHEDULERS = {"asha": ASHAScheduler, "median": MedianStoppingRule, "pbt": PopulationBasedTraining}
 OURS = ("time_attr", "metric", "mode", "custom_explore_fn", "require_attrs")
 """Arguments that follow from the search."""
@@ -44,20 +48,19 @@ def make_scheduler(search: Search, configs: Sequence[Config]) -> TrialScheduler 
         return None
     kind = SCHEDULERS[config.name]
     arguments = {**_defaults(config.name, configs), **config.arguments}
-    _check_names(kind, config.name, config.arguments)
+    for key in config.arguments:
+        if key in OURS:
+            raise ConfigError(f"scheduler.{key}", "follows from the search", "leave it out")
+    _check_names(kind, config.name, config.arguments, "scheduler")
     if config.name == "pbt":
         _check_pbt(search, configs)
         spaces = _mutations(search, arguments)
-        arguments["hyperparam_mutations"] = {POINT: {key: as_tune(space) for key, space in spaces.items()}}
-        arguments["custom_explore_fn"] = Clipped(spaces)
+        arguments["hyperparam_mutations"] = {POINT: {key: s.of_tune for key, s in spaces.items()}}
+        arguments["custom_explore_fn"] = partial(_clipped, spaces)
         arguments["require_attrs"] = False
-    try:
-        return kind(
-            time_attr=ROUNDS, metric=search.config.metric[0], mode=search.config.modes[0], **arguments
-        )
-    except (AssertionError, TypeError, ValueError, tune.TuneError) as error:
-        found = f"{config.name} refuses its arguments ({' '.join(str(error).split())})"
-        raise ConfigError("scheduler", found, "mend them") from None
+    arguments |= {"time_attr": ROUNDS, "metric": search.config.metric[0], "mode": search.config.modes[0]}
+    scheduler: TrialScheduler = _made(kind, config.name, arguments, "scheduler")
+    return scheduler
 
 
 def make_searcher(search: Search) -> Any:
@@ -71,26 +74,39 @@ def make_searcher(search: Search) -> Any:
     try:
         from raygan.search.learning import make_learner
     except ImportError:
-        raise ConfigError(
-            "searcher.name", "optuna is not installed", "pip install 'raygan[optuna]'"
-        ) from None
+        remedy = "pip install 'raygan[optuna]'"
+        raise ConfigError("searcher.name", "optuna is not installed", remedy) from None
     return make_learner(search)
 
 
-@dataclass(frozen=True)
-class Clipped:
-    """PBT multiplies values without a look at their space; this brings them back into it."""
+def make_loggers(asked: Mapping[Any, Mapping[str, Any]]) -> list[Callback]:
+    """Loggers beside those that Ray Tune always has (TensorBoard, CSV, JSON).
 
-    spaces: Mapping[str, Domain]
+    Args:
+        asked: name -> arguments of Ray's callback.
 
-    def __call__(self, given: dict[str, Any]) -> dict[str, Any]:
-        """A trial's configuration, as Ray Tune has it, with every key within its bounds."""
-        point = dict(given[POINT])
-        for key, space in self.spaces.items():
-            if space.is_range and key in point:
-                low, high = space.probes
-                point[key] = min(max(point[key], low), high)
-        return {**given, POINT: point}
+    Raises:
+        ConfigError: a package that is not installed, or an argument that the callback does not have.
+    """
+    made = []
+    for name, arguments in asked.items():
+        if find_spec(name) is None:
+            raise ConfigError(f"callbacks.{name}", f"{name} is not installed", f"pip install {name}")
+        kind = getattr(import_module(f"ray.air.integrations.{name}"), LOGGERS[name])
+        _check_names(kind, kind.__name__, arguments, f"callbacks.{name}")
+        made.append(_made(kind, kind.__name__, arguments, f"callbacks.{name}"))
+    return made
+
+
+def _clipped(spaces: Mapping[str, Domain], given: dict[str, Any]) -> dict[str, Any]:
+    """A trial's configuration, as Ray Tune has it, with every key within its bounds: PBT multiplies values without a
+    look at their space."""
+    point = dict(given[POINT])
+    for key, space in spaces.items():
+        if space.is_range and key in point:
+            low, high = space.probes
+            point[key] = min(max(point[key], low), high)
+    return {**given, POINT: point}
 
 
 def _defaults(name: str, configs: Sequence[Config]) -> dict[str, Any]:
@@ -99,14 +115,20 @@ def _defaults(name: str, configs: Sequence[Config]) -> dict[str, Any]:
     return {"grace_period": 1} if name == "median" else {"perturbation_interval": 2}
 
 
-def _check_names(kind: type, name: str, given: Mapping[str, Any]) -> None:
-    known = [key for key in inspect.signature(kind).parameters if key not in OURS]
+def _check_names(kind: type, name: str, given: Mapping[str, Any], where: str) -> None:
+    parameters = inspect.signature(kind).parameters.items()
+    known = [key for key, value in parameters if key not in OURS and value.kind != value.VAR_KEYWORD]
     for key in given:
-        if key in OURS:
-            raise ConfigError(f"scheduler.{key}", "follows from the search", "leave it out")
         if key not in known:
-            remedy = instead_of(key, known)
-            raise ConfigError(f"scheduler.{key}", f"{name} has no such argument", remedy)
+            raise ConfigError(f"{where}.{key}", f"{name} has no such argument", instead_of(key, known))
+
+
+def _made(kind: Any, name: str, arguments: Mapping[str, Any], where: str) -> Any:
+    try:
+        return kind(**arguments)
+    except (AssertionError, TypeError, ValueError, tune.TuneError) as error:
+        found = f"{name} refuses its arguments ({' '.join(str(error).split())})"
+        raise ConfigError(where, found, "mend them") from None
 
 
 def _check_pbt(search: Search, configs: Sequence[Config]) -> None:
@@ -122,10 +144,8 @@ def _check_pbt(search: Search, configs: Sequence[Config]) -> None:
 def _mutations(search: Search, arguments: Mapping[str, Any]) -> dict[str, Domain]:
     given = arguments.get("hyperparam_mutations")
     if not isinstance(given, Mapping) or not given:
-        found = f"hyperparam_mutations {given!r}"
-        raise ConfigError(
-            "scheduler", found, "give keys and their spaces, such as training.lr: {uniform: ...}"
-        )
+        remedy = "give keys and their spaces, such as training.lr: {uniform: ...}"
+        raise ConfigError("scheduler", f"hyperparam_mutations {given!r}", remedy)
     mutations = {}
     for key, space in given.items():
         where = f"scheduler.hyperparam_mutations.{key}"
@@ -133,25 +153,11 @@ def _mutations(search: Search, arguments: Mapping[str, Any]) -> dict[str, Domain
             found = "cannot change between two rounds of a run"
             raise ConfigError(where, found, f"use {', '.join(CHANGEABLE)}")
         if key not in search.config.space:
-            raise ConfigError(
-                where, "is not in the space", "add it there: trials begin with different values"
-            )
+            remedy = "add it there: trials begin with different values"
+            raise ConfigError(where, "is not in the space", remedy)
         try:
             mutations[key] = parse_domain(space)
         except ValueError as error:
             found, _, remedy = str(error).partition("; ")
             raise ConfigError(where, found, remedy) from None
     return mutations
-
-
-def as_tune(domain: Domain) -> Any:
-    """The same space in Ray Tune's form."""
-    if not domain.is_range:
-        return list(domain.values)
-    forms: dict[str, Any] = {
-        "uniform": tune.uniform,
-        "quniform": tune.quniform,
-        "loguniform": tune.loguniform,
-        "randint": tune.randint,
-    }
-    return forms[domain.kind](*domain.bounds)

@@ -7,7 +7,7 @@ about a trial follows from the search and the point, so that a point is all that
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib import import_module
@@ -58,11 +58,6 @@ class Search:
         config = self.config.model_copy(update={"base": base})
         return replace(self, settings={**self.settings, "base": base}, config=config)
 
-    @property
-    def varied(self) -> list[str]:
-        """The keys of the space, in order; those that a function adds are not known before."""
-        return list(self.config.space)
-
     def domains(self, point: Mapping[str, Label]) -> dict[str, Domain]:
         """The spaces of all keys, those that the conditional function adds for this point among them.
 
@@ -102,11 +97,22 @@ class Search:
     def sample(self, number: int) -> Point:
         """One drawn point; of a grid, one value."""
         rng = stream(self.config.seed, "search", number)
-        point: Point = {key: domain.sample(rng) for key, domain in self.config.space.items()}
-        for key, domain in self.domains(point).items():
-            if key not in point:
-                point[key] = domain.sample(rng)
-        return {**point, "seed": self.config.seeds[0]}
+        return {**self.chosen(lambda _, domain: domain.sample(rng)), "seed": self.config.seeds[0]}
+
+    def chosen(
+        self, choose: Callable[[str, Domain], Label], fixed: Mapping[str, Label] | None = None
+    ) -> Point:
+        """A point without its seed: the keys of the space, then those that the conditional function adds for them.
+
+        Args:
+            choose: the label of a key.
+            fixed: keys of the space whose labels are chosen already.
+        """
+        known = fixed or {}
+        space = self.config.space.items()
+        point = {key: known[key] if key in known else choose(key, domain) for key, domain in space}
+        more = {key: choose(key, domain) for key, domain in self.domains(point).items() if key not in point}
+        return {**point, **more}
 
     def _crossed(self, number: int) -> Iterator[Point]:
         """The points of one draw: each combination of the grids, with what else is drawn for it."""
@@ -118,13 +124,7 @@ class Search:
             if domain.kind == "grid" or everything
         }
         for labels in itertools.product(*grids.values()):
-            chosen = dict(zip(grids, labels, strict=True))
-            point = {
-                key: chosen[key] if key in chosen else domain.sample(rng)
-                for key, domain in self.config.space.items()
-            }
-            more = {key: domain for key, domain in self.domains(point).items() if key not in point}
-            yield {**point, **{key: domain.sample(rng) for key, domain in more.items()}}
+            yield self.chosen(lambda _, domain: domain.sample(rng), dict(zip(grids, labels, strict=True)))
 
     @cached_property
     def _function(self) -> Any:
@@ -146,7 +146,9 @@ class Search:
             if key in domains or key == "seed":
                 raise ConfigError("conditional", f"{key!r} is in the space already", "return other keys")
             try:
-                more[key] = parse_domain(given) if _is_space(given) else _constant(given)
+                is_space = isinstance(given, Mapping) and len(given) == 1 and next(iter(given)) in KINDS
+                label = "given" if isinstance(given, (list, tuple, Mapping)) else given
+                more[key] = parse_domain(given) if is_space else Domain("grid", {label: given})
             except ValueError as error:
                 found, _, remedy = str(error).partition("; ")
                 raise ConfigError(f"conditional: {key}", found, remedy) from None
@@ -185,12 +187,3 @@ def read_search(path: str | Path, overrides: Sequence[str] = ()) -> Search:
     except ValidationError as error:
         raise first_mistake(error, SearchConfig) from None
     return Search(file.stem, settings, config)
-
-
-def _is_space(given: Any) -> bool:
-    return isinstance(given, Mapping) and len(given) == 1 and next(iter(given)) in KINDS
-
-
-def _constant(value: Any) -> Domain:
-    """A key that has one value."""
-    return Domain("grid", {"given" if isinstance(value, (list, tuple, Mapping)) else value: value})

@@ -101,11 +101,9 @@ class Reporter(Listener):
         self._seen = self._bytes = 0
 
     def on_start(self, plan: Plan, num_steps: int, first_round: int, dashboard: str | None) -> None:
-        """Rounds that the run has from before."""
-        self.catch_up()
+        self.catch_up()  # with rounds that the run has from before
 
     def on_round(self, metrics: dict[str, Any]) -> None:
-        """A round's scores are there."""
         self.catch_up()
 
     def catch_up(self) -> None:
@@ -115,13 +113,11 @@ class Reporter(Listener):
             self._seen, self._bytes = metrics["round"], report["bytes_total"]
             if metrics["round"] > self._told:
                 self._told = metrics["round"]
-                self._report({**report, "run": _name(self._folder.path)})
-
-    def _report(self, report: dict[str, Any]) -> None:
-        with tempfile.TemporaryDirectory() as folder:
-            reference = Reference(report["run"], report["round"])
-            write_json(Path(folder) / REFERENCE_FILE, asdict(reference))
-            tune.report(report, checkpoint=tune.Checkpoint.from_directory(folder))
+                reference = Reference(_name(self._folder.path), self._told)
+                with tempfile.TemporaryDirectory() as folder:
+                    write_json(Path(folder) / REFERENCE_FILE, asdict(reference))
+                    checkpoint = tune.Checkpoint.from_directory(folder)
+                    tune.report({**report, "run": reference.run}, checkpoint=checkpoint)
 
 
 def _name(run: Path) -> str:

@@ -6,7 +6,7 @@ import logging
 import os
 import random
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 from ray import tune
 from ray.tune import Callback, Tuner
-from ray.tune.schedulers import TrialScheduler
 
 from raygan.config.loading import cluster_address
 from raygan.config.schema import Config
@@ -23,9 +22,7 @@ from raygan.errors import InputError, RunError
 from raygan.runtime.ray.cluster import ray_with
 from raygan.search.bundles import Bundle, Trial, check_fit, local_resources, most, placement, trial_demands
 from raygan.search.checks import check_base, check_space
-from raygan.search.loggers import make_loggers
-from raygan.search.scheduling import make_scheduler, make_searcher
-from raygan.search.schema import SearchConfig
+from raygan.search.scheduling import make_loggers, make_scheduler, make_searcher
 from raygan.search.search import POINT, Search, read_search
 from raygan.search.stopping import StopRules
 from raygan.search.trial import SEARCH_FILE, run_trial, trial_folder
@@ -97,14 +94,17 @@ def run_search(
     """Runs every trial.
 
     Args:
-        folder: a new folder for the search.
+        folder: a new folder for the search; it may be there, but empty.
         callbacks: told of trials and results; they are pickled with the search.
         warn: told of what does not stop the search.
 
     Raises:
         InputError: a folder that cannot be used, or a search that does not fit the cluster.
     """
-    folder = new_folder(folder)
+    folder = folder.absolute()
+    if folder.exists() and any(folder.iterdir()):
+        raise RunError(str(folder), "this folder is not empty", "choose another --out")
+    check_makeable(folder)
     with _ray(checked, folder, warn):
         folder.mkdir(parents=True, exist_ok=True)
         checked.search.save(folder / SEARCH_FILE)
@@ -136,55 +136,49 @@ def resume_search(
         return Tuner.restore(str(folder), _trainable(checked, folder), resume_errored=True).fit()
 
 
-def new_folder(folder: Path) -> Path:
-    """The absolute path of a folder that holds no search yet.
-
-    Raises:
-        RunError: it holds one, or a run.
-    """
-    folder = folder.absolute()
-    if folder.exists() and any(folder.iterdir()):
-        raise RunError(str(folder), "this folder is not empty", "choose another --out")
-    check_makeable(folder)
-    return folder
-
-
 @contextmanager
 def _ray(checked: Checked, folder: Path, warn: Callable[[str], None]) -> Iterator[None]:
     """Ray with what the trials ask for, and Ray Tune's settings, for the time of the search."""
     wanted = min(checked.search.config.concurrency, checked.num_trials)
     resources = local_resources(checked.needs, wanted, checked.configs[0])
-    before = {name: os.environ.get(name) for name in ENVIRONMENT}
-    os.environ.update(ENVIRONMENT)
-    levels = {name: logging.getLogger(name).level for name in QUIET}
-    for name in QUIET:
-        logging.getLogger(name).setLevel(logging.CRITICAL)
-    try:
-        with ray_with(resources, checked.configs[0], namespace=f"raygan-{folder.name}"):
-            fitting = check_fit(checked.trials, wanted)
-            if fitting < wanted:
-                warn(f"only {fitting} of {wanted} trials fit at a time: the others wait")
-            yield
-    finally:
-        for name, level in levels.items():
-            logging.getLogger(name).setLevel(level)
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
+    with ExitStack() as until_exit:
+        for name, value in ENVIRONMENT.items():
+            until_exit.callback(_set_variable, name, os.environ.get(name))
+            os.environ[name] = value
+        for logger in map(logging.getLogger, QUIET):
+            until_exit.callback(logger.setLevel, logger.level)
+            logger.setLevel(logging.CRITICAL)
+        namespace = f"raygan-{folder.name}"
+        until_exit.enter_context(ray_with(resources, checked.configs[0], namespace=namespace))
+        fitting = check_fit(checked.trials, wanted)
+        if fitting < wanted:
+            warn(f"only {fitting} of {wanted} trials fit at a time: the others wait")
+        yield
+
+
+def _set_variable(name: str, value: str | None) -> None:
+    os.environ.pop(name, None)
+    if value is not None:
+        os.environ[name] = value
 
 
 def _tuner(checked: Checked, folder: Path, callbacks: Sequence[Callback]) -> Tuner:
     search, config = checked.search, checked.search.config
-    scheduler = make_scheduler(search, checked.configs)
     random.seed(config.seed)  # PBT draws from these two
     np.random.seed(config.seed)
     searcher = make_searcher(search)
     return Tuner(
         _trainable(checked, folder),
         param_space={} if searcher else {POINT: tune.grid_search(search.points())},
-        tune_config=_tune_config(config, scheduler, searcher),
+        tune_config=tune.TuneConfig(
+            num_samples=1 if searcher is None else config.samples,
+            search_alg=searcher,
+            scheduler=make_scheduler(search, checked.configs),
+            max_concurrent_trials=config.concurrency,
+            time_budget_s=config.stop.seconds,
+            trial_name_creator=_trial_name,
+            trial_dirname_creator=_trial_name,
+        ),
         run_config=tune.RunConfig(
             name=folder.name,
             storage_path=str(folder.parent),
@@ -193,18 +187,6 @@ def _tuner(checked: Checked, folder: Path, callbacks: Sequence[Callback]) -> Tun
             callbacks=[*callbacks, *make_loggers(config.callbacks)],
             verbose=0,
         ),
-    )
-
-
-def _tune_config(config: SearchConfig, scheduler: TrialScheduler | None, searcher: Any) -> tune.TuneConfig:
-    return tune.TuneConfig(
-        num_samples=1 if searcher is None else config.samples,
-        search_alg=searcher,
-        scheduler=scheduler,
-        max_concurrent_trials=config.concurrency,
-        time_budget_s=config.stop.seconds,
-        trial_name_creator=_trial_name,
-        trial_dirname_creator=_trial_name,
     )
 
 

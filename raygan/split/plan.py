@@ -69,7 +69,7 @@ def plan_split(
     """
     networks = build_networks(spec, config.model.blocks, config.seed)
     costs = measure(config, networks, spec)
-    chosen = choose_cuts(config, costs, _kept_cuts(documents))
+    chosen = choose_cuts(config, costs, kept_cuts(documents))
     plans = [
         ClientPlan(plan.client, plan.domain, plan.profile, plan.data, *cut)
         for plan, cut in zip(clients, chosen.cuts, strict=True)
@@ -96,7 +96,8 @@ def state_shapes(networks: Networks) -> dict[BlockKey, dict[str, Shape]]:
     }
 
 
-def _kept_cuts(documents: Mapping[str, Mapping[str, Any]]) -> tuple[Cuts, ...] | None:
+def kept_cuts(documents: Mapping[str, Mapping[str, Any]]) -> tuple[Cuts, ...] | None:
+    """Every client's cuts in a run's `cuts.json`; None: there is none."""
     if "cuts" not in documents:
         return None
     clients = documents["cuts"]["clients"]

@@ -21,7 +21,7 @@ def test_what_is_no_list_of_cuts_is_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize("seconds", [float("nan"), float("inf")])
-def test_a_turn_takes_a_time(seconds: float) -> None:
+def test_a_slice_takes_a_time(seconds: float) -> None:
     with pytest.raises(InputError, match=rf"--seconds: {seconds} is no time; give seconds"):
         bench_config(Config(), BenchOptions(seconds=seconds))
 

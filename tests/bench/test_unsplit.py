@@ -22,7 +22,7 @@ def test_one_unsplit_client_is_the_oracle(tiny_settings: dict[str, Any]) -> None
         "cuts": {"solver": "fixed", "fixed": {"medium": tiny_settings["cuts"]["fixed"]["medium"]}},
     }
     plan = make_plan(make_config(settings))
-    unsplit, reference = Unsplit(plan.layout, plan.config), Reference(plan.layout, plan.config)
+    unsplit, reference = Unsplit(plan.layout, plan.config, threads=1), Reference(plan.layout, plan.config)
     reference.latent[0].manual_seed(
         torch_seed(plan.config.seed, "latent")
     )  # the limit draws z for all at once

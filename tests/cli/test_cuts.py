@@ -143,7 +143,7 @@ def test_a_dry_run_says_the_latency(
 
 def test_a_runs_cuts_are_by_client(cuts, tiny_settings: dict) -> None:
     """`cuts.json` is `Plan.to_json`, which `--json` prints with more."""
-    document = make_plan(make_config(tiny_settings)).cuts.to_json()
+    document = make_plan(make_config(tiny_settings)).algorithm.documents["cuts"]
     assert [(row["client"], row["device"]) for row in document["clients"]] == list(
         enumerate(["small", "medium", "large"] * 2)
     )

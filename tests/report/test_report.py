@@ -15,8 +15,9 @@ import yaml
 
 import raygan
 from raygan.config.loading import make_config
+from raygan.cuts import Plan
 from raygan.errors import RunError
-from raygan.report import write_report
+from raygan.report import sections, write_report
 from raygan.report.headline import phase_name, phase_totals
 
 HOSTILE = "<script>alert(1)</script>"
@@ -124,6 +125,43 @@ def test_a_run_that_was_interrupted_is_reported_as_far_as_it_is(copy: Path) -> N
     text = checked(write_report(copy)).text
     assert "No round has been scored." in text
     assert "cuts.json is missing." in text
+    assert text.count("No round has ended.") == 3, "two cards and the clusters"
+
+
+def test_an_algorithm_without_clusters_and_cuts(tiny_settings: dict, tmp_path: Path) -> None:
+    config = make_config(tiny_settings | {"algorithm": "local", "training": {"rounds": 1, "batch_size": 8}})
+    page = checked(raygan.train(config, tmp_path / "run", in_process=True).path / "report.html")
+    for text in (
+        "'local' makes no clusters.", "The networks are whole, or cuts.json is missing.", "domain1: model 5",
+        "Model 0 through the rounds", "local, 6 clients",
+    ):  # fmt: skip
+        assert text in page.text, text
+    assert not re.search(r"cluster \d", page.text)
+    pictures = [attributes["alt"] for tag, attributes in page.found if tag == "img"]
+    assert len([text for text in pictures if text.startswith("samples of model")]) == 2 * 6
+
+
+def test_the_timeline_is_that_of_the_runs_own_cuts(
+    copy: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As the run wrote them, not as the configuration would have them now."""
+    drawn = []
+
+    def draw(plan: Plan, path: Path) -> Path:
+        drawn.append(plan)
+        path.write_bytes(b"")
+        return path
+
+    monkeypatch.setattr(sections, "draw_timeline", draw)
+    cuts = json.loads((copy / "cuts.json").read_text())
+    cuts |= {"solver": "exact", "lower_bound_s": 0.0, "optimal": False}
+    cuts["clients"][0]["generator"] = [1, 1]
+    (copy / "cuts.json").write_text(json.dumps(cuts))
+    write_report(copy)
+    (plan,) = drawn
+    assert plan.cuts[0] == ((1, 1), (0, 0))
+    assert plan.cuts[1] == ((0, 1), (1, 0))
+    assert (plan.solver, plan.lower_bound_s, plan.optimal) == ("exact", 0.0, False)
 
 
 def test_a_scenario_is_held_against_the_paper(copy: Path) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
 
-from raygan.cli.tune import answer, answer_table
+from raygan.cli.tune import Progress, answer, answer_table
 from raygan.config.loading import make_config, read_config
 from raygan.search.plots import draw_curves, draw_pareto
 from raygan.search.results import Results, Trial, write_results
@@ -109,6 +111,33 @@ def test_the_best_configuration_trains_as_many_rounds_as_its_trial(tmp_path: Pat
     assert best.training.rounds == 3
     assert best.model_copy(update={"training": config.training}) == config
     assert "label_agreement 0.5" in (tmp_path / "best.yaml").read_text().splitlines()[0]
+
+
+def test_trials_without_cuts_and_clusters_are_compared(tmp_path: Path) -> None:
+    """As those of `algorithm: local`: no predicted latency, no clusters."""
+    some = made((1, 0, 0.4, 1.0, 3), (2, 0, 0.6, 1.0, 3))
+    absent = {"latency_s", "clusters"}
+    trials = [
+        replace(trial, metrics={k: v for k, v in trial.metrics.items() if k not in absent})
+        for trial in some.trials
+    ]
+    results = Results(some.search, trials)
+    assert results.objectives == {"bytes_per_round": "min", "label_agreement": "max"}
+    assert [trial.name for trial in results.front()] == ["trial-1"]
+    headers = [column.header for column in answer_table(results, results.groups()).columns]
+    assert headers == ["clusters.count", "label agreement", "bytes a round", "trials", "rounds"]
+    assert draw_pareto(results, tmp_path / "pareto.png").stat().st_size > 0
+
+
+def test_a_round_without_clusters_is_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    progress, trial = Progress("label_agreement", 2), SimpleNamespace(trial_id="a")
+    for clusters in ({}, {"clusters": 1}):
+        progress.on_trial_result(
+            1, [], trial, {"round": 3, "seconds": 1.0, "label_agreement": 0.5, **clusters}
+        )
+    without, one = capsys.readouterr().out.splitlines()
+    assert without.endswith("round   3     1.0 s  label agreement 50.0%")
+    assert one.endswith("1.0 s  1 cluster  label agreement 50.0%")
 
 
 def test_the_pictures(tmp_path: Path) -> None:

@@ -6,8 +6,8 @@ import pytest
 from ray.tune.schedulers import ASHAScheduler, MedianStoppingRule, PopulationBasedTraining
 
 from raygan.errors import ConfigError
-from raygan.search import loggers
-from raygan.search.scheduling import make_scheduler, make_searcher
+from raygan.search import scheduling
+from raygan.search.scheduling import make_loggers, make_scheduler, make_searcher
 from raygan.search.stopping import StopRules
 
 PBT = "scheduler={name: pbt, hyperparam_mutations: {training.lr: {uniform: [1.0e-4, 1.0e-2]}}}"
@@ -116,17 +116,17 @@ def test_optuna_takes_several_objectives(searching) -> None:
 
 
 def test_a_logger_that_is_not_installed(searching, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loggers, "find_spec", lambda name: None)
+    monkeypatch.setattr(scheduling, "find_spec", lambda name: None)
     with pytest.raises(ConfigError, match=r"callbacks.mlflow: mlflow is not installed; pip install mlflow"):
-        loggers.make_loggers(searching("callbacks=[mlflow]").config.callbacks)
+        make_loggers(searching("callbacks=[mlflow]").config.callbacks)
 
 
 def test_a_loggers_arguments_are_checked(searching, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loggers, "find_spec", lambda name: object())
+    monkeypatch.setattr(scheduling, "find_spec", lambda name: object())
     with pytest.raises(
         ConfigError, match=r"callbacks.mlflow.experiment: .* did you mean 'experiment_name'\?"
     ):
-        loggers.make_loggers(searching("callbacks={mlflow: {experiment: x}}").config.callbacks)
+        make_loggers(searching("callbacks={mlflow: {experiment: x}}").config.callbacks)
 
 
 def stopped(search, *scores: float, seconds: float = 1.0) -> int | None:

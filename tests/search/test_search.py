@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from raygan.search.checks import check_space
-from raygan.search.learning import Asked
+from raygan.search.learning import ask
 from raygan.search.search import read_search
 
 
@@ -63,10 +63,10 @@ def test_optuna_is_asked_for_the_keys_that_a_point_has(searching) -> None:
     search = searching("conditional=tests.search.conftest:more_keys", "searcher=optuna",
                        "space.clusters.count={choice: [1, 2]}")  # fmt: skip
     fixed = {"set/clusters.count": 2, "set/training.lr": 1e-3, "set/clusters.beta": 1.5}
-    asked = Asked(search)(optuna.trial.FixedTrial(fixed))
+    asked = ask(search, optuna.trial.FixedTrial(fixed))
     assert asked == {**fixed, "set/seed": 0}
     fixed = {"set/clusters.count": 1, "set/training.lr": 1e-3}
-    assert Asked(search)(optuna.trial.FixedTrial(fixed)) == {**fixed, "set/seed": 0}
+    assert ask(search, optuna.trial.FixedTrial(fixed)) == {**fixed, "set/seed": 0}
 
 
 def test_a_saved_search_is_the_same_from_another_folder(searching, tmp_path, monkeypatch) -> None:

@@ -50,7 +50,7 @@ def run(searching: Callable[..., Search], tmp_path: Path) -> Callable[..., Resul
     return go
 
 
-def twin_of(config_file: Path, folder: Path) -> Path:
+def in_process_run(config_file: Path, folder: Path) -> Path:
     return train(read_config(config_file), folder, in_process=True).path
 
 
@@ -100,7 +100,7 @@ def test_two_trials_side_by_side(run, tmp_path: Path) -> None:
     best = results.best()
     assert best is not None
     assert best.run is not None
-    again = twin_of(tmp_path / "search" / "best.yaml", tmp_path / "again")
+    again = in_process_run(tmp_path / "search" / "best.yaml", tmp_path / "again")
     assert_same_training(again, best.run)
 
 
@@ -128,7 +128,7 @@ def test_a_trial_whose_process_dies_goes_on_after_its_last_round(run, tmp_path: 
     )
     assert trial.run is not None
     assert trial.run.name == "run-1"
-    assert_same_training(twin_of(trial.run / "config.yaml", tmp_path / "in_process"), trial.run)
+    assert_same_training(in_process_run(trial.run / "config.yaml", tmp_path / "in_process"), trial.run)
 
 
 def test_asha_stops_a_bad_trial_early(run) -> None:
