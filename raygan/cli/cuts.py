@@ -9,7 +9,7 @@ from rich.table import Table
 
 from raygan.cli.tables import rows_table, wide_console
 from raygan.config import Config
-from raygan.cuts import Baseline, Cut, Plan, Study, draw_timeline
+from raygan.cuts import Baseline, Plan, Study, draw_timeline
 from raygan.errors import InputError
 from raygan.run.sites import surveyor
 from raygan.split.planning import study_config
@@ -73,13 +73,13 @@ def _phases_table(study: Study) -> Table:
     """The latency with its parts, and who decides each."""
     rows = [
         {
-            "phase": row.phase.replace("_", " "),
-            "decided by": row.slowest,
-            "passes": str(row.repeats),
-            "seconds": _seconds(row.seconds),
-            "server busy s": _seconds(row.server_busy_s),
+            "phase": phase.name.replace("_", " "),
+            "decided by": study.client_name(phase.slowest),
+            "passes": str(phase.repeats),
+            "seconds": _seconds(phase.seconds),
+            "server busy s": _seconds(phase.server_busy_s),
         }
-        for row in study.phase_rows()
+        for phase in study.plan.breakdown.phases
     ]
     return rows_table(f"one iteration: {_seconds(study.plan.latency_s)} s predicted", rows, words=2)
 
@@ -114,7 +114,7 @@ def _note(row: Baseline) -> str:
     return ", ".join(cuts if row.allowed else [*cuts, "not every device has the memory"])
 
 
-def _cut(cut: Cut) -> str:
+def _cut(cut: tuple[int, int]) -> str:
     return ", ".join(map(str, cut))
 
 

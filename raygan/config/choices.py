@@ -22,13 +22,21 @@ ALGORITHMS: Choices = {
     "local": "raygan.algorithms.local:Local",
 }
 """Each a `raygan.algorithms.base.Algorithm`."""
-LOSSES: Choices = {"bce": "raygan.nn.losses:BCE"}
+LOSSES: Choices = {
+    "bce": "raygan.nn.losses:BCE",
+}
 """Each a `raygan.nn.losses.GanLoss`."""
-CLUSTERINGS: Choices = {"kmeans": "raygan.federated.clustering:cluster_clients"}
+CLUSTERINGS: Choices = {
+    "kmeans": "raygan.federated.clustering:cluster_clients",
+}
 """Each a `raygan.federated.Clustering`."""
-WEIGHTINGS: Choices = {"kld": "raygan.federated.weighting:kld_weighting"}
+WEIGHTINGS: Choices = {
+    "kld": "raygan.federated.weighting:kld_weighting",
+}
 """Each a `raygan.federated.Weighting`."""
-AGGREGATIONS: Choices = {"holes": "raygan.federated.aggregation:BlockAverager"}
+AGGREGATIONS: Choices = {
+    "holes": "raygan.federated.aggregation:BlockAverager",
+}
 """Each a `raygan.federated.Averager`."""
 
 

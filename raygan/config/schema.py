@@ -225,7 +225,7 @@ class ProfileCut(Section):
 
 
 class GeneticConfig(Section):
-    """The published genetic algorithm's settings."""
+    """Settings of the genetic algorithm, which is ours (`raygan/cuts/genetic.py`)."""
 
     population: Annotated[int, Field(ge=2)] = 1000
     """Individuals in a generation."""
@@ -245,7 +245,7 @@ class CutsConfig(Section):
     """Where each device's networks are cut."""
 
     solver: Literal["exact", "ga", "fixed"] = "exact"
-    """`exact` (proven optimum), `ga` (the paper's), or `fixed` (as given below)."""
+    """`exact` (proven optimum), `ga` (a genetic algorithm), or `fixed` (as given below)."""
     fixed: dict[str, ProfileCut] = {}
     """Cuts by profile name, for `solver: fixed`; a profile that is missing keeps nothing extra."""
     time_limit_s: Positive = 60.0

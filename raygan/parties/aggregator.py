@@ -41,7 +41,7 @@ class ClusterAggregator(Party):
         Args:
             blocks: the blocks to return, in order.
             weights: w_k of each member; they sum to 1.
-            body: the body's state, for the blocks that a member does not hold.
+            body: the body's state, for the blocks that a member does not hold; empty: each holds all.
             members: one state for each weight; taken one at a time. The weight of one that is lost goes to
                 the others in proportion.
 
@@ -50,7 +50,8 @@ class ClusterAggregator(Party):
         """
         if isinstance(body, Lost):
             return [body for _ in blocks]
-        self._traffic.add("body", "aggregator", "State", num_bytes(body))
+        if body.blocks:
+            self._traffic.add("body", "aggregator", "State", num_bytes(body))
         averager = self._begin(body)
         for state, weight in zip(members, weights, strict=True):
             if not isinstance(state, Lost):

@@ -1,4 +1,4 @@
-"""A run's folder: what is written where, and when (README, "A run's folder")."""
+"""A run's folder: what is written where, and when (`raygan/docs/files.md`, "A run's folder")."""
 
 from __future__ import annotations
 

@@ -82,7 +82,8 @@ class WholeClient:
         }
 
     @property
-    def _blocks(self) -> dict[BlockKey, nn.Module]:
+    def blocks(self) -> dict[BlockKey, nn.Module]:
+        """Every block of both networks, generator first."""
         return {(name, index): block for name in NETWORKS for index, block in enumerate(self._networks[name])}
 
     def step(self, number: int) -> WholeStep:
@@ -123,11 +124,11 @@ class WholeClient:
 
     def networks(self) -> list[BlockAverage]:
         """Every block of both networks, generator first."""
-        return [BlockAverage(key, block_state(block)) for key, block in self._blocks.items()]
+        return [BlockAverage(key, block_state(block)) for key, block in self.blocks.items()]
 
     def is_finite(self) -> bool:
         """Whether all parameters and buffers are finite."""
-        return is_finite(self._blocks.values())
+        return is_finite(self.blocks.values())
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Networks and optimizers, for a checkpoint."""
@@ -146,7 +147,7 @@ class WholeClient:
 
     def take_over(self, arrays: Mapping[str, np.ndarray]) -> None:
         """Loads a model's networks, `network.block.name`; its optimizers begin anew."""
-        for (network, index), block in self._blocks.items():
+        for (network, index), block in self.blocks.items():
             prefix = f"{network}.{index}."
             load_block_state(
                 block, {name.removeprefix(prefix): a for name, a in arrays.items() if name.startswith(prefix)}

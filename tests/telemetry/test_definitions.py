@@ -1,4 +1,4 @@
-"""The table in METRICS.md and the Grafana dashboard against each other."""
+"""Table, documentation and Grafana dashboard against each other."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import sys
 import pytest
 
 from raygan.cli import main
-from raygan.scores import names, single
 from raygan.telemetry.definitions import METRICS
 from raygan.telemetry.grafana import dashboard
+from raygan.telemetry.page import PAGE, metrics_page
 
 EXPORTED = {metric.exported: metric for metric in METRICS}
 
@@ -20,10 +20,12 @@ def expressions(document: dict) -> list[str]:
     return [target["expr"] for panel in document["panels"] for target in panel["targets"]]
 
 
-def test_the_table_is_read_and_lists_the_scores() -> None:
-    assert EXPORTED["ray_raygan_bytes_total"].tags == ("link", "direction")
-    assert {metric.kind for metric in METRICS} == {"counter", "gauge", "histogram"}
-    assert re.findall(r"`(\w+)`", EXPORTED["ray_raygan_score"].meaning) == names(single())
+def test_the_page_is_that_of_the_table() -> None:
+    assert PAGE.read_text(encoding="utf-8") == metrics_page(), (
+        "write it anew: python -c 'from raygan.telemetry.page import *; PAGE.write_text(metrics_page())'"
+    )
+    documented = re.findall(r"^\| `(ray_raygan_\w+)` \|", metrics_page(), flags=re.MULTILINE)
+    assert documented == list(EXPORTED)
 
 
 def test_names_and_tags_are_prometheus_names() -> None:
