@@ -20,8 +20,7 @@ from raygan.parties.aggregator import ClusterAggregator
 from raygan.parties.spec import Parties
 from raygan.runtime.backend import Reference, by_key, together
 from raygan.runtime.federation import Federation
-from raygan.runtime.limits import LIMITS
-from raygan.runtime.steps import Cohort, RoundLost, Submitted, needed
+from raygan.runtime.steps import Cohort, Submitted, needed
 from raygan.split.body import SharedBody
 from raygan.split.layout import Layout
 from raygan.split.plan import SplitPlan, plan_split
@@ -80,7 +79,7 @@ class HuscfGan(Algorithm[SplitClients, SharedBody]):
         (assignment,) = federation.fetch(
             [federation.server.call(SharedBody.assign, cohort.round, dict(num_samples))]
         )
-        return needed(needed(assignment))
+        return needed(assignment, "round_end")
 
     def name_clusters(self, assignment: Assignment, state: ServerState) -> tuple[Assignment, ServerState]:
         """A cluster is the one that most of its members were in before; the others are new."""
@@ -91,7 +90,9 @@ class HuscfGan(Algorithm[SplitClients, SharedBody]):
         serves = served_after(state.serves, cluster, everybody)
         return replace(assignment, cluster=cluster), ServerState(serves=serves, num_models=num_models)
 
-    def aggregate(self, federation: Split, assignment: Assignment) -> tuple[dict[int, Model], dict[int, str]]:
+    def aggregate(
+        self, federation: Split, assignment: Assignment
+    ) -> tuple[dict[int, Model], dict[int, Lost]]:
         """Each cluster's average goes to its members, block by block; the body takes the average over all. The work of
         an aggregator that is lost over it is done again.
 
@@ -108,14 +109,7 @@ class HuscfGan(Algorithm[SplitClients, SharedBody]):
                 ids, federation.workers[worker].call_many(len(ids), SplitClients.state), strict=True
             )
         body = federation.server.call(SharedBody.state)
-        for _ in range(LIMITS.averages_repeated):
-            try:
-                return self._average_and_load(federation, assignment, states, body)
-            except RoundLost as lost:
-                reason = lost
-                if not federation.restart_aggregators():
-                    raise
-        raise reason
+        return federation.averaged(lambda: self._average_and_load(federation, assignment, states, body))
 
     def _average_and_load(
         self,
@@ -123,7 +117,7 @@ class HuscfGan(Algorithm[SplitClients, SharedBody]):
         assignment: Assignment,
         states: Mapping[int, Reference[State]],
         body: Reference[State | Lost],
-    ) -> tuple[dict[int, Model], dict[int, str]]:
+    ) -> tuple[dict[int, Model], dict[int, Lost]]:
         clusters = members(assignment)
         *aggregators, for_body = federation.aggregators(len(clusters) + 1)
         keys, models = self.layout.all_blocks, {}
@@ -143,7 +137,7 @@ class HuscfGan(Algorithm[SplitClients, SharedBody]):
             for worker in self._present(federation, assignment)
         }
         loaded = federation.server.call(SharedBody.load, together(averaged))
-        return models, _lost_over(federation, loaded, answers)
+        return models, federation.loaded([loaded], answers)
 
     def rejoin(self, federation: Split, result: RoundResult, back: Back) -> Reference[Lost | None]:
         """They take over their clusters' averages, and their optimizers begin anew."""
@@ -173,19 +167,6 @@ class HuscfGan(Algorithm[SplitClients, SharedBody]):
                 if plan.client in cluster
             }
         )
-
-
-def _lost_over(
-    federation: Split, body: Reference[Lost | None], workers: Mapping[int, Reference[Lost | None]]
-) -> dict[int, str]:
-    """Waits until all have their averages; one that is alive and has none tells of a lost aggregator."""
-    of_body, *answers = federation.fetch([body, *workers.values()])
-    needed(of_body)
-    lost = {w: a.reason for w, a in zip(workers, answers, strict=True) if isinstance(a, Lost)}
-    for worker, reason in lost.items():
-        if federation.alive(federation.workers[worker]):
-            raise RoundLost(reason)
-    return lost
 
 
 def split_plan(algorithm: Algorithm[Any, Any]) -> SplitPlan:

@@ -35,14 +35,14 @@ def cluster_and_weigh(
         `Lost` where no client is left.
     """
     if not features:
-        return Lost("no client took part in the round")
+        return Lost("no client took part in the round", "unfit")
     finite = {client: one for client, one in sorted(features.items()) if np.isfinite(one).all()}
     faults = tuple(
         f"client-{client:02d}: its anchor features are not finite; it is left out of the round's average"
         for client in sorted(features.keys() - finite.keys())
     )
     if not finite:
-        return Lost(f"no client is left: {faults[0]}")
+        return Lost(f"no client is left: {faults[0]}", "not_finite")
     clients = list(finite)
     stacked = np.stack(list(finite.values()))
     maps = stacked.reshape(len(clients), stacked.shape[1] if stacked.ndim > 2 else 1, -1)

@@ -11,7 +11,7 @@ import numpy as np
 from raygan.parties.base import Worker, client_file
 from raygan.parties.data_owner import DataOwner
 from raygan.storage import read_arrays, write_arrays
-from raygan.wire.records import CheckIn, Inventory, Traffic, Written
+from raygan.wire.records import CheckIn, Inventory, Lost, Traffic, Written
 from raygan.wire.traffic import TrafficCounter
 
 
@@ -75,15 +75,16 @@ class HostedClients(Worker, Generic[HostedT]):
 
     def check_in(self) -> CheckIn:
         """The clients that can be averaged, and what is wrong with the others."""
-        wrong = {}
+        lost: dict[int, Lost] = {}
         for number, client in self._clients.items():
             if client.owner.unreadable is not None:
                 error = client.owner.unreadable
-                wrong[number] = f"cannot read its data again ({error.where}: {error.found}); it takes no part"
+                found = f"cannot read its data again ({error.where}: {error.found}); it takes no part"
+                lost[number] = Lost(found, "unfit")
             elif not client.is_finite():
-                wrong[number] = "its parameters are not finite; it takes over an average"
-        able = {n: client.owner.num_held for n, client in self._clients.items() if n not in wrong}
-        return CheckIn(able, tuple(f"client-{number:02d}: {problem}" for number, problem in wrong.items()))
+                lost[number] = Lost("its parameters are not finite; it takes over an average", "not_finite")
+        able = {n: client.owner.num_held for n, client in self._clients.items() if n not in lost}
+        return CheckIn(able, lost)
 
     def traffic(self) -> Traffic:
         """What its clients sent and were sent since the round began."""

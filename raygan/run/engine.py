@@ -1,7 +1,7 @@
 """The engine: runs the rounds of any algorithm, scores, saves, and recovers what is lost.
 
 It knows workers, servers, aggregators and an evaluator, and models with their clients; what they compute is the
-algorithm's. What happens to whom is lost, late or unfit stands in `raygan.run.recovery`.
+algorithm's. What happens when somebody is lost, late or unfit stands in `raygan.runtime.recovery`.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from itertools import islice
 
 from raygan.algorithms.base import RoundResult, ServerState
 from raygan.errors import RunError, StoppedError
@@ -28,8 +29,9 @@ from raygan.run.summary import summary
 from raygan.runtime.backend import Backend, Reference
 from raygan.runtime.deadline import Deadline
 from raygan.runtime.federation import AnyFederation, Federation
-from raygan.runtime.limits import LIMITS
-from raygan.runtime.steps import Cohort, RoundLost, StepLoop
+from raygan.runtime.limits import limits_of
+from raygan.runtime.recovery import Missing, Role, decide
+from raygan.runtime.steps import Cohort, RoundLost, StepLoop, needed
 from raygan.storage import write_json
 from raygan.wire.records import Lost, StepReport, Written
 
@@ -60,6 +62,7 @@ class Engine:
         self._checkpoints = Checkpoints(folder.checkpoints, plan.config.checkpoints)
         self._scores = PendingScores(plan, folder, self._checkpoints, backend, listener)
         self._roster = Roster(plan, self._checkpoints, backend, self._federation, self._listener)
+        self._limits = limits_of(plan.config)
         self._repeats: Counter[int] = Counter()
         self._epoch_steps: dict[int, int] = {}
         """Client -> minibatches in one pass over its images."""
@@ -139,15 +142,17 @@ class Engine:
             StoppedError: the round was lost too often.
         """
         self._repeats[number] += 1
-        if self._repeats[number] >= LIMITS.rounds_repeated:
-            found = f"round {number + 1} was lost {LIMITS.rounds_repeated} times ({lost})"
+        times = self._repeats[number]
+        if decide(lost.missing, times, self._limits) == "stop":
+            found = f"round {number + 1} was lost {times} times ({lost})"
             raise StoppedError(f"{found}: stopped; look for the cause in Ray's logs")
         kept = self._checkpoints.last_whole(number)
         if kept < number:
             self._scores.write(wait=True)
             kept = self._rewind(at_most=kept)
         self._listener.on_fault(f"round {kept + 1} begins again: {lost}")
-        if not self._restart_all(kept) and self._repeats[number] > 1:
+        failed = Missing("round", "round_end", "unexplained", str(lost))
+        if not self._restart_all(kept) and decide(failed, times, self._limits) == "stop":
             raise StoppedError(f"round {number + 1} fails whenever it is run ({lost}): stopped")
         return kept
 
@@ -209,18 +214,16 @@ class Engine:
 
     def _take_inventory(self) -> None:
         """Asks every client how much it holds; a worker that dies over it is started again."""
-        missing = self._ask_inventory(list(self._backend.workers))
-        for _ in range(self._config.ray.max_restarts + 1):
-            if not missing:
-                return
-            self._roster.start_again(missing)
-            missing = self._ask_inventory([worker for worker in missing if worker in self._backend.workers])
-        if missing:
-            raise StoppedError(
-                "client actors die as soon as they are started: look for the cause in Ray's logs"
-            )
+        lost, times = self._ask_inventory(list(self._backend.workers)), 0
+        while lost:
+            times += 1
+            if any(decide(missing, times, self._limits) == "stop" for missing in lost.values()):
+                found = "client actors die as soon as they are started"
+                raise StoppedError(f"{found}: look for the cause in Ray's logs")
+            self._roster.start_again(lost)
+            lost = self._ask_inventory([worker for worker in lost if worker in self._backend.workers])
 
-    def _ask_inventory(self, workers: Sequence[int]) -> list[int]:
+    def _ask_inventory(self, workers: Sequence[int]) -> dict[int, Missing]:
         """Takes in what these workers hold; returns those that are lost."""
         asked = {
             worker: self._backend.workers[worker].call_many(
@@ -228,14 +231,13 @@ class Engine:
             )
             for worker in workers
         }
-        lost = []
+        lost = {}
         for worker, references in asked.items():
-            entries = self._backend.fetch(references)
-            known = [entry for entry in entries if not isinstance(entry, Lost)]
-            if len(known) < len(entries):
-                lost.append(worker)
-            else:
-                self._epoch_steps |= {entry.client: entry.batches_per_epoch for entry in known}
+            for entry in self._backend.fetch(references):
+                if isinstance(entry, Lost):
+                    lost[worker] = Missing.lost("worker", "start", entry)
+                else:
+                    self._epoch_steps[entry.client] = entry.batches_per_epoch
         return lost
 
     def _on_step(self, number: int, step: int, reports: list[StepReport]) -> None:
@@ -253,41 +255,48 @@ class Engine:
             RunError: it cannot be written (a full disk); those before it are whole.
             StoppedError: actors die again and again while they write.
         """
-        checkpoint = self._checkpoints.of(result.cohort.round)
+        checkpoint, times = self._checkpoints.of(result.cohort.round), 0
         try:
-            for _ in range(LIMITS.rounds_repeated):
-                if self._try_to_save(result, checkpoint):
-                    return
+            while not self._try_to_save(result, checkpoint):
+                times += 1
+                if decide(Missing("round", "checkpoint", "unwritten"), times, self._limits) == "stop":
+                    found = "no checkpoint could be written: stopped"
+                    raise StoppedError(f"{found}; look for the cause in Ray's logs")
         except RunError:
             checkpoint.give_up()
             raise
-        raise StoppedError("no checkpoint could be written: stopped; look for the cause in Ray's logs")
 
     def _try_to_save(self, result: RoundResult, checkpoint: Checkpoint) -> bool:
-        """Whether all were there to write their files; lost workers are replaced, so that another try may do it."""
+        """Whether all were there to write their files; lost workers are replaced, so that another try may do it.
+
+        Raises:
+            RoundLost: a server, or an aggregator with its averages, is lost.
+        """
         draft = checkpoint.begin()
-        workers = dict(self._backend.workers)
-        of_workers = {
+        asked: dict[int | Role, Sequence[Reference[Written | Lost]]] = {
             worker: handle.call_many(len(self._layout.workers[worker].clients), Worker.save, draft)
-            for worker, handle in workers.items()
+            for worker, handle in self._backend.workers.items()
         }
-        of_servers = [handle.call(Server.save, draft) for handle in self._backend.servers]
-        references = [*of_servers, *self._save_models(result, draft)]
-        references += [reference for written in of_workers.values() for reference in written]
-        answers = self._backend.fetch(references)
-        written = [answer for answer in answers if not isinstance(answer, Lost)]
+        asked["server"] = [handle.call(Server.save, draft) for handle in self._backend.servers]
+        asked["aggregator"] = self._save_models(result, draft)
+        answers = iter(self._backend.fetch([reference for of_one in asked.values() for reference in of_one]))
+        written: list[Written] = []
+        lost: dict[int, Lost] = {}
+        for writer, references in asked.items():
+            for answer in islice(answers, len(references)):
+                if isinstance(writer, str):
+                    written.append(needed(answer, "checkpoint", writer))
+                elif isinstance(answer, Lost):
+                    lost[writer] = answer
+                else:
+                    written.append(answer)
         self._roster.check_rejoined()
-        if len(written) < len(answers):
-            lost = [worker for worker in workers if not self._wrote(of_workers[worker])]
+        if lost:
             self._roster.lost_while_saving(lost, result)
-            self._mend_servers(result)
             return False
         gone = [client for worker in self._roster.given_up for client in self._layout.workers[worker].ids]
         checkpoint.finish(written, result.served, sorted(gone), result.state.model_dump(mode="json"))
         return True
-
-    def _wrote(self, references: Sequence[Reference[Written]]) -> bool:
-        return not any(isinstance(record, Lost) for record in self._backend.fetch(references))
 
     def _save_models(self, result: RoundResult, draft: str) -> list[Reference[Written | Lost]]:
         aggregators = self._backend.aggregators(min(len(result.models), MAX_SAVERS))
@@ -300,9 +309,3 @@ class Engine:
             )
             for place, model in enumerate(result.models.values())
         ]
-
-    def _mend_servers(self, result: RoundResult) -> None:
-        """A server or an aggregator that is lost between a round and its checkpoint costs the round."""
-        aggregators = self._backend.aggregators(min(len(result.models), MAX_SAVERS) + 1)
-        if not all(self._backend.alive(handle) for handle in (*self._backend.servers, *aggregators)):
-            raise RoundLost("a server or an aggregator was lost while the round was saved")

@@ -16,6 +16,7 @@ from raygan.run.metrics import round_metrics
 from raygan.run.plan import Plan
 from raygan.runtime.backend import Backend, Handle, Reference, together
 from raygan.runtime.limits import LIMITS
+from raygan.runtime.recovery import Missing, Phase, decide
 from raygan.storage import read_json_lines
 from raygan.wire.records import Evaluation, Lost, Traffic
 
@@ -29,7 +30,8 @@ class _Pending:
     traffic: Sequence[Traffic]
     """What crossed in it."""
     faults: list[str]
-    restarts: int = 0
+    losses: int = 0
+    """How often the evaluator was lost over them."""
 
 
 class PendingScores:
@@ -65,8 +67,7 @@ class PendingScores:
         """Writes the metrics of rounds whose scores are there, or of all."""
         while self._pending:
             pending = self._pending[0]
-            may_wait = not wait and len(self._pending) <= LIMITS.rounds_unscored
-            if pending.evaluation is not None and may_wait and not self._backend.ready(pending.evaluation):
+            if not wait and self._may_wait(pending.evaluation):
                 return
             evaluation = self._scores(pending)
             metrics = round_metrics(self._plan, pending.result, evaluation, pending.traffic, pending.faults)
@@ -74,6 +75,11 @@ class PendingScores:
             self._checkpoints.prune(read_json_lines(self._folder.metrics_file))
             self._listener.on_round(metrics)
             self._pending.pop(0)
+
+    def _may_wait(self, evaluation: Reference[Evaluation] | None) -> bool:
+        if evaluation is None or self._backend.ready(evaluation):
+            return False
+        return decide(Missing("evaluator", "scores", "late"), len(self._pending)) == "go_on"
 
     def _traffic(self) -> list[Traffic]:
         """What every actor counted in the round; nothing of those that are lost."""
@@ -99,24 +105,14 @@ class PendingScores:
     def _scores(self, pending: _Pending) -> Evaluation | None:
         """A round's scores; None where it has none. A lost evaluator is started again and scores again."""
         while pending.evaluation is not None:
-            if self._restarted and not self._backend.has_evaluator(self._patience_s):
-                self._patience_s = LIMITS.look_s
-                self._tell(
-                    pending,
-                    f"round {pending.result.cohort.round + 1} has no scores: the evaluator is not back",
-                )
-                return None
-            answer = self._answer(pending.evaluation)
-            if isinstance(answer, Evaluation):
-                for fault in answer.faults:
+            found = self._answer(pending.evaluation, pending.result.cohort.round + 1)
+            if isinstance(found, Evaluation):
+                for fault in found.faults:
                     self._tell(pending, fault)
-                return answer
-            if isinstance(answer, InputError):
-                self._tell(pending, f"round {pending.result.cohort.round + 1} has no scores: {answer}")
-                return None
-            self._tell(pending, f"the evaluator was lost ({answer.reason})")
-            pending.restarts += 1
-            if pending.restarts > LIMITS.scores_repeated:
+                return found
+            self._tell(pending, found.reason)
+            pending.losses += 1
+            if decide(found, pending.losses) == "no_scores":
                 return None
             self._backend.restart_evaluator()
             self._restarted, self._patience_s = True, LIMITS.join_s
@@ -128,14 +124,26 @@ class PendingScores:
         pending.faults.append(fault)
         self._listener.on_fault(fault)
 
-    def _answer(self, evaluation: Reference[Evaluation]) -> Evaluation | InputError | Lost:
-        """Scores, or why there are none: the evaluator is lost, or was started again and finds its data damaged."""
+    def _answer(self, evaluation: Reference[Evaluation], number: int) -> Evaluation | Missing:
+        """Scores of a round (from 1), or why there are none: the evaluator is lost, is not back, or is unfit.
+
+        Raises:
+            InputError: the first evaluator of the run is unfit.
+        """
+        none = f"round {number} has no scores"
+        if self._restarted and not self._backend.has_evaluator(self._patience_s):
+            self._patience_s = LIMITS.look_s
+            return Missing("evaluator", "join", "late", f"{none}: the evaluator is not back")
         try:
             if not self._restarted and self._prepared is not None:
                 self._backend.fetch([self._prepared])  # what it found wrong must not be found by nobody
             (answer,) = self._backend.fetch([evaluation])
         except InputError as error:
-            if not self._restarted:
+            phase: Phase = "join" if self._restarted else "start"
+            missing = Missing("evaluator", phase, "unfit", f"{none}: {error}")
+            if decide(missing) == "stop":
                 raise
-            return error
+            return missing
+        if isinstance(answer, Lost):
+            return Missing("evaluator", "scores", answer.why, f"the evaluator was lost ({answer.reason})")
         return answer

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from raygan.algorithms.base import Back, RoundResult
 from raygan.errors import StoppedError
@@ -12,7 +12,8 @@ from raygan.run.events import Listener
 from raygan.run.plan import Plan
 from raygan.runtime.backend import Backend, Reference
 from raygan.runtime.federation import AnyFederation
-from raygan.runtime.limits import LIMITS
+from raygan.runtime.limits import limits_of
+from raygan.runtime.recovery import Missing, Phase, decide
 from raygan.runtime.steps import RoundLost
 from raygan.wire.records import Lost
 
@@ -30,7 +31,7 @@ class Roster:
     ) -> None:
         self._layout, self._config, self._algorithm = plan.layout, plan.config, plan.algorithm
         self._checkpoints, self._backend, self._federation = checkpoints, backend, federation
-        self._listener = listener
+        self._listener, self._limits = listener, limits_of(plan.config)
         self._losses: Counter[int] = Counter()
         """Worker -> how often it was lost since it last ended a round."""
         self._counted: set[int] = set()
@@ -54,16 +55,16 @@ class Roster:
         for worker in [worker for worker in self._losses if worker in present and worker not in lost]:
             del self._losses[worker]  # who ends a round begins anew
         self._counted = set()
-        for worker, reason in lost.items():
-            self._replace(worker, reason)
+        for worker, found in lost.items():
+            self._replace(worker, "round_end", found)
         self._let_in(result)
         self._rejoin(result)
 
-    def lost_while_saving(self, workers: Iterable[int], result: RoundResult) -> None:
+    def lost_while_saving(self, lost: Mapping[int, Lost], result: RoundResult) -> None:
         """As `after_round`, for workers that were lost since then."""
-        for worker in workers:
-            result.epochs.lost.setdefault(worker, "lost while saving")
-            self._replace(worker, "lost while saving")
+        for worker, found in lost.items():
+            result.epochs.lost.setdefault(worker, found)
+            self._replace(worker, "checkpoint", found)
         self._let_in(result)
 
     def start_again(self, workers: Iterable[int]) -> None:
@@ -94,19 +95,21 @@ class Roster:
         answers = self._backend.fetch([self._rejoining.pop(worker) for worker in workers])
         for worker, answer in zip(workers, answers, strict=True):
             if isinstance(answer, Lost) and self._backend.alive(self._backend.workers[worker]):
-                raise RoundLost(answer.reason)
+                raise RoundLost(Missing.lost("aggregator", "join", answer))
 
-    def _replace(self, worker: int, reason: str) -> None:
-        """Starts a lost worker again; sets it aside if it keeps dying."""
+    def _replace(self, worker: int, phase: Phase, lost: Lost) -> None:
+        """Starts a lost worker again, or sets it aside."""
         if worker not in self._counted:
             self._losses[worker] += 1
             self._counted.add(worker)
-        name = self._layout.workers[worker].name
-        if self._losses[worker] > self._config.ray.max_restarts:
-            self._set_aside(worker, f"lost {self._losses[worker]} times in a row ({reason})")
-            return
-        self._listener.on_fault(f"{name} was lost ({reason}); it takes part again once it is back")
-        self._restart(worker)
+        name, times = self._layout.workers[worker].name, self._losses[worker]
+        if decide(Missing.lost("worker", phase, lost), times, self._limits) == "restart":
+            self._listener.on_fault(f"{name} was lost ({lost.reason}); it takes part again once it is back")
+            self._restart(worker)
+        elif lost.why == "unfit":
+            self._set_aside(worker, phase, f"started again and found unfit ({lost.reason})")
+        else:
+            self._set_aside(worker, phase, f"lost {times} times in a row ({lost.reason})")
 
     def _restart(self, worker: int) -> None:
         self._backend.restart_worker(worker)
@@ -120,38 +123,37 @@ class Roster:
             self._take_over(worker, self._layout.workers[worker].ids, result, restarted=True)
 
     def _join(self) -> list[int]:
-        """The workers that have joined: waits until there is one at least, since a round needs somebody."""
+        """The workers that have joined: a round needs one at least."""
         joined = self._look()
-        while self._awaited and not self._backend.workers:
+        while self._awaited:
+            missing = Missing("worker" if self._backend.workers else "round", "join", "late")
+            if decide(missing) != "wait":
+                break
             self._patient = True
             joined += self._look()
         return joined
 
     def _look(self) -> list[int]:
         """The workers that have joined by now; an unfit one is set aside, one that died is started again."""
-        ended = self._backend.join(LIMITS.join_s if self._patient else LIMITS.look_s) if self._awaited else {}
+        limits = self._limits
+        ended = self._backend.join(limits.join_s if self._patient else limits.look_s) if self._awaited else {}
         self._patient = False
         self._awaited -= ended.keys()
         for worker, fault in ended.items():
-            if isinstance(fault, Lost):
+            if fault is not None:
                 self._counted.discard(worker)
-                self._replace(worker, fault.reason)
-            elif fault is not None:
-                self._set_aside(worker, f"started again and found unfit ({fault.where}: {fault.found})")
+                lost = fault if isinstance(fault, Lost) else Lost(f"{fault.where}: {fault.found}", "unfit")
+                self._replace(worker, "join", lost)
         return [worker for worker, fault in ended.items() if fault is None]
 
-    def _set_aside(self, worker: int, reason: str) -> None:
+    def _set_aside(self, worker: int, phase: Phase, reason: str) -> None:
         name, needed = self._layout.workers[worker].name, self._config.training.min_clients
-        left = [
-            plan.client
-            for plan in self._layout.clients
-            if self._layout.worker_of[plan.client] not in {worker, *self.given_up}
-        ]
-        if len(left) < needed:
-            raise StoppedError(
-                f"{name} was {reason}, and without it {len(left)} of at least {needed} clients "
-                f"(training.min_clients) are left: stopped"
-            )
+        gone = {worker, *self.given_up}
+        left = sum(len(plan.ids) for plan in self._layout.workers if plan.worker not in gone)
+        found = f"{name} was {reason}, and without it {left} of at least {needed} clients"
+        missing = Missing("round", phase, "too_few", f"{found} (training.min_clients) are left: stopped")
+        if left < needed and decide(missing) == "stop":
+            raise StoppedError(missing.reason)
         self._listener.on_fault(f"{name} is set aside: {reason}")
         self.give_up(worker)
 

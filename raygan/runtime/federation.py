@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, TypeVar, cast
 
 from raygan.errors import StoppedError
@@ -11,7 +11,8 @@ from raygan.parties.aggregator import ClusterAggregator
 from raygan.parties.base import Server, Worker
 from raygan.parties.layout import Layout
 from raygan.runtime.backend import Backend, Handle, Reference
-from raygan.runtime.steps import Cohort, Epochs, RoundLost, StepLoop, Submit
+from raygan.runtime.recovery import Missing, decide
+from raygan.runtime.steps import Cohort, Epochs, RoundLost, StepLoop, Submit, needed
 from raygan.wire.records import Lost
 
 T = TypeVar("T")
@@ -43,13 +44,43 @@ class Federation(Generic[WorkerT, ServerT]):
         """So many aggregators."""
         return self._backend.aggregators(count)
 
-    def restart_aggregators(self) -> int:
-        """New aggregators in the place of the lost ones; returns how many were lost."""
-        return self._backend.restart_aggregators()
+    def averaged(self, work: Callable[[], T]) -> T:
+        """What `work` makes of aggregators' averages: it is done again where one of them was lost over it.
 
-    def alive(self, handle: Handle[Any]) -> bool:
-        """Whether a party answers."""
-        return self._backend.alive(handle)
+        Raises:
+            RoundLost: it was lost too often, or something else was lost over it.
+        """
+        times = 0
+        while True:
+            try:
+                return work()
+            except RoundLost as lost:
+                times += 1
+                if not self._backend.restart_aggregators():
+                    raise
+                if decide(Missing("aggregator", "round_end", "dead", str(lost)), times) == "rewind":
+                    raise
+
+    def loaded(
+        self, servers: Sequence[Reference[Lost | None]], workers: Mapping[int, Reference[Lost | None]]
+    ) -> dict[int, Lost]:
+        """Waits until all have taken over their averages.
+
+        Returns:
+            Worker -> why, of those that were lost before.
+
+        Raises:
+            RoundLost: a server was lost, or one that is alive has none, which tells of a lost aggregator.
+        """
+        answers = self.fetch([*servers, *workers.values()])
+        for answer in answers[: len(servers)]:
+            needed(answer, "round_end")
+        of_workers = zip(workers, answers[len(servers) :], strict=True)
+        lost = {worker: answer for worker, answer in of_workers if isinstance(answer, Lost)}
+        for worker, answer in lost.items():
+            if self._backend.alive(self._backend.workers[worker]):
+                raise RoundLost(Missing("round", "round_end", "dead", answer.reason))
+        return lost
 
     def fetch(self, references: Sequence[Reference[T]], timeout_s: float | None = None) -> list[T | Lost]:
         """The small records behind references, in order; `Lost` where one is late or its party died."""
@@ -87,29 +118,37 @@ class Federation(Generic[WorkerT, ServerT]):
         answers = self.fetch([self._backend.workers[worker].call(Worker.check_in) for worker in workers])
         for worker, answer in zip(workers, answers, strict=True):
             if isinstance(answer, Lost):
-                epochs.lost[worker] = answer.reason
-            else:
-                num_samples |= answer.num_images
-                epochs.faults.extend(answer.faults)
+                epochs.lost[worker] = answer
+                continue
+            num_samples |= answer.num_images
+            for client, lost in answer.lost.items():
+                if decide(Missing.lost("worker", "round_end", lost)) == "sit_out":
+                    epochs.faults.append(f"client-{client:02d}: {lost.reason}")
         present = {client: num_samples[client] for client in cohort.clients if client in num_samples}
-        _check_enough(present, cohort, epochs)
+        _check_enough(len(present), cohort, epochs)
         return present
 
 
 AnyFederation = Federation[Any, Any]
 
 
-def _check_enough(present: Mapping[int, int], cohort: Cohort, epochs: Epochs) -> None:
-    number = cohort.round + 1
-    if not present and epochs.late and not epochs.lost:
-        raise StoppedError(
-            f"round {number}: every client missed the step's deadline (ray.step_deadline_s): stopped; "
-            f"raise it above the seconds of a step"
-        )
-    if not present:
-        raise RoundLost(next(iter([*epochs.lost.values(), *epochs.faults]), "no client took part in it"))
-    if len(present) < cohort.min_clients:
-        raise StoppedError(
-            f"round {number} has {len(present)} of at least {cohort.min_clients} clients "
-            f"(training.min_clients) at its end: stopped"
-        )
+def _check_enough(num_present: int, cohort: Cohort, epochs: Epochs) -> None:
+    if num_present >= cohort.min_clients:
+        return
+    missing = _too_few(num_present, cohort, epochs)
+    if decide(missing) == "stop":
+        raise StoppedError(missing.reason)
+    raise RoundLost(missing)
+
+
+def _too_few(num_present: int, cohort: Cohort, epochs: Epochs) -> Missing:
+    name = f"round {cohort.round + 1}"
+    if num_present:
+        found = f"{name} has {num_present} of at least {cohort.min_clients} clients (training.min_clients)"
+        return Missing("round", "round_end", "too_few", f"{found} at its end: stopped")
+    for lost in epochs.lost.values():
+        return Missing.lost("round", "round_end", lost)
+    if epochs.late:
+        found = f"{name}: every client missed the step's deadline (ray.step_deadline_s): stopped"
+        return Missing("round", "round_end", "late", f"{found}; raise it above the seconds of a step")
+    return Missing("round", "round_end", "unfit", next(iter(epochs.faults), "no client took part in it"))

@@ -5,19 +5,25 @@ Those that a user may want to change are keys of the configuration (`ray.call_ti
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from raygan.config.schema import Config, RayConfig
 
 
 @dataclass(frozen=True)
 class Limits:
     """Limits of one run."""
 
-    rounds_repeated: int = 10
-    """A round that is lost this often is given up, and so is a checkpoint that cannot be written."""
-    averages_repeated: int = 3
-    """Averages over which aggregators are lost this often are given up, and the round with them."""
+    max_restarts: int = RayConfig().max_restarts
+    """A worker is started again so often in a row: the configuration's `ray.max_restarts`."""
+    rounds_repeated: int = 9
+    """A round is run again so often, and a checkpoint written again."""
+    failures_repeated: int = 1
+    """A round that fails with everybody there is run again so often."""
+    averages_repeated: int = 2
+    """The averages of a round are computed again so often."""
     scores_repeated: int = 10
-    """Scores over which the evaluator is lost more often are given up."""
+    """The scores of a round are computed again so often."""
     rounds_unscored: int = 2
     """Rounds that may wait for their scores: their models stay in the object store until then."""
     join_s: float = 30.0
@@ -33,3 +39,9 @@ class Limits:
 
 
 LIMITS = Limits()
+"""Of every run, but for what the configuration says."""
+
+
+def limits_of(config: Config) -> Limits:
+    """The limits of a run."""
+    return replace(LIMITS, max_restarts=config.ray.max_restarts)

@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from raygan.runtime.backend import Backend, Reference
 from raygan.runtime.deadline import Deadline
+from raygan.runtime.recovery import Missing, Phase, Role, decide
 from raygan.wire.records import BodyReport, Lost, StepId, StepReport
 
 T = TypeVar("T")
@@ -21,7 +22,11 @@ OnStep = Callable[[int, int, list[StepReport]], None]
 
 
 class RoundLost(RuntimeError):  # noqa: N818 - a state of the round, not a mistake
-    """A server or an aggregator was lost: the round begins again from the last checkpoint."""
+    """Somebody was lost without whom the round cannot go on: it begins again from the last checkpoint."""
+
+    def __init__(self, missing: Missing) -> None:
+        super().__init__(missing.reason)
+        self.missing = missing
 
 
 @dataclass(frozen=True)
@@ -57,7 +62,7 @@ class Epochs:
 
     reports: list[StepReport] = field(default_factory=list)
     server: list[BodyReport] = field(default_factory=list)
-    lost: dict[int, str] = field(default_factory=dict)
+    lost: dict[int, Lost] = field(default_factory=dict)
     """Worker -> why, of those that died."""
     late: set[int] = field(default_factory=set)
     """Workers that missed a step's deadline: they sit out the rest of the round."""
@@ -118,11 +123,11 @@ class StepLoop:
         for worker, report in self._reports(submitted, epochs.late, deadline_s):
             if not isinstance(report, Lost):
                 arrived.append(report)
-            elif report.late:
+            elif decide(Missing.lost("worker", "step", report)) == "sit_out":
                 epochs.late.add(worker)
             else:
                 epochs.late.discard(worker)
-                epochs.lost[worker] = report.reason
+                epochs.lost[worker] = report
         if submitted.server is not None and not absent:
             self._deadline.note(epochs.server[-1], arrived)
         epochs.reports.extend(arrived)
@@ -133,7 +138,7 @@ class StepLoop:
         if submitted.server is None:
             return set()
         (report,) = self._backend.fetch([submitted.server])
-        epochs.server.append(needed(report))
+        epochs.server.append(needed(report, "step"))
         absent = set(epochs.server[-1].absent) & set(submitted.workers)
         epochs.absent.update(absent)
         if self._deadline.seconds is not None:
@@ -152,12 +157,12 @@ class StepLoop:
         return [(worker, records[worker]) for worker in submitted.workers]
 
 
-def needed(record: T | Lost) -> T:
-    """The record; without it the round cannot go on.
+def needed(record: T | Lost, phase: Phase, role: Role = "server") -> T:
+    """A record without which the round cannot go on.
 
     Raises:
         RoundLost: it is lost.
     """
     if isinstance(record, Lost):
-        raise RoundLost(record.reason)
+        raise RoundLost(Missing.lost(role, phase, record))
     return record

@@ -186,7 +186,7 @@ class SharedBody(Server):
         for key in self._layout.body_held:
             blocks[key] = block_state(self._block(key))
         if not is_finite(self._block(key) for key in self._layout.body_held):
-            return Lost("the body's parameters are not finite")
+            return Lost("the body's parameters are not finite", "not_finite")
         return State(0, blocks)
 
     def load(self, averages: Sequence[BlockAverage | Lost]) -> Lost | None:

@@ -20,7 +20,7 @@ from raygan.wire.records import Lost, StepId
 Split = Federation[SplitClients, SharedBody]
 ByWorker = Mapping[int, Reference[Any]]
 """What the workers sent or received: its type is the table's, row by row, and the contract checks it."""
-SET_ASIDE = Lost("set aside")
+SET_ASIDE = Lost("set aside", "late")
 """Stands for the messages of a worker that does not take part."""
 
 

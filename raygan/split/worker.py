@@ -188,7 +188,7 @@ class SplitClients(HostedClients[Client]):
         if message is None:
             return dict.fromkeys(self._active, ())
         if not isinstance(message, Lost) and message.step != self._step:
-            message = Lost(f"a message of {message.step} came in {self._step}")
+            message = Lost(f"a message of {message.step} came in {self._step}", "late")
         if isinstance(message, Lost):
             self._faults.append(f"{self.plan.name}: {message.reason}")
             return {}

@@ -172,13 +172,28 @@ class Inventory:
     batches_per_epoch: int
 
 
+Why = Literal["dead", "hung", "late", "unfit", "not_finite"]
+"""Why a message is missing. Its sender is dead; was ended since it hung; is late, or sits out; is there, but cannot do
+its work; has numbers that are not finite."""
+
+
+@dataclass(frozen=True)
+class Lost:
+    """What stands where a message should."""
+
+    reason: str
+    """In words, for people."""
+    why: Why = "dead"
+
+
 @dataclass(frozen=True)
 class CheckIn:
     """Who of a worker can be averaged at a round's end."""
 
     num_images: Mapping[int, int]
-    """Client -> training images, of the clients whose parameters are finite."""
-    faults: tuple[str, ...] = ()
+    """Client -> training images, of the clients that can be averaged."""
+    lost: Mapping[int, Lost] = field(default_factory=dict)
+    """Client -> what is wrong with it, of the others."""
 
 
 @dataclass(frozen=True)
@@ -263,15 +278,6 @@ class Usage:
     """CPU seconds of its process."""
     memory_bytes: int
     """Memory that would be free if the process ended: the object store and shared libraries are not in it."""
-
-
-@dataclass(frozen=True)
-class Lost:
-    """What stands where a message should: its sender is dead or late."""
-
-    reason: str
-    late: bool = False
-    """Whether the message may still come."""
 
 
 BULK = (Activations, Gradients, State, BlockAverage)

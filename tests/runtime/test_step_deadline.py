@@ -43,7 +43,7 @@ def test_a_late_host_costs_the_deadline_once_a_round(workers: list) -> None:
     deadline.begin_step(StepId(0, 0), 3.0)
     here, late = deadline.gather(first).values()
     assert isinstance(here, Activations)
-    assert late == Lost("late: nothing within 3 s", late=True)
+    assert late == Lost("late: nothing within 3 s", "late")
     for number in (0, 1):
         step = StepId(0, number)
         if number:

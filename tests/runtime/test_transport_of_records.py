@@ -78,7 +78,7 @@ def test_a_late_sender_costs_the_deadline_and_no_more() -> None:
     first, second = gather([good.send.remote(5), slow.wait.remote(30)], deadline_s=2.0)
     assert time.perf_counter() - started < 15
     assert isinstance(first, Activations)
-    assert second == Lost("late: nothing within 2 s", late=True)
+    assert second == Lost("late: nothing within 2 s", "late")
 
 
 def test_a_bug_is_not_a_loss() -> None:

@@ -73,9 +73,9 @@ def test_features_that_are_not_finite_are_a_reported_fault(body: SharedBody) -> 
 
 
 def test_a_round_without_clients_is_lost(body: SharedBody) -> None:
-    assert body.assign(1, {}) == Lost("no client took part in the round")
+    assert body.assign(1, {}) == Lost("no client took part in the round", "unfit")
 
 
 def test_a_body_that_is_not_finite_is_lost(body: SharedBody) -> None:
     body._block(("generator", 2))[0].weight.data[0] = float("inf")
-    assert body.state() == Lost("the body's parameters are not finite")
+    assert body.state() == Lost("the body's parameters are not finite", "not_finite")

@@ -20,13 +20,14 @@ from raygan.parties.aggregator import ClusterAggregator
 from raygan.parties.base import Server, Worker
 from raygan.parties.evaluator import Evaluator, EvaluatorPlan
 from raygan.parties.spec import Parties
-from raygan.runtime.backend import Handle, PartyT_co, Reference
+from raygan.runtime.backend import Backend, Handle, PartyT_co, Reference
 from raygan.runtime.limits import LIMITS
 from raygan.runtime.ray import actors
 from raygan.runtime.ray.cluster import WORKER_ENVIRONMENT
 from raygan.runtime.ray.demand import ActorDemand, demands, domains_of
 from raygan.runtime.ray.transport import gather, references_in
 from raygan.runtime.ray.watch import Watch, Watched
+from raygan.runtime.recovery import Missing, Role, decide
 from raygan.wire.records import Lost, StepId, Usage
 
 T = TypeVar("T")
@@ -105,7 +106,8 @@ class RayBackend:
             self.restart_servers()
             for worker in range(len(parties.workers)):
                 self.workers[worker] = self._start_worker(worker)
-            self._await(self._started)
+            await_built(self, "server", self.servers, config.ray.start_timeout_s)
+            await_built(self, "worker", list(self.workers.values()), config.ray.start_timeout_s)
             self.restart_evaluator()  # it starts, as the aggregators do, while the first round runs
             self.aggregators(2)
         except BaseException:
@@ -130,7 +132,7 @@ class RayBackend:
         ended = {
             worker: answer
             for worker, answer in zip(workers, answers, strict=True)
-            if not (isinstance(answer, Lost) and answer.late)
+            if not (isinstance(answer, Lost) and answer.why == "late")
         }
         for worker, answer in ended.items():
             handle = self._joining.pop(worker)
@@ -163,7 +165,7 @@ class RayBackend:
     def has_evaluator(self, wait_s: float) -> bool:
         """Whether the evaluators of all sites are there, once they were waited for so long."""
         answers = self.fetch([handle.built for handle in self._evaluators], wait_s)
-        return not any(isinstance(answer, Lost) and answer.late for answer in answers)
+        return not any(isinstance(answer, Lost) and answer.why == "late" for answer in answers)
 
     def restart_aggregators(self) -> int:
         """New aggregators in the place of the lost ones; returns how many were lost."""
@@ -208,7 +210,7 @@ class RayBackend:
             raise
         self._watch.ended(here)
         return [
-            Lost(f"late: nothing within {timeout_s:.3g} s", late=True)
+            Lost(f"late: nothing within {timeout_s:.3g} s", "late")
             if reference in late
             else _explained(next(records), maker)
             for reference, maker in zip(objects, makers, strict=True)
@@ -253,20 +255,6 @@ class RayBackend:
         """Ends every actor."""
         for handle in list(self._started):
             self._end(handle)
-
-    def _await(self, handles: Sequence[RayHandle[Any]]) -> None:
-        """Returns when the actors are built; one that dies meanwhile is found and replaced later.
-
-        Raises:
-            InputError: what a user must mend for one of them.
-        """
-        for handle, fault in zip(handles, self.fetch([handle.built for handle in handles]), strict=True):
-            if handle.watched.ended_because is not None:
-                seconds = self._config.ray.start_timeout_s
-                found = f"{handle.name} was not there within {seconds:g} s"
-                raise InputError("ray.start_timeout_s", found, "see what the actors ask for with --dry-run")
-            if isinstance(fault, InputError):
-                raise fault
 
     def _start_worker(self, worker: int) -> RayHandle[Worker]:
         demand = self._demands["client"][worker]
@@ -321,10 +309,26 @@ class RayBackend:
         return {"scheduling_strategy": NodeAffinitySchedulingStrategy(node, soft=False)}
 
 
+def await_built(
+    backend: Backend, role: Role, handles: Sequence[RayHandle[Any]], start_timeout_s: float
+) -> None:
+    """Returns when the actors are built; one that dies meanwhile is found and replaced later.
+
+    Raises:
+        InputError: what a user must mend for one of them.
+    """
+    for handle, fault in zip(handles, backend.fetch([handle.built for handle in handles]), strict=True):
+        if handle.watched.ended_because is not None:
+            found = f"{handle.name} was not there within {start_timeout_s:g} s"
+            fault = InputError("ray.start_timeout_s", found, "see what the actors ask for with --dry-run")
+        if isinstance(fault, InputError) and decide(Missing(role, "start", "unfit", str(fault))) == "stop":
+            raise fault
+
+
 def _explained(record: Any, maker: Watched | None) -> Any:
     """A record; why it is lost where its actor was ended."""
     if isinstance(record, Lost) and maker is not None and maker.ended_because is not None:
-        return Lost(maker.ended_because)
+        return Lost(maker.ended_because, "hung")
     return record
 
 

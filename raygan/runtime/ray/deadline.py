@@ -40,11 +40,17 @@ class StepDeadline:
         }
         rest_s = None if self._deadline_s is None else max(0.0, self._ends_s - time.monotonic())
         records = dict(zip(awaited, gather(list(awaited.values()), rest_s), strict=True))
-        late = {worker for worker, record in records.items() if isinstance(record, Lost) and record.late}
+        late = {
+            worker for worker, record in records.items() if isinstance(record, Lost) and record.why == "late"
+        }
         if late:
             self._late |= late
             self._start_clock()
-        return {worker: records.get(worker, Lost("late, or set aside")) for worker in messages}
+        missed = Lost("late earlier in the round", "late")
+        return {
+            worker: message if isinstance(message, Lost) else records.get(worker, missed)
+            for worker, message in messages.items()
+        }
 
     def _start_clock(self) -> None:
         self._ends_s = time.monotonic() + (self._deadline_s or 0.0)

@@ -92,7 +92,7 @@ def gather(references: Sequence[ray.ObjectRef], deadline_s: float | None = None)
     except RayError:
         pass  # at least one failed: find out which
     return [
-        Lost(f"late: nothing within {deadline_s:.3g} s", late=True) if ref in late else _get(ref)
+        Lost(f"late: nothing within {deadline_s:.3g} s", "late") if ref in late else _get(ref)
         for ref in references
     ]
 
