@@ -294,7 +294,9 @@ class FakeAlgorithm(Algorithm[FakeWorker, FakeServer]):
         def work() -> tuple[Reference[BlockAverage | Lost], dict[int, Lost]]:
             (aggregator,) = federation.aggregators(1)
             (average,) = cast(Handle[FakeAggregator], aggregator).call_many(1, FakeAggregator.average)
-            workers = {w: h.call(FakeWorker.load, average) for w, h in federation.workers.items() if w in present}
+            workers = {
+                w: h.call(FakeWorker.load, average) for w, h in federation.workers.items() if w in present
+            }
             return average, federation.loaded([federation.server.call(FakeServer.load, average)], workers)
 
         average, lost = federation.averaged(work)
