@@ -241,7 +241,7 @@ MUTATIONS = (
         "output.detach()[span].sum(0)",
         MERGED_TEST,
     ),
-    Mutation("clients are clustered by their fakes", BODY, 'lane == "real"', 'lane == "fake"', END_TEST),
+    Mutation("clients are clustered by their fakes", BODY, 'batch == "real"', 'batch == "fake"', END_TEST),
     Mutation(
         "only the last minibatch is a feature",
         BODY,
@@ -359,9 +359,9 @@ MUTATIONS = (
     Mutation(
         "BatchNorm's buffers are not taken over",
         NETWORK,
-        "block.load_state_dict({name: _tensor(array) for name, array in state.items()})",
+        "block.load_state_dict({name: torch.from_numpy(np.array(array)) for name, array in state.items()})",
         """own = dict(block.named_buffers())
-    block.load_state_dict({name: own.get(name, _tensor(array)) for name, array in state.items()})""",
+    block.load_state_dict({name: own.get(name, torch.from_numpy(np.array(array))) for name, array in state.items()})""",
         END_TEST,
     ),
     Mutation(
@@ -460,16 +460,16 @@ MUTATIONS = (
     Mutation(
         "backward FLOPs are counted as forward FLOPs",
         COST,
-        "backward.append(float(counter.get_total_flops()))",
-        "backward.append(forward[-1])",
+        "for counter in (forward, backward))",
+        "for counter in (forward, forward))",
         COST_TEST,
     ),
     # Scores
     Mutation(
         "label agreement takes the least likely class",
         f"{SCORES}/label_agreement.py",
-        "p.argmax(axis=1)",
-        "p.argmin(axis=1)",
+        "probabilities.argmax(axis=1)",
+        "probabilities.argmin(axis=1)",
         SCORES_TEST,
     ),
     Mutation(
@@ -486,16 +486,26 @@ MUTATIONS = (
         "rel_entr(p, 1 / p.shape[1])",
         SCORES_TEST,
     ),
-    Mutation("FID below zero", FID, "return max(0.0, value)", "return value", FID_TEST),
     Mutation(
-        "generated images are real ones to FID",
+        "FID below zero",
         FID,
-        "self._metric.update(generated, real=False)",
-        "self._metric.update(generated, real=True)",
+        "max(0.0, float(self._metric.compute()))",
+        "float(self._metric.compute())",
         FID_TEST,
     ),
     Mutation(
-        "FID forgets the real images", FID, "reset_real_features=False", "reset_real_features=True", FID_TEST
+        "generated images are real ones to FID",
+        f"{SCORES}/classifier_fid.py",
+        "self.add(batch.features, real=False)",
+        "self.add(batch.features, real=True)",
+        FID_TEST,
+    ),
+    Mutation(
+        "FID merges without the products of features",
+        FID,
+        '"fake_features_sum", "fake_features_cov_sum")',
+        '"fake_features_sum")',
+        FID_TEST,
     ),
     Mutation(
         "usefulness is a mean over images",
