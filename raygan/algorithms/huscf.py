@@ -8,7 +8,7 @@ cluster's average of the blocks that it holds, the body the average over all cli
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -16,19 +16,15 @@ from raygan.algorithms.base import Algorithm, Back, Document, Model, RoundResult
 from raygan.algorithms.clusters import cluster_line, cluster_measures, members
 from raygan.algorithms.identities import lasting_identities, served_after
 from raygan.errors import ConfigError
-from raygan.parties.aggregator import ClusterAggregator
 from raygan.parties.spec import Parties
-from raygan.runtime.backend import Reference, by_key, together
-from raygan.runtime.federation import Federation
+from raygan.runtime.backend import Reference
 from raygan.runtime.steps import Cohort, Submitted, needed
 from raygan.split.body import SharedBody
 from raygan.split.layout import Layout
 from raygan.split.plan import SplitPlan, plan_split
-from raygan.split.submit import train_step
+from raygan.split.submit import Split, average, collect_states, load_averages, rejoin, train_step
 from raygan.split.worker import SplitClients
-from raygan.wire.records import Assignment, BlockAverage, Lost, State, StepId
-
-Split = Federation[SplitClients, SharedBody]
+from raygan.wire.records import Assignment, Lost, State, StepId
 
 
 class HuscfGan(Algorithm[SplitClients, SharedBody]):
@@ -102,71 +98,38 @@ class HuscfGan(Algorithm[SplitClients, SharedBody]):
         Raises:
             RoundLost: the body was lost, or a client whose state was not out yet.
         """
-        states: dict[int, Reference[State]] = {}
-        for worker in self._present(federation, assignment):
-            ids = self.layout.workers[worker].ids
-            states |= zip(
-                ids, federation.workers[worker].call_many(len(ids), SplitClients.state), strict=True
-            )
+        states = collect_states(federation, self.layout, assignment.cluster)
         body = federation.server.call(SharedBody.state)
-        return federation.averaged(lambda: self._average_and_load(federation, assignment, states, body))
+        return federation.averaged(lambda: self._aggregated(federation, assignment, states, body))
 
-    def _average_and_load(
+    def _aggregated(
         self,
         federation: Split,
         assignment: Assignment,
         states: Mapping[int, Reference[State]],
         body: Reference[State | Lost],
     ) -> tuple[dict[int, Model], dict[int, Lost]]:
-        clusters = members(assignment)
+        clusters, everybody = members(assignment), sorted(assignment.cluster)
         *aggregators, for_body = federation.aggregators(len(clusters) + 1)
-        keys, models = self.layout.all_blocks, {}
+        keys, held = self.layout.all_blocks, self.layout.body_held
+        models: dict[int, Model] = {}
         for (cluster, clients), aggregator in zip(clusters.items(), aggregators, strict=True):
-            weights = [assignment.weight[client] for client in clients]
-            chosen = together([states[client] for client in clients])
-            out = aggregator.call_many(len(keys), ClusterAggregator.average, keys, weights, body, chosen)
-            models[cluster] = Model(cluster, tuple(clients), dict(zip(keys, out, strict=True)))
-        everybody, held = sorted(assignment.cluster), self.layout.body_held
-        weights = [assignment.body_weight[client] for client in everybody]
-        chosen = together([states[client] for client in everybody])
-        averaged = for_body.call_many(len(held), ClusterAggregator.average, held, weights, body, chosen)
-        answers = {
-            worker: federation.workers[worker].call(
-                SplitClients.load, self._averages(worker, assignment.cluster, models)
-            )
-            for worker in self._present(federation, assignment)
-        }
-        loaded = federation.server.call(SharedBody.load, together(averaged))
-        return models, federation.loaded([loaded], answers)
+            weights = {client: assignment.weight[client] for client in clients}
+            models[cluster] = Model(cluster, tuple(clients), average(aggregator, keys, weights, states, body))
+        weights = {client: assignment.body_weight[client] for client in everybody}
+        of_all = average(for_body, held, weights, states, body)
+        found = {cluster: model.blocks for cluster, model in models.items()}
+        return models, load_averages(federation, self.layout, assignment.cluster, found, of_all)
 
     def rejoin(self, federation: Split, result: RoundResult, back: Back) -> Reference[Lost | None]:
         """They take over their clusters' averages, and their optimizers begin anew."""
         serves = {client: result.state.serves[client] for client in back.clients}
-        averages = self._averages(back.worker, serves, result.models)
-        return federation.workers[back.worker].call(SplitClients.rejoin, averages)
+        models = {cluster: model.blocks for cluster, model in result.models.items()}
+        return rejoin(federation, self.layout, back.worker, serves, models)
 
     def measures(self, result: RoundResult, domains: Mapping[int, int]) -> Document:
         """Clusters, and whether they are the domains."""
         return cluster_measures(result.served, domains)
-
-    def _present(self, federation: Split, assignment: Assignment) -> list[int]:
-        """The workers of clients that are averaged."""
-        averaged = assignment.cluster.keys()
-        return [worker for worker in federation.workers if averaged & set(self.layout.workers[worker].ids)]
-
-    def _averages(
-        self, worker: int, cluster: Mapping[int, int], models: Mapping[int, Model]
-    ) -> Reference[Mapping[int, Sequence[BlockAverage | Lost]]]:
-        """For each client of a worker that has a cluster, its averages of the blocks that it holds."""
-        return by_key(
-            {
-                plan.client: together(
-                    [models[cluster[plan.client]].blocks[key] for key in self.layout.held_blocks(plan)]
-                )
-                for plan in self.layout.workers[worker].clients
-                if plan.client in cluster
-            }
-        )
 
 
 def split_plan(algorithm: Algorithm[Any, Any]) -> SplitPlan:

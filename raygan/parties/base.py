@@ -1,4 +1,4 @@
-"""What the engine asks of any algorithm's parties: workers that worker clients, and servers that hold state for them.
+"""What the engine asks of any algorithm's parties: workers that hold clients, and servers that hold state for them.
 
 Plain classes that know no Ray: the runtime calls them in this process or wraps them as actors. What an algorithm calls
 beside these methods is its own.

@@ -1,4 +1,4 @@
-"""Who is in a federation: every client with its data and device, and the workers that worker them.
+"""Who is in a federation: every client with its data and device, and the workers that hold them.
 
 A worker is one process with one or several clients of one profile.
 """

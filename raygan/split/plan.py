@@ -1,4 +1,4 @@
-"""From clients to a split federation: where each is cut, which worker workers it, and the parties that follow."""
+"""From clients to a split federation: where each is cut, which worker holds it, and the parties that follow."""
 
 from __future__ import annotations
 
