@@ -9,6 +9,7 @@ import pytest
 
 from raygan.config.loading import make_config
 from raygan.errors import WireError
+from raygan.parties.base import Party
 from raygan.run.plan import Plan, make_plan
 from raygan.runtime.in_process import LocalHandle
 from raygan.split.contract import Contract
@@ -127,17 +128,18 @@ def test_states_hold_the_blocks_of_the_cut_and_nothing_else(contract: Contract, 
 
 
 def test_a_handle_refuses_before_anything_leaves(contract: Contract) -> None:
-    class Leaky:
+    class Leaky(Party):
         def generate(self, step: StepId) -> Activations:
             return Activations(step, {1: (batch(1, 12, 12),)})
 
-    handle = LocalHandle(
-        "client-01", Leaky(), 1, lambda method, records: contract.client_problem(WORKER, method, records)
-    )
+        def problem(self, method: str, records: object) -> str | None:
+            return contract.client_problem(WORKER, method, records)
+
+    handle = LocalHandle("client-01", Leaky(), 1)
     with pytest.raises(
         WireError, match=r"client-01, generate: client 1: a tensor of shape .*; it was not sent"
     ):
-        handle.call("generate", STEP)
+        handle.call(Leaky.generate, STEP)
 
 
 def test_a_layout_says_what_may_cross(plan: Plan) -> None:
