@@ -10,7 +10,6 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -18,7 +17,7 @@ import torch
 
 import raygan
 from raygan.config.loading import read_config
-from raygan.evaluation import Batch
+from raygan.evaluation.scores.state import Batch
 from raygan.run.scoring import score_round
 from raygan.wire.records import State
 
@@ -35,31 +34,29 @@ def loss(run: Run) -> Any:
 
 
 def score(run: Run) -> Any:
-    """Two images of class 0 at (0, 0) and (2, 0), two of class 2 at (1, 1), in two parts; then the run's, again."""
-    from raygan.evaluation.scores.class_spread import ClassSpread
+    """Three images of two classes, in two parts; then the run's, again."""
+    from raygan.evaluation.scores.certainty import Certainty
 
-    reference: Any = SimpleNamespace(
-        real=SimpleNamespace(num_classes=3), test_features=torch.zeros(1, 2), classifier=None
-    )
-    first, second = (ClassSpread(reference, 0) for _ in range(2))
-    first.update(Batch(torch.tensor([0, 2]), features=torch.tensor([[0.0, 0.0], [1.0, 1.0]])))
-    second.update(Batch(torch.tensor([2, 0]), features=torch.tensor([[1.0, 1.0], [2.0, 0.0]])))
+    reference: Any = None
+    first, second = (Certainty(reference, 0) for _ in range(2))
+    first.update(Batch(torch.tensor([0, 1]), probabilities=np.array([[0.5, 0.5], [1.0, 0.0]])))
+    second.update(Batch(torch.tensor([0]), probabilities=np.array([[0.25, 0.75]])))
     first.merge(second)
     return {"by_hand": first.compute(), "again": score_round(run)["scores"]}
 
 
 def aggregation(run: Run) -> Any:
-    """Members 1, 2 and 100, and one without weight; then a block that only one of three holds, the body's is 7."""
-    from raygan.federated import aggregation_rule
+    """Members 1, 12 and 2, and one without weight; then a block that only one of three holds, the body's is 9."""
+    from raygan.config.choices import AGGREGATIONS, chosen
 
     def state(value: float, *, both: bool = False) -> State:
         block = {"w": np.array([value], np.float32), "count": np.array(int(value))}
         return State(1, {("generator", 0): block} | ({("generator", 1): block} if both else {}))
 
-    body = State(0, {("generator", 1): state(7.0).blocks["generator", 0]})
-    averager = aggregation_rule(run.config.clusters.aggregation)(body)
-    for value, weight in ((1.0, 0.1), (100.0, 0.8), (2.0, 0.1), (5.0, 0.0)):
-        averager.add(state(value, both=value == 100.0), weight)
+    body = State(0, {("generator", 1): state(9.0).blocks["generator", 0]})
+    averager = chosen(AGGREGATIONS, run.config.clusters.aggregation)(body)
+    for value, weight in ((1.0, 0.1), (12.0, 0.8), (2.0, 0.1), (5.0, 0.0)):
+        averager.add(state(value, both=value == 12.0), weight)
     return [
         [float(block["w"][0]), int(block["count"]), str(block["w"].dtype), str(block["count"].dtype)]
         for _, block in sorted(averager.average().items())
@@ -67,16 +64,15 @@ def aggregation(run: Run) -> Any:
 
 
 def clustering(run: Run) -> Any:
-    """Three pairs at the corners of a triangle, `auto` and two; then a single client, and two."""
-    from raygan.federated import clustering_rule
+    """Three pairs at the corners of a triangle, `auto` and two; then a single client."""
+    from raygan.config.choices import CLUSTERINGS, chosen
 
-    rule = clustering_rule(run.config.clusters.clustering)
+    rule = chosen(CLUSTERINGS, run.config.clusters.clustering)
     points = np.array([[0, 0], [0, 0.1], [0, 10], [0, 10.1], [8.7, 5], [8.7, 5.1]])
     asked: dict[str, tuple[Any, Any]] = {
         "auto": (points, "auto"),
         "two": (points, 2),
         "one": (points[:1], "auto"),
-        "pair": (points[:2], "auto"),
     }
     return {name: rule(features, count, 0).tolist() for name, (features, count) in asked.items()}
 

@@ -23,9 +23,9 @@ from tests.rounds import rounds_of
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "raygan" / "docs" / "extend.md"
 SECTION = re.compile(r"^## (.+?)\n(.*?)(?=^## |\Z)", flags=re.DOTALL | re.MULTILINE)
-FILES = re.compile(r"^Files touched: (\d)$", flags=re.MULTILINE)
+FILES = re.compile(r"^Files touched: (\d)\. Then: `[^`\n]*raygan train [^`\n]+`$", flags=re.MULTILINE)
 EDIT = re.compile(r"^`([\w./]+)`, [^\n]+:\n\n```(python|diff)\n(.*?)^```", flags=re.DOTALL | re.MULTILINE)
-COMMAND = re.compile(r"raygan train (.*)")
+COMMAND = re.compile(r"raygan train ([^`\n]+)`")
 TITLES = ["A loss", "A score", "An aggregation rule", "A clustering rule", "A network", "An algorithm"]
 
 
@@ -44,7 +44,7 @@ class Example:
 
     @property
     def overrides(self) -> list[str]:
-        """The keys that its first command sets."""
+        """The keys that its command sets."""
         found = COMMAND.search(self.text)
         assert found, f"{self.title}: no command"
         return [value for flag, value in pairwise(shlex.split(found[1])) if flag == "--set"]
@@ -145,33 +145,33 @@ def test_the_hinge_loss_by_hand(extended: Extended) -> None:
 
 def test_the_score_by_hand_in_each_line_and_again(extended: Extended) -> None:
     answer = extended.answers["A score"]
-    assert answer["by_hand"] == (1.0 + 0.0) / 2, "class 1 has no images"
+    assert answer["by_hand"] == (0.5 + 1.0 + 0.75) / 3
     for line in extended.rounds("A score"):
         for entry in line["scores"].values():
-            assert entry["class_spread"] > 0
-            assert entry["real"]["class_spread"] > 0
+            assert 0.1 <= entry["certainty"] <= 1
+            assert 0.1 <= entry["real"]["certainty"] <= 1
     last = extended.rounds("A score")[-1]["scores"]
-    assert {name: entry["class_spread"] for name, entry in answer["again"].items()} == {
-        name: entry["class_spread"] for name, entry in last.items()
+    assert {name: entry["certainty"] for name, entry in answer["again"].items()} == {
+        name: entry["certainty"] for name, entry in last.items()
     }
 
 
-def test_the_median_by_hand(extended: Extended) -> None:
+def test_the_plain_mean_by_hand(extended: Extended) -> None:
     held_by_all, held_by_one = extended.answers["An aggregation rule"]
-    assert held_by_all == [2.0, 2, "float32", "int64"]
-    assert held_by_one == [7.0, 7, "float32", "int64"], "of 7, 7 and 100"
+    assert held_by_all == [5.0, 5, "float32", "int64"], "of 1, 12 and 2, whatever they weigh"
+    assert held_by_one == [10.0, 10, "float32", "int64"], "of 9, 9 and 12"
 
 
 def test_ward_by_hand(extended: Extended) -> None:
     found = extended.answers["A clustering rule"]
-    assert (found["one"], found["pair"]) == ([0], [0, 0])
+    assert found["one"] == [0]
     assert sorted(set(found["auto"])) == [0, 1, 2]
     assert found["auto"][::2] == found["auto"][1::2], "neighbours are together"
     assert sorted(set(found["two"])) == [0, 1]
     assert extended.rounds("A clustering rule")[-1]["clusters"] == 2
 
 
-def test_the_network_has_four_blocks(extended: Extended) -> None:
+def test_the_generator_has_four_blocks(extended: Extended) -> None:
     assert extended.answers["A network"] == [[3, 1, 12, 12], 4]
 
 

@@ -6,66 +6,35 @@ finished model, to be scored and sampled.
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from functools import partial
-
-from raygan.algorithms.base import Algorithm, Back, Model, RoundResult, ServerState, Task
-from raygan.nn.network import build_networks
+from raygan.algorithms.base import Back, Model, RoundResult, ServerState
+from raygan.algorithms.whole import WholeAlgorithm
 from raygan.parties.base import Server
-from raygan.parties.layout import Layout, deal_to_workers
-from raygan.parties.spec import Parties, PartySpec
 from raygan.runtime.backend import Reference
 from raygan.runtime.federation import Federation
-from raygan.runtime.steps import Cohort, Submitted
-from raygan.simulation.threads import worker_threads
+from raygan.runtime.steps import Cohort
 from raygan.whole.worker import WholeClients
-from raygan.wire.records import Lost, StepId
+from raygan.wire.records import Lost
 
 Whole = Federation[WholeClients, Server]
 
 
-class Local(Algorithm[WholeClients, Server]):
+class Local(WholeAlgorithm[WholeClients]):
     """Every client by itself: as many models as clients."""
 
     name = "local"
     models_from = "client"
-
-    def __init__(self, task: Task) -> None:
-        self._config = task.config
-        self.layout = Layout(deal_to_workers(task.clients, task.clients_per_actor), task.spec)
-        networks = build_networks(task.spec, task.config.model.blocks, task.config.seed)
-        self._keys = tuple(networks.blocks)
-
-    @classmethod
-    def plan(cls, task: Task) -> Local:
-        """Deals the clients to workers."""
-        return cls(task)
-
-    def parties(self) -> Parties:
-        """A worker for each device."""
-        layout, config = self.layout, self._config
-        threads = worker_threads(len(layout.workers), config)
-        workers = tuple(
-            PartySpec(plan.name, partial(WholeClients, plan, layout.spec, config), threads)
-            for plan in layout.workers
-        )
-        return Parties(layout, workers, (), 1)
+    worker_type = WholeClients
 
     def round(self, federation: Whole, state: ServerState, cohort: Cohort) -> RoundResult:
         """Local epochs; each client's networks are its model."""
-
-        def step(number: StepId, without: Collection[int]) -> Submitted:
-            workers = {w: handle for w, handle in federation.workers.items() if w not in without}
-            return Submitted(number, {w: h.call(WholeClients.train, number) for w, h in workers.items()})
-
-        epochs = federation.local_epochs(cohort, step)
+        epochs = self.local_epochs(federation, cohort)
         present = federation.check_in(cohort, epochs)
         models: dict[int, Model] = {}
         for worker, handle in federation.workers.items():
-            ids, count = self.layout.workers[worker].ids, len(self._keys)
+            ids, count = self.layout.workers[worker].ids, len(self.keys)
             blocks = handle.call_many(len(ids) * count, WholeClients.networks)
             for place, client in enumerate(ids):
-                own = dict(zip(self._keys, blocks[place * count : (place + 1) * count], strict=True))
+                own = dict(zip(self.keys, blocks[place * count : (place + 1) * count], strict=True))
                 if client in present:
                     models[client] = Model(client, (client,), own)
         everybody = range(len(self.layout.clients))
