@@ -17,6 +17,7 @@ from raygan.config.loading import make_config
 from raygan.data import CommonShape
 from raygan.data.holdings import Holding
 from raygan.errors import InputError
+from raygan.names import BlockKey
 from raygan.parties.base import Party, Server, Worker, client_file
 from raygan.parties.layout import Layout, WorkerPlan
 from raygan.parties.spec import Parties
@@ -41,7 +42,7 @@ from raygan.wire.records import (
 
 NUM_CLIENTS = 3
 """One in each worker: worker k is client k."""
-KEY = ("generator", 0)
+KEY: BlockKey = ("generator", 0)
 Value = Mapping[str, np.ndarray]
 ONE: Value = {"x": np.ones(1, np.float32)}
 
@@ -122,7 +123,7 @@ class Strike:
     """Its name: `client-01`, `body`, `aggregator-0`, `evaluator`."""
     method: str
     why: Why | None = None
-    """`dead` and `hung` end the party. None: the call answers with `answer`."""
+    """`dead` and `hung` end the party; `late`: it answers too late. None: it answers with `answer`."""
     answer: Any = None
     """An exception is raised when it is fetched."""
     skip: int = 0
@@ -135,27 +136,46 @@ class Late:
     """A record that does not come in time."""
 
 
+@dataclass(frozen=True)
+class Box:
+    """A reference: what is in it is got by `fetch`, or by the party that it is given to."""
+
+    record: Any
+
+
 class FakeHandle(Handle[Any]):
-    """One party. Its records are the references."""
+    """One party."""
 
     def __init__(self, name: str, party: Party, backend: FakeBackend) -> None:
-        self.name, self.party, self.backend, self.dead = name, party, backend, False
+        self.name, self.party, self.backend = name, party, backend
+        self.end: Lost | None = None
+        """Why it answers no more."""
 
     def submit(
         self, method: str, count: int, arguments: Sequence[Any], many: bool = False
     ) -> Sequence[Reference[Any]]:
-        if not self.dead:
-            strike = self.backend.struck(self.name, method)
-            if strike is None:
-                found = getattr(self.party, method)(*arguments)
-                return cast(Sequence[Reference[Any]], found if many else [found])
-            if strike.why == "late":
-                return [cast(Reference[Any], Late())] * count
-            if strike.why is None:
-                return [cast(Reference[Any], strike.answer)] * count
-            self.dead = strike.why in ("dead", "hung")
-            return [cast(Reference[Any], Lost(f"{strike.why} in {method}", strike.why))] * count
-        return [cast(Reference[Any], Lost("it is dead"))] * count
+        found = self._answers(method, count, arguments, many) if self.end is None else [self.end] * count
+        return cast(Sequence[Reference[Any]], [Box(record) for record in found])
+
+    def _answers(self, method: str, count: int, arguments: Sequence[Any], many: bool) -> Sequence[Any]:
+        self.backend.calls[self.name, method] += 1
+        strike = self.backend.struck(self.name, method)
+        if strike is None:
+            found = getattr(self.party, method)(*map(_received, arguments))
+            return cast(Sequence[Any], found) if many else [found]
+        if strike.why == "late":
+            return [Late()] * count
+        if strike.why is None:
+            return [strike.answer] * count
+        self.end = Lost(f"{strike.why} in {method}", strike.why)
+        return [self.end] * count
+
+
+def _received(argument: Any) -> Any:
+    """An argument, with the records in the place of their references."""
+    if isinstance(argument, list):
+        return [_received(part) for part in argument]
+    return argument.record if isinstance(argument, Box) else argument
 
 
 @dataclass
@@ -169,6 +189,10 @@ class FakeBackend:
     """Whether the evaluator that was started again is there, call by call; after them it is."""
     ready_scores: bool = True
     events: Counter[str] = field(default_factory=Counter)
+    calls: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """(party's name, method) -> calls that reached it."""
+    waits_s: list[float] = field(default_factory=list)
+    """How long those that were started again were waited for, call by call."""
 
     def __post_init__(self) -> None:
         self.workers = {number: self._worker(number) for number in range(NUM_CLIENTS)}
@@ -199,6 +223,7 @@ class FakeBackend:
         self.joining[worker] = self._worker(worker)
 
     def join(self, wait_s: float) -> Mapping[int, InputError | Lost | None]:
+        self.waits_s.append(wait_s)
         ended: dict[int, InputError | Lost | None] = {}
         for worker in list(self.joining):
             left = self.joins.get(worker)
@@ -223,7 +248,7 @@ class FakeBackend:
         return self.back.pop(0) if self.back else True
 
     def restart_aggregators(self) -> int:
-        dead = [number for number, handle in enumerate(self.started_aggregators) if handle.dead]
+        dead = [number for number, handle in enumerate(self.started_aggregators) if handle.end]
         for number in dead:
             self.events["aggregator started"] += 1
             self.started_aggregators[number] = FakeHandle(f"aggregator-{number}", FakeAggregator(), self)
@@ -236,15 +261,16 @@ class FakeBackend:
 
     def alive(self, handle: Handle[Any]) -> bool:
         assert isinstance(handle, FakeHandle)
-        return not handle.dead
+        return handle.end is None
 
     def begin_step(self, step: StepId, deadline_s: float) -> None: ...
 
     def fetch(self, references: Sequence[Any], timeout_s: float | None = None) -> list[Any]:
-        for reference in references:
-            if isinstance(reference, Exception):
-                raise reference
-        return [Lost("late", "late") if isinstance(found, Late) else found for found in references]
+        records = [reference.record for reference in references]
+        for record in records:
+            if isinstance(record, Exception):
+                raise record
+        return [Lost("late", "late") if isinstance(record, Late) else record for record in records]
 
     def ready(self, reference: Reference[Any]) -> bool:
         return self.ready_scores
@@ -289,7 +315,8 @@ class FakeAlgorithm(Algorithm[FakeWorker, FakeServer]):
 
         epochs = federation.local_epochs(cohort, step)
         present = federation.check_in(cohort, epochs)
-        needed(*federation.fetch([federation.server.call(FakeServer.assign)]), "round_end")
+        (assigned,) = federation.fetch([federation.server.call(FakeServer.assign)])
+        needed(assigned, "round_end")
 
         def work() -> tuple[Reference[BlockAverage | Lost], dict[int, Lost]]:
             (aggregator,) = federation.aggregators(1)

@@ -12,7 +12,7 @@ from raygan.parties.base import Server
 from raygan.runtime.backend import Reference
 from raygan.runtime.federation import Federation
 from raygan.runtime.steps import Cohort
-from raygan.whole.worker import WholeClients
+from raygan.whole.clients import WholeClients
 from raygan.wire.records import Lost
 
 Whole = Federation[WholeClients, Server]

@@ -14,7 +14,7 @@ from raygan.parties.spec import Parties, PartySpec
 from raygan.runtime.federation import Federation
 from raygan.runtime.steps import Cohort, Epochs, Submitted
 from raygan.simulation.threads import worker_threads
-from raygan.whole.worker import WholeClients
+from raygan.whole.clients import WholeClients
 from raygan.wire.records import StepId
 
 WholeT = TypeVar("WholeT", bound=WholeClients)

@@ -120,7 +120,8 @@ def set_key(settings: Mapping[str, Any], key: str, value: Any) -> dict[str, Any]
     Raises:
         ConfigError: a list has no such entry, or the way leads through a value that has no keys.
     """
-    return _changed(settings, key.split("."), value, Config().model_dump(mode="json"), key)
+    changed: dict[str, Any] = _changed(settings, key.split("."), value, Config().model_dump(mode="json"), key)
+    return changed
 
 
 def _changed(node: Any, path: list[str], value: Any, default: Any, key: str) -> Any:
@@ -221,7 +222,7 @@ def _shown(value: Any) -> str:
 def _expected(mistake: Mapping[str, Any]) -> str:
     if mistake["type"] == "too_short":
         return f"give at least {mistake['ctx']['min_length']}"
-    return "give " + mistake["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
+    return "give " + str(mistake["msg"]).removeprefix("Input should be ").removeprefix("Value error, ")
 
 
 def _nearest(path: list[str | int], root: type[BaseModel]) -> str:

@@ -205,4 +205,4 @@ def _members_by_class(labels: np.ndarray) -> list[np.ndarray]:
 
 def _odds(weights: Mapping[float, float] | Mapping[int, float]) -> np.ndarray:
     values = np.array(list(weights.values()))
-    return values / values.sum()
+    return np.asarray(values / values.sum())

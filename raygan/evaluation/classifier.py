@@ -76,7 +76,8 @@ class ClassifierNetwork(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(B, C, H, W) float32 in [-1, 1] -> logits (B, K)."""
-        return self.head(self.trunk(x))
+        logits: torch.Tensor = self.head(self.trunk(x))
+        return logits
 
 
 def _stage(inputs: int, outputs: int) -> tuple[nn.Module, ...]:

@@ -74,7 +74,7 @@ def _compact(features: Floats) -> Floats:
         return features
     centred = features.astype(np.float64) - features.mean(axis=0, dtype=np.float64)
     left, scale, _ = np.linalg.svd(centred, full_matrices=False)
-    return left * scale
+    return np.asarray(left * scale)
 
 
 def _k_means(features: Floats, count: int, seed: int, starts: int) -> Ints:
@@ -83,7 +83,7 @@ def _k_means(features: Floats, count: int, seed: int, starts: int) -> Ints:
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # fewer points than clusters: some stay empty
-        return KMeans(n_clusters=count, n_init=starts, random_state=seed).fit_predict(features)
+        return np.asarray(KMeans(n_clusters=count, n_init=starts, random_state=seed).fit_predict(features))
 
 
 def _renumber(found: Ints) -> Ints:

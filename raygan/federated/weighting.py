@@ -43,7 +43,7 @@ def member_kld(maps: Floats) -> Floats:
 def _kld(q: Floats, p: Floats, log_p: Floats) -> Floats:
     """(1/C) sum_c sum_s q log(q / p); where p underflows to 0 its logarithm is used as it is."""
     terms = np.where(p > 0, rel_entr(q, p), q * (np.log(np.maximum(q, np.finfo(float).tiny)) - log_p))
-    return terms.sum(axis=-1).mean(axis=-1)
+    return np.asarray(terms.sum(axis=-1).mean(axis=-1))
 
 
 def kld_weights(num_samples: Floats, kld: Floats, beta: float) -> Floats:
@@ -59,6 +59,6 @@ def kld_weights(num_samples: Floats, kld: Floats, beta: float) -> Floats:
     """
     finite = np.isfinite(kld)
     if not finite.any():
-        return num_samples / num_samples.sum()
+        return np.asarray(num_samples / num_samples.sum())
     log_w = np.where(finite, np.log(num_samples) - beta * np.where(finite, kld, 0.0), -np.inf)
-    return np.exp(log_w - logsumexp(log_w))
+    return np.asarray(np.exp(log_w - logsumexp(log_w)))

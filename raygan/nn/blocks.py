@@ -55,7 +55,8 @@ class LatentBlock(nn.Module):
     def forward(self, z: Tensor, labels: Tensor) -> Tensor:
         x = torch.cat([z, self.embedding(labels)], dim=1)
         x = torch.relu(self.norm(self.linear(x)))
-        return x.unflatten(1, (-1, self.side, self.side))
+        features: Tensor = x.unflatten(1, (-1, self.side, self.side))
+        return features
 
 
 class ImageBlock(nn.Module):

@@ -67,7 +67,8 @@ def build_networks(spec: NetworkSpec, blocks: str | None, seed: int) -> Networks
 def _import_blocks(path: str) -> Callable[[NetworkSpec], Networks]:
     module, _, function = path.partition(":")
     try:
-        return getattr(importlib.import_module(module), function)
+        make: Callable[[NetworkSpec], Networks] = getattr(importlib.import_module(module), function)
+        return make
     except Exception as error:  # a module of the user's may raise anything
         found = f"{path!r} cannot be imported ({error})"
         raise ConfigError("model.blocks", found, "give package.module:function") from None
@@ -95,7 +96,7 @@ def is_finite(blocks: Iterable[nn.Module]) -> bool:
 def run_blocks(blocks: Iterable[nn.Module], *inputs: Tensor) -> Tensor:
     """Calls the blocks one after the other; the first may take two tensors."""
     first, *rest = blocks
-    x = first(*inputs)
+    x: Tensor = first(*inputs)
     for block in rest:
         x = block(x)
     return x
@@ -113,7 +114,8 @@ def gradient_norm(optimizer: torch.optim.Optimizer) -> Tensor:
     gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
     if not gradients:
         return torch.zeros((), device=parameters[0].device)
-    return torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
+    norm: Tensor = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
+    return norm
 
 
 @contextmanager

@@ -31,7 +31,8 @@ class VmappedBlock:
         block = blocks[0]
 
         def call(parameters: dict[str, Tensor], buffers: dict[str, Tensor], *inputs: Tensor) -> Tensor:
-            return functional_call(block, (parameters, buffers), inputs)
+            output: Tensor = functional_call(block, (parameters, buffers), inputs)
+            return output
 
         self._call: Callable[..., Tensor] = torch.vmap(call, randomness="different")
 

@@ -28,6 +28,7 @@ from raygan.run.forms import (
     fits,
     in_form,
 )
+from raygan.runtime.limits import LIMITS
 from raygan.storage import (
     append_json_line,
     check_makeable,
@@ -37,9 +38,6 @@ from raygan.storage import (
     write_bytes,
     write_json,
 )
-
-ENDING_SECONDS = 10.0
-"""A process that trained the run may still be ending."""
 
 
 class RunFolder:
@@ -107,7 +105,7 @@ class RunFolder:
             RunError: another process writes into it.
         """
         with self.config_file.open() as file:
-            ends_s = time.monotonic() + ENDING_SECONDS
+            ends_s = time.monotonic() + LIMITS.ending_s
             while not _lock(file):
                 if time.monotonic() > ends_s:
                     found = "another process is training this run"

@@ -165,7 +165,7 @@ def fits(form: type[Form], content: Any) -> bool:
     return True
 
 
-def in_form(form: type[Form], content: Any, where: str) -> Any:
+def in_form(form: type[Form], content: dict[str, Any], where: str) -> dict[str, Any]:
     """The document itself, once it has been found to have this form.
 
     Raises:

@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from raygan.algorithms.base import Document
 from raygan.config.loading import cluster_address, without_labels
 from raygan.config.schema import Config
-from raygan.run.plan import Plan, Survey, make_plan, survey_domains
+from raygan.data import survey_domains
+from raygan.run.plan import Plan, Survey, make_plan
 
 
 @contextmanager

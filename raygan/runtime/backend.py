@@ -156,7 +156,7 @@ class Backend(Protocol):
     def set_aside(self, worker: int) -> None:
         """Ends a worker for good: it is no longer in `workers`."""
 
-    def alive(self, handle: Handle[Any]) -> bool:
+    def alive(self, handle: Handle[Party]) -> bool:
         """Whether a party answers."""
 
     def begin_step(self, step: StepId, deadline_s: float) -> None:
@@ -171,7 +171,7 @@ class Backend(Protocol):
             timeout_s: seconds to wait for all of them; None: until each has come or its party is gone.
         """
 
-    def ready(self, reference: Reference[Any]) -> bool:
+    def ready(self, reference: Reference[object]) -> bool:
         """Whether a fetch would not wait."""
 
     def usage(self) -> Mapping[str, Usage]:

@@ -58,7 +58,7 @@ class Federation(Generic[WorkerT, ServerT]):
                 times += 1
                 if not self._backend.restart_aggregators():
                     raise
-                if decide(Missing("aggregator", "round_end", "dead", str(lost)), times) == "rewind":
+                if decide(Missing("aggregator", "round_end", "dead", str(lost)), times) != "repeat":
                     raise
 
     def loaded(

@@ -15,8 +15,7 @@ from raygan.parties.evaluator import Evaluator
 from raygan.parties.spec import Parties, PartySpec
 from raygan.runtime.backend import Handle, PartyT_co, Reference
 from raygan.simulation.device import pick_device
-from raygan.wire.check import enforce
-from raygan.wire.records import StepId, Usage, checked
+from raygan.wire.records import StepId, Usage, checked, enforce
 
 T = TypeVar("T")
 PartyT = TypeVar("PartyT", bound=Party)
@@ -107,7 +106,7 @@ class InProcessBackend:
         """Ends a worker."""
         del self.workers[worker]
 
-    def alive(self, handle: Handle[Any]) -> bool:
+    def alive(self, handle: Handle[Party]) -> bool:
         """Always: they live and die with this process."""
         return True
 
@@ -118,7 +117,7 @@ class InProcessBackend:
         """The references themselves: they are the values."""
         return cast(list[T], list(references))
 
-    def ready(self, reference: Reference[Any]) -> bool:
+    def ready(self, reference: Reference[object]) -> bool:
         """Always."""
         return True
 

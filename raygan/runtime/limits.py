@@ -1,4 +1,4 @@
-"""How long anybody is waited for and how often anything is tried again: every limit of recovery in one place.
+"""How long anybody is waited for and how often anything is tried again: every limit in one place.
 
 Those that a user may want to change are keys of the configuration (`ray.call_timeout_s`, `ray.max_restarts`, ...).
 """
@@ -34,6 +34,16 @@ class Limits:
     """A wait that lasts longer looks so often whether an actor hangs."""
     usage_s: float = 5.0
     """Numbers that nobody needs are not waited for longer."""
+    nodes_start_s: float = 600.0
+    """Nodes that the autoscaler starts are waited for so long, where `ray.wait_for_nodes_s` says nothing."""
+    nodes_free_s: float = 5.0
+    """As above for others: Ray learns that what another run used is free."""
+    settings_s: float = 6.0
+    """The autoscaler's settings are waited for so long; without them it is taken to start no nodes."""
+    reach_s: float = 5.0
+    """A cluster answers within this time, or is not there."""
+    ending_s: float = 10.0
+    """A process that trained the run may need so long to end."""
     slack: float = 10.0
     """A call may take so many times the median of its method's calls, where that is longer than its limit."""
 

@@ -141,7 +141,7 @@ class StepLoop:
         epochs.server.append(needed(report, "step"))
         absent = set(epochs.server[-1].absent) & set(submitted.workers)
         epochs.absent.update(absent)
-        if self._deadline.seconds is not None:
+        if self._deadline.seconds is not None and decide(Missing("worker", "step", "late")) == "sit_out":
             epochs.late.update(absent - epochs.lost.keys())
         return absent
 

@@ -34,7 +34,6 @@ from raygan.split.layout import Layout
 from raygan.split.merged import MergedPass
 from raygan.step import Crossing, Pass
 from raygan.storage import read_arrays, write_arrays
-from raygan.wire.check import enforce
 from raygan.wire.codec import CPU, decode, encode
 from raygan.wire.records import (
     Activations,
@@ -48,6 +47,7 @@ from raygan.wire.records import (
     Traffic,
     WirePart,
     Written,
+    enforce,
     num_bytes,
 )
 from raygan.wire.statistics import Mean

@@ -23,8 +23,9 @@ from raygan.nn.losses import gan_loss
 from raygan.nn.network import block_state, frozen, is_finite, load_block_state
 from raygan.nn.persistence import load_network_arrays, network_arrays
 from raygan.nn.spec import NetworkSpec
+from raygan.nn.vmapped import Tensors
 from raygan.parties.data_owner import DataOwner
-from raygan.simulation.executors import Backward, Computation, NonFiniteError, Run, Tensors
+from raygan.simulation.executors import Backward, Computation, NonFiniteError, Run
 from raygan.split.ends import NetworkEnds, gradient_of, leaf
 from raygan.split.layout import ClientPlan
 from raygan.wire.codec import CPU

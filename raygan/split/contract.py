@@ -10,8 +10,6 @@ A tensor's batch axis is not in `Shape`. Nothing is computed on the entries.
 
 from __future__ import annotations
 
-from typing import Any
-
 from raygan.names import End, NetworkName, Shape
 from raygan.split.layout import ClientPlan, Layout, WorkerPlan
 from raygan.step import PHASES, Crossing
@@ -24,7 +22,7 @@ class Contract:
     def __init__(self, layout: Layout, batch_size: int) -> None:
         self._layout, self._batch_size = layout, batch_size
 
-    def client_problem(self, worker: int, method: str, records: Any) -> str | None:
+    def client_problem(self, worker: int, method: str, records: object) -> str | None:
         """Why a client actor may not send what a method returned; None: it may."""
         plan = self._layout.workers[worker]
         crossing = PHASES[method].sends if method in PHASES else None
@@ -34,15 +32,17 @@ class Contract:
             return self._states_problem(plan, records)
         return None
 
-    def arrival_problem(self, worker: int, crossing: Crossing, record: Any) -> str | None:
+    def arrival_problem(self, worker: int, crossing: Crossing, record: object) -> str | None:
         """Why the body may not take what a worker sent into a pass; None: it may."""
         return self._message_problem(self._layout.workers[worker], crossing, crossing.sent_from, record)
 
-    def departure_problem(self, worker: int, crossing: Crossing, record: Any) -> str | None:
+    def departure_problem(self, worker: int, crossing: Crossing, record: object) -> str | None:
         """Why the body may not send a worker what leaves a pass: another worker's clients, or another form."""
         return self._message_problem(self._layout.workers[worker], crossing, crossing.received_at, record)
 
-    def _message_problem(self, worker: WorkerPlan, crossing: Crossing, end: End, record: Any) -> str | None:
+    def _message_problem(
+        self, worker: WorkerPlan, crossing: Crossing, end: End, record: object
+    ) -> str | None:
         """
         Args:
             end: the client's, at which the message begins or arrives.
@@ -75,13 +75,13 @@ class Contract:
         count = self._layout.num_blocks[network]
         return self._layout.output_shapes[network][head if end == "head" else count - 2 - tail]
 
-    def _states_problem(self, worker: WorkerPlan, records: Any) -> str | None:
+    def _states_problem(self, worker: WorkerPlan, records: object) -> str | None:
         if not isinstance(records, list) or len(records) != len(worker.clients):
             return "one state for each client belongs here"
         pairs = zip(worker.clients, records, strict=True)
         return next(filter(None, (self._state_problem(plan, state) for plan, state in pairs)), None)
 
-    def _state_problem(self, plan: ClientPlan, state: Any) -> str | None:
+    def _state_problem(self, plan: ClientPlan, state: object) -> str | None:
         if not isinstance(state, State):
             return f"a {type(state).__name__} where State belongs"
         held = self._layout.held_blocks(plan)

@@ -11,10 +11,11 @@ import torch
 from raygan.config.schema import Config
 from raygan.names import NETWORKS
 from raygan.nn.network import build_networks
+from raygan.nn.vmapped import Tensors
 from raygan.parties.clients import HostedClients
 from raygan.randomness import torch_seed
 from raygan.simulation.emulation import Pacer
-from raygan.simulation.executors import Computation, NonFiniteError, Tensors
+from raygan.simulation.executors import Computation, NonFiniteError
 from raygan.split.client import Client
 from raygan.split.contract import Contract
 from raygan.split.layout import Layout, WorkerPlan

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 
@@ -44,6 +44,7 @@ CODECS: Mapping[Codec, CodecForm] = {
 }
 
 
+T = TypeVar("T")
 Array = Any
 """A numpy array; under Ray Direct Transport a torch tensor, whose types have the same names."""
 
@@ -303,14 +304,14 @@ def arrays_of(record: Any) -> Iterator[Array]:
 def num_bytes(record: Any) -> int:
     """Bytes of the arrays inside a record, and of the scales of encoded ones."""
     if isinstance(record, Encoded):
-        return record.payload.nbytes + CODECS[record.codec].scale_bytes
+        return int(record.payload.nbytes) + CODECS[record.codec].scale_bytes
     if isinstance(record, Mapping):
         return sum(num_bytes(value) for value in record.values())
     if isinstance(record, (tuple, list)):
         return sum(num_bytes(value) for value in record)
     if isinstance(record, (Activations, Gradients)):
         return num_bytes(record.arrays)
-    return sum(array.nbytes for array in arrays_of(record))
+    return sum(int(array.nbytes) for array in arrays_of(record))
 
 
 def wire_bytes(num_elements: float, codec: Codec) -> float:
@@ -319,7 +320,7 @@ def wire_bytes(num_elements: float, codec: Codec) -> float:
     return num_elements * np.dtype(form.payload).itemsize + form.scale_bytes
 
 
-def checked(record: Any) -> Any:
+def checked(record: T) -> T:
     """The record itself, if the wire contract allows it.
 
     Raises:
@@ -344,7 +345,17 @@ def checked(record: Any) -> Any:
     return record
 
 
-def counts_only(record: Any) -> Any:
+def enforce(name: str, method: str, problem: str | None) -> None:
+    """Lets what has no problem go from its sender.
+
+    Raises:
+        WireError: naming sender, method and what is wrong.
+    """
+    if problem is not None:
+        raise WireError(f"{name}, {method}: {problem}; it was not sent")
+
+
+def counts_only(record: T) -> T:
     """The record itself, if it may go to the driver.
 
     Raises:
@@ -386,7 +397,7 @@ def _check_part(where: str, part: Any) -> None:
 def _type_name(payload: Any) -> str | None:
     """Name of the type of an array's or a torch tensor's entries; None for anything else."""
     if isinstance(payload, np.ndarray):
-        return payload.dtype.name
+        return str(payload.dtype.name)
     if type(payload).__module__ == "torch" and type(payload).__name__ == "Tensor":
         return str(payload.dtype).removeprefix("torch.")
     return None

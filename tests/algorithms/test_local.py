@@ -160,7 +160,7 @@ def test_clients_differ_and_nothing_is_shared(whole: Path) -> None:
 def test_actors_compute_the_same(small_ray: None, settings: dict, whole: Path, tmp_path: Path) -> None:
     run = train(make_config(settings), tmp_path / "run")
     assert arrays_of_round(run.path, 4) == arrays_of_round(whole, 4)
-    assert rounds_of(run.path) == rounds_of(whole)
+    assert_same_training(run.path, whole)
 
 
 @pytest.mark.parametrize("how", ["in_process", pytest.param("driver", marks=pytest.mark.slow)])

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import shutil
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from PIL import Image
 
+import raygan
 from raygan.cli import main
 from raygan.evaluation.classifier import ClassifierRecipe
 from raygan.evaluation.scores import usefulness
@@ -119,3 +123,47 @@ def test_a_folder_without_a_run(cli, tmp_path: Path, command: str) -> None:
     status, shown, error = cli(command, tmp_path / "nowhere")
     assert (status, shown, error.count("\n")) == (2, "", 1)
     assert "nowhere: no config.yaml, so this is not a run's folder; give the folder of a run" in error
+
+
+@pytest.fixture
+def made_before(kept: Path, tmp_path: Path) -> Path:
+    """A run as it was written before there were algorithms to choose, states of the server and statistics."""
+    path = tmp_path / "before"
+    shutil.copytree(kept, path)
+    config = yaml.safe_load((path / "config.yaml").read_text())
+    del config["algorithm"]
+    (path / "config.yaml").write_text(yaml.safe_dump(config))
+    lines = read_json_lines(path / "metrics.jsonl")
+    without = [
+        json.dumps({key: value for key, value in line.items() if key != "statistics"}) for line in lines
+    ]
+    (path / "metrics.jsonl").write_text("".join(line + "\n" for line in without))
+    for file in path.glob("checkpoints/*/manifest.json"):
+        manifest = json.loads(file.read_text())
+        del manifest["state"], manifest["digest"]
+        digest = hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
+        file.write_text(json.dumps(manifest | {"digest": digest}))
+    return path
+
+
+def test_runs_that_were_made_before_are_shown_sampled_and_scored(cli, kept: Path, made_before: Path) -> None:
+    (made_before / "report.html").unlink()
+    assert cli("report", made_before)[:2] == (0, f"wrote {made_before / 'report.html'}\n")
+    for path, name in ((kept, "new.npz"), (made_before, "old.npz")):
+        assert cli("sample", path, "--cluster", 1, "--out", name)[0] == 0
+    new, old = np.load("new.npz"), np.load("old.npz")
+    assert np.array_equal(new["images"], old["images"])
+    both = [json.loads(cli("evaluate", path, "--json")[1])["scores"] for path in (kept, made_before)]
+    assert both[0] == both[1]
+
+
+def test_a_run_that_was_made_before_goes_on_with_equal_numbers(kept: Path, made_before: Path) -> None:
+    shutil.rmtree(made_before / "checkpoints" / "round-0002")
+    (made_before / "summary.json").unlink()
+    for name in ("metrics.jsonl", "clusters.jsonl"):
+        first, _ = (made_before / name).read_text().splitlines()
+        (made_before / name).write_text(first + "\n")
+    assert raygan.resume(made_before, in_process=True).ended
+    for file in sorted(kept.glob("checkpoints/round-0002/*.safetensors")):
+        again = made_before / "checkpoints" / "round-0002" / file.name
+        assert again.read_bytes() == file.read_bytes(), file.name

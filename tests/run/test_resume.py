@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from raygan.errors import RunError
 from raygan.run import folder
 from raygan.run.events import Listener
 from raygan.run.folder import RunFolder
+from raygan.runtime.limits import LIMITS
 from raygan.storage import read_arrays
 from tests.rounds import rounds_of
 
@@ -151,7 +153,7 @@ def test_a_run_that_has_ended_is_left_alone(whole: Path) -> None:
 def test_two_processes_do_not_train_one_run(
     tiny_settings: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(folder, "ENDING_SECONDS", 0.2)
+    monkeypatch.setattr(folder, "LIMITS", replace(LIMITS, ending_s=0.2))
     path = interrupted(tiny_settings, tmp_path / "run", 1)
     with RunFolder(path).locked(), pytest.raises(RunError, match="another process is training this run"):
         resume(path, in_process=True)

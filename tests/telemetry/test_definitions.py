@@ -11,7 +11,7 @@ import pytest
 from raygan.cli import main
 from raygan.telemetry.definitions import METRICS
 from raygan.telemetry.grafana import dashboard
-from raygan.telemetry.page import PAGE, metrics_page
+from tests.pages import METRICS_PAGE, metrics_page
 
 EXPORTED = {metric.exported: metric for metric in METRICS}
 
@@ -21,9 +21,7 @@ def expressions(document: dict) -> list[str]:
 
 
 def test_the_page_is_that_of_the_table() -> None:
-    assert PAGE.read_text(encoding="utf-8") == metrics_page(), (
-        "write it anew: python -c 'from raygan.telemetry.page import *; PAGE.write_text(metrics_page())'"
-    )
+    assert METRICS_PAGE.read_text(encoding="utf-8") == metrics_page(), "write it anew: python -m tests.pages"
     documented = re.findall(r"^\| `(ray_raygan_\w+)` \|", metrics_page(), flags=re.MULTILINE)
     assert documented == list(EXPORTED)
 

@@ -53,7 +53,7 @@ def _function(path: str, where: str) -> Callable[[DomainConfig], Any]:
     if not (module and colon and name):
         raise DataError(where, "not an import path", "write package.module:function")
     try:
-        found = getattr(importlib.import_module(module), name)
+        found: Callable[[DomainConfig], Any] = getattr(importlib.import_module(module), name)
     except Exception as error:  # the user's module may raise anything while it is imported
         remedy = "check the path, and that Python finds the module"
         raise DataError(where, f"cannot be imported: {_reason(error)}", remedy) from error

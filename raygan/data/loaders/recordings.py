@@ -111,7 +111,8 @@ def log_mel_picture(wave: np.ndarray) -> np.ndarray:
     columns = np.linspace(0, frames[-1], COLUMNS)
     picture = np.stack([np.interp(columns, frames, band) for band in decibels])
     floor = picture.max() - DYNAMIC_RANGE_DB
-    return np.rint(np.clip((picture - floor) / DYNAMIC_RANGE_DB, 0, 1) * 255).astype(np.uint8)[::-1].copy()
+    scaled = np.rint(np.clip((picture - floor) / DYNAMIC_RANGE_DB, 0, 1) * 255)
+    return np.ascontiguousarray(scaled[::-1], dtype=np.uint8)
 
 
 @cache

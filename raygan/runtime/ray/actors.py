@@ -21,8 +21,7 @@ from raygan.runtime.ray.deadline import StepDeadline
 from raygan.runtime.ray.transport import check_direct, gather, receive, ship
 from raygan.runtime.ray.usage import Clock, process_usage
 from raygan.simulation.allocator import keep_freed_memory
-from raygan.wire.check import enforce
-from raygan.wire.records import StepId, Usage
+from raygan.wire.records import StepId, Usage, enforce
 
 
 class PartyActor:
@@ -85,7 +84,7 @@ class PartyActor:
         received: list[Any] = receive(arguments)
         return received
 
-    def _stream(self, references: Sequence[ray.ObjectRef]) -> Iterator[Any]:
+    def _stream(self, references: Sequence[ray.ObjectRef[Any]]) -> Iterator[Any]:
         for reference in references:
             started = time.perf_counter()
             (record,) = gather([reference])

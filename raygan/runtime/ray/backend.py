@@ -17,7 +17,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from raygan.config.schema import Config
 from raygan.errors import InputError
 from raygan.parties.aggregator import ClusterAggregator
-from raygan.parties.base import Server, Worker
+from raygan.parties.base import Party, Server, Worker
 from raygan.parties.evaluator import Evaluator, EvaluatorPlan
 from raygan.parties.spec import Parties
 from raygan.runtime.backend import Backend, Handle, PartyT_co, Reference
@@ -91,7 +91,7 @@ class RayBackend:
         self._parties, self._config, self._evaluator_plan = parties, config, evaluator
         self._demands = demands(parties, config)
         self._watch = Watch()
-        self._started: list[RayHandle[Any]] = []
+        self._started: list[RayHandle[Party]] = []
         self.started_aggregators: list[RayHandle[ClusterAggregator]] = []
         self._evaluators: list[RayHandle[Evaluator]] = []
         self._num_started: dict[str, int] = {}
@@ -185,7 +185,7 @@ class RayBackend:
             if worker in handles:
                 self._end(handles.pop(worker))
 
-    def alive(self, handle: Handle[Any]) -> bool:
+    def alive(self, handle: Handle[Party]) -> bool:
         """Whether the actor answers."""
         assert isinstance(handle, RayHandle)
         (answer,) = self.fetch([handle.ask(BUILT)])
@@ -198,7 +198,7 @@ class RayBackend:
 
     def fetch(self, references: Sequence[Reference[T]], timeout_s: float | None = None) -> list[T | Lost]:
         """The small records behind references; `Lost` where one is late or its actor died or was ended."""
-        objects = cast(Sequence[ray.ObjectRef], references)
+        objects = cast("Sequence[ray.ObjectRef[Any]]", references)
         makers = [self._watch.producer(reference) for reference in objects]
         late = self._wait(objects, timeout_s)
         here = [reference for reference in objects if reference not in late]
@@ -216,7 +216,9 @@ class RayBackend:
             for reference, maker in zip(objects, makers, strict=True)
         ]
 
-    def _wait(self, references: Sequence[ray.ObjectRef], timeout_s: float | None) -> set[ray.ObjectRef]:
+    def _wait(
+        self, references: Sequence[ray.ObjectRef[Any]], timeout_s: float | None
+    ) -> set[ray.ObjectRef[Any]]:
         """Waits for all, and ends actors that hang meanwhile; returns those that are late."""
         pending = list(dict.fromkeys(references))
         ends_s = None if timeout_s is None else time.monotonic() + timeout_s
@@ -237,13 +239,13 @@ class RayBackend:
                     self._watch.forget(watched)
                     ray.kill(handle.actor)
 
-    def ready(self, reference: Reference[Any]) -> bool:
+    def ready(self, reference: Reference[object]) -> bool:
         """Whether the record is there."""
         return bool(ray.wait([reference], timeout=0, fetch_local=False)[0])
 
     def usage(self) -> dict[str, Usage]:
         """What each actor but the evaluator, which may be busy, has used so far, by its name."""
-        handles: tuple[RayHandle[Any], ...] = (
+        handles: tuple[RayHandle[Party], ...] = (
             *self.servers,
             *self.workers.values(),
             *self.started_aggregators,
@@ -261,7 +263,7 @@ class RayBackend:
         again = bool(self._num_started.get(demand.name))
         return self._start(actors.ClientActor, demand, self._parties.workers[worker], self._config, again)
 
-    def _end(self, handle: RayHandle[Any]) -> None:
+    def _end(self, handle: RayHandle[Party]) -> None:
         ray.kill(handle.actor)
         self._watch.forget(handle.watched)
         self._started.remove(handle)
@@ -310,7 +312,7 @@ class RayBackend:
 
 
 def await_built(
-    backend: Backend, role: Role, handles: Sequence[RayHandle[Any]], start_timeout_s: float
+    backend: Backend, role: Role, handles: Sequence[RayHandle[Party]], start_timeout_s: float
 ) -> None:
     """Returns when the actors are built; one that dies meanwhile is found and replaced later.
 

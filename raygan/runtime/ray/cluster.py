@@ -16,6 +16,7 @@ from raygan.config.loading import cluster_address
 from raygan.config.schema import Config
 from raygan.errors import ConfigError, first_line
 from raygan.parties.spec import Parties
+from raygan.runtime.limits import LIMITS
 from raygan.runtime.ray.demand import all_demands, required
 from raygan.runtime.ray.nodes import await_nodes
 
@@ -28,8 +29,6 @@ OWN_RAY = {
 }
 """Settings of a Ray of our own: it calls nobody, and its control process remembers a hundred steps' calls, not
 thousands of them (each is several kB)."""
-
-REACH_SECONDS = 5.0
 
 
 @contextmanager
@@ -137,7 +136,7 @@ def _reach(address: str) -> None:
     """Tries `host:port` itself: Ray would try for minutes before it says that nobody is there."""
     host, colon, port = address.rpartition(":")
     if colon and port.isdigit():
-        socket.create_connection((host, int(port)), timeout=REACH_SECONDS).close()
+        socket.create_connection((host, int(port)), timeout=LIMITS.reach_s).close()
 
 
 def _dashboard() -> str | None:

@@ -31,7 +31,7 @@ class StepDeadline:
         self._deadline_s = deadline_s
         self._start_clock()
 
-    def gather(self, messages: Mapping[int, ray.ObjectRef | Lost]) -> dict[int, Any]:
+    def gather(self, messages: Mapping[int, ray.ObjectRef[Any] | Lost]) -> dict[int, Any]:
         """Worker -> its record; `Lost` for one that is late, or whose actor died."""
         awaited = {
             worker: message

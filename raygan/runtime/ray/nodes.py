@@ -17,17 +17,14 @@ import yaml
 from ray.exceptions import GetTimeoutError, RayError
 from ray.util.placement_group import get_current_placement_group, placement_group, remove_placement_group
 
+from raygan.runtime.limits import LIMITS
 from raygan.runtime.ray.capacity import Autoscaler, Node, NodeType, place, shortage
 from raygan.runtime.ray.demand import ActorDemand
 
 HEAD_RESOURCE = "node:__internal_head__"
 """Ray gives it to the head node."""
-START_SECONDS = 600.0
-"""Time for nodes that the autoscaler starts, where the configuration gives none."""
-SETTLE_SECONDS = 5.0
-"""Time for Ray to learn that what another run used is free."""
 LINE_SECONDS = 5.0
-ANSWER_SECONDS = 6.0
+"""Between two lines of progress."""
 
 
 def await_nodes(
@@ -53,7 +50,7 @@ def await_nodes(
     if possible.unplaced and (autoscaler or not wait_s):
         raise shortage(possible.unplaced[0], demands, nodes, autoscaler)
     if wait_s is None:
-        wait_s = START_SECONDS if possible.started else SETTLE_SECONDS
+        wait_s = LIMITS.nodes_start_s if possible.started else LIMITS.nodes_free_s
     _await_group(demands, wait_s, autoscaler, tell)
 
 
@@ -121,7 +118,7 @@ def find_autoscaler() -> Autoscaler | None:
             num_cpus=0, resources={HEAD_RESOURCE: 0.001}, name="read the autoscaler's node types"
         )
         try:
-            settings = ray.get(read.remote(address), timeout=ANSWER_SECONDS)
+            settings = ray.get(read.remote(address), timeout=LIMITS.settings_s)
         except (GetTimeoutError, RayError):
             return None
     if settings is None or settings["provider"].get("type") == "local":
@@ -136,7 +133,9 @@ def autoscaler_settings(gcs_address: str) -> dict[str, Any] | None:
     for process in psutil.process_iter(["cmdline"]):
         options = dict(part.partition("=")[::2] for part in process.info["cmdline"] or [] if "=" in part)
         if options.get("--gcs-address") == gcs_address and "--autoscaling-config" in options:
-            return yaml.safe_load(Path(options["--autoscaling-config"]).expanduser().read_text())
+            text = Path(options["--autoscaling-config"]).expanduser().read_text()
+            settings: dict[str, Any] = yaml.safe_load(text)
+            return settings
     return None
 
 
@@ -152,7 +151,7 @@ def autoscaler_of(settings: Mapping[str, Any]) -> Autoscaler:
 
 
 def _gcs_address() -> str:
-    return ray.get_runtime_context().gcs_address
+    return str(ray.get_runtime_context().gcs_address)
 
 
 def _is_elsewhere() -> bool:

@@ -32,12 +32,13 @@ def survey_sites(config: Config, tell: Callable[[str], None]) -> list[DomainSurv
     return [_result(config, index, survey) for index, survey in enumerate(surveys)]
 
 
-def _submitted(config: Config, index: int) -> DomainSurvey | ray.ObjectRef:
+def _submitted(config: Config, index: int) -> DomainSurvey | ray.ObjectRef[DomainSurvey]:
     domain = config.data.domains[index]
     if not domain.labels:
         return survey_domain(config, index)
     options = {"num_cpus": 0, "label_selector": domain.labels, "name": f"describe {domain_label(domain)}"}
-    return ray.remote(_describe).options(**options).remote(config, index)
+    survey: ray.ObjectRef[DomainSurvey] = ray.remote(_describe).options(**options).remote(config, index)
+    return survey
 
 
 def _describe(config: Config, index: int) -> DomainSurvey:
@@ -45,13 +46,14 @@ def _describe(config: Config, index: int) -> DomainSurvey:
     return counts_only(survey_domain(config, index))
 
 
-def _result(config: Config, index: int, survey: DomainSurvey | ray.ObjectRef) -> DomainSurvey:
+def _result(config: Config, index: int, survey: DomainSurvey | ray.ObjectRef[DomainSurvey]) -> DomainSurvey:
     if isinstance(survey, DomainSurvey):
         return survey
     domain, limit_s = config.data.domains[index], config.ray.start_timeout_s
     where = f"data.domains[{index}] ({domain_label(domain)}, at {label_text(domain.labels)})"
     try:
-        return ray.get(survey, timeout=limit_s)
+        described: DomainSurvey = ray.get(survey, timeout=limit_s)
+        return described
     except RayTaskError as error:
         if isinstance(error.cause, InputError):
             raise error.cause from None

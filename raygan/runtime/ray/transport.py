@@ -31,7 +31,7 @@ DIRECT = "nixl"
 class Parcel:
     """A reference to a bulk record, in the object store or the memory of its sender."""
 
-    reference: ray.ObjectRef
+    reference: ray.ObjectRef[Any]
 
 
 def ship(record: Any, direct: bool = False) -> Any:
@@ -70,7 +70,7 @@ def receive(argument: Any, deadline_s: float | None = None) -> Any:
     return _replace(argument, iter(gather(references, deadline_s))) if references else argument
 
 
-def gather(references: Sequence[ray.ObjectRef], deadline_s: float | None = None) -> list[Any]:
+def gather(references: Sequence[ray.ObjectRef[Any]], deadline_s: float | None = None) -> list[Any]:
     """The records behind references, in order; `Lost` for one that is late or whose sender died.
 
     Args:
@@ -79,7 +79,7 @@ def gather(references: Sequence[ray.ObjectRef], deadline_s: float | None = None)
     Raises:
         RayTaskError: a sender's code failed, which is a bug and not a loss.
     """
-    late: set[ray.ObjectRef] = set()
+    late: set[ray.ObjectRef[Any]] = set()
     if deadline_s is not None:
         different = list(dict.fromkeys(references))  # the clients of one actor may share an average
         _, pending = ray.wait(different, num_returns=len(different), timeout=deadline_s)
@@ -102,7 +102,7 @@ def _unpack(values: list[Any]) -> list[Any]:
     return [next(parcels) if isinstance(value, Parcel) else value for value in values]
 
 
-def _get(reference: ray.ObjectRef) -> Any:
+def _get(reference: ray.ObjectRef[Any]) -> Any:
     try:
         return _unpack([ray.get(reference)])[0]
     except RayTaskError:
@@ -117,7 +117,7 @@ def _first_sentence(error: RayError) -> str:
     return lines[-1].split(". ")[0].rstrip(".")
 
 
-def references_in(argument: Any) -> Iterator[ray.ObjectRef]:
+def references_in(argument: Any) -> Iterator[ray.ObjectRef[Any]]:
     """Every reference inside lists, tuples and dicts."""
     if isinstance(argument, ray.ObjectRef):
         yield argument

@@ -13,6 +13,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import ray
 
@@ -26,8 +27,8 @@ class Call:
     """A call under way."""
 
     method: str
-    receipt: ray.ObjectRef
-    needs: Sequence[ray.ObjectRef]
+    receipt: ray.ObjectRef[None]
+    needs: Sequence[ray.ObjectRef[None]]
     """Receipts of the calls whose records it takes."""
     results: Sequence[bytes]
     """Ids of its records."""
@@ -70,9 +71,9 @@ class Watch:
         self,
         actor: Watched,
         method: str,
-        receipt: ray.ObjectRef,
-        arguments: Iterable[ray.ObjectRef],
-        results: Iterable[ray.ObjectRef],
+        receipt: ray.ObjectRef[None],
+        arguments: Iterable[ray.ObjectRef[Any]],
+        results: Iterable[ray.ObjectRef[Any]],
     ) -> None:
         """Notes a call."""
         producers = (self._producer.get(reference.binary()) for reference in arguments)
@@ -82,7 +83,7 @@ class Watch:
         for result in call.results:
             self._producer[result] = (actor, call)
 
-    def ended(self, references: Iterable[ray.ObjectRef]) -> None:
+    def ended(self, references: Iterable[ray.ObjectRef[Any]]) -> None:
         """Notes that these records are there: their calls, and all before them in the same actors, have ended."""
         for reference in references:
             found = self._producer.get(reference.binary())
@@ -91,7 +92,7 @@ class Watch:
                 while call.results and call.results[0] in self._producer:
                     self._drop_first(actor)
 
-    def producer(self, reference: ray.ObjectRef) -> Watched | None:
+    def producer(self, reference: ray.ObjectRef[Any]) -> Watched | None:
         """The actor that makes a record, if it is not known to have ended the call."""
         found = self._producer.get(reference.binary())
         return found[0] if found else None
@@ -129,7 +130,7 @@ class Watch:
             self._producer.pop(result, None)
 
 
-def _are_there(references: Sequence[ray.ObjectRef]) -> bool:
+def _are_there(references: Sequence[ray.ObjectRef[None]]) -> bool:
     waited_for = list(references)
     if not waited_for:
         return True

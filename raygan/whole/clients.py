@@ -1,4 +1,4 @@
-"""One data owner with both networks, whole: a plain conditional GAN on its own images.
+"""Data owners with both networks, whole: plain conditional GANs on their own images, and those of one actor.
 
 Shapes: images (B, C, S, S) float32 in [-1, 1], labels (B,) int64, z (B, Z).
 """
@@ -6,6 +6,8 @@ Shapes: images (B, C, S, S) float32 in [-1, 1], labels (B,) int64, z (B, Z).
 from __future__ import annotations
 
 import copy
+import math
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -21,6 +23,7 @@ from raygan.nn.losses import gan_loss
 from raygan.nn.network import (
     adam,
     block_state,
+    build_networks,
     frozen,
     gradient_norm,
     is_finite,
@@ -29,11 +32,13 @@ from raygan.nn.network import (
 )
 from raygan.nn.persistence import load_network_arrays, network_arrays
 from raygan.nn.spec import NetworkSpec
+from raygan.parties.clients import HostedClients
 from raygan.parties.data_owner import DataOwner
-from raygan.parties.layout import ClientPlan
+from raygan.parties.layout import ClientPlan, WorkerPlan
+from raygan.randomness import torch_seed
 from raygan.wire.codec import CPU
-from raygan.wire.records import BlockAverage
-from raygan.wire.statistics import Mean, Statistics
+from raygan.wire.records import BlockAverage, StepId, StepReport
+from raygan.wire.statistics import Mean, Statistics, merged
 
 
 @dataclass(frozen=True)
@@ -160,3 +165,51 @@ def _trained(optimizer: torch.optim.Optimizer | None, network: NetworkName) -> t
     if optimizer is None:
         raise ConfigError("model.blocks", f"the {network} has no parameters", "give it some to train")
     return optimizer
+
+
+class WholeClients(HostedClients[WholeClient]):
+    """One or several clients that hold both networks whole. All begin with the networks of the run's seed.
+
+    Args:
+        device: where its clients compute.
+        again: it takes the place of a lost one.
+    """
+
+    def __init__(
+        self,
+        plan: WorkerPlan[ClientPlan],
+        spec: NetworkSpec,
+        config: Config,
+        device: torch.device = CPU,
+        again: bool = False,
+    ) -> None:
+        self.plan = plan
+        networks = build_networks(spec, config.model.blocks, torch_seed(config.seed, "networks"))
+        super().__init__(
+            {p.client: WholeClient(p, networks, spec, config, device, again) for p in plan.clients}
+        )
+
+    def train(self, step: StepId) -> StepReport:
+        """One step of every client that takes part. One whose loss is not finite is found when it checks in."""
+        started = time.perf_counter()
+        steps = {n: client.step(step.step) for n, client in self._taking_part(step.step).items()}
+        return StepReport(
+            step=step,
+            discriminator_loss={n: one.discriminator_loss for n, one in steps.items()},
+            generator_loss={n: one.generator_loss for n, one in steps.items()},
+            num_images=sum(one.num_images for one in steps.values()),
+            seconds={"train": time.perf_counter() - started},
+            bytes_sent=0,
+            bytes_received=0,
+            faults=tuple(
+                f"client-{n:02d}: its loss is not finite"
+                for n, one in steps.items()
+                if not math.isfinite(one.discriminator_loss + one.generator_loss)
+            ),
+            worker=self.plan.worker,
+            statistics=merged(one.statistics for one in steps.values()),
+        )
+
+    def networks(self) -> list[BlockAverage]:
+        """Every block of each client's networks, client after client: for whom they are meant, scores and samples."""
+        return [block for client in self._clients.values() for block in client.networks()]
