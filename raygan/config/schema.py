@@ -225,7 +225,7 @@ class ProfileCut(Section):
 
 
 class GeneticConfig(Section):
-    """Settings of the genetic algorithm, which is ours (`raygan/cuts/genetic.py`)."""
+    """The genetic algorithm's settings (`raygan/cuts/genetic.py`): the values are ours, not the paper's."""
 
     population: Annotated[int, Field(ge=2)] = 1000
     """Individuals in a generation."""
@@ -245,13 +245,14 @@ class CutsConfig(Section):
     """Where each device's networks are cut."""
 
     solver: Literal["exact", "ga", "fixed"] = "exact"
-    """`exact` (proven optimum), `ga` (a genetic algorithm), or `fixed` (as given below)."""
+    """`exact` (proven optimum; ours, not the paper's), `ga` (a genetic algorithm; the paper names one, this one is ours), or
+    `fixed` (as given below)."""
     fixed: dict[str, ProfileCut] = {}
     """Cuts by profile name, for `solver: fixed`; a profile that is missing keeps nothing extra."""
     time_limit_s: Positive = 60.0
-    """Longest time for the exact solver, seconds; then its best with its gap."""
+    """Longest time for a solver, seconds; then its best with its gap."""
     ga: GeneticConfig = GeneticConfig()
-    """Settings of the genetic algorithm."""
+    """For `solver: ga`."""
 
 
 class WireConfig(Section):

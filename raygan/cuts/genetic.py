@@ -1,4 +1,5 @@
-"""A genetic algorithm: cuts are genes, latency is fitness. arXiv 2507.12979 chooses its cuts by one; this is ours.
+"""A genetic algorithm: cuts are genes, latency is fitness. arXiv 2507.12979 chooses its cuts by one, but its code shows
+none: operators, parameters and first population are ours, not the paper's.
 
 An individual is a plan [C, 2]: for each class of equal devices, indices into the valid cuts of the two networks. (A
 plan that splits a class, which can be faster if there is no anchor, is out of reach.) A generation: parents by

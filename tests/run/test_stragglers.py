@@ -40,7 +40,7 @@ class Watch(Listener):
 
 
 def fleet(settings: dict, slow: int, deadline: object, rounds: int) -> dict:
-    """Six devices of which one is slower; every turn takes about 0.1 s on the others."""
+    """Six devices of which one is slower; every phase takes about 0.1 s on the others."""
     speed = {"small": 2e6 / slow, "medium": 2e6, "large": 2e6}
     profiles = {
         name: {"flops_per_s": flops, "bytes_per_s": 1e7, "resources": {name: 1}}

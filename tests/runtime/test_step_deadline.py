@@ -17,7 +17,7 @@ pytestmark = pytest.mark.usefixtures("small_ray")
 
 
 @ray.remote(num_cpus=0)
-class Host:
+class Sender:
     def send(self, step: StepId, after_s: float) -> object:
         time.sleep(after_s)
         return ship(Activations(step, {0: (np.zeros((2, 3), dtype=np.float32),)}))
@@ -25,12 +25,12 @@ class Host:
 
 @pytest.fixture(scope="module")
 def workers(small_ray: None) -> list:
-    made = [Host.remote() for _ in range(2)]
+    made = [Sender.remote() for _ in range(2)]
     ray.get([worker.send.remote(StepId(0, 0), 0) for worker in made])
     return made
 
 
-def test_a_late_host_costs_the_deadline_once_a_round(workers: list) -> None:
+def test_a_late_worker_costs_the_deadline_once_a_round(workers: list) -> None:
     fast, slow = workers
 
     def sent(step: StepId) -> ray.ObjectRef:
