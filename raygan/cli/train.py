@@ -62,8 +62,8 @@ def _follow(console: Console, run_with: Callable[[Listener], Run]) -> None:
         display.stop.carry_out()
     summary = run.summary
     title = f"{summary['rounds']} rounds"
-    if "clusters" in summary:
-        title += f", {summary['clusters']} clusters, Rand index {summary['cluster_agreement']:.2f}"
+    if count := summary.get("clusters"):
+        title += f", {count} cluster{'s' if count > 1 else ''}, Rand index {summary['cluster_agreement']:.2f}"
     print_table(console, run, summary["scores"], title)
     last = [path for path in run.samples if path.name.startswith(f"round-{summary['rounds']:04d}")]
     names = ("metrics.jsonl", "clusters.jsonl", "summary.json", "report.html")
