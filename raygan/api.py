@@ -17,9 +17,8 @@ from raygan.run.engine import Engine
 from raygan.run.events import Listener, Listeners
 from raygan.run.folder import RunFolder
 from raygan.run.mirror import Mirror, is_uri
-from raygan.run.plan import Plan
+from raygan.run.plan import Plan, planned
 from raygan.run.scoring import evaluator_plan
-from raygan.run.sites import planned
 from raygan.run.stored import Run
 from raygan.runtime.backend import Backend
 

@@ -11,10 +11,9 @@ from raygan.parties.base import Server, Worker
 from raygan.parties.evaluator import Evaluator, EvaluatorPlan
 from raygan.run.plan import Plan
 from raygan.runtime.backend import Backend
-from raygan.runtime.deadline import Deadline
 from raygan.runtime.federation import Federation
 from raygan.runtime.in_process import InProcessBackend, LocalHandle
-from raygan.runtime.steps import Cohort, StepLoop, Submitted
+from raygan.runtime.steps import Cohort, Deadline, StepLoop, Submitted
 from raygan.split.body import SharedBody
 from raygan.split.layout import Layout
 from raygan.split.submit import train_step

@@ -14,9 +14,8 @@ from raygan.parties.aggregator import ClusterAggregator, model_file
 from raygan.parties.base import Server, Worker
 from raygan.run.plan import Plan
 from raygan.runtime.backend import Backend, Reference
-from raygan.runtime.deadline import Deadline
 from raygan.runtime.federation import Federation
-from raygan.runtime.steps import Cohort, Epochs, StepLoop, Submitted
+from raygan.runtime.steps import Cohort, Deadline, Epochs, StepLoop, Submitted
 from raygan.split.body import SharedBody
 from raygan.split.submit import train_step
 from raygan.split.worker import SplitClients

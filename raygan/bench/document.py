@@ -11,8 +11,8 @@ from raygan.algorithms.huscf import split_plan
 from raygan.bench.contenders import Slice
 from raygan.bench.statistics import ratios, spread
 from raygan.nn.network import build_networks
+from raygan.run.metrics import versions
 from raygan.run.plan import Plan
-from raygan.run.summary import versions
 from raygan.simulation.threads import server_threads, worker_threads
 from raygan.wire.records import BodyReport, StepReport, Usage
 

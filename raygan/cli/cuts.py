@@ -11,7 +11,7 @@ from raygan.cli.tables import rows_table, wide_console
 from raygan.config import Config
 from raygan.cuts import Baseline, Plan, Study, draw_timeline
 from raygan.errors import InputError
-from raygan.run.sites import surveyor
+from raygan.run.plan import surveyor
 from raygan.split.planning import study_config
 
 NAMES = {

@@ -23,8 +23,7 @@ from raygan.cli.tables import rows_table, wide_console
 from raygan.config import Config
 from raygan.report.runs import resume, train
 from raygan.run.events import Listener
-from raygan.run.plan import Plan
-from raygan.run.sites import planned
+from raygan.run.plan import Plan, planned
 from raygan.run.stored import Run
 from raygan.runtime.ray.demand import all_demands
 from raygan.scores import HEADLINE
@@ -92,12 +91,15 @@ class ProgressDisplay(Listener):
         self.stop = StopRequest(lambda: console.print(STOPPING_LINE, highlight=False))
 
     def should_stop(self) -> bool:
+        """Whether a signal has asked for it."""
         return self.stop.asked is not None
 
     def on_wait(self, progress: str) -> None:
+        """Prints what is waited for."""
         self._console.print(progress, highlight=False, markup=False)
 
     def on_start(self, plan: Plan, num_steps: int, first_round: int, dashboard: str | None) -> None:
+        """Prints who takes part, and begins the line that moves."""
         self._until_exit.enter_context(self.stop.heeded())
         self._rounds, self._steps = plan.config.training.rounds, num_steps
         clients, workers = len(plan.layout.clients), len(plan.layout.workers)
@@ -115,6 +117,7 @@ class ProgressDisplay(Listener):
         )
 
     def on_step(self, round_number: int, step: int, losses: tuple[float, float], num_images: int) -> None:
+        """Moves the line."""
         assert self._task is not None
         self._images += num_images
         self._progress.update(
@@ -127,6 +130,7 @@ class ProgressDisplay(Listener):
         )
 
     def on_round(self, metrics: dict[str, Any]) -> None:
+        """Prints the round's line."""
         found = {name: entry[HEADLINE] for name, entry in metrics["scores"].items()}
         scores = ", ".join(f"{name} {100 * s:.0f}%" for name, s in found.items() if s is not None)
         losses = (metrics["discriminator_loss"], metrics["generator_loss"])
@@ -140,6 +144,7 @@ class ProgressDisplay(Listener):
         )
 
     def on_fault(self, fault: str) -> None:
+        """Prints a warning."""
         self._console.print(f"[yellow]warning[/yellow] {escape(fault)}", highlight=False)
 
 

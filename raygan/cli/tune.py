@@ -66,6 +66,7 @@ class Progress(Callback):
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
     ) -> None:
+        """The round, its seconds and its score."""
         score = result.get(self._metric)
         shown = "no score" if score is None else f"{_words(self._metric)} {_value(self._metric, score)}"
         count = result.get("clusters")
@@ -73,9 +74,11 @@ class Progress(Callback):
         self._print(trial, f"round {result['round']:>3}  {result['seconds']:6.1f} s  {clusters}{shown}")
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """That it ended."""
         self._print(trial, "ended")
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Why it failed."""
         self._print(trial, f"failed: {last_line(trial.get_error())}")
 
     def _print(self, trial: Any, text: str) -> None:

@@ -2,14 +2,13 @@
 
 Works from numbers alone, without torch and without a network; read the code
 in this order: `cost` (what the planner is told), `cut` (what it may choose), `latency` (the model), `problem`
-(tables and classes of clients), `program` and `exact` (the optimum), `genetic`, `planner` (the front door),
-`schedule` (who does what when), `study` (what the command line prints), `timeline` (the picture).
+(tables and classes of clients), `program` and `exact` (the optimum), `genetic`, `schedule` (who does what when),
+`planner` (the front door), `timeline` (the picture).
 """
 
 from raygan.cuts.cost import Device, NetworkCost, Server
 from raygan.cuts.cut import check_cut, valid_cuts
-from raygan.cuts.planner import Plan, fixed_plan, fleet, plan, plan_config
-from raygan.cuts.study import Baseline, Study, plan_study
+from raygan.cuts.planner import Baseline, Plan, Study, plan, plan_config, plan_study
 from raygan.cuts.timeline import draw_timeline
 
 __all__ = [
@@ -21,8 +20,6 @@ __all__ = [
     "Study",
     "check_cut",
     "draw_timeline",
-    "fixed_plan",
-    "fleet",
     "plan",
     "plan_config",
     "plan_study",

@@ -200,7 +200,7 @@ def _solve_networks(
         return bound, None
     choice = np.zeros((len(task.clients), 2), dtype=np.int64)
     for member, model in enumerate(models):
-        choice[task.class_of == member] = model.choices(values)
+        choice[np.ix_(task.class_of == member, networks)] = model.choices(values)
     return bound, choice
 
 

@@ -1,4 +1,4 @@
-"""Choosing the cuts: the planner's front door."""
+"""Choosing the cuts: the planner's front door, and a plan beside simpler choices, as the command line prints it."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ import numpy as np
 
 from raygan.config.schema import Config, GeneticConfig
 from raygan.cuts.cost import Device, NetworkCost, Server, positive
-from raygan.cuts.cut import Anchor
+from raygan.cuts.cut import Anchor, local_blocks
 from raygan.cuts.exact import PROOF_GAP, solve
 from raygan.cuts.genetic import evolve
-from raygan.cuts.latency import Ints
+from raygan.cuts.latency import Bools, Ints
 from raygan.cuts.problem import Problem, problem
 from raygan.cuts.schedule import Breakdown, breakdown, overlapped_seconds
 from raygan.errors import CutError
-from raygan.names import Cuts
+from raygan.names import Cut, Cuts
 
 Solver = Literal["exact", "ga"]
 BOUND_LIMIT_S = 10.0  # longest time for the bound of a plan that no exact solver made
@@ -97,6 +97,7 @@ def plan(
     seed: int = 0,
     time_limit_s: float = 60.0,
     genetic: GeneticConfig | None = None,
+    cuts: Sequence[Cuts] | None = None,
 ) -> Plan:
     """Choose every client's cuts so that an iteration is as fast as possible.
 
@@ -107,40 +108,38 @@ def plan(
         anchor: the block that every client leaves to the server; a pair (G's, D's) or None: no such block.
         seed, genetic: the genetic algorithm's; None: the default settings.
         time_limit_s: then the best found is returned, with what is proven by then.
+        cuts: given ones, ((h_G, t_G), (h_D, t_D)) of each client, of which to tell what they cost; None: choose.
 
     Raises:
-        CutError: a number is not what it must be, or no valid cut fits a device (it says which, what it
-            needs and what it has).
+        CutError: a number is not what it must be, a given cut is not valid or breaks its device's limits, or no
+            valid cut fits a device (it says which, what it needs and what it has).
     """
     started_s = time.monotonic()
     if solver not in ("exact", "ga"):
         raise CutError("solver", repr(solver), "choose exact or ga")
     limit_s = positive("time_limit_s", time_limit_s)
     task = problem(generator, discriminator, devices, server, anchor)
-    return _solved(task, started_s, solver, seed, limit_s, genetic or GeneticConfig())
-
-
-def fixed_plan(
-    cuts: Sequence[Cuts],
-    *,
-    generator: NetworkCost,
-    discriminator: NetworkCost,
-    devices: Sequence[Device],
-    server: Server,
-    anchor: Anchor = 2,
-) -> Plan:
-    """What given cuts, ((h_G, t_G), (h_D, t_D)) of each client, cost; the other arguments as for `plan`.
-
-    Raises:
-        CutError: as `plan`, or a cut is not valid, or breaks its device's limits.
-    """
-    started_s = time.monotonic()
-    return _fixed(problem(generator, discriminator, devices, server, anchor), started_s, cuts)
-
-
-def fleet(config: Config) -> list[Device]:
-    """The clients' devices."""
-    return [Device.from_profile(name, config.devices.profile(name)) for name in config.profiles]
+    is_exact = cuts is None and solver == "exact"
+    if cuts is not None:
+        choice = task.choice_of(cuts)
+    elif solver == "ga":
+        rng = np.random.default_rng(_seed(seed))
+        choice = evolve(task, genetic or GeneticConfig(), rng, limit_s).choice
+    solution = solve(task, limit_s if is_exact else min(limit_s, BOUND_LIMIT_S), relaxed=not is_exact)
+    if is_exact:
+        choice = solution.choice
+    latency_s = task.latency(choice)  # that of the model for the chosen cuts, never what a solver believes
+    bound_s = min(solution.lower_bound_s, latency_s)
+    return Plan(
+        cuts=task.client_cuts(choice),
+        latency_s=latency_s,
+        parts=task.parts(choice),
+        lower_bound_s=bound_s,
+        optimal=latency_s - bound_s <= PROOF_GAP * latency_s,
+        solver=solver if cuts is None else "fixed",
+        seconds=time.monotonic() - started_s,
+        problem=task,
+    )
 
 
 def plan_config(
@@ -156,47 +155,149 @@ def plan_config(
     Args:
         kept: the cuts of each client, where they were chosen before; None: choose them.
     """
-    started_s, settings = time.monotonic(), config.cuts
-    server = Server(config.devices.server.flops_per_s, config.devices.server.bytes_per_s)
-    task = problem(generator, discriminator, fleet(config), server, anchor)
-    if kept is None and settings.solver != "fixed":
-        return _solved(task, started_s, settings.solver, config.seed, settings.time_limit_s, settings.ga)
-    if kept is None:
+    settings, server = config.cuts, config.devices.server
+    if kept is None and settings.solver == "fixed":
         given = {name: (cut.generator, cut.discriminator) for name, cut in settings.fixed.items()}
-        kept = [given.get(device.name, ((0, 0), (0, 0))) for device in task.clients]
-    return _fixed(task, started_s, kept)
-
-
-def _solved(
-    task: Problem, started_s: float, solver: Solver, seed: int, limit_s: float, genetic: GeneticConfig
-) -> Plan:
-    if solver == "exact":
-        solution = solve(task, limit_s)
-        return _plan(task, solution.choice, solution.lower_bound_s, "exact", started_s)
-    choice = evolve(task, genetic, np.random.default_rng(_seed(seed)), limit_s).choice
-    bound_s = solve(task, min(limit_s, BOUND_LIMIT_S), relaxed=True).lower_bound_s
-    return _plan(task, choice, bound_s, "ga", started_s)
-
-
-def _fixed(task: Problem, started_s: float, cuts: Sequence[Cuts]) -> Plan:
-    choice = task.choice_of(cuts)
-    return _plan(task, choice, solve(task, BOUND_LIMIT_S, relaxed=True).lower_bound_s, "fixed", started_s)
-
-
-def _plan(task: Problem, choice: Ints, bound_s: float, solver: str, started_s: float) -> Plan:
-    """The latency is always that of the model for the chosen cuts, never what a solver believes."""
-    latency_s = task.latency(choice)
-    bound_s = min(bound_s, latency_s)
-    return Plan(
-        cuts=task.client_cuts(choice),
-        latency_s=latency_s,
-        parts=task.parts(choice),
-        lower_bound_s=bound_s,
-        optimal=latency_s - bound_s <= PROOF_GAP * latency_s,
-        solver=solver,
-        seconds=time.monotonic() - started_s,
-        problem=task,
+        kept = [given.get(name, ((0, 0), (0, 0))) for name in config.profiles]
+    return plan(
+        generator=generator,
+        discriminator=discriminator,
+        devices=[Device.from_profile(name, config.devices.profile(name)) for name in config.profiles],
+        server=Server(server.flops_per_s, server.bytes_per_s),
+        solver="exact" if settings.solver == "fixed" else settings.solver,
+        anchor=anchor,
+        seed=config.seed,
+        time_limit_s=settings.time_limit_s,
+        genetic=settings.ga,
+        cuts=kept,
     )
+
+
+@dataclass(frozen=True)
+class ProfileRow:
+    """The clients of one profile with the same cuts."""
+
+    profile: str
+    num_clients: int
+    generator: Cut
+    """(h, t) of the generator."""
+    discriminator: Cut
+    """(h, t) of the discriminator."""
+    busy_s: float
+    """Seconds of an iteration that such a client computes and sends."""
+    wait_s: float
+    """Seconds of an iteration that it waits for the server or, through it, for others."""
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """One way of choosing the cuts, beside the plan."""
+
+    name: str
+    """`uniform`, `all_server`, `all_client` or `ga`; of the plan itself `exact`, `ga` or `fixed`."""
+    latency_s: float
+    """Predicted seconds of one iteration."""
+    times_planned: float
+    """Its latency over the plan's."""
+    allowed: bool
+    """Whether all devices could really do it (memory, blocks that must or must not stay local)."""
+    cuts: Cuts | None = None
+    """The cuts that everyone has; None if they differ."""
+
+
+@dataclass(frozen=True)
+class Study:
+    """A plan and what it is compared with."""
+
+    plan: Plan
+    compared: tuple[Baseline, ...]
+
+    def profile_rows(self) -> list[ProfileRow]:
+        """The chosen cuts of every profile, in the order in which profiles first appear."""
+        alike: dict[tuple[str, Cuts], list[int]] = {}
+        for client, (device, cuts) in enumerate(zip(self.plan.problem.clients, self.plan.cuts, strict=True)):
+            alike.setdefault((device.name, cuts), []).append(client)
+        of = self.plan.breakdown
+        return [
+            ProfileRow(
+                name, len(members), *cuts, of.busy_s(members[0]), of.client_seconds(members[0])["wait"]
+            )
+            for (name, cuts), members in alike.items()
+        ]
+
+    def comparison_rows(self) -> list[Baseline]:
+        """The plan itself first, then the others from fast to slow."""
+        planned = Baseline(self.plan.solver, self.plan.latency_s, 1.0, True)
+        return [planned, *sorted(self.compared, key=lambda baseline: baseline.latency_s)]
+
+    @property
+    def slowest(self) -> str:
+        """The client that decides the longest phase, as `profile (client number)`."""
+        return self.client_name(self.plan.breakdown.slowest)
+
+    def client_name(self, client: int) -> str:
+        """Such as `paper_device_1 (client 0)`."""
+        return f"{self.plan.problem.clients[client].name} (client {client})"
+
+    def to_json(self) -> dict[str, Any]:
+        """`Plan.to_json` with the rows."""
+        rows = {
+            "profiles": [vars(row) for row in self.profile_rows()],
+            "phases": [
+                {
+                    "phase": phase.name,
+                    "repeats": phase.repeats,
+                    "seconds": phase.seconds,
+                    "slowest": self.client_name(phase.slowest),
+                    "server_busy_s": phase.server_busy_s,
+                }
+                for phase in self.plan.breakdown.phases
+            ],
+            "comparison": [vars(row) for row in self.comparison_rows()],
+        }
+        return {**self.plan.to_json(), "slowest": self.slowest, **rows}
+
+
+def plan_study(
+    config: Config, *, generator: NetworkCost, discriminator: NetworkCost, anchor: Anchor = 2
+) -> Study:
+    """Plan, and compare with the simpler choices (and with the genetic algorithm, unless it made the plan); errors as
+    `plan`."""
+    chosen = plan_config(config, generator=generator, discriminator=discriminator, anchor=anchor)
+    compared = uniform_choices(chosen)
+    if chosen.solver != "ga":
+        rng = np.random.default_rng(config.seed)
+        evolved = evolve(chosen.problem, config.cuts.ga, rng, config.cuts.time_limit_s)
+        compared.append(_measured(chosen, "ga", evolved.choice, allowed=True))
+    return Study(chosen, tuple(compared))
+
+
+def uniform_choices(chosen: Plan) -> list[Baseline]:
+    """Plans in which everyone has the same cuts: `uniform`, the best that all can have (if there is none, the best
+    without limits); `all_server`, nothing extra; `all_client`, as much computation as valid cuts permit."""
+    task = chosen.problem
+    seconds = task.uniform_seconds()
+    allowed: Bools = task.allowed.all(axis=0)
+    best = np.where(allowed, seconds, np.inf) if allowed.any() else seconds
+    largest = []
+    for cost, cuts in zip(task.costs, task.cuts, strict=True):
+        work = np.array(cost.forward_flops) + np.array(cost.backward_flops)
+        largest.append(np.argmax([work[list(local_blocks(cut, cost.num_blocks))].sum() for cut in cuts]))
+    found = []
+    for name, pair in (
+        ("uniform", np.unravel_index(best.argmin(), best.shape)),
+        ("all_server", (0, 0)),
+        ("all_client", tuple(largest)),
+    ):
+        choice = np.tile(np.array(pair, dtype=np.int64), (len(task.clients), 1))
+        found.append(_measured(chosen, name, choice, bool(allowed[pair]), task.client_cuts(choice[:1])[0]))
+    return found
+
+
+def _measured(chosen: Plan, name: str, choice: Ints, allowed: bool, cuts: Cuts | None = None) -> Baseline:
+    latency_s = chosen.problem.latency(choice)
+    times = latency_s / chosen.latency_s if chosen.latency_s else 1.0
+    return Baseline(name, latency_s, times, allowed, cuts)
 
 
 def _seed(seed: Any) -> int:

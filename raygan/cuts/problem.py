@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -20,8 +20,7 @@ class Problem:
     """Two networks, C classes of interchangeable clients, K clients. Built by `problem()`.
 
     An assignment of cuts to clients is `choice` [K, 2]: indices into `cuts` of the generator and the
-    discriminator. Counted, it is a pair of arrays [C, n_G] and [C, n_D]. Where all clients of a class have the
-    same cuts, it is a plan [C, 2].
+    discriminator. Where all clients of a class have the same cuts, it is a plan [C, 2].
     """
 
     costs: tuple[NetworkCost, NetworkCost]
@@ -74,26 +73,27 @@ class Problem:
         width = len(self.cuts[1])
         return np.stack([plans // width, plans % width], axis=2)
 
+    def passes_with(self, choice: Ints) -> Iterator[tuple[PassTimes, Ints]]:
+        """Every pass with the cut of each client [K], for an assignment [K, 2]."""
+        for passes, cut_of in zip(self.passes, choice.T, strict=True):
+            yield from ((one, cut_of) for one in passes)
+
     def parts(self, choice: Ints) -> dict[str, float]:
         """Seconds of each phase of an iteration (all its passes), by name, for an assignment [K, 2]."""
         return {
-            one.phase: one.repeats * float(one.seconds(counts[None].astype(float))[0])
-            for passes, counts in zip(self.passes, self._count(choice), strict=True)
-            for one in passes
+            one.phase: one.repeats * float(one.seconds(self._counts(one, cut_of)[None])[0])
+            for one, cut_of in self.passes_with(choice)
         }
 
     def latency(self, choice: Ints) -> float:
         """Seconds of an iteration, for an assignment [K, 2]."""
         return sum(self.parts(choice).values())
 
-    def _count(self, choice: Ints) -> list[Ints]:
-        """Counts [C, n_G] and [C, n_D] of an assignment [K, 2]."""
-        counted = []
-        for network, cuts in enumerate(self.cuts):
-            cells = self.class_of * len(cuts) + choice[:, network]
-            flat = np.bincount(cells, minlength=len(self.classes) * len(cuts))
-            counted.append(flat.reshape(len(self.classes), len(cuts)))
-        return counted
+    def _counts(self, one: PassTimes, cut_of: Ints) -> Floats:
+        """[C, n]: clients of each class that use each cut."""
+        counts = np.zeros((len(self.classes), len(one.enter)))
+        np.add.at(counts, (self.class_of, cut_of), 1)
+        return counts
 
     def client_cuts(self, choice: Ints) -> tuple[Cuts, ...]:
         """The cuts of each client, for an assignment [K, 2]."""

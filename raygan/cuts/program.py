@@ -30,7 +30,7 @@ class has one integer count for each cut (for each pair of cuts, if memory coupl
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -108,93 +108,71 @@ def is_product(pairs: Bools) -> bool:
     return bool((np.outer(pairs.any(axis=1), pairs.any(axis=0)) == pairs).all())
 
 
+Key = tuple[int, int]
+"""(network, side)."""
+
+
+def _independent(keys: Sequence[Key], options: Ints) -> Iterator[tuple[Sequence[Key], Ints]]:
+    """Levels [n, keys] that may be used together, taken apart into parts whose levels may be combined freely."""
+    half = len(keys) // 2
+    first, second = (np.unique(part, axis=0) for part in (options[:, :half], options[:, half:]))
+    if half and len(first) * len(second) == len(options):
+        yield from _independent(keys[:half], first)
+        yield from _independent(keys[half:], second)
+    else:
+        yield keys, options
+
+
 class ClassModel:
     """The variables of one class: adds them to the program, and its usage of levels to `sides`."""
 
     def __init__(
         self, program: Program, task: Problem, member: int, allowed: Bools, sides: dict[int, Sides]
     ) -> None:
-        self._task, self._size = task, int(task.sizes[member])
-        self._program = program
-        self._levels: dict[int, tuple[dict[int, int], dict[int, int]]] = {}
-        self._counts: list[tuple[tuple[int, ...], list[tuple[tuple[int, ...], int]]]] = []
-        for networks in [(0,), (1,)] if is_product(allowed) else [(0, 1)]:
-            if set(networks) <= set(sides):
-                self._add(networks, allowed, sides)
+        self._cuts, self._size = {network: task.cuts[network] for network in sides}, int(task.sizes[member])
+        self._parts: list[tuple[Sequence[Key], Ints, list[int], int]] = []
+        pairs = np.argwhere(allowed)
+        levels = np.hstack([np.array(cuts)[pairs[:, network]] for network, cuts in self._cuts.items()])
+        keys = [(network, side) for network in sides for side in (0, 1)]
+        for part, options in _independent(keys, np.unique(levels, axis=0)):
+            self._add(program, part, options, sides)
 
-    def _add(self, networks: tuple[int, ...], allowed: Bools, sides: dict[int, Sides]) -> None:
-        if len(networks) == 2:
-            self._add_counts(networks, [tuple(pair) for pair in np.argwhere(allowed)], sides)
-            return
-        network = networks[0]
-        used = np.flatnonzero(allowed.any(axis=1 - network))
-        cuts = np.array(self._task.cuts[network])[used]
-        levels = [sorted({int(level) for level in cuts[:, side]}) for side in (0, 1)]
-        if len(levels[0]) * len(levels[1]) == len(used):
-            self._add_levels(network, levels, sides[network])
-        else:
-            self._add_counts(networks, [(int(cut),) for cut in used], sides)
-
-    def _add_levels(self, network: int, levels: list[list[int]], sides: Sides) -> None:
-        """One level of each side for all clients of the class (module docstring, "counted")."""
-        chosen = []
-        for side in (0, 1):
-            variables = {level: self._program.variable(1.0, whole=True) for level in levels[side]}
-            self._program.equal(1.0, dict.fromkeys(variables.values(), 1.0))
-            active: dict[int, Terms] = {level: {column: 1.0} for level, column in variables.items()}
-            size = float(self._size)
-            count: dict[int, Terms] = {level: {column: size} for level, column in variables.items()}
-            sides[side].append(Usage(active, count))
-            chosen.append(variables)
-        self._levels[network] = (chosen[0], chosen[1])
-
-    def _add_counts(
-        self, networks: tuple[int, ...], options: list[tuple[int, ...]], sides: dict[int, Sides]
-    ) -> None:
-        """How many clients use each option: a cut of one network, or a pair of cuts of both."""
-        columns = [self._program.variable(float(self._size), whole=True) for _ in options]
-        self._program.equal(float(self._size), dict.fromkeys(columns, 1.0))
-        self._counts.append((networks, list(zip(options, columns, strict=True))))
-        for position, network in enumerate(networks):
-            for side in (0, 1):
-                count: dict[int, Terms] = {}
-                for option, column in zip(options, columns, strict=True):
-                    level = self._task.cuts[network][option[position]][side]
-                    count[level] = total(count.get(level, {}), {column: 1.0})
-                active = {level: self._activation(terms) for level, terms in count.items()}
-                sides[network][side].append(Usage(active, count))
-
-    def _activation(self, count: Terms) -> Terms:
-        if self._size == 1:
-            return count
-        column = self._program.variable(1.0, whole=True)
-        self._program.at_least(0.0, {column: float(self._size)}, scaled(-1.0, count))
-        return {column: 1.0}
+    def _add(self, program: Program, keys: Sequence[Key], options: Ints, sides: dict[int, Sides]) -> None:
+        """How many clients use each option; all the same one where it is one side's level (module docstring)."""
+        most, each = (1, self._size) if len(keys) == 1 else (self._size, 1)
+        columns = [program.variable(most, whole=True) for _ in options]
+        program.equal(most, dict.fromkeys(columns, 1.0))
+        self._parts.append((keys, options, columns, each))
+        for (network, side), levels in zip(keys, options.T.tolist(), strict=True):
+            count: dict[int, Terms] = {}
+            for level, column in zip(levels, columns, strict=True):
+                count[level] = {**count.get(level, {}), column: each}
+            active = {level: _activation(program, terms, most) for level, terms in count.items()}
+            sides[network][side].append(Usage(active, count))
 
     def choices(self, values: Floats) -> Ints:
-        """[N_c, 2]: the assignments of the class's clients in a solution."""
-        result = np.zeros((self._size, 2), dtype=np.int64)
-        for network, sides in self._levels.items():
-            head, tail = (_chosen(side, values) for side in sides)
-            result[:, network] = self._task.cuts[network].index((head, tail))
-        for networks, options in self._counts:
-            result[:, networks] = list(_repeated(options, values, self._size))
-        return result
+        """[N_c, networks]: the cuts of the class's clients in a solution; rounding goes to the most used option."""
+        levels: dict[Key, Ints] = {}
+        for keys, options, columns, each in self._parts:
+            times = np.rint(values[columns]).astype(np.int64) * each
+            times[times.argmax()] += self._size - times.sum()
+            levels |= zip(keys, np.repeat(options, times, axis=0).T, strict=True)
+        chosen = [
+            [
+                cuts.index(cut)
+                for cut in zip(levels[network, 0].tolist(), levels[network, 1].tolist(), strict=True)
+            ]
+            for network, cuts in self._cuts.items()
+        ]
+        return np.array(chosen).T
 
 
-def _chosen(variables: dict[int, int], values: Floats) -> int:
-    """The level whose variable is one."""
-    return max(variables, key=lambda level: values[variables[level]])
-
-
-def _repeated(
-    options: list[tuple[tuple[int, ...], int]], values: Floats, size: int
-) -> Iterator[tuple[int, ...]]:
-    """Each option as often as the solution says, `size` in all; rounding goes to the most used one."""
-    counts = [round(values[column]) for _, column in options]
-    counts[int(np.argmax(counts))] += size - sum(counts)
-    for (option, _), count in zip(options, counts, strict=True):
-        yield from [option] * count
+def _activation(program: Program, count: Terms, most: int) -> Terms:
+    if most == 1:
+        return dict.fromkeys(count, 1.0)
+    column = program.variable(1.0, whole=True)
+    program.at_least(0.0, {column: most}, scaled(-1.0, count))
+    return {column: 1.0}
 
 
 def add_network(program: Program, task: Problem, network: int, sides: Sides, scale_s: float) -> None:

@@ -22,7 +22,6 @@ import numpy as np
 
 from raygan.cuts.latency import Floats, Ints, PassTimes, phase_name
 from raygan.cuts.problem import Problem
-from raygan.names import NETWORKS
 from raygan.step import CROSSINGS
 
 WARM_STEPS = 10
@@ -31,25 +30,6 @@ TIMED_STEPS = 10
 
 Segment = tuple[str, float, float]
 """(activity, start, end), seconds from the start of the pass."""
-
-
-@dataclass(frozen=True)
-class ClientPass:
-    """One client in one pass, seconds.
-
-    `first` are the blocks before the body in the pass's direction (the head in a forward pass, the tail in a
-    backward pass), `last` those after it.
-    """
-
-    client: int
-    first_s: float
-    up_link_s: float
-    down_link_s: float
-    last_s: float
-    end_s: float
-    """When it is done."""
-    segments: tuple[Segment, ...]
-    """In order: head or tail, up_link, wait and body in turn, down_link, tail or head."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +50,9 @@ class Phase:
     repeats: int
     pass_s: float
     """One pass."""
-    clients: tuple[ClientPass, ...]
+    clients: tuple[tuple[Segment, ...], ...]
+    """What each client does in a pass, in order: head or tail, up_link, wait and body in turn, down_link, tail or
+    head. The last ends when it is done."""
     blocks: tuple[BlockPass, ...]
     """Those that some client leaves to the server, in the order in which they run."""
     slowest: int
@@ -104,39 +86,34 @@ class Breakdown:
         return max(self.phases, key=lambda phase: phase.seconds).slowest
 
     def client_seconds(self, client: int) -> dict[str, float]:
-        """Seconds of an iteration that a client spends on each activity (`ClientPass.segments`)."""
+        """Seconds of an iteration that a client spends on each activity (`Phase.clients`)."""
         spent = dict.fromkeys(("head", "up_link", "wait", "body", "down_link", "tail"), 0.0)
         for phase in self.phases:
-            for activity, start_s, end_s in phase.clients[client].segments:
+            for activity, start_s, end_s in phase.clients[client]:
                 spent[activity] += phase.repeats * (end_s - start_s)
         return spent
+
+    def busy_s(self, client: int) -> float:
+        """Seconds of an iteration that a client computes and sends."""
+        return sum(
+            s for activity, s in self.client_seconds(client).items() if activity not in ("wait", "body")
+        )
 
 
 def breakdown(task: Problem, choice: Ints) -> Breakdown:
     """Explain an assignment [K, 2]."""
-    phases = [
-        _phase(one, task.class_of, choice[:, network])
-        for network, passes in enumerate(task.passes)
-        for one in passes
-    ]
-    return Breakdown(tuple(phases))
+    return Breakdown(tuple(_phase(one, task.class_of, cut_of) for one, cut_of in task.passes_with(choice)))
 
 
 def overlapped_seconds(task: Problem, choice: Ints) -> float:
     """Seconds from step to step, warm, for an assignment [K, 2]; at most `task.latency(choice)`."""
-    passes = {one.phase: one for pair in task.passes for one in pair}
-    order = [
-        (
-            passes[phase_name(crossing.way.network, crossing.direction)],
-            crossing.num_tensors,
-            choice[:, NETWORKS.index(crossing.way.network)],
-        )
-        for crossing in CROSSINGS
-    ]
+    passes = {one.phase: (one, cut_of) for one, cut_of in task.passes_with(choice)}
     clocks_s, server_s = np.zeros(len(task.clients)), 0.0
     ends_s = [0.0]
     for _ in range(WARM_STEPS + TIMED_STEPS):
-        for one, together, cut_of in order:
+        for crossing in CROSSINGS:
+            one, cut_of = passes[phase_name(crossing.way.network, crossing.direction)]
+            together = crossing.num_tensors
             clocks_s, server_s = _passed(one, together, task.class_of, cut_of, clocks_s, server_s)
         ends_s.append(float(clocks_s.max()))
     return (ends_s[-1] - ends_s[-1 - TIMED_STEPS]) / TIMED_STEPS
@@ -173,18 +150,18 @@ def _body(
 def _phase(one: PassTimes, class_of: Ints, cut_of: Ints) -> Phase:
     blocks = _body(one, cut_of, one.ready_s[class_of, one.enter[cut_of]])
     members = zip(class_of.tolist(), cut_of.tolist(), strict=True)
-    clients = tuple(_client(one, client, *member, blocks) for client, member in enumerate(members))
-    slowest = max(clients, key=lambda client: client.end_s)
+    clients = tuple(_segments(one, *member, blocks) for member in members)
+    ends_s = [segments[-1][2] for segments in clients]
     last = one.num_blocks - 1
     shown = tuple(
         replace(block, block=last - block.block) if one.direction == "backward" else block
         for block in blocks
         if block.num_clients
     )
-    return Phase(one.phase, one.repeats, slowest.end_s, clients, shown, slowest.client)
+    return Phase(one.phase, one.repeats, max(ends_s), clients, shown, ends_s.index(max(ends_s)))
 
 
-def _client(one: PassTimes, client: int, member: int, cut: int, blocks: list[BlockPass]) -> ClientPass:
+def _segments(one: PassTimes, member: int, cut: int, blocks: list[BlockPass]) -> tuple[Segment, ...]:
     enter, leave = int(one.enter[cut]), int(one.leave[cut])
     first_s, up_s = float(one.first_s[member, enter]), float(one.up_s[member, enter])
     down_s, last_s = float(one.down_s[leave]), float(one.last_s[member, leave])
@@ -197,5 +174,4 @@ def _client(one: PassTimes, client: int, member: int, cut: int, blocks: list[Blo
         segments.append(("body", block.start_s, block.end_s))
         now_s = block.end_s
     end_s = now_s + down_s + last_s
-    segments += [("down_link", now_s, now_s + down_s), (last, now_s + down_s, end_s)]
-    return ClientPass(client, first_s, up_s, down_s, last_s, end_s, tuple(segments))
+    return (*segments, ("down_link", now_s, now_s + down_s), (last, now_s + down_s, end_s))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from raygan.cuts.latency import phase_name
 from raygan.cuts.planner import Plan
-from raygan.cuts.schedule import Breakdown, Phase, Segment
+from raygan.cuts.schedule import Breakdown, Phase
 from raygan.step import CROSSINGS
 
 if TYPE_CHECKING:
@@ -60,8 +60,7 @@ def slowest_of_profiles(plan: Plan) -> list[int]:
     """The client of each profile that is busy longest; at most twelve, in order of appearance."""
     slowest: dict[str, tuple[float, int]] = {}
     for client, device in enumerate(plan.problem.clients):
-        spent = plan.breakdown.client_seconds(client)
-        busy_s = sum(seconds for activity, seconds in spent.items() if activity not in ("wait", "body"))
+        busy_s = plan.breakdown.busy_s(client)
         if busy_s > slowest.get(device.name, (-1.0, 0))[0]:
             slowest[device.name] = (busy_s, client)
     kept = sorted(slowest.values(), reverse=True)[:MAX_ROWS]
@@ -79,16 +78,11 @@ def passes_in_order(breakdown: Breakdown) -> Iterator[tuple[str, float, Phase]]:
             start_s += phase.pass_s
 
 
-def client_segments(phase: Phase, client: int) -> list[Segment]:
-    """What a client does in a pass, until the pass is over."""
-    done_s = phase.clients[client].end_s
-    return [*phase.clients[client].segments, ("wait", done_s, phase.pass_s)]
-
-
 def _draw_rows(axes: Axes, breakdown: Breakdown, rows: list[int]) -> None:
     for _, start_s, phase in passes_in_order(breakdown):
         for row, client in enumerate(rows):
-            for activity, from_s, to_s in client_segments(phase, client):
+            segments = phase.clients[client]
+            for activity, from_s, to_s in (*segments, ("wait", segments[-1][2], phase.pass_s)):
                 bar = [(start_s + from_s, to_s - from_s)]
                 strength = 0.45 if activity == "body" else 1.0  # the server's row shows it at full strength
                 axes.broken_barh(bar, (row - 0.36, 0.72), facecolor=ACTIVITIES[activity][0], alpha=strength)

@@ -144,7 +144,7 @@ def _skewed(labels: np.ndarray, num_clients: int, rule: SkewRule, rng: np.random
 def draw_held_classes(
     num_classes: int, num_clients: int, rule: SkewRule, rng: np.random.Generator
 ) -> np.ndarray:
-    """bool (num_clients, num_classes): who holds which class.
+    """Who holds which class: bool (num_clients, num_classes).
 
     A client keeps at least one class, and a class that all clients would lack is given back to one client
     drawn from those that lack most (with few clients or classes this bends the odds, otherwise it is rare).

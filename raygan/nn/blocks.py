@@ -53,6 +53,7 @@ class LatentBlock(nn.Module):
         self.norm = nn.BatchNorm1d(outputs)
 
     def forward(self, z: Tensor, labels: Tensor) -> Tensor:
+        """Latents (B, Z), labels (B,) -> (B, features, side, side)."""
         x = torch.cat([z, self.embedding(labels)], dim=1)
         x = torch.relu(self.norm(self.linear(x)))
         features: Tensor = x.unflatten(1, (-1, self.side, self.side))
@@ -70,6 +71,7 @@ class ImageBlock(nn.Module):
         self.norm = nn.BatchNorm2d(features)
 
     def forward(self, images: Tensor, labels: Tensor) -> Tensor:
+        """Images (B, C, S, S), labels (B,) -> (B, features, S / 2, S / 2)."""
         plane = self.embedding(labels).unflatten(1, (1, self.side, self.side))
         x = self.norm(self.conv(torch.cat([images, plane], dim=1)))
         return nn.functional.leaky_relu(x, 0.2)

@@ -57,20 +57,29 @@ class Manifest(BaseModel):
     whole: bool = True
     """False: thinned out to the models, so that no run can go on from here."""
 
-    def server_state(self, num_clients: int) -> ServerState:
-        """What the algorithm knew at the server; of an older run, from its clusters."""
-        if self.state is not None:
-            return ServerState.model_validate(self.state)
-        serves = served_after({}, self.clusters, range(num_clients))
-        return ServerState(serves=serves, num_models=1 + max(self.clusters.values()))
+    def server_state(self, initial: ServerState, num_clients: int) -> ServerState:
+        """What the algorithm knew at the server; of an older run, from its clusters.
 
-    def without(self, kind: str, num_clients: int) -> dict[int, str]:
+        Args:
+            initial: what it knows before the first round, for its form.
+
+        Raises:
+            RunError: the state is another algorithm's.
+        """
+        serves = served_after({}, self.clusters, range(num_clients)) if self.clusters else {}
+        older = {"serves": serves, "num_models": 1 + max(serves.values(), default=-1)}
+        try:
+            return type(initial).model_validate(older if self.state is None else self.state)
+        except ValidationError as error:
+            raise _malformed(f"round {self.round}, state", error) from None
+
+    def without(self, kind: str, serves: Mapping[int, int]) -> dict[int, str]:
         """Client that has no file of its own -> the file of its model; empty where that is missing as well.
 
         Args:
             kind: what the algorithm calls its models.
+            serves: client -> the model that it has.
         """
-        serves = self.server_state(num_clients).serves
         models = {client: model_file(f"{kind}-{model}") for client, model in serves.items()}
         lacking = {client: file for client, file in models.items() if client_file(client) not in self.files}
         return {client: file if file in self.files else "" for client, file in lacking.items()}
@@ -153,9 +162,7 @@ class Checkpoint:
         try:
             return Manifest.model_validate(content)
         except ValidationError as error:
-            first = error.errors()[0]
-            found = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
-            raise RunError(str(file), found, "use another round") from None
+            raise _malformed(str(file), error) from None
 
     def damage(self) -> str | None:
         """What is wrong with it, in words; None: every file is there with its checksum."""
@@ -273,6 +280,11 @@ def _best(rounds: Iterable[int], scores: Mapping[int, float | None], metric: str
         return set()
     better = max if SCORES[metric].mode == "max" else min
     return {better(known, key=lambda number: known[number])}
+
+
+def _malformed(where: str, error: ValidationError) -> RunError:
+    first = error.errors()[0]
+    return RunError(where, f"{'.'.join(map(str, first['loc']))}: {first['msg']}", "use another round")
 
 
 def _digest(content: Any) -> str:

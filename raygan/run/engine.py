@@ -13,25 +13,24 @@ from dataclasses import replace
 from itertools import islice
 
 from raygan.algorithms.base import RoundResult, ServerState
+from raygan.config.schema import Config
 from raygan.errors import RunError, StoppedError
 from raygan.parties.aggregator import ClusterAggregator, model_file
 from raygan.parties.base import Server, Worker
+from raygan.randomness import stream
 from raygan.run.checkpoints import Checkpoint, Checkpoints
 from raygan.run.events import FaultBook, Listener
 from raygan.run.folder import RunFolder
-from raygan.run.metrics import mean_losses
+from raygan.run.metrics import mean_losses, summary
 from raygan.run.mirror import Mirror
-from raygan.run.participation import sample_clients
 from raygan.run.pending import PendingScores
 from raygan.run.plan import Plan
 from raygan.run.roster import Roster
-from raygan.run.summary import summary
 from raygan.runtime.backend import Backend, Reference
-from raygan.runtime.deadline import Deadline
 from raygan.runtime.federation import AnyFederation, Federation
 from raygan.runtime.limits import limits_of
 from raygan.runtime.recovery import Missing, Role, decide
-from raygan.runtime.steps import Cohort, RoundLost, StepLoop, needed
+from raygan.runtime.steps import Cohort, Deadline, RoundLost, StepLoop, needed
 from raygan.storage import write_json
 from raygan.wire.records import Lost, StepReport, Written
 
@@ -200,12 +199,12 @@ class Engine:
             return
         checkpoint = self._checkpoints.of(number - 1)
         folder, manifest = str(checkpoint.path), checkpoint.manifest()
-        self._state = manifest.server_state(len(self._layout.clients))
+        self._state = manifest.server_state(self._algorithm.init(), len(self._layout.clients))
         for worker in [
             w for w in self._backend.workers if manifest.set_aside_all(self._layout.workers[w].ids)
         ]:
             self._roster.give_up(worker)
-        without = manifest.without(self._algorithm.model_kind, len(self._layout.clients))
+        without = manifest.without(self._algorithm.model_kind, self._state.serves)
         calls: list[Reference[None]] = [
             handle.call(Server.restore, folder) for handle in self._backend.servers
         ]
@@ -309,3 +308,18 @@ class Engine:
             )
             for place, model in enumerate(result.models.values())
         ]
+
+
+def sample_clients(available: Iterable[int], config: Config, round_number: int) -> tuple[int, ...]:
+    """The clients of a round, ascending: all, or as many as `training.participation` asks for, drawn evenly.
+
+    Args:
+        available: clients that have not been set aside.
+        round_number: from 0; with the seed it decides the draw.
+    """
+    clients = sorted(available)
+    count = min(config.clients_a_round, len(clients))
+    if count == len(clients):
+        return tuple(clients)
+    drawn = stream(config.seed, "participation", round_number).choice(clients, count, replace=False)
+    return tuple(sorted(drawn.tolist()))

@@ -1,16 +1,22 @@
-"""A round's line of `metrics.jsonl`, from its small records."""
+"""What a run tells of itself in numbers: a round's line of `metrics.jsonl`, and in the end `summary.json`."""
 
 from __future__ import annotations
 
 import math
+import platform
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timezone
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from raygan.algorithms.base import RoundResult
 from raygan.data import domain_names
+from raygan.parties.layout import Layout
+from raygan.run.folder import RunFolder
 from raygan.run.plan import Plan
 from raygan.runtime.steps import Epochs
 from raygan.scores import SCORES, Score
+from raygan.storage import read_json_lines
 from raygan.wire.records import BodyReport, DomainScores, Evaluation, StepReport, Traffic
 from raygan.wire.statistics import merged
 
@@ -64,6 +70,40 @@ def round_metrics(
         "samples": list(evaluation.samples) if evaluation else [],
         "faults": list(faults),
     }
+
+
+def summary(folder: RunFolder, layout: Layout[Any], first: int, seconds: float) -> Mapping[str, Any]:
+    """`summary.json`.
+
+    Args:
+        first: the round with which this process began.
+        seconds: since then.
+    """
+    rounds = read_json_lines(folder.metrics_file)
+    seconds += sum(line["seconds"] for line in rounds[:first])
+    last = rounds[-1]
+    measured = {name: last[name] for name in ("cluster_agreement", "clusters") if name in last}
+    return {
+        "rounds": last["round"],
+        "scores": last["scores"],
+        **measured,
+        "seconds": round(seconds, 1),
+        "bytes_moved": sum(line["bytes_up"] + line["bytes_down"] for line in rounds),
+        "devices": {plan.client: plan.profile for plan in layout.clients},
+        "versions": versions(),
+        "finished": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+    }
+
+
+def versions() -> dict[str, str]:
+    """Versions of what the numbers depend on; a package that is not installed is left out."""
+    found = {"python": platform.python_version()}
+    for name in ("raygan", "torch", "ray", "numpy"):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
 
 
 def links(traffic: Iterable[Traffic]) -> dict[str, Any]:

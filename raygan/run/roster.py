@@ -172,7 +172,9 @@ class Roster:
         back = Back(worker, clients, restarted, None)
         if last:
             checkpoint, kind = self._checkpoints.of(last - 1), self._algorithm.model_kind
-            without = checkpoint.manifest().without(kind, len(self._layout.clients))
+            manifest = checkpoint.manifest()
+            state = manifest.server_state(self._algorithm.init(), len(self._layout.clients))
+            without = manifest.without(kind, state.serves)
             back = Back(worker, clients, restarted, str(checkpoint.path), without)
         answer = self._algorithm.rejoin(self._federation, result, back)
         if answer is not None:

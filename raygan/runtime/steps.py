@@ -5,18 +5,21 @@ A step is submitted whole, as references from party to party; a worker that is l
 
 from __future__ import annotations
 
+import statistics
 from collections import Counter, deque
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from raygan.config.schema import MedianDeadline
 from raygan.runtime.backend import Backend, Reference
-from raygan.runtime.deadline import Deadline
 from raygan.runtime.recovery import Missing, Phase, Role, decide
 from raygan.wire.records import BodyReport, Lost, StepId, StepReport
 
 T = TypeVar("T")
 
+REMEMBERED = 50
+"""Steps over which the median of a deadline is taken."""
 OnStep = Callable[[int, int, list[StepReport]], None]
 """Called with the round's and the step's number and the workers' reports."""
 
@@ -77,6 +80,29 @@ class Epochs:
     def gone(self) -> set[int]:
         """Workers that take no part in the rest of the round."""
         return {*self.lost, *self.late}
+
+
+class Deadline:
+    """How long a step may wait for stragglers (`ray.step_deadline_s`): fixed, a multiple of the median step, or none."""
+
+    def __init__(self, setting: float | MedianDeadline | None) -> None:
+        self._setting = setting
+        self._steps_s: deque[float] = deque(maxlen=REMEMBERED)
+
+    @property
+    def seconds(self) -> float | None:
+        """Seconds; None: no deadline, or no step yet to measure one by."""
+        if not isinstance(self._setting, MedianDeadline):
+            return self._setting
+        return self._setting.median * statistics.median(self._steps_s) if self._steps_s else None
+
+    def note(self, body: BodyReport, workers: Sequence[StepReport]) -> None:
+        """Takes in a step in which nobody was late: its seconds, less those by which its slowest worker's work
+        outlasts the median worker's. A straggler therefore does not lengthen the deadline that is meant for it."""
+        work_s = sorted(sum(report.seconds.values()) for report in workers)
+        if work_s:
+            median_s = statistics.median(work_s)
+            self._steps_s.append(max(body.step_seconds - (work_s[-1] - median_s), median_s))
 
 
 class StepLoop:

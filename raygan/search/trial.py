@@ -25,8 +25,7 @@ from raygan.api import resume, train
 from raygan.config.loading import read_config
 from raygan.config.schema import Config
 from raygan.run.events import Listener
-from raygan.run.folder import RunFolder
-from raygan.run.fork import fork
+from raygan.run.folder import RunFolder, fork
 from raygan.run.plan import Plan
 from raygan.search.reported import reported
 from raygan.search.search import POINT, read_search
@@ -101,9 +100,11 @@ class Reporter(Listener):
         self._seen = self._bytes = 0
 
     def on_start(self, plan: Plan, num_steps: int, first_round: int, dashboard: str | None) -> None:
-        self.catch_up()  # with rounds that the run has from before
+        """Tells of rounds that the run has from before."""
+        self.catch_up()
 
     def on_round(self, metrics: dict[str, Any]) -> None:
+        """Tells of the round."""
         self.catch_up()
 
     def catch_up(self) -> None:

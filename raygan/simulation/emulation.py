@@ -22,13 +22,15 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from raygan.names import NETWORKS, Direction, NetworkName
 from raygan.step import CROSSINGS, PHASES, STEP
 from raygan.wire.records import StepId
 
 if TYPE_CHECKING:
     from raygan.cuts import Plan
-    from raygan.cuts.schedule import ClientPass
+    from raygan.cuts.latency import Floats
 
 TOLERATED = 0.05
 """Share of a step by which real work may outlast the emulated devices before it is a fault."""
@@ -61,21 +63,25 @@ def plan_pace(plan: Plan, batch_size: int) -> Pace:
     for network, (forward, backward) in zip(NETWORKS, plan.problem.passes, strict=True):
         blocks[network, "forward"] = tuple(forward.block_s.tolist())
         blocks[network, "backward"] = tuple(backward.block_s[::-1].tolist())
-    passes = {phase.name: phase.clients for phase in plan.breakdown.phases}
+    of_clients = _phase_seconds(plan)
     clients = tuple(
-        _phase_seconds({name: of_clients[client] for name, of_clients in passes.items()})
-        for client in range(len(plan.cuts))
+        {name: float(s[client]) for name, s in of_clients.items()} for client in range(len(plan.cuts))
     )
     return Pace(clients, blocks, batch_size, plan.overlapped_s)
 
 
-def _phase_seconds(passes: Mapping[str, ClientPass]) -> dict[str, float]:
-    """Seconds of one client's phases; `passes` are such as `generator_forward` -> one pass of the client."""
-    seconds = dict.fromkeys(PHASES, 0.0)
+def _phase_seconds(plan: Plan) -> dict[str, Floats]:
+    """Phase of a step -> seconds of each client [K]."""
+    task = plan.problem
+    sends_s, receives_s = {}, {}
+    for one, cut_of in task.passes_with(task.choice_of(plan.cuts)):
+        sends_s[one.phase] = one.ready_s[task.class_of, one.enter[cut_of]]
+        receives_s[one.phase] = one.finish_s[task.class_of, one.leave[cut_of]]
+    seconds = {name: np.zeros(len(plan.cuts)) for name in PHASES}
     for crossing, (sender, receiver) in zip(CROSSINGS, pairwise(STEP), strict=True):
-        one = passes[f"{crossing.way.network}_{crossing.direction}"]
-        seconds[sender.name] += crossing.num_tensors * (one.first_s + one.up_link_s)
-        seconds[receiver.name] += crossing.num_tensors * (one.down_link_s + one.last_s)
+        crossed = f"{crossing.way.network}_{crossing.direction}"
+        seconds[sender.name] += crossing.num_tensors * sends_s[crossed]
+        seconds[receiver.name] += crossing.num_tensors * receives_s[crossed]
     return seconds
 
 

@@ -67,7 +67,7 @@ class Client:
         """Of the current step: the mean of D over its fakes and over its reals."""
 
     def generate(self, step: int) -> Computation[Tensors]:
-        """z ~ N(0, 1) and the minibatch's labels through the G head."""
+        """Passes z ~ N(0, 1) and the minibatch's labels through the G head."""
         minibatch = self.owner.minibatch(step)
         self._reals, self._labels = minibatch.images, minibatch.labels
         self.num_images = len(self._labels)

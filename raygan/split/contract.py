@@ -43,7 +43,8 @@ class Contract:
     def _message_problem(
         self, worker: WorkerPlan, crossing: Crossing, end: End, record: object
     ) -> str | None:
-        """
+        """Why a message may not cross.
+
         Args:
             end: the client's, at which the message begins or arrives.
         """

@@ -240,7 +240,7 @@ def _gradient_norms(clients: Sequence[Client]) -> dict[str, Mean]:
 
 
 def _check_finite(parts: Parts) -> None:
-    """Nothing, or:
+    """Refuses numbers that cannot be sent.
 
     Raises:
         NonFiniteError: a tensor holds NaN or inf.

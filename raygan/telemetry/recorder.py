@@ -96,6 +96,7 @@ class Recorder(Listener):
         self._looked = now
 
     def on_fault(self, fault: str) -> None:
+        """Counts it."""
         self._count("raygan_faults", 1)
 
     def _count(self, name: str, amount: float, **tags: str) -> None:

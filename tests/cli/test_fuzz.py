@@ -15,6 +15,7 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from raygan.algorithms.base import ServerState
 from raygan.config.loading import make_config, read_config, set_key
 from raygan.config.schema import Config, DataConfig, DomainConfig
 from raygan.data import describe_domain, load_domain
@@ -185,7 +186,7 @@ def _rewind(path: Path) -> None:
         kept = folder.rewind(checkpoints, ["clusters"], lambda text: None)
         assert len(folder.metrics()) == len(folder.records("clusters")) == kept
         if kept:
-            checkpoints.of(kept - 1).manifest().server_state(2)
+            checkpoints.of(kept - 1).manifest().server_state(ServerState(), 2)
     fine_or_one_line(folder.documents)
 
 

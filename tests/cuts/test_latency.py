@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from raygan.cuts import Device, NetworkCost, Server, fixed_plan
+from raygan.cuts import Device, NetworkCost, Server
+from raygan.cuts import plan as choose
 from tests.cuts.reference import backward_s, forward_s, iteration_s
 
 COST = NetworkCost(forward_flops=[2, 4, 6, 8], backward_flops=[4, 8, 12, 16], output_bytes=[10, 20, 30, 0])
@@ -19,7 +20,7 @@ def test_two_clients_of_four_blocks_by_hand():
     # Backward. G_0 = 16/1 + 30/10 = 19.  G_1 = 16/2 + 30/5 = 14.
     #   V_2 = 19 + 12*2/2 = 31.  V_1 = 31 + 8*1/2 = 35.
     #   Q_0 = 35 + 10/10 + 4/1 = 40.  Q_1 = 31 + 20/10 + (4+8)/2 = 39.  backward = 40.
-    plan = fixed_plan(CUTS, generator=COST, discriminator=COST, devices=DEVICES, server=SERVER, anchor=None)
+    plan = choose(cuts=CUTS, generator=COST, discriminator=COST, devices=DEVICES, server=SERVER, anchor=None)
     assert plan.parts == pytest.approx(
         {
             "generator_forward": 24.0,
@@ -40,7 +41,7 @@ def test_the_reference_agrees_with_the_hand():
 def test_a_block_that_nobody_leaves_to_the_server_costs_nothing():
     # Both keep block 1: T_1 = 0, T_2 = 7 + 6 = 13 with H_0 = 6/1 + 20/10 = 8 -> 8 + 6 = 14.
     cuts = [((1, 0), (1, 0))] * 2
-    plan = fixed_plan(cuts, generator=COST, discriminator=COST, devices=DEVICES, server=SERVER, anchor=None)
+    plan = choose(cuts=cuts, generator=COST, discriminator=COST, devices=DEVICES, server=SERVER, anchor=None)
     # R_0 = 14 + 3 + 8 = 25
     assert plan.parts["generator_forward"] == pytest.approx(25)
 
@@ -61,8 +62,13 @@ def test_random_assignments_agree_with_the_formulas(blocks, anchor):
     for _ in range(20):
         pairs = rng.integers(len(valid), size=(8, 2))
         cuts = [(valid[g], valid[d]) for g, d in pairs]
-        plan = fixed_plan(
-            cuts, generator=costs[0], discriminator=costs[1], devices=devices, server=SERVER, anchor=anchor
+        plan = choose(
+            cuts=cuts,
+            generator=costs[0],
+            discriminator=costs[1],
+            devices=devices,
+            server=SERVER,
+            anchor=anchor,
         )
         assert plan.latency_s == pytest.approx(iteration_s(costs, cuts, devices, SERVER), rel=1e-12)
         assert plan.lower_bound_s <= plan.latency_s

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from raygan.config import Config
-from raygan.cuts import Device, NetworkCost, Server, fixed_plan, fleet, plan, plan_config
+from raygan.cuts import Device, NetworkCost, Server, plan, plan_config
 from raygan.errors import CutError
 from tests.cuts.paper import PAPER_FLEET, paper_networks
 
@@ -109,26 +109,26 @@ def test_times_that_overflow_are_refused():
 def test_fixed_cuts_are_checked():
     devices = [Device("a", **FAST), Device("b", **FAST, server_blocks=((1,), ()))]
     arguments = {"generator": G, "discriminator": D, "devices": devices, "server": SERVER}
-    good = fixed_plan([((1, 1), (0, 1)), ((0, 0), (1, 1))], **arguments)
+    good = plan(cuts=[((1, 1), (0, 1)), ((0, 0), (1, 1))], **arguments)
     assert good.solver == "fixed"
     assert good.cuts == (((1, 1), (0, 1)), ((0, 0), (1, 1)))
     assert good.latency_s >= make(devices).latency_s
     with pytest.raises(CutError, match=r"^cuts: 1 entries for 2 clients; give one pair a client$"):
-        fixed_plan([((0, 0), (0, 0))], **arguments)
+        plan(cuts=[((0, 0), (0, 0))], **arguments)
     with pytest.raises(
         CutError, match=r"^generator cut of device 'a': \(2, 0\) is not valid; give one of \(0, 0\), "
     ):
-        fixed_plan([((2, 0), (0, 0))] * 2, **arguments)
+        plan(cuts=[((2, 0), (0, 0))] * 2, **arguments)
     with pytest.raises(
         CutError, match=r"^cuts of device 'b': .* breaks its memory limit or its local_blocks"
     ):
-        fixed_plan([((1, 0), (0, 0))] * 2, **arguments)
+        plan(cuts=[((1, 0), (0, 0))] * 2, **arguments)
 
 
 def test_the_fleet_is_dealt_in_turn_with_the_users_profiles():
     mine = {"flops_per_s": 1e9, "bytes_per_s": 1e6}
     config = Config(devices={"fleet": ["mine", "workstation"], "profiles": {"mine": mine}})
-    devices = fleet(config)
+    devices = plan_config(config, generator=G, discriminator=D).problem.clients
     assert [device.name for device in devices] == ["mine", "workstation"] * 3
     assert devices[0].flops_per_s == 1e9
 

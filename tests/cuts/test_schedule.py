@@ -6,7 +6,8 @@ Without barriers: never slower than the model, equal where one client is the slo
 import numpy as np
 import pytest
 
-from raygan.cuts import Device, NetworkCost, Server, fixed_plan
+from raygan.cuts import Device, NetworkCost, Server
+from raygan.cuts import plan as choose
 from raygan.cuts.problem import problem
 from raygan.cuts.schedule import overlapped_seconds
 from tests.cuts.paper import paper_networks
@@ -18,23 +19,26 @@ FASTER_SERVER = Server(flops_per_s=5e9, bytes_per_s=1e8)
 
 @pytest.fixture(scope="module")
 def phases():
-    plan = fixed_plan(CUTS, generator=COST, discriminator=COST, devices=DEVICES, server=SERVER, anchor=None)
+    plan = choose(cuts=CUTS, generator=COST, discriminator=COST, devices=DEVICES, server=SERVER, anchor=None)
     return {phase.name: phase for phase in plan.breakdown.phases}
 
 
 def spent(client, activity):
-    return sum(end_s - start_s for name, start_s, end_s in client.segments if name == activity)
+    return sum(end_s - start_s for name, start_s, end_s in client if name == activity)
 
 
 def test_forward_by_hand(phases):
     # See test_latency. Client 0: head 2, up 1, block 1 from 3 to 5, waits for client 1 to 7, block 2 to 13.
     phase = phases["generator_forward"]
     slow, fast = phase.clients
-    assert (slow.first_s, slow.up_link_s, spent(slow, "wait"), spent(slow, "body")) == pytest.approx(
-        (2, 1, 2, 8)
-    )
-    assert (slow.down_link_s, slow.last_s, slow.end_s) == pytest.approx((3, 8, 24))
-    assert [name for name, *_ in slow.segments] == [
+    assert (
+        spent(slow, "head"),
+        spent(slow, "up_link"),
+        spent(slow, "wait"),
+        spent(slow, "body"),
+    ) == pytest.approx((2, 1, 2, 8))
+    assert (spent(slow, "down_link"), spent(slow, "tail"), slow[-1][2]) == pytest.approx((3, 8, 24))
+    assert [name for name, *_ in slow] == [
         "head",
         "up_link",
         "body",
@@ -52,12 +56,15 @@ def test_backward_by_hand(phases):
     # Client 1 has sent its tail's gradient at 14, the server waits for client 0 until 19.
     phase = phases["discriminator_backward"]
     slow, fast = phase.clients
-    assert (fast.first_s, fast.up_link_s, spent(fast, "wait"), spent(fast, "body")) == pytest.approx(
-        (8, 6, 5, 12)
-    )
-    assert (fast.down_link_s, fast.last_s, fast.end_s) == pytest.approx((2, 6, 39))
-    assert [name for name, *_ in fast.segments] == ["tail", "up_link", "wait", "body", "down_link", "head"]
-    assert slow.end_s == pytest.approx(40)
+    assert (
+        spent(fast, "tail"),
+        spent(fast, "up_link"),
+        spent(fast, "wait"),
+        spent(fast, "body"),
+    ) == pytest.approx((8, 6, 5, 12))
+    assert (spent(fast, "down_link"), spent(fast, "head"), fast[-1][2]) == pytest.approx((2, 6, 39))
+    assert [name for name, *_ in fast] == ["tail", "up_link", "wait", "body", "down_link", "head"]
+    assert slow[-1][2] == pytest.approx(40)
     assert [(block.block, block.start_s, block.end_s) for block in phase.blocks] == [(2, 19, 31), (1, 31, 35)]
     assert phase.seconds == pytest.approx(3 * 40)
 
@@ -65,25 +72,23 @@ def test_backward_by_hand(phases):
 def test_segments_leave_no_hole(phases):
     for phase in phases.values():
         for client in phase.clients:
-            ends = [end for _, _, end in client.segments]
-            assert [start for _, start, _ in client.segments] == pytest.approx([0.0, *ends[:-1]])
-            assert ends[-1] == pytest.approx(client.end_s)
-            sent = client.first_s + client.up_link_s + spent(client, "wait") + spent(client, "body")
-            assert sent + client.down_link_s + client.last_s == pytest.approx(client.end_s)
+            ends = [end for _, _, end in client]
+            assert [start for _, start, _ in client] == pytest.approx([0.0, *ends[:-1]])
+            assert sum(end - start for _, start, end in client) == pytest.approx(ends[-1])
 
 
 def test_one_client_waits_for_nobody():
     device = Device("pi", 1e9, 1e7)
-    plan = fixed_plan(
-        [((1, 0), (0, 1))], generator=G, discriminator=D, devices=[device], server=FASTER_SERVER
+    plan = choose(
+        cuts=[((1, 0), (0, 1))], generator=G, discriminator=D, devices=[device], server=FASTER_SERVER
     )
     assert plan.overlapped_s == pytest.approx(plan.latency_s)
 
 
 def test_one_slow_device_decides_everything():
     devices = [Device("slow", 1e7, 1e5), Device("fast", 1e12, 1e10)]
-    plan = fixed_plan(
-        [((0, 0), (0, 0))] * 2, generator=G, discriminator=D, devices=devices, server=FASTER_SERVER
+    plan = choose(
+        cuts=[((0, 0), (0, 0))] * 2, generator=G, discriminator=D, devices=devices, server=FASTER_SERVER
     )
     assert plan.overlapped_s == pytest.approx(plan.latency_s, rel=1e-3)
 
@@ -99,7 +104,7 @@ def test_two_that_are_slow_in_turn_overlap():
     devices = [Device("a", flops_per_s=1, bytes_per_s=1e9), Device("b", flops_per_s=1e9, bytes_per_s=1)]
     server = Server(flops_per_s=1e9, bytes_per_s=1e9)
     cuts = [((0, 0), (0, 0))] * 2
-    plan = fixed_plan(cuts, generator=g, discriminator=d, devices=devices, server=server, anchor=1)
+    plan = choose(cuts=cuts, generator=g, discriminator=d, devices=devices, server=server, anchor=1)
     assert plan.latency_s == pytest.approx(4, rel=1e-6)
     assert plan.overlapped_s == pytest.approx(3, rel=1e-6)
 

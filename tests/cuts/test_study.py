@@ -6,8 +6,8 @@ import json
 import pytest
 
 from raygan.config import Config
-from raygan.cuts import Device, fixed_plan, plan, plan_study, valid_cuts
-from raygan.cuts.study import all_client, all_server, best_uniform
+from raygan.cuts import Device, plan, plan_study, valid_cuts
+from raygan.cuts.planner import uniform_choices
 from tests.cuts.paper import PAPER_FLEET, PAPER_SERVER, paper_devices, paper_networks
 
 G, D = paper_networks()
@@ -55,19 +55,23 @@ def chosen():
     return plan(**ARGUMENTS)
 
 
+def simpler(chosen):
+    return {baseline.name: baseline for baseline in uniform_choices(chosen)}
+
+
 def uniform_s(pair):
-    return fixed_plan([pair] * len(DEVICES), **ARGUMENTS).latency_s
+    return plan(cuts=[pair] * len(DEVICES), **ARGUMENTS).latency_s
 
 
 def test_the_extremes(chosen):
-    assert all_server(chosen).latency_s == pytest.approx(uniform_s(((0, 0), (0, 0))))
-    assert all_client(chosen).cuts == ((1, 1), (1, 1))
-    assert all_client(chosen).latency_s == pytest.approx(uniform_s(((1, 1), (1, 1))))
+    assert simpler(chosen)["all_server"].latency_s == pytest.approx(uniform_s(((0, 0), (0, 0))))
+    assert simpler(chosen)["all_client"].cuts == ((1, 1), (1, 1))
+    assert simpler(chosen)["all_client"].latency_s == pytest.approx(uniform_s(((1, 1), (1, 1))))
 
 
 def test_the_best_uniform_cut_is_the_best_of_all(chosen):
     best_s = min(uniform_s(pair) for pair in itertools.product(valid_cuts(5, 2), repeat=2))
-    found = best_uniform(chosen)
+    found = simpler(chosen)["uniform"]
     assert found.latency_s == pytest.approx(best_s)
     assert found.allowed
     assert chosen.latency_s <= found.latency_s
@@ -76,6 +80,6 @@ def test_the_best_uniform_cut_is_the_best_of_all(chosen):
 def test_what_a_device_may_not_do_is_marked():
     devices = [*DEVICES, Device("pinned", 1e12, 1e9, server_blocks=((1,), ()))]
     chosen = plan(**{**ARGUMENTS, "devices": devices})
-    assert not all_client(chosen).allowed
-    assert all_server(chosen).allowed
-    assert best_uniform(chosen).cuts[0][0] == 0
+    assert not simpler(chosen)["all_client"].allowed
+    assert simpler(chosen)["all_server"].allowed
+    assert simpler(chosen)["uniform"].cuts[0][0] == 0

@@ -48,7 +48,7 @@ def test_warm_up_is_one_cluster_by_samples() -> None:
 
 def test_nobody_is_left() -> None:
     settings = ClusterConfig()
-    assert cluster_and_weigh({}, {}, settings, 0, 0) == Lost("no client took part in the round")
+    assert cluster_and_weigh({}, {}, settings, 0, 0) == Lost("no client took part in the round", "unfit")
     broken = {4: np.full((2, 2, 2), np.nan)}
     found = cluster_and_weigh(broken, {4: 1}, settings, 0, 0)
     assert isinstance(found, Lost)

@@ -11,7 +11,7 @@ from raygan.config.loading import make_config
 from raygan.errors import RunError
 from raygan.run.engine import Engine
 from raygan.run.events import Listener
-from raygan.run.fork import fork
+from raygan.run.folder import fork
 from raygan.storage import read_arrays
 
 

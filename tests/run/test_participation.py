@@ -10,7 +10,7 @@ from raygan.api import train
 from raygan.config.loading import make_config
 from raygan.config.schema import Config
 from raygan.errors import ConfigError
-from raygan.run.participation import sample_clients
+from raygan.run.engine import sample_clients
 from tests.run.test_resume import arrays_of_round
 
 

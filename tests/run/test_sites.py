@@ -9,8 +9,7 @@ import pytest
 from raygan.config.loading import absolute_paths, make_config
 from raygan.config.schema import DomainConfig
 from raygan.errors import ConfigError
-from raygan.run.plan import make_plan
-from raygan.run.sites import planned
+from raygan.run.plan import make_plan, planned
 
 
 def labelled(path: str, labels: dict) -> dict:

@@ -7,7 +7,7 @@ import pytest
 from raygan.config.loading import make_config
 from raygan.config.schema import MedianDeadline
 from raygan.errors import ConfigError
-from raygan.runtime.deadline import Deadline
+from raygan.runtime.steps import Deadline
 from raygan.wire.records import BodyReport, StepId, StepReport
 
 STEP = StepId(0, 0)

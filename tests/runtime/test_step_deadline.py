@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import ray
 
-from raygan.runtime.ray.deadline import StepDeadline
+from raygan.runtime.ray.actors import StepDeadline
 from raygan.runtime.ray.transport import ship
 from raygan.wire.records import Activations, Lost, StepId
 

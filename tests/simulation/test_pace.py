@@ -8,8 +8,9 @@ import pytest
 
 from raygan.algorithms.huscf import split_plan
 from raygan.config.loading import make_config
-from raygan.cuts import Device, Server, fixed_plan
-from raygan.cuts.schedule import ClientPass
+from raygan.cuts import Device, Server
+from raygan.cuts import plan as choose
+from raygan.cuts.schedule import Segment
 from raygan.errors import ConfigError
 from raygan.run.plan import make_plan
 from raygan.simulation.emulation import Pace, Pacer, plan_pace
@@ -24,7 +25,7 @@ CUTS = [((0, 0), (0, 0)), ((1, 0), (0, 1)), ((0, 1), (1, 0)), ((1, 1), (1, 1))]
 
 @pytest.mark.parametrize("cuts", CUTS)
 def test_one_clients_phases_and_the_body_make_up_the_model(cuts: tuple) -> None:
-    plan = fixed_plan([cuts], generator=G, discriminator=D, devices=[Device("pi", 1e9, 1e6)], server=SERVER)
+    plan = choose(cuts=[cuts], generator=G, discriminator=D, devices=[Device("pi", 1e9, 1e6)], server=SERVER)
     pace = plan_pace(plan, batch_size=32)
     (h_g, t_g), (h_d, t_d) = cuts
     middle = {"generator": range(h_g + 1, 4 - t_g), "discriminator": range(h_d + 1, 4 - t_d)}
@@ -39,8 +40,8 @@ def test_one_clients_phases_and_the_body_make_up_the_model(cuts: tuple) -> None:
 
 def test_phases_by_hand() -> None:
     """Head and tail of one block each; c = 1e9, r = 1e6; the server's down-link 1e7."""
-    plan = fixed_plan(
-        [CUTS[0]], generator=G, discriminator=D, devices=[Device("pi", 1e9, 1e6)], server=SERVER
+    plan = choose(
+        cuts=[CUTS[0]], generator=G, discriminator=D, devices=[Device("pi", 1e9, 1e6)], server=SERVER
     )
     phases = plan_pace(plan, batch_size=32).phases[0]
     head_d, tail_d = D.forward_flops[0] / 1e9, D.forward_flops[4] / 1e9
@@ -57,18 +58,18 @@ def test_phases_by_hand() -> None:
 
 def test_every_phase_receives_then_sends() -> None:
     """By hand, from one pass of each network and direction."""
-    plan = fixed_plan(
-        [CUTS[1]], generator=G, discriminator=D, devices=[Device("pi", 1e9, 1e6)], server=SERVER
+    plan = choose(
+        cuts=[CUTS[1]], generator=G, discriminator=D, devices=[Device("pi", 1e9, 1e6)], server=SERVER
     )
     gf, gb, df, db = (phase.clients[0] for phase in plan.breakdown.phases)
 
-    def sends(one: ClientPass) -> float:
-        return one.first_s + one.up_link_s
+    def sends(one: tuple[Segment, ...]) -> float:
+        return one[1][2]
 
-    def receives(one: ClientPass) -> float:
-        return one.down_link_s + one.last_s
+    def receives(one: tuple[Segment, ...]) -> float:
+        return one[-1][2] - one[-2][1]
 
-    assert plan_pace(plan, batch_size=32).phases[0] == {
+    expected = {
         "generate": sends(gf),
         "discriminate": receives(gf) + 2 * sends(df),
         "discriminator_loss": 2 * (receives(df) + sends(db)),
@@ -77,6 +78,7 @@ def test_every_phase_receives_then_sends() -> None:
         "backpropagate": receives(db) + sends(gb),
         "update_generator": receives(gb),
     }
+    assert plan_pace(plan, batch_size=32).phases[0] == pytest.approx(expected)
 
 
 def pace(phase_s: float) -> Pace:

@@ -7,9 +7,12 @@ calls is an argument; the dashboard shows it as the task's name.
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
+import psutil  # Ray ships it
 import ray
 
 from raygan.config.schema import Config
@@ -17,11 +20,82 @@ from raygan.errors import InputError
 from raygan.parties.aggregator import ClusterAggregator
 from raygan.parties.base import Party
 from raygan.parties.spec import PartySpec
-from raygan.runtime.ray.deadline import StepDeadline
 from raygan.runtime.ray.transport import check_direct, gather, receive, ship
-from raygan.runtime.ray.usage import Clock, process_usage
 from raygan.simulation.allocator import keep_freed_memory
-from raygan.wire.records import StepId, Usage, enforce
+from raygan.wire.records import Lost, StepId, Usage, enforce
+
+
+class Clock:
+    """Adds up seconds by kind: `wait`, `work`, `send`."""
+
+    def __init__(self) -> None:
+        self.seconds: defaultdict[str, float] = defaultdict(float)
+
+    @contextmanager
+    def timing(self, kind: str) -> Iterator[None]:
+        """The time inside counts as of this kind."""
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[kind] += time.perf_counter() - started
+
+
+def process_usage(clock: Clock) -> Usage:
+    """What this process has used so far."""
+    process = psutil.Process()
+    cpu, memory = process.cpu_times(), process.memory_full_info()
+    return Usage(
+        wait_s=clock.seconds["wait"],
+        work_s=clock.seconds["work"],
+        send_s=clock.seconds["send"],
+        cpu_s=cpu.user + cpu.system,
+        memory_bytes=memory.uss,
+    )
+
+
+class StepDeadline:
+    """Waits for the workers' messages, once a step up to its deadline.
+
+    Whoever is missing when the deadline passes is late: nothing more of it is waited for in the round, and
+    the others get the same time again. One straggler therefore costs at most the deadline.
+    """
+
+    def __init__(self) -> None:
+        self._late: set[int] = set()
+        self._deadline_s: float | None = None
+        self._ends_s = 0.0
+
+    def begin_step(self, step: StepId, deadline_s: float) -> None:
+        """Starts the clock; with a round's first step everybody is waited for again."""
+        if step.step == 0:
+            self._late = set()
+        self._deadline_s = deadline_s
+        self._start_clock()
+
+    def gather(self, messages: Mapping[int, ray.ObjectRef[Any] | Lost]) -> dict[int, Any]:
+        """Worker -> its record; `Lost` for one that is late, or whose actor died."""
+        awaited = {
+            worker: message
+            for worker, message in messages.items()
+            if worker not in self._late and isinstance(message, ray.ObjectRef)
+        }
+        rest_s = None if self._deadline_s is None else max(0.0, self._ends_s - time.monotonic())
+        records = dict(zip(awaited, gather(list(awaited.values()), rest_s), strict=True))
+        late = {
+            worker for worker, record in records.items() if isinstance(record, Lost) and record.why == "late"
+        }
+        if late:
+            self._late |= late
+            self._start_clock()
+        missed = Lost("late earlier in the round", "late")
+        return {
+            worker: message if isinstance(message, Lost) else records.get(worker, missed)
+            for worker, message in messages.items()
+        }
+
+    def _start_clock(self) -> None:
+        self._ends_s = time.monotonic() + (self._deadline_s or 0.0)
 
 
 class PartyActor:
