@@ -245,8 +245,8 @@ class CutsConfig(Section):
     """Where each device's networks are cut."""
 
     solver: Literal["exact", "ga", "fixed"] = "exact"
-    """`exact` (proven optimum; ours, not the paper's), `ga` (a genetic algorithm; the paper names one, this one is ours), or
-    `fixed` (as given below)."""
+    """`exact` (proven optimum; ours, not the paper's), `ga` (a genetic algorithm: the paper names one, this one is ours),
+    or `fixed` (as given below)."""
     fixed: dict[str, ProfileCut] = {}
     """Cuts by profile name, for `solver: fixed`; a profile that is missing keeps nothing extra."""
     time_limit_s: Positive = 60.0
