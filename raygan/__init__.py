@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from raygan.config import Config
 
 if TYPE_CHECKING:
-    from raygan.report.runs import resume, train
+    from raygan.report import resume, train
     from raygan.run.stored import Run
 
 __all__ = ["Config", "Run", "resume", "train"]
@@ -25,7 +25,7 @@ def __getattr__(name: str) -> Any:
 
         return Run
     if name in ("train", "resume"):
-        from raygan.report import runs
+        from raygan import report
 
-        return getattr(runs, name)
+        return getattr(report, name)
     raise AttributeError(f"module 'raygan' has no attribute {name!r}")

@@ -151,18 +151,16 @@ class FakeHandle(Handle[Any]):
         self.end: Lost | None = None
         """Why it answers no more."""
 
-    def submit(
-        self, method: str, count: int, arguments: Sequence[Any], many: bool = False
-    ) -> Sequence[Reference[Any]]:
-        found = self._answers(method, count, arguments, many) if self.end is None else [self.end] * count
+    def submit(self, method: str, count: int, arguments: Sequence[Any]) -> Sequence[Reference[Any]]:
+        found = self._answers(method, count, arguments) if self.end is None else [self.end] * count
         return cast(Sequence[Reference[Any]], [Box(record) for record in found])
 
-    def _answers(self, method: str, count: int, arguments: Sequence[Any], many: bool) -> Sequence[Any]:
+    def _answers(self, method: str, count: int, arguments: Sequence[Any]) -> list[Any]:
         self.backend.calls[self.name, method] += 1
         strike = self.backend.struck(self.name, method)
         if strike is None:
             found = getattr(self.party, method)(*map(_received, arguments))
-            return cast(Sequence[Any], found) if many else [found]
+            return found if isinstance(found, list) else [found]
         if strike.why == "late":
             return [Late()] * count
         if strike.why is None:

@@ -45,11 +45,7 @@ AS_CONFIGURED = BenchOptions(clients=None, batch_size=None, width=None, cuts=Non
 
 
 def bench_config(config: Config, options: BenchOptions) -> Config:
-    """The configuration with the options in it.
-
-    Raises:
-        InputError: options that do not fit.
-    """
+    """The configuration with the options in it. Raises InputError: options that do not fit."""
     if not math.isfinite(options.seconds):
         raise InputError("--seconds", f"{options.seconds} is no time", "give seconds, such as 10")
     settings = config.model_dump(mode="json")
@@ -82,11 +78,7 @@ def long_rounds(config: Config, num_images: Sequence[int]) -> Config:
 
 
 def parse_cuts(text: str) -> tuple[CutPair, ...]:
-    """`mixed`, or `h,t/h,t` pairs of G and D apart by spaces.
-
-    Raises:
-        InputError: it is neither.
-    """
+    """`mixed`, or `h,t/h,t` pairs of G and D apart by spaces. Raises InputError: it is neither."""
     if text == "mixed":
         return MIXED
     found = [CUT.fullmatch(part) for part in text.split()]

@@ -29,8 +29,7 @@ def show_bench(config: Config, options: BenchOptions, scale: str | None, vmap: b
         scale: instead of the three contenders, the actors alone for these numbers of clients: `10,50,200`.
         vmap: instead, clients one by one and at once.
 
-    Raises:
-        InputError: both, or what cannot be used.
+    Raises InputError: both, or what cannot be used.
     """
     if scale is not None and vmap:
         raise InputError("--vmap", "given with --scale", "give one of them")
@@ -49,11 +48,7 @@ def show_bench(config: Config, options: BenchOptions, scale: str | None, vmap: b
 
 
 def parse_counts(text: str) -> list[int]:
-    """`10,50,200`.
-
-    Raises:
-        InputError: it is no list of different positive numbers.
-    """
+    """`10,50,200`. Raises InputError: it is no list of different positive numbers."""
     parts = [part.strip() for part in text.split(",")]
     if not all(part.isdigit() and int(part) for part in parts) or len(set(parts)) < len(parts):
         remedy = "give different numbers of clients, such as 10,50,200"

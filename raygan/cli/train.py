@@ -21,7 +21,7 @@ from raygan.cli.evaluate import print_table
 from raygan.cli.signals import StopRequest
 from raygan.cli.tables import rows_table, wide_console
 from raygan.config import Config
-from raygan.report.runs import resume, train
+from raygan.report import resume, train
 from raygan.run.events import Listener
 from raygan.run.plan import Plan, planned
 from raygan.run.stored import Run

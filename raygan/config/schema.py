@@ -245,7 +245,7 @@ class CutsConfig(Section):
     """Where each device's networks are cut."""
 
     solver: Literal["exact", "ga", "fixed"] = "exact"
-    """`exact` (proven optimum; ours, not the paper's), `ga` (a genetic algorithm: the paper names one, this one is ours),
+    """`exact` (proven optimum; ours, not the paper's), `ga` (a genetic algorithm; the paper names one, this one is ours),
     or `fixed` (as given below)."""
     fixed: dict[str, ProfileCut] = {}
     """Cuts by profile name, for `solver: fixed`; a profile that is missing keeps nothing extra."""

@@ -23,40 +23,32 @@ MIN_BLOCKS = 3  # one at the front, one in the body, one at the back
 OPTIMIZER_COPIES = 4  # weights, gradients and Adam's two moments
 
 
-def _number(where: str, value: Any, least: str) -> float:
-    """`value` as a finite float that is at least zero, or above zero where `least` is "> 0"."""
+def number(where: str, value: Any, least: str = "> 0") -> float:
+    """`value` as a finite float above zero (where `least` is ">= 0", at least zero), or a CutError at `where`."""
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         raise CutError(where, f"{value!r} is not a number", f"give a number {least}")
-    number = float(value)
-    if not math.isfinite(number) or number < 0 or (number == 0 and least == "> 0"):
-        raise CutError(where, f"{number:g}", f"give a finite number {least}")
-    return number
-
-
-def positive(where: str, value: Any) -> float:
-    """`value` as a finite float above zero, or a CutError at `where`."""
-    return _number(where, value, "> 0")
+    found = float(value)
+    if not math.isfinite(found) or found < 0 or (found == 0 and least == "> 0"):
+        raise CutError(where, f"{found:g}", f"give a finite number {least}")
+    return found
 
 
 def _make_positive(record: Any, owner: str, *names: str) -> None:
     for name in names:
-        object.__setattr__(record, name, positive(f"{name} of {owner}", getattr(record, name)))
+        object.__setattr__(record, name, number(f"{name} of {owner}", getattr(record, name)))
 
 
 def _numbers(where: str, values: Any) -> tuple[float, ...]:
     if isinstance(values, str) or not isinstance(values, Iterable):
         raise CutError(where, f"{values!r} is not a list", "give one number a block")
-    return tuple(_number(f"{where}[{block}]", value, ">= 0") for block, value in enumerate(values))
+    return tuple(number(f"{where}[{block}]", value, ">= 0") for block, value in enumerate(values))
 
 
 @dataclass(frozen=True)
 class NetworkCost:
     """Cost of one network, one entry a block, for one minibatch of one client. B >= 3 entries.
-
-    Raises:
-        CutError: an entry is negative, not finite or not a number, or the lists differ in length; it names
-            the field (`forward_flops[2]`).
-    """
+    Raises CutError: an entry is negative, not finite or not a number, or the lists differ in length; it names the field
+    (`forward_flops[2]`)."""
 
     forward_flops: Sequence[float]
     """F_b: floating-point operations of block b forward."""

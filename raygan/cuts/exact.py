@@ -22,7 +22,7 @@ from scipy.optimize import Bounds, LinearConstraint, milp
 
 from raygan.cuts.latency import Bools, Floats, Ints
 from raygan.cuts.problem import Deadline, Problem
-from raygan.cuts.program import ClassModel, Program, Sides, add_network, is_product
+from raygan.cuts.program import ClassModel, Program, Sides, add_pass, is_product
 
 PROOF_GAP = 1e-6  # relative
 SOLVER_GAP = 1e-9  # relative; what HiGHS is asked for
@@ -194,7 +194,9 @@ def _solve_networks(
     sides: dict[int, Sides] = {network: ([], []) for network in networks}
     models = [ClassModel(program, task, member, allowed[member], sides) for member in range(len(allowed))]
     for network in networks:
-        add_network(program, task, network, sides[network], unit_s)
+        (forward, backward), (head, tail) = task.passes[network], sides[network]
+        add_pass(program, task, forward, head, tail, unit_s)
+        add_pass(program, task, backward, tail, head, unit_s)
     bound, values = _run(program, deadline.left_s, relaxed)
     if values is None or relaxed:
         return bound, None

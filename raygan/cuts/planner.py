@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 
 from raygan.config.schema import Config, GeneticConfig
-from raygan.cuts.cost import Device, NetworkCost, Server, positive
+from raygan.cuts.cost import Device, NetworkCost, Server, number
 from raygan.cuts.cut import Anchor, local_blocks
 from raygan.cuts.exact import PROOF_GAP, solve
 from raygan.cuts.genetic import evolve
@@ -110,14 +110,13 @@ def plan(
         time_limit_s: then the best found is returned, with what is proven by then.
         cuts: given ones, ((h_G, t_G), (h_D, t_D)) of each client, of which to tell what they cost; None: choose.
 
-    Raises:
-        CutError: a number is not what it must be, a given cut is not valid or breaks its device's limits, or no
-            valid cut fits a device (it says which, what it needs and what it has).
+    Raises CutError: a number is not what it must be, a given cut is not valid or breaks its device's limits, or no
+    valid cut fits a device (it says which, what it needs and what it has).
     """
     started_s = time.monotonic()
     if solver not in ("exact", "ga"):
         raise CutError("solver", repr(solver), "choose exact or ga")
-    limit_s = positive("time_limit_s", time_limit_s)
+    limit_s = number("time_limit_s", time_limit_s)
     task = problem(generator, discriminator, devices, server, anchor)
     is_exact = cuts is None and solver == "exact"
     if cuts is not None:
@@ -277,7 +276,7 @@ def uniform_choices(chosen: Plan) -> list[Baseline]:
     without limits); `all_server`, nothing extra; `all_client`, as much computation as valid cuts permit."""
     task = chosen.problem
     seconds = task.uniform_seconds()
-    allowed: Bools = task.allowed.all(axis=0)
+    allowed: Bools = np.logical_and.reduce(task.allowed)
     best = np.where(allowed, seconds, np.inf) if allowed.any() else seconds
     largest = []
     for cost, cuts in zip(task.costs, task.cuts, strict=True):

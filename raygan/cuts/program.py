@@ -175,16 +175,10 @@ def _activation(program: Program, count: Terms, most: int) -> Terms:
     return {column: 1.0}
 
 
-def add_network(program: Program, task: Problem, network: int, sides: Sides, scale_s: float) -> None:
-    """Add both passes of a network, in units of `scale_s`."""
-    forward, backward = task.passes[network]
-    _add_pass(program, task, forward, sides[0], sides[1], scale_s)
-    _add_pass(program, task, backward, sides[1], sides[0], scale_s)
-
-
-def _add_pass(
+def add_pass(
     program: Program, task: Problem, one: PassTimes, enter: list[Usage], leave: list[Usage], scale_s: float
 ) -> None:
+    """Add a pass, in units of `scale_s`, in which clients enter the body on one side and leave it on the other."""
     ready, finish, block_s = one.ready_s / scale_s, one.finish_s / scale_s, one.block_s / scale_s
     end = program.variable(cost=one.repeats)
     before: Terms = {}

@@ -45,8 +45,7 @@ def load_domain(domain: DomainConfig, data: DataConfig, image_size: int | None =
         image_size: side in pixels that a folder's pictures are brought to as they are read, so that
             photographs of any size fit in memory; None: as stored, and then they must all have one size.
 
-    Raises:
-        DataError: it is missing, corrupt or empty, or not in the form of its kind.
+    Raises DataError: it is missing, corrupt or empty, or not in the form of its kind.
     """
     return _load(*_key(domain, data), image_size)
 
@@ -70,7 +69,7 @@ def train_view(domain: DomainConfig, data: DataConfig, image_size: int | None = 
 
 def clear_caches() -> None:
     """Free the domains that this process keeps."""
-    for kept in (_load, _outline, _open_folder, _train_view):
+    for kept in (_load, _outline, _train_view):
         kept.cache_clear()
 
 
@@ -125,11 +124,13 @@ class _Whole:
 def _open(domain: DomainConfig, data: DataConfig, image_size: int | None) -> NpzFile | FolderSource | _Whole:
     """The loader of the domain's kind; nothing but a folder's listing is read yet."""
     kind, value = domain.source
-    root = Path(data.root).expanduser()
-    if kind in ("images", "wav"):
-        return _open_folder(kind, value, _stamp(domain), image_size)
+    root, path = Path(data.root).expanduser(), Path(value).expanduser()
+    if kind == "images":
+        return open_images(path, value, image_size)
+    if kind == "wav":
+        return open_recordings(path, value)
     if kind == "npz":
-        return NpzFile(Path(value).expanduser(), value)
+        return NpzFile(path, value)
     if kind == "name" and value in DEMO_NAMES:
         return NpzFile(DEMO_FOLDER / f"{value}.npz", value)
     if kind == "name":
@@ -138,9 +139,3 @@ def _open(domain: DomainConfig, data: DataConfig, image_size: int | None) -> Npz
         return _Whole(partial(load_medmnist, value, root, data.download, value))
     assert kind == "loader", kind
     return _Whole(partial(load_custom, value, domain, value))
-
-
-@lru_cache(maxsize=CACHED_DOMAINS)
-def _open_folder(kind: str, value: str, stamp: Stamp, image_size: int | None) -> FolderSource:
-    root = Path(value).expanduser()
-    return open_images(root, value, image_size) if kind == "images" else open_recordings(root, value)

@@ -1,9 +1,14 @@
-"""A run as one self-contained HTML page."""
+"""A run as one self-contained HTML page; `train` and `resume`, the front door for people, write it in the end."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
+from typing import ParamSpec
 
+from raygan import api
+from raygan.errors import RunError
 from raygan.report.curves import score_charts, training_charts
 from raygan.report.headline import cards, samples_section, scores_section, title_block
 from raygan.report.html import page
@@ -16,17 +21,18 @@ from raygan.report.sections import (
     faults_section,
     time_section,
 )
+from raygan.run.events import Listener
+from raygan.run.stored import Run
 from raygan.storage import write_bytes
 
-__all__ = ["write_report"]
+__all__ = ["resume", "train", "write_report"]
+
+P = ParamSpec("P")
 
 
 def write_report(path: str | Path) -> Path:
     """Writes RUN/report.html and returns its path; a run that has not ended is reported as far as it is.
-
-    Raises:
-        RunError: there is no run in the folder, a file of it is damaged, or the page cannot be written.
-    """
+    Raises RunError: there is no run in the folder, a file of it is damaged, or the page cannot be written."""
     record = read_record(path)
     target = Path(path) / "report.html"
     write_bytes(target, _render(record).encode())
@@ -48,3 +54,28 @@ def _render(record: Record) -> str:
         faults_section(record),
         configuration_section(record),
     )
+
+
+def _reported(run: Callable[P, Run]) -> Callable[P, Run]:
+    """As in `raygan.api`, then RUN/report.html, which the run's copy gets too. What cannot be written is told to the
+    listener."""
+
+    @wraps(run)
+    def run_and_report(*args: P.args, **kwargs: P.kwargs) -> Run:
+        done, listener = run(*args, **kwargs), kwargs.get("listener")
+        tell = (listener if isinstance(listener, Listener) else Listener()).on_fault
+        for mishap, step in (
+            ("no report", lambda: write_report(done.path)),
+            ("the copy is behind", lambda: api.push_copy(done)),
+        ):
+            try:
+                step()
+            except RunError as error:
+                tell(f"{mishap}: {error}")
+        return done
+
+    return run_and_report
+
+
+train = _reported(api.train)
+resume = _reported(api.resume)

@@ -66,11 +66,7 @@ class Record:
 
 
 def read_record(path: str | Path) -> Record:
-    """Reads a run's folder.
-
-    Raises:
-        RunError: there is no run in it, or a file of it is damaged.
-    """
+    """Reads a run's folder. Raises RunError: there is no run in it, or a file of it is damaged."""
     run, folder = Run.load(path), RunFolder(Path(path))
     pictures = ((PICTURE.fullmatch(file.name), file) for file in run.samples)
     return Record(

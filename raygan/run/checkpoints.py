@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,6 +21,7 @@ from raygan.config.schema import CheckpointConfig
 from raygan.errors import RunError
 from raygan.parties.aggregator import model_file
 from raygan.parties.base import client_file
+from raygan.run.forms import malformed
 from raygan.scores import SCORES
 from raygan.storage import read_json, remove_folder, sha256_of, sync_folder, write_json, writing
 from raygan.wire.records import Written
@@ -71,7 +72,7 @@ class Manifest(BaseModel):
         try:
             return type(initial).model_validate(older if self.state is None else self.state)
         except ValidationError as error:
-            raise _malformed(f"round {self.round}, state", error) from None
+            raise malformed(f"round {self.round}, state", error, "use another round") from None
 
     def without(self, kind: str, serves: Mapping[int, int]) -> dict[int, str]:
         """Client that has no file of its own -> the file of its model; empty where that is missing as well.
@@ -83,10 +84,6 @@ class Manifest(BaseModel):
         models = {client: model_file(f"{kind}-{model}") for client, model in serves.items()}
         lacking = {client: file for client, file in models.items() if client_file(client) not in self.files}
         return {client: file if file in self.files else "" for client, file in lacking.items()}
-
-    def set_aside_all(self, clients: Iterable[int]) -> bool:
-        """Whether none of these clients takes part any more."""
-        return set(self.set_aside).issuperset(clients)
 
 
 class Checkpoint:
@@ -142,10 +139,6 @@ class Checkpoint:
             os.replace(self.draft, self.path)
             sync_folder(self.path.parent)
 
-    def give_up(self) -> None:
-        """Removes the draft of a checkpoint that cannot be finished."""
-        remove_folder(self.draft)
-
     def manifest(self) -> Manifest:
         """The manifest.
 
@@ -162,7 +155,7 @@ class Checkpoint:
         try:
             return Manifest.model_validate(content)
         except ValidationError as error:
-            raise _malformed(str(file), error) from None
+            raise malformed(str(file), error, "use another round") from None
 
     def damage(self) -> str | None:
         """What is wrong with it, in words; None: every file is there with its checksum."""
@@ -196,12 +189,7 @@ class Checkpoint:
 
 
 class Checkpoints:
-    """All checkpoints of a run.
-
-    Args:
-        folder: `RUN/checkpoints`.
-        config: what to keep.
-    """
+    """All checkpoints of a run, in its folder `RUN/checkpoints`."""
 
     def __init__(self, folder: Path, config: CheckpointConfig) -> None:
         self.folder, self._config = folder, config
@@ -219,40 +207,40 @@ class Checkpoints:
         names = (NAME.fullmatch(path.name) for path in self.folder.glob("round-*"))
         return [self.of(number - 1) for number in sorted(int(match[1]) for match in names if match)]
 
-    def last_whole(self, at_most: int, damaged: list[str] | None = None) -> int:
+    def last_whole(self, at_most: int, warn: Callable[[str], None] = lambda _: None) -> int:
         """Rounds after which a run can go on: at most so many; 0: from the beginning.
 
         Args:
-            damaged: takes a line for each newer checkpoint that cannot be used.
+            warn: is given a line for each newer checkpoint that cannot be used.
         """
         for checkpoint in reversed(self.stored()):
             if checkpoint.round < at_most:
                 found = checkpoint.damage()
                 if found is None and checkpoint.manifest().whole:
                     return checkpoint.round + 1
-                if found is not None and damaged is not None:
-                    damaged.append(f"the checkpoint of round {checkpoint.round + 1} cannot be used: {found}")
+                if found is not None:
+                    warn(f"the checkpoint of round {checkpoint.round + 1} cannot be used: {found}")
         return 0
 
-    def prune(self, lines: Iterable[Mapping[str, Any]]) -> list[Checkpoint]:
+    def prune(self, lines: Iterable[Mapping[str, Any]]) -> None:
         """Thins out or removes what is neither among the last to keep, nor the best, nor without metrics yet.
 
         Args:
             lines: of `metrics.jsonl`.
-
-        Returns:
-            Those that were changed.
         """
         if self._config.keep is None:
-            return []
-        scores = {line["round"] - 1: mean_score(line, self._config.best) for line in lines}
+            return
+        best = self._config.best
+        scores = {line["round"] - 1: mean_score(line, best) for line in lines}
         whole = [c for c in self.stored() if c.round in scores and self._is_whole(c)]
         kept = {checkpoint.round for checkpoint in whole[-self._config.keep :]}
-        kept |= _best([c.round for c in whole], scores, self._config.best)
-        changed = [checkpoint for checkpoint in whole if checkpoint.round not in kept]
-        for checkpoint in changed:
-            checkpoint.thin() if self._config.networks else remove_folder(checkpoint.path)
-        return changed
+        known = {c.round: score for c in whole if (score := scores[c.round]) is not None}
+        if best is not None and known:
+            better = max if SCORES[best].mode == "max" else min
+            kept.add(better(known, key=lambda number: known[number]))
+        for checkpoint in whole:
+            if checkpoint.round not in kept:
+                checkpoint.thin() if self._config.networks else remove_folder(checkpoint.path)
 
     def sweep(self) -> None:
         """Removes the drafts and remains of a run that was killed."""
@@ -272,19 +260,6 @@ def mean_score(line: Mapping[str, Any], metric: str | None) -> float | None:
     values = [entry.get(metric) for entry in line.get("scores", {}).values()]
     known = [value for value in values if value is not None]
     return sum(known) / len(known) if known and len(known) == len(values) else None
-
-
-def _best(rounds: Iterable[int], scores: Mapping[int, float | None], metric: str | None) -> set[int]:
-    known = {number: score for number in rounds if (score := scores[number]) is not None}
-    if metric is None or not known:
-        return set()
-    better = max if SCORES[metric].mode == "max" else min
-    return {better(known, key=lambda number: known[number])}
-
-
-def _malformed(where: str, error: ValidationError) -> RunError:
-    first = error.errors()[0]
-    return RunError(where, f"{'.'.join(map(str, first['loc']))}: {first['msg']}", "use another round")
 
 
 def _digest(content: Any) -> str:

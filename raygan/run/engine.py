@@ -31,7 +31,7 @@ from raygan.runtime.federation import AnyFederation, Federation
 from raygan.runtime.limits import limits_of
 from raygan.runtime.recovery import Missing, Role, decide
 from raygan.runtime.steps import Cohort, Deadline, RoundLost, StepLoop, needed
-from raygan.storage import write_json
+from raygan.storage import append_json_line, remove_folder, write_json
 from raygan.wire.records import Lost, StepReport, Written
 
 MAX_SAVERS = 16
@@ -101,7 +101,7 @@ class Engine:
     def _end_round(self, result: RoundResult) -> None:
         """Writes what the round left, and asks for its scores."""
         for name, record in result.records.items():
-            self._folder.write_record(name, record)
+            append_json_line(self._folder.record_file(name), record)
         self._scores.add(result, self._listener.take())
         self._scores.write(wait=self._stops)
         self._push()
@@ -200,10 +200,9 @@ class Engine:
         checkpoint = self._checkpoints.of(number - 1)
         folder, manifest = str(checkpoint.path), checkpoint.manifest()
         self._state = manifest.server_state(self._algorithm.init(), len(self._layout.clients))
-        for worker in [
-            w for w in self._backend.workers if manifest.set_aside_all(self._layout.workers[w].ids)
-        ]:
-            self._roster.give_up(worker)
+        for worker in list(self._backend.workers):
+            if set(self._layout.workers[worker].ids) <= set(manifest.set_aside):
+                self._roster.give_up(worker)
         without = manifest.without(self._algorithm.model_kind, self._state.serves)
         calls: list[Reference[None]] = [
             handle.call(Server.restore, folder) for handle in self._backend.servers
@@ -213,14 +212,14 @@ class Engine:
 
     def _take_inventory(self) -> None:
         """Asks every client how much it holds; a worker that dies over it is started again."""
-        lost, times = self._ask_inventory(list(self._backend.workers)), 0
-        while lost:
+        workers, times = list(self._backend.workers), 0
+        while lost := self._ask_inventory(workers):
             times += 1
             if any(decide(missing, times, self._limits) == "stop" for missing in lost.values()):
                 found = "client actors die as soon as they are started"
                 raise StoppedError(f"{found}: look for the cause in Ray's logs")
             self._roster.start_again(lost)
-            lost = self._ask_inventory([worker for worker in lost if worker in self._backend.workers])
+            workers = [worker for worker in lost if worker in self._backend.workers]
 
     def _ask_inventory(self, workers: Sequence[int]) -> dict[int, Missing]:
         """Takes in what these workers hold; returns those that are lost."""
@@ -262,7 +261,7 @@ class Engine:
                     found = "no checkpoint could be written: stopped"
                     raise StoppedError(f"{found}; look for the cause in Ray's logs")
         except RunError:
-            checkpoint.give_up()
+            remove_folder(checkpoint.draft)
             raise
 
     def _try_to_save(self, result: RoundResult, checkpoint: Checkpoint) -> bool:

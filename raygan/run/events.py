@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeVar, cast
 
 from raygan.run.plan import Plan
 from raygan.wire.records import StepReport, Usage
+
+F = TypeVar("F", bound=Callable[..., object])
 
 
 class Listener:
@@ -38,50 +40,30 @@ class Listener:
         return False
 
 
+def _tell(method: F) -> F:
+    """The method of `Listeners` that calls this one of each; whether any of them says so."""
+
+    def tell(listeners: Listeners, *arguments: Any) -> bool:
+        answers = [getattr(listener, method.__name__)(*arguments) for listener in listeners.all]
+        return any(answers)
+
+    return cast(F, tell)
+
+
 class Listeners(Listener):
     """Tells several."""
 
     def __init__(self, listeners: Iterable[Listener]) -> None:
-        self._listeners = tuple(listeners)
+        self.all = tuple(listeners)
 
-    def on_wait(self, progress: str) -> None:
-        """As `Listener`."""
-        for listener in self._listeners:
-            listener.on_wait(progress)
-
-    def on_start(self, plan: Plan, num_steps: int, first_round: int, dashboard: str | None) -> None:
-        """As `Listener`."""
-        for listener in self._listeners:
-            listener.on_start(plan, num_steps, first_round, dashboard)
-
-    def on_step(self, round_number: int, step: int, losses: tuple[float, float], num_images: int) -> None:
-        """As `Listener`."""
-        for listener in self._listeners:
-            listener.on_step(round_number, step, losses, num_images)
-
-    def on_reports(self, reports: Mapping[str, StepReport]) -> None:
-        """As `Listener`."""
-        for listener in self._listeners:
-            listener.on_reports(reports)
-
-    def on_usage(self, usage: Mapping[str, Usage]) -> None:
-        """As `Listener`."""
-        for listener in self._listeners:
-            listener.on_usage(usage)
-
-    def on_round(self, metrics: dict[str, Any]) -> None:
-        """As `Listener`."""
-        for listener in self._listeners:
-            listener.on_round(metrics)
-
-    def on_fault(self, fault: str) -> None:
-        """As `Listener`."""
-        for listener in self._listeners:
-            listener.on_fault(fault)
-
-    def should_stop(self) -> bool:
-        """Whether any of them says so."""
-        return any(listener.should_stop() for listener in self._listeners)
+    on_wait = _tell(Listener.on_wait)
+    on_start = _tell(Listener.on_start)
+    on_step = _tell(Listener.on_step)
+    on_reports = _tell(Listener.on_reports)
+    on_usage = _tell(Listener.on_usage)
+    on_round = _tell(Listener.on_round)
+    on_fault = _tell(Listener.on_fault)
+    should_stop = _tell(Listener.should_stop)
 
 
 class FaultBook(Listeners):

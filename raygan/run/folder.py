@@ -7,30 +7,21 @@ import json
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TextIO
 
 import yaml
+from pydantic import ValidationError
 
 from raygan.config.schema import Config
 from raygan.data import DomainInfo
 from raygan.errors import RunError
 from raygan.run.checkpoints import Checkpoint, Checkpoints
-from raygan.run.forms import (
-    DOCUMENT_FORMS,
-    RECORD_FORMS,
-    Form,
-    LineForm,
-    RoundForm,
-    SummaryForm,
-    fits,
-    in_form,
-)
+from raygan.run.forms import DOCUMENT_FORMS, RECORD_FORMS, LineForm, SummaryForm, in_form
 from raygan.runtime.limits import LIMITS
 from raygan.storage import (
-    append_json_line,
     check_makeable,
     read_json,
     read_json_lines,
@@ -93,7 +84,10 @@ class RunFolder:
             write_json(self.domains_file, [asdict(info) for info in infos])
             self.write_config(config)
         except (OSError, RunError) as error:
-            self._uncreate(made, documents)
+            if made:
+                shutil.rmtree(self.path, ignore_errors=True)
+            for file in (self.domains_file, self.config_file, *map(self.document_file, documents)):
+                file.unlink(missing_ok=True)
             found = error.found if isinstance(error, RunError) else f"cannot be written ({error.strerror})"
             raise RunError(str(self.path), found, "choose another --out") from None
 
@@ -118,13 +112,6 @@ class RunFolder:
         text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, default_flow_style=None)
         write_bytes(self.config_file, text.encode())
 
-    def _uncreate(self, made: bool, documents: Iterable[str]) -> None:
-        if made:
-            shutil.rmtree(self.path, ignore_errors=True)
-        files = [self.domains_file, self.config_file, *map(self.document_file, documents)]
-        for file in files:
-            file.unlink(missing_ok=True)
-
     def infos(self) -> list[DomainInfo]:
         """What is known of each domain, though its data may be elsewhere.
 
@@ -143,17 +130,12 @@ class RunFolder:
         Raises:
             RunError: a file is damaged.
         """
-        names = [name for name in DOCUMENT_FORMS if self.document_file(name).exists()]
-        return {name: self.document(name) for name in names}
-
-    def document(self, name: str) -> dict[str, Any]:
-        """One of them.
-
-        Raises:
-            RunError: it is missing or damaged.
-        """
-        file = self.document_file(name)
-        return in_form(DOCUMENT_FORMS[name], read_json(file), str(file))
+        files = {name: self.document_file(name) for name in DOCUMENT_FORMS}
+        return {
+            name: in_form(DOCUMENT_FORMS[name], read_json(file), str(file))
+            for name, file in files.items()
+            if file.exists()
+        }
 
     def summary(self) -> dict[str, Any]:
         """`summary.json`.
@@ -169,14 +151,11 @@ class RunFolder:
         Raises:
             RunError: the file is damaged.
         """
-        return self._lines(RoundForm, self.metrics_file)
+        return self.records("metrics")
 
     def records(self, name: str) -> list[dict[str, Any]]:
         """The lines of a file of the algorithm's own; errors as above."""
-        return self._lines(RECORD_FORMS.get(name, LineForm), self.record_file(name))
-
-    @staticmethod
-    def _lines(form: type[Form], file: Path) -> list[dict[str, Any]]:
+        file, form = self.record_file(name), RECORD_FORMS.get(name, LineForm)
         lines = enumerate(read_json_lines(file), start=1)
         return [in_form(form, line, f"{file}:{number}") for number, line in lines]
 
@@ -197,26 +176,14 @@ class RunFolder:
         Returns:
             Rounds that are kept: the number of the next round, from 0.
         """
-        files: dict[Path, type[Form]] = {self.metrics_file: RoundForm}
-        files |= {self.record_file(name): RECORD_FORMS.get(name, LineForm) for name in record_names}
-        lines = {file: _good_lines(file, form, warn) for file, form in files.items()}
+        names = ("metrics", *record_names)
+        lines = {name: _good_lines(self.record_file(name), name, warn) for name in names}
         written = min(len(found) for found in lines.values())
-        damaged: list[str] = []
-        kept = checkpoints.last_whole(written if at_most is None else min(written, at_most), damaged)
-        for text in damaged:
-            warn(text)
-        for file in files:
-            if file.exists():
-                write_bytes(file, "".join(json.dumps(line) + "\n" for line in lines[file][:kept]).encode())
+        kept = checkpoints.last_whole(written if at_most is None else min(written, at_most), warn)
+        for name in names:
+            if (file := self.record_file(name)).exists():
+                _write_lines(file, lines[name][:kept])
         return kept
-
-    def write_round(self, metrics: Mapping[str, Any]) -> None:
-        """Appends a round to `metrics.jsonl`."""
-        append_json_line(self.metrics_file, metrics)
-
-    def write_record(self, name: str, record: Mapping[str, Any]) -> None:
-        """Appends a round to a file of the algorithm's own."""
-        append_json_line(self.record_file(name), record)
 
 
 def fork(source: str | Path, num_rounds: int, config: Config, out: str | Path) -> None:
@@ -241,10 +208,9 @@ def fork(source: str | Path, num_rounds: int, config: Config, out: str | Path) -
     here.checkpoints.mkdir(parents=True)
     shutil.copytree(kept.path, copy.path)
     _check_whole(copy, source)
-    for file in (there.metrics_file, *map(there.record_file, RECORD_FORMS)):
+    for file in map(there.record_file, RECORD_FORMS):
         if file.exists():
-            lines = read_json_lines(file)[:num_rounds]
-            write_bytes(here.path / file.name, "".join(json.dumps(line) + "\n" for line in lines).encode())
+            _write_lines(here.path / file.name, read_json_lines(file)[:num_rounds])
     here.create(config, there.documents(), there.infos())  # the configuration last: with it, this is a run
 
 
@@ -267,11 +233,17 @@ def _lock(file: TextIO) -> bool:
     return True
 
 
-def _good_lines(file: Path, form: type[Form], warn: Callable[[str], None]) -> list[Any]:
+def _write_lines(file: Path, lines: Iterable[Any]) -> None:
+    write_bytes(file, "".join(json.dumps(line) + "\n" for line in lines).encode())
+
+
+def _good_lines(file: Path, name: str, warn: Callable[[str], None]) -> list[Any]:
     """The lines of a file up to the first that is damaged or is not the next round's."""
     lines, damaged = whole_json_lines(file)
-    bad = (n for n, line in enumerate(lines) if line.get("round") != n + 1 or not fits(form, line))
-    good = next(bad, len(lines))
+    good, form = 0, RECORD_FORMS.get(name, LineForm)
+    with suppress(ValidationError):
+        while good < len(lines) and form.model_validate(lines[good]).round == good + 1:
+            good += 1
     if damaged is not None or good < len(lines):
         warn(f"{file.name}, line {good + 1} is damaged: the rounds from there on are run again")
     return lines[:good]

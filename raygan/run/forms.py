@@ -150,19 +150,10 @@ class SummaryForm(Form):
     finished: str
 
 
-RECORD_FORMS: dict[str, type[LineForm]] = {"clusters": ClustersForm}
-"""Forms of algorithms' own files of lines, by name; others are only checked to be lines of rounds."""
+RECORD_FORMS: dict[str, type[LineForm]] = {"metrics": RoundForm, "clusters": ClustersForm}
+"""Forms of files of lines, by name; others of an algorithm's own are only checked to be lines of rounds."""
 DOCUMENT_FORMS: dict[str, type[Form]] = {"cuts": CutsForm}
 """Forms of what an algorithm has planned, by name."""
-
-
-def fits(form: type[Form], content: Any) -> bool:
-    """Whether a document has this form."""
-    try:
-        form.model_validate(content)
-    except ValidationError:
-        return False
-    return True
 
 
 def in_form(form: type[Form], content: dict[str, Any], where: str) -> dict[str, Any]:
@@ -174,7 +165,12 @@ def in_form(form: type[Form], content: dict[str, Any], where: str) -> dict[str, 
     try:
         form.model_validate(content)
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(map(str, first["loc"])) or "the document"
-        raise RunError(where, f"{key}: {first['msg']}", "restore the file, or resume the run") from None
+        raise malformed(where, error, "restore the file, or resume the run") from None
     return content
+
+
+def malformed(where: str, error: ValidationError, remedy: str) -> RunError:
+    """What a user reads of a document without its form: the file and the first key that is wrong."""
+    first = error.errors()[0]
+    key = ".".join(map(str, first["loc"])) or "the document"
+    return RunError(where, f"{key}: {first['msg']}", remedy)

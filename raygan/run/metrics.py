@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import platform
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
@@ -14,7 +15,6 @@ from raygan.data import domain_names
 from raygan.parties.layout import Layout
 from raygan.run.folder import RunFolder
 from raygan.run.plan import Plan
-from raygan.runtime.steps import Epochs
 from raygan.scores import SCORES, Score
 from raygan.storage import read_json_lines
 from raygan.wire.records import BodyReport, DomainScores, Evaluation, StepReport, Traffic
@@ -44,6 +44,7 @@ def round_metrics(
     """
     epochs, served, workers = result.epochs, result.served, plan.layout.workers
     losses = mean_losses(epochs.reports)
+    statistics = [r.statistics for r in epochs.reports] + [r.statistics for r in epochs.server]
     names = domain_names(plan.config.data)
     return {
         "round": result.cohort.round + 1,
@@ -53,7 +54,7 @@ def round_metrics(
         "images": sum(report.num_images for report in epochs.reports),
         "discriminator_loss": _number(losses[0]),
         "generator_loss": _number(losses[1]),
-        "statistics": _statistics(epochs),
+        "statistics": {name: _number(mean.value) for name, mean in merged(statistics).items()},
         "bytes_up": sum(report.bytes_sent for report in epochs.reports),
         "bytes_down": sum(report.bytes_received for report in epochs.reports),
         **links([*traffic, *([evaluation.traffic] if evaluation and evaluation.traffic else [])]),
@@ -112,18 +113,14 @@ def links(traffic: Iterable[Traffic]) -> dict[str, Any]:
     As in `{"links": {"client -> body": {"Gradients": {"records": 4, "bytes": 512}}}, "client_bytes": {"0": {"up":
     512, "down": 0}}}`.
     """
-    table: dict[str, dict[str, dict[str, int]]] = {}
-    by_client: dict[int, dict[str, int]] = {}
+    table: dict[str, dict[str, Counter[str]]] = defaultdict(lambda: defaultdict(Counter))
+    by_client: dict[int, dict[str, int]] = defaultdict(lambda: {"up": 0, "down": 0})
     for count in (count for traffic in traffic for count in traffic.counts):
         link = count.link
-        entry = table.setdefault(f"{link.source} -> {link.target}", {}).setdefault(
-            link.kind, {"records": 0, "bytes": 0}
-        )
-        entry["records"] += count.records
-        entry["bytes"] += count.num_bytes
+        of_link = table[f"{link.source} -> {link.target}"]
+        of_link[link.kind].update(records=count.records, bytes=count.num_bytes)
         if link.client is not None:
-            way = "up" if link.source == "client" else "down"
-            by_client.setdefault(link.client, {"up": 0, "down": 0})[way] += count.num_bytes
+            by_client[link.client]["up" if link.source == "client" else "down"] += count.num_bytes
     return {
         "links": {name: dict(sorted(kinds.items())) for name, kinds in sorted(table.items())},
         "client_bytes": {str(client): ways for client, ways in sorted(by_client.items())},
@@ -163,15 +160,11 @@ def domain_scores(
 
 
 def _named(scores: DomainScores) -> dict[str, Any]:
+    found: dict[str, Any] = {name: scores.values.get(name) for name in SCORES}
     return {
         "images": scores.num_images,
-        **{score.name: _value(score, scores.values.get(score.name)) for score in SCORES.values()},
+        **{name: value if SCORES[name].parts else _number(value) for name, value in found.items()},
     }
-
-
-def _value(score: Score, value: Any) -> Any:
-    """As JSON has it: a number that is not finite is none."""
-    return value if score.parts else _number(value)
 
 
 def _mean_scores(scores: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -185,21 +178,12 @@ def _mean_scores(scores: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 def _mean_of_score(score: Score, entries: Sequence[Mapping[str, Any]]) -> Any:
     values = [entry[score.name] for entry in entries]
     if not score.parts:
-        return _mean_of_known(values)
+        return _number(_mean([value for value in values if value is not None]))
     known: list[Mapping[str, Any]] = [value for value in values if value]
     if not known:
         return None
     means = {part.name: _mean([value[part.name] for value in known]) for part in score.parts}
     return {"images": known[0]["images"], **means}
-
-
-def _mean_of_known(values: Iterable[float | None]) -> float | None:
-    return _number(_mean([value for value in values if value is not None]))
-
-
-def _statistics(epochs: Epochs) -> dict[str, float | None]:
-    parts = [report.statistics for report in epochs.reports] + [report.statistics for report in epochs.server]
-    return {name: _number(mean.value) for name, mean in merged(parts).items()}
 
 
 def _phases(reports: Iterable[StepReport | BodyReport]) -> dict[str, float]:
@@ -215,4 +199,5 @@ def _mean(values: Sequence[float]) -> float:
 
 
 def _number(value: float | None) -> float | None:
+    """As JSON has it: a number that is not finite is none."""
     return value if value is not None and math.isfinite(value) else None

@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 
 from raygan.errors import RunError, first_line
 from raygan.run.checkpoints import MANIFEST
-from raygan.storage import CHUNK_BYTES, writing
+from raygan.storage import writing
 
 URI = re.compile(r"[a-z][a-z0-9+.-]*://.*", re.DOTALL)
 NAME = re.compile(
@@ -102,20 +102,15 @@ class Mirror:
             shutil.rmtree(draft, ignore_errors=True)
             for name in names:
                 (draft / name).parent.mkdir(parents=True, exist_ok=True)
-                self._download(name, draft / name)
+                with self._reaching(), self._system.open_input_stream(f"{self._root}/{name}") as source:
+                    content = source.read()
+                (draft / name).write_bytes(content)
             os.replace(draft, folder)
 
     def _upload(self, file: Path, name: str) -> None:
         target = f"{self._root}/{name}"
         self._system.create_dir(str(PurePosixPath(target).parent), recursive=True)
-        with file.open("rb") as source, self._system.open_output_stream(target) as out:
-            while part := source.read(CHUNK_BYTES):
-                out.write(part)
-
-    def _download(self, name: str, file: Path) -> None:
-        with self._reaching(), self._system.open_input_stream(f"{self._root}/{name}") as source:
-            content = source.read()
-        file.write_bytes(content)
+        self._fs.copy_files(str(file), target, self._fs.LocalFileSystem(), self._system)
 
     @contextmanager
     def _reaching(self) -> Iterator[None]:

@@ -14,10 +14,10 @@ from raygan.run.events import Listener
 from raygan.run.folder import RunFolder
 from raygan.run.metrics import round_metrics
 from raygan.run.plan import Plan
-from raygan.runtime.backend import Backend, Handle, Reference, together
+from raygan.runtime.backend import Backend, Reference, together
 from raygan.runtime.limits import LIMITS
 from raygan.runtime.recovery import Missing, Phase, decide
-from raygan.storage import read_json_lines
+from raygan.storage import append_json_line, read_json_lines
 from raygan.wire.records import Evaluation, Lost, Traffic
 
 
@@ -71,7 +71,7 @@ class PendingScores:
                 return
             evaluation = self._scores(pending)
             metrics = round_metrics(self._plan, pending.result, evaluation, pending.traffic, pending.faults)
-            self._folder.write_round(metrics)
+            append_json_line(self._folder.metrics_file, metrics)
             self._checkpoints.prune(read_json_lines(self._folder.metrics_file))
             self._listener.on_round(metrics)
             self._pending.pop(0)
@@ -84,12 +84,8 @@ class PendingScores:
     def _traffic(self) -> list[Traffic]:
         """What every actor counted in the round; nothing of those that are lost."""
         backend = self._backend
-        handles: list[Handle[Party]] = [
-            *backend.workers.values(),
-            *backend.servers,
-            *backend.started_aggregators,
-        ]
-        answers = backend.fetch([handle.call(Party.traffic) for handle in handles])
+        actors = (*backend.workers.values(), *backend.servers, *backend.started_aggregators)
+        answers = backend.fetch([actor.call(Party.traffic) for actor in actors])
         return [answer for answer in answers if not isinstance(answer, Lost)]
 
     def _evaluate(self, result: RoundResult) -> Reference[Evaluation] | None:

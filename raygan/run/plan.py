@@ -118,14 +118,16 @@ def surveyor(
     devices = [config.devices.profile(name).labels for name in config.devices.fleet]
     if not any((*sites, *devices)):
         yield config, survey_domains
-    elif in_process or not _is_cluster(config):
-        yield without_labels(config), survey_domains
-    else:
-        from raygan.runtime.ray.cluster import ray_with
+        return
+    if not in_process:
+        from raygan.runtime.ray.cluster import has_ray, ray_with
         from raygan.runtime.ray.survey import survey_sites
 
-        with ray_with({}, config, namespace="raygan"):
-            yield config, lambda config: survey_sites(config, tell)
+        if cluster_address(config) or has_ray():
+            with ray_with({}, config, namespace="raygan"):
+                yield config, lambda config: survey_sites(config, tell)
+            return
+    yield without_labels(config), survey_domains
 
 
 @contextmanager
@@ -138,11 +140,3 @@ def planned(
     """The plan, while the cluster that it needed is joined. Arguments and errors as `surveyor` and `make_plan`."""
     with surveyor(config, in_process, tell) as (placed, survey):
         yield make_plan(placed, survey, documents)
-
-
-def _is_cluster(config: Config) -> bool:
-    if cluster_address(config):
-        return True
-    from raygan.runtime.ray.cluster import has_ray
-
-    return has_ray()

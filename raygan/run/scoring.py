@@ -69,12 +69,8 @@ def score_round(
     if usefulness_images is not None:
         plan = replace(plan, scores={**(plan.scores or {}), SCORES["usefulness"]: usefulness_images})
     tasks = model_tasks(cluster, domains, run.model_kind)
-    blocks = [_generator_blocks(run, number, task.cluster) for task in tasks]
+    states = [run.generator_states(number, task.cluster) for task in tasks]
+    blocks = [[BlockAverage(("generator", i), block) for i, block in of_one.items()] for of_one in states]
     result = Evaluator(plan).evaluate(number - 1, tasks, blocks)
     scores = domain_scores(result, cluster, domains, domain_names(run.config.data))
     return {"round": number, "scores": scores, "faults": list(result.faults)}
-
-
-def _generator_blocks(run: Run, round_number: int, cluster: int) -> Sequence[BlockAverage]:
-    states = run.generator_states(round_number, cluster)
-    return [BlockAverage(("generator", index), state) for index, state in states.items()]

@@ -19,7 +19,7 @@ from raygan.nn.network import network_spec
 from raygan.nn.spec import NetworkSpec
 from raygan.parties.aggregator import generator_states, model_file
 from raygan.parties.evaluator import load_generator, sample_images
-from raygan.run.checkpoints import MODEL_FILE, Checkpoint, Checkpoints
+from raygan.run.checkpoints import MODEL_FILE, Checkpoints
 from raygan.run.folder import RunFolder
 
 
@@ -52,7 +52,7 @@ class Run:
 
     def __init__(self, folder: RunFolder, config: Config) -> None:
         self.path, self.config = folder.path, config
-        self._folder = folder
+        self._folder, self._checkpoints = folder, Checkpoints(folder.checkpoints, config.checkpoints)
 
     @classmethod
     def load(cls, path: str | Path) -> Run:
@@ -63,9 +63,8 @@ class Run:
         """
         folder = RunFolder(Path(path))
         if not folder.config_file.exists():
-            raise RunError(
-                str(path), "no config.yaml, so this is not a run's folder", "give the folder of a run"
-            )
+            found = "no config.yaml, so this is not a run's folder"
+            raise RunError(str(path), found, "give the folder of a run")
         return cls(folder, read_config(folder.config_file))
 
     @cached_property
@@ -116,24 +115,24 @@ class Run:
         Raises:
             RunError: the round is not kept, is damaged, or was never trained.
         """
-        stored = self._checkpoints.stored()
+        stored = {checkpoint.round + 1: checkpoint for checkpoint in self._checkpoints.stored()}
         if round_number is None:
-            newest = (c.round + 1 for c in reversed(stored) if c.damage() is None)
-            if (last := next(newest, None)) is not None:
-                return last
-            raise RunError(str(self.path), "no round is kept", "train at least one round, or use another run")
-        found = next((c for c in stored if c.round + 1 == round_number), None)
-        if found is not None and (damage := found.damage()) is None:
-            return round_number
-        missing = f"round {round_number} was not kept" if 0 < round_number <= self._num_done else ""
-        missing = missing or f"there is no round {round_number}"
-        reason = f"the checkpoint of round {round_number} cannot be used ({damage})" if found else missing
+            last = next((number for number in reversed(stored) if stored[number].damage() is None), None)
+            if last is None:
+                remedy = "train at least one round, or use another run"
+                raise RunError(str(self.path), "no round is kept", remedy)
+            return last
+        if round_number in stored:
+            damage = stored[round_number].damage()
+            if damage is None:
+                return round_number
+            found = f"the checkpoint of round {round_number} cannot be used ({damage})"
+        elif 0 < round_number <= len(self._folder.metrics()):
+            found = f"round {round_number} was not kept"
+        else:
+            found = f"there is no round {round_number}"
         have = ", ".join(map(str, self.rounds)) or "none"
-        raise RunError(str(self.path), reason, f"choose one of: {have}")
-
-    @property
-    def _num_done(self) -> int:
-        return len(self._folder.metrics())
+        raise RunError(str(self.path), found, f"choose one of: {have}")
 
     def membership(self, round_number: int) -> dict[int, int]:
         """Client -> cluster at the end of a kept round.
@@ -141,7 +140,7 @@ class Run:
         Raises:
             RunError: of clients that the run's configuration does not know.
         """
-        clusters = dict(self._checkpoint(round_number).manifest().clusters)
+        clusters = dict(self._checkpoints.of(round_number - 1).manifest().clusters)
         if not clusters.keys() <= self.domain_of.keys():
             found = f"its round {round_number} has clients that its config.yaml has not"
             raise RunError(str(self.path), found, "put config.yaml back as the run wrote it")
@@ -154,11 +153,7 @@ class Run:
         return dict(enumerate(i for i, domain in enumerate(domains) for _ in range(domain.clients)))
 
     def generators(self, round_number: int | None = None) -> dict[int, Generator]:
-        """Cluster -> generator of a round (from 1); None: the last.
-
-        Raises:
-            RunError: no whole checkpoint of that round.
-        """
+        """Cluster -> generator of a round; arguments and errors as `generator`."""
         number = self.kept_round(round_number)
         return {cluster: self.generator(cluster, number) for cluster in self._clusters(number)}
 
@@ -185,9 +180,8 @@ class Run:
         if cluster not in known:
             found = f"no cluster {cluster} in round {round_number}"
             raise RunError(str(self.path), found, f"choose one of: {', '.join(map(str, known))}")
-        return generator_states(
-            self._checkpoint(round_number).path / model_file(f"{self.model_kind}-{cluster}")
-        )
+        checkpoint = self._checkpoints.of(round_number - 1)
+        return generator_states(checkpoint.path / model_file(f"{self.model_kind}-{cluster}"))
 
     @property
     def model_kind(self) -> str:
@@ -195,15 +189,8 @@ class Run:
         return algorithm_of(self.config.algorithm).model_kind
 
     def _clusters(self, round_number: int) -> list[int]:
-        files = self._checkpoint(round_number).manifest().files
+        files = self._checkpoints.of(round_number - 1).manifest().files
         return sorted(int(match[2]) for name in files if (match := MODEL_FILE.fullmatch(name)))
-
-    def _checkpoint(self, round_number: int) -> Checkpoint:
-        return self._checkpoints.of(round_number - 1)
-
-    @property
-    def _checkpoints(self) -> Checkpoints:
-        return Checkpoints(self._folder.checkpoints, self.config.checkpoints)
 
     @cached_property
     def infos(self) -> list[DomainInfo]:

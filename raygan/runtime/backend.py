@@ -93,17 +93,11 @@ class Handle(ABC, Generic[PartyT_co]):
     ) -> Sequence[Reference[T]]: ...
     def call_many(self, count: int, method: Callable[..., Any], /, *arguments: Any) -> Any:
         """Calls a method that returns `count` records."""
-        return self.submit(method.__name__, count, arguments, many=True)
+        return self.submit(method.__name__, count, arguments)
 
     @abstractmethod
-    def submit(
-        self, method: str, count: int, arguments: Sequence[Any], many: bool = False
-    ) -> Sequence[Reference[Any]]:
-        """Calls a method by name: one reference a record.
-
-        Args:
-            many: the method returns a list of `count` records.
-        """
+    def submit(self, method: str, count: int, arguments: Sequence[Any]) -> Sequence[Reference[Any]]:
+        """Calls a method by name: one reference a record. A list that it returns is of `count` records."""
 
 
 class Backend(Protocol):

@@ -21,11 +21,7 @@ ServerT = TypeVar("ServerT", bound=Server)
 
 
 class Federation(Generic[WorkerT, ServerT]):
-    """The parties of one algorithm while it runs its rounds.
-
-    Args:
-        steps: runs the steps of a round.
-    """
+    """The parties of one algorithm while it runs its rounds."""
 
     def __init__(self, backend: Backend, layout: Layout[Any], steps: StepLoop) -> None:
         self._backend, self._layout, self._steps = backend, layout, steps
@@ -125,20 +121,15 @@ class Federation(Generic[WorkerT, ServerT]):
                 if decide(Missing.lost("worker", "round_end", lost)) == "sit_out":
                     epochs.faults.append(f"client-{client:02d}: {lost.reason}")
         present = {client: num_samples[client] for client in cohort.clients if client in num_samples}
-        _check_enough(len(present), cohort, epochs)
+        if len(present) < cohort.min_clients:
+            missing = _too_few(len(present), cohort, epochs)
+            if decide(missing) == "stop":
+                raise StoppedError(missing.reason)
+            raise RoundLost(missing)
         return present
 
 
 AnyFederation = Federation[Any, Any]
-
-
-def _check_enough(num_present: int, cohort: Cohort, epochs: Epochs) -> None:
-    if num_present >= cohort.min_clients:
-        return
-    missing = _too_few(num_present, cohort, epochs)
-    if decide(missing) == "stop":
-        raise StoppedError(missing.reason)
-    raise RoundLost(missing)
 
 
 def _too_few(num_present: int, cohort: Cohort, epochs: Epochs) -> Missing:

@@ -1,4 +1,5 @@
 """The federation without Ray: the same plain classes in this process, called one after the other."""
+# ruff: noqa: D102  # the methods of `Backend` have their docstrings there
 
 from __future__ import annotations
 
@@ -27,20 +28,18 @@ class LocalHandle(Handle[PartyT_co], Generic[PartyT_co]):
     def __init__(self, name: str, party: PartyT_co, threads: int) -> None:
         self.name, self._party, self._threads = name, party, threads
 
-    def submit(
-        self, method: str, count: int, arguments: Sequence[Any], many: bool = False
-    ) -> Sequence[Reference[Any]]:
+    def submit(self, method: str, count: int, arguments: Sequence[Any]) -> Sequence[Reference[Any]]:
         """The records themselves, checked as they would be on the wire."""
         torch.set_num_threads(self._threads)
         returned = getattr(self._party, method)(*arguments)
         enforce(self.name, method, self._party.problem(method, returned))
-        records = list(returned) if many else [returned]
+        records = returned if isinstance(returned, list) else [returned]
         assert len(records) == count, f"{self.name}.{method}: {len(records)} records, {count} expected"
         return [cast(Reference[Any], checked(record)) for record in records]
 
 
 class InProcessBackend:
-    """All parties in this process."""
+    """All parties in this process; its methods are those of `Backend`."""
 
     def __init__(self, parties: Parties, config: Config, make_evaluator: Callable[[], Evaluator]) -> None:
         self._threads_before = torch.get_num_threads()
@@ -67,7 +66,6 @@ class InProcessBackend:
         return self._evaluator
 
     def aggregators(self, count: int) -> list[LocalHandle[ClusterAggregator]]:
-        """So many aggregators; those that are missing are made."""
         while len(self.started_aggregators) < count:
             name = f"aggregator-{len(self.started_aggregators)}"
             aggregator = ClusterAggregator(self._config.clusters.aggregation)
@@ -75,11 +73,9 @@ class InProcessBackend:
         return self.started_aggregators[:count]
 
     def restart_worker(self, worker: int) -> None:
-        """A new worker."""
         self.workers[worker] = self._made(self._parties.workers[worker])
 
     def restart_servers(self) -> None:
-        """New servers."""
         self.servers = [self._made(spec) for spec in self._parties.servers]
 
     def _made(self, spec: PartySpec[PartyT]) -> LocalHandle[PartyT]:
@@ -87,44 +83,34 @@ class InProcessBackend:
         return LocalHandle(spec.name, spec.make(self._device), spec.threads)
 
     def join(self, wait_s: float) -> dict[int, None]:
-        """Nobody: a new worker is there at once."""
-        return {}
+        return {}  # a new worker is there at once
 
     def restart_evaluator(self) -> None:
-        """A new evaluator, when it is next needed."""
-        self._evaluator = None
+        self._evaluator = None  # made when it is next needed
 
     def has_evaluator(self, wait_s: float) -> bool:
-        """Always."""
         return True
 
     def restart_aggregators(self) -> int:
-        """None: they live and die with this process."""
         return 0
 
     def set_aside(self, worker: int) -> None:
-        """Ends a worker."""
         del self.workers[worker]
 
     def alive(self, handle: Handle[Party]) -> bool:
-        """Always: they live and die with this process."""
-        return True
+        return True  # they live and die with this process
 
     def begin_step(self, step: StepId, deadline_s: float) -> None:
         """Nothing: one after the other, so nobody is late."""
 
     def fetch(self, references: Sequence[Reference[T]], timeout_s: float | None = None) -> list[T]:
-        """The references themselves: they are the values."""
-        return cast(list[T], list(references))
+        return cast(list[T], list(references))  # they are the values
 
     def ready(self, reference: Reference[object]) -> bool:
-        """Always."""
         return True
 
     def usage(self) -> dict[str, Usage]:
-        """Nothing: they share one process."""
-        return {}
+        return {}  # they share one process
 
     def close(self) -> None:
-        """Gives the thread count back."""
         torch.set_num_threads(self._threads_before)

@@ -6,7 +6,6 @@ import os
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
-import pandas as pd
 import ray
 from ray.tune import PlacementGroupFactory
 
@@ -26,10 +25,7 @@ Trial = tuple[ActorDemand, ...]
 
 def trial_demands(config: Config, resources: TrialResources) -> Trial:
     """What a trial asks for; actors that ask for nothing run where there is room.
-
-    Raises:
-        InputError: data, networks or cuts that cannot be used.
-    """
+    Raises InputError: data, networks or cuts that cannot be used."""
     plan = _planned(_federation(config))
     driver = ActorDemand("the trial's driver", resources.cpus_per_trial, resources.gpus_per_trial, {}, {})
     actors = all_demands(plan.algorithm.parties(), plan.config)
@@ -60,18 +56,9 @@ def _planned(config: str) -> Plan:
     return make_plan(Config.model_validate_json(config))
 
 
-def most(trials: Iterable[Trial]) -> Bundle:
-    """The most that any trial asks for in all, by resource."""
-    sums = pd.DataFrame(pd.DataFrame([demand.bundle for demand in trial]).sum() for trial in trials)
-    return {str(name): float(amount) for name, amount in sums.max().items()}
-
-
 def local_resources(trial: Mapping[str, float], concurrency: int, config: Config) -> Bundle:
     """What a Ray of our own declares so that `concurrency` trials fit; nothing for a cluster that is there.
-
-    Raises:
-        InputError: this machine has too few CPUs.
-    """
+    Raises InputError: this machine has too few CPUs."""
     if cluster_address(config) is not None or ray.is_initialized():
         return {}
     needs = {name: amount * concurrency for name, amount in trial.items()}
@@ -88,8 +75,7 @@ def check_fit(trials: Iterable[Trial], concurrency: int) -> int:
     Returns:
         How many of the `concurrency` trials fit at a time, whichever they are.
 
-    Raises:
-        InputError: one does not fit, even alone.
+    Raises InputError: one does not fit, even alone.
     """
     nodes, autoscaler = live_nodes(), find_autoscaler()
     fitting = concurrency

@@ -29,8 +29,7 @@ def check_space(search: Search) -> dict[str, Config]:
         What the search may try, by a text that names the point (`clusters.count=2, seed=0`): all of it, or of a
         search that learns, a part.
 
-    Raises:
-        ConfigError: the first mistake.
+    Raises ConfigError: the first mistake.
     """
     check_base(search)
     _check_keys(search)
@@ -49,11 +48,7 @@ def check_space(search: Search) -> dict[str, Config]:
 
 
 def check_base(search: Search) -> Config:
-    """The base's own configuration.
-
-    Raises:
-        ConfigError: its first mistake.
-    """
+    """The base's own configuration. Raises ConfigError: its first mistake."""
     try:
         return changed_config(search.base, [])
     except ConfigError as error:
@@ -82,10 +77,7 @@ def _check_places(config: Config) -> None:
 
 def _check_keys(search: Search) -> None:
     """Each value must be valid by itself, and must change the resolved configuration.
-
-    Raises:
-        ConfigError: naming the key of the space.
-    """
+    Raises ConfigError: naming the key of the space."""
     for key, domain in search.config.space.items():
         seen: dict[str, Label] = {}
         for label in domain.probes:

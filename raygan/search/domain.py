@@ -80,11 +80,7 @@ class Domain:
 
 
 def parse_domain(given: Any) -> Domain:
-    """A domain as the file has it.
-
-    Raises:
-        ValueError: `what was found; what to do`.
-    """
+    """A domain as the file has it. Raises ValueError: `what was found; what to do`."""
     if isinstance(given, Domain):
         return given
     if not isinstance(given, Mapping) or len(given) != 1 or next(iter(given)) not in KINDS:

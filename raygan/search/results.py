@@ -16,8 +16,8 @@ from ray.tune.result import AUTO_RESULT_KEYS
 
 from raygan.config.loading import read_config
 from raygan.run.folder import RunFolder
+from raygan.search.scheduling import reached
 from raygan.search.search import POINT, Point, Search
-from raygan.search.stopping import reached
 from raygan.storage import write_bytes
 
 OBJECTIVES = (("latency_s", "min"), ("bytes_per_round", "min"))

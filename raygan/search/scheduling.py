@@ -1,4 +1,5 @@
-"""Ray Tune's schedulers, searchers and loggers, with every argument checked: Ray itself drops unknown ones silently."""
+"""Ray Tune's schedulers, searchers, stop rules and loggers, with every argument checked: Ray itself drops unknown ones
+silently."""
 
 from __future__ import annotations
 
@@ -10,12 +11,14 @@ from importlib.util import find_spec
 from typing import Any
 
 from ray import tune
-from ray.tune import Callback
+from ray.tune import Callback, Stopper
 from ray.tune.schedulers import ASHAScheduler, MedianStoppingRule, PopulationBasedTraining, TrialScheduler
+from ray.tune.stopper import NoopStopper, TrialPlateauStopper
 
 from raygan.config.schema import Config
 from raygan.errors import ConfigError, instead_of
 from raygan.search.domain import Domain, parse_domain
+from raygan.search.schema import SearchConfig
 from raygan.search.search import POINT, Search
 
 LOGGERS = {"mlflow": "MLflowLoggerCallback", "wandb": "WandbLoggerCallback"}
@@ -40,8 +43,7 @@ def make_scheduler(search: Search, configs: Sequence[Config]) -> TrialScheduler 
     Args:
         configs: what the trials may be.
 
-    Raises:
-        ConfigError: an argument that the scheduler does not have, or refuses.
+    Raises ConfigError: an argument that the scheduler does not have, or refuses.
     """
     config = search.config.scheduler
     if config is None:
@@ -64,11 +66,7 @@ def make_scheduler(search: Search, configs: Sequence[Config]) -> TrialScheduler 
 
 
 def make_searcher(search: Search) -> Any:
-    """Optuna's search algorithm; None: the trials are known before.
-
-    Raises:
-        ConfigError: Optuna is not installed.
-    """
+    """Optuna's search algorithm; None: the trials are known before. Raises ConfigError: Optuna is not installed."""
     if search.config.searcher.name != "optuna":
         return None
     try:
@@ -85,8 +83,7 @@ def make_loggers(asked: Mapping[Any, Mapping[str, Any]]) -> list[Callback]:
     Args:
         asked: name -> arguments of Ray's callback.
 
-    Raises:
-        ConfigError: a package that is not installed, or an argument that the callback does not have.
+    Raises ConfigError: a package that is not installed, or an argument that the callback does not have.
     """
     made = []
     for name, arguments in asked.items():
@@ -96,6 +93,36 @@ def make_loggers(asked: Mapping[Any, Mapping[str, Any]]) -> list[Callback]:
         _check_names(kind, kind.__name__, arguments, f"callbacks.{name}")
         made.append(_made(kind, kind.__name__, arguments, f"callbacks.{name}"))
     return made
+
+
+class StopRules(Stopper):
+    """The rules of a search's file, for each trial by itself. The limit for all is Ray Tune's `time_budget_s`."""
+
+    def __init__(self, config: SearchConfig) -> None:
+        self._rules, self._metric, self._mode = config.stop, config.metric[0], config.modes[0]
+        rounds, std = config.stop.plateau_rounds, config.stop.plateau_std
+        self._plateau = TrialPlateauStopper(self._metric, std, rounds, 0) if rounds else NoopStopper()
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        """Whether this trial ends with this round."""
+        seconds = self._rules.trial_seconds
+        if seconds is not None and result["time_total_s"] >= seconds:
+            return True
+        if self._metric not in result:
+            return False
+        is_level = bool(self._plateau(trial_id, result))
+        return is_level or reached(self._rules.score, result[self._metric], self._mode)
+
+    def stop_all(self) -> bool:
+        """Whether the search ends."""
+        return False
+
+
+def reached(wanted: float | None, score: float, mode: str) -> bool:
+    """Whether a score is as good as wanted; None: nothing is wanted."""
+    if wanted is None:
+        return False
+    return score >= wanted if mode == "max" else score <= wanted
 
 
 def _clipped(spaces: Mapping[str, Domain], given: dict[str, Any]) -> dict[str, Any]:

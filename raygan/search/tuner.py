@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from ray import tune
 from ray.tune import Callback, Tuner
 
@@ -20,11 +21,10 @@ from raygan.config.loading import cluster_address
 from raygan.config.schema import Config
 from raygan.errors import InputError, RunError
 from raygan.runtime.ray.cluster import ray_with
-from raygan.search.bundles import Bundle, Trial, check_fit, local_resources, most, placement, trial_demands
+from raygan.search.bundles import Bundle, Trial, check_fit, local_resources, placement, trial_demands
 from raygan.search.checks import check_base, check_space
-from raygan.search.scheduling import make_loggers, make_scheduler, make_searcher
+from raygan.search.scheduling import StopRules, make_loggers, make_scheduler, make_searcher
 from raygan.search.search import POINT, Search, read_search
-from raygan.search.stopping import StopRules
 from raygan.search.trial import SEARCH_FILE, run_trial, trial_folder
 from raygan.storage import check_makeable
 
@@ -56,7 +56,8 @@ class Checked:
     @property
     def needs(self) -> Bundle:
         """The most that a trial asks for in all, by resource."""
-        return most(self.trials)
+        sums = pd.DataFrame(pd.DataFrame([demand.bundle for demand in t]).sum() for t in self.trials)
+        return {str(name): float(amount) for name, amount in sums.max().items()}
 
 
 def check_search(search: Search) -> Checked:
@@ -65,8 +66,7 @@ def check_search(search: Search) -> Checked:
     The cluster's address is written into the search: this process may have it from its environment, which the trials'
     processes do not share, and both must find the same actors.
 
-    Raises:
-        InputError: the first mistake.
+    Raises InputError: the first mistake.
     """
     address = cluster_address(check_base(search))
     if address is not None:
@@ -98,8 +98,7 @@ def run_search(
         callbacks: told of trials and results; they are pickled with the search.
         warn: told of what does not stop the search.
 
-    Raises:
-        InputError: a folder that cannot be used, or a search that does not fit the cluster.
+    Raises InputError: a folder that cannot be used, or a search that does not fit the cluster.
     """
     folder = folder.absolute()
     if folder.exists() and any(folder.iterdir()):

@@ -58,7 +58,7 @@ def _through_body(
         entering, leaving = (stage.entering, stage.leaving) if forward else (stage.leaving, stage.entering)
         sent = {worker: messages.get(worker, SET_ASIDE) for worker in entering}
         arguments = [step, crossing.pass_name, index, sent]
-        out = federation.server.submit(crossing.direction, len(leaving), arguments, many=True)
+        out = federation.server.submit(crossing.direction, len(leaving), arguments)
         received.update(zip(leaving, out, strict=True))
     return received
 

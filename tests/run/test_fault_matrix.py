@@ -113,7 +113,7 @@ def test_one_of_each_role_in_one_run(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kinds", [("client",), ("body",), ("aggregator", "evaluator")])
+@pytest.mark.parametrize("kinds", [("client",), ("body",), ("aggregator", "evaluator")], ids="-".join)
 def test_every_role_in_every_phase(
     small_ray: None,
     injector: FaultInjector,

@@ -164,5 +164,8 @@ def test_a_run_goes_on_with_its_own_cuts(
     tiny_settings: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = interrupted(tiny_settings | {"cuts": {"solver": "exact"}}, tmp_path / "run", 1)
-    monkeypatch.setattr(planner, "_solved", lambda *_: pytest.fail("the solver was asked again"))
+    bound_of, asked = planner.solve, []
+    monkeypatch.setattr(planner, "solve", lambda *a, **k: asked.append(k["relaxed"]) or bound_of(*a, **k))
     assert resume(path, in_process=True).ended
+    assert asked
+    assert all(asked), "the solver was asked again, for more than the bound"

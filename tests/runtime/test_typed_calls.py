@@ -21,7 +21,7 @@ HEADER = """\
 from collections.abc import Sequence
 from raygan.parties.base import Worker
 from raygan.runtime.backend import Backend, Handle, Reference, together
-from raygan.whole.worker import WholeClients
+from raygan.whole.clients import WholeClients
 from raygan.wire.records import CheckIn, Lost, StepId, Written
 def calls(handle: Handle[WholeClients], backend: Backend, step: StepId, number: Reference[int]) -> None:
 """
@@ -59,8 +59,10 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     said = dict.fromkeys(calls, "")
     for line in run.stdout.splitlines()[:-1]:
         file, number, message = line.split(":", 2)
+        place = int(number) - HEADER.count("\n") - 1
         assert file == "calls.py", line
-        said[calls[int(number) - HEADER.count("\n") - 1]] += message
+        assert place >= 0, line
+        said[calls[place]] += message
     return said
 
 

@@ -7,8 +7,7 @@ from ray.tune.schedulers import ASHAScheduler, MedianStoppingRule, PopulationBas
 
 from raygan.errors import ConfigError
 from raygan.search import scheduling
-from raygan.search.scheduling import make_loggers, make_scheduler, make_searcher
-from raygan.search.stopping import StopRules
+from raygan.search.scheduling import StopRules, make_loggers, make_scheduler, make_searcher
 
 PBT = "scheduler={name: pbt, hyperparam_mutations: {training.lr: {uniform: [1.0e-4, 1.0e-2]}}}"
 

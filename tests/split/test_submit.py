@@ -29,9 +29,11 @@ class Told:
     def call(self, method: Any, *args: Any) -> str:
         return self.submit(method.__name__, 1, args)[0]
 
-    def submit(self, method: str, count: int, args: Sequence[Any], many: bool = False) -> list[str]:
+    def submit(self, method: str, count: int, args: Sequence[Any]) -> list[str]:
         self._calls.append((self.name, method, *args))
-        where = " ".join([self.name, method, *map(str, args[1:3] if many else ())])
+        where = " ".join(
+            [self.name, method, *map(str, args[1:3] if method in ("forward", "backward") else ())]
+        )
         return [f"{where} {place}" for place in range(count)]
 
 

@@ -27,11 +27,7 @@ class NpzFile:
     where: str
 
     def load(self) -> Arrays:
-        """The whole file in memory.
-
-        Raises:
-            DataError: the file is missing, corrupt, or of another form.
-        """
+        """The whole file in memory. Raises DataError: the file is missing, corrupt, or of another form."""
         self._check_there()
         try:
             with np.load(self.path, allow_pickle=False) as file:

@@ -20,38 +20,9 @@ from raygan.errors import InputError
 from raygan.parties.aggregator import ClusterAggregator
 from raygan.parties.base import Party
 from raygan.parties.spec import PartySpec
-from raygan.runtime.ray.transport import check_direct, gather, receive, ship
+from raygan.runtime.ray.transport import check_direct, gather, is_late, receive, ship
 from raygan.simulation.allocator import keep_freed_memory
 from raygan.wire.records import Lost, StepId, Usage, enforce
-
-
-class Clock:
-    """Adds up seconds by kind: `wait`, `work`, `send`."""
-
-    def __init__(self) -> None:
-        self.seconds: defaultdict[str, float] = defaultdict(float)
-
-    @contextmanager
-    def timing(self, kind: str) -> Iterator[None]:
-        """The time inside counts as of this kind."""
-        started = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.seconds[kind] += time.perf_counter() - started
-
-
-def process_usage(clock: Clock) -> Usage:
-    """What this process has used so far."""
-    process = psutil.Process()
-    cpu, memory = process.cpu_times(), process.memory_full_info()
-    return Usage(
-        wait_s=clock.seconds["wait"],
-        work_s=clock.seconds["work"],
-        send_s=clock.seconds["send"],
-        cpu_s=cpu.user + cpu.system,
-        memory_bytes=memory.uss,
-    )
 
 
 class StepDeadline:
@@ -75,16 +46,11 @@ class StepDeadline:
 
     def gather(self, messages: Mapping[int, ray.ObjectRef[Any] | Lost]) -> dict[int, Any]:
         """Worker -> its record; `Lost` for one that is late, or whose actor died."""
-        awaited = {
-            worker: message
-            for worker, message in messages.items()
-            if worker not in self._late and isinstance(message, ray.ObjectRef)
-        }
+        asked = {worker: m for worker, m in messages.items() if isinstance(m, ray.ObjectRef)}
+        awaited = {worker: reference for worker, reference in asked.items() if worker not in self._late}
         rest_s = None if self._deadline_s is None else max(0.0, self._ends_s - time.monotonic())
         records = dict(zip(awaited, gather(list(awaited.values()), rest_s), strict=True))
-        late = {
-            worker for worker, record in records.items() if isinstance(record, Lost) and record.why == "late"
-        }
+        late = {worker for worker, record in records.items() if is_late(record)}
         if late:
             self._late |= late
             self._start_clock()
@@ -107,7 +73,9 @@ class PartyActor:
     """Whether activations and gradients go by Ray Direct Transport."""
 
     def __init__(self, name: str) -> None:
-        self._name, self._clock, self._deadline = name, Clock(), StepDeadline()
+        self._name, self._deadline = name, StepDeadline()
+        self._seconds: defaultdict[str, float] = defaultdict(float)
+        """By kind: `wait`, `work`, `send`."""
 
     def __repr__(self) -> str:
         return self._name
@@ -118,7 +86,15 @@ class PartyActor:
 
     def usage(self, arguments: list[Any]) -> tuple[Usage, None]:
         """Where the actor's time went so far, and its memory."""
-        return process_usage(self._clock), None
+        process, seconds = psutil.Process(), self._seconds
+        cpu, memory = process.cpu_times(), process.memory_full_info()
+        return Usage(
+            wait_s=seconds["wait"],
+            work_s=seconds["work"],
+            send_s=seconds["send"],
+            cpu_s=cpu.user + cpu.system,
+            memory_bytes=memory.uss,
+        ), None
 
     def begin_step(self, arguments: list[Any]) -> tuple[None, None]:
         """Sets the deadline of a step; until the first call nobody is late."""
@@ -131,13 +107,23 @@ class PartyActor:
         """Calls a method of the party: its records as Ray takes them, and behind them a receipt."""
         if self._fault is not None:
             raise self._fault
-        with self._clock.timing("wait"):
+        with self._timing("wait"):
             received = self._receive(method, arguments)
-        with self._clock.timing("work"):
+        with self._timing("work"):
             records = getattr(self._party, method)(*received)
-        with self._clock.timing("send"):
+        with self._timing("send"):
             enforce(self._name, method, self._party.problem(method, records))
-            return _reply(records, self._direct)
+            sent = records if isinstance(records, list) else [records]
+            shipped = [ship(record, self._direct) for record in sent]
+            return (*shipped, None) if shipped else None
+
+    @contextmanager
+    def _timing(self, kind: str) -> Iterator[None]:
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._seconds[kind] += time.perf_counter() - started
 
     def _build(self, make: Callable[[], Party]) -> None:
         """Makes the party. An `InputError` is kept: raised here, it would reach nobody as what it is."""
@@ -155,23 +141,22 @@ class PartyActor:
         if method in self._party.streams:
             *others, members = arguments
             return [*receive(others), self._stream(members)]
-        received: list[Any] = receive(arguments)
-        return received
+        return list(receive(arguments))
 
     def _stream(self, references: Sequence[ray.ObjectRef[Any]]) -> Iterator[Any]:
         for reference in references:
             started = time.perf_counter()
             (record,) = gather([reference])
             waited_s = time.perf_counter() - started
-            self._clock.seconds["wait"] += waited_s
-            self._clock.seconds["work"] -= waited_s  # inside which the party asks for it
+            self._seconds["wait"] += waited_s
+            self._seconds["work"] -= waited_s  # inside which the party asks for it
             yield record
 
 
 class _DeviceActor(PartyActor):
-    """An actor that computes on a device."""
+    """An actor that computes on a device; the options are the spec's."""
 
-    def __init__(self, spec: PartySpec[Party], config: Config, options: Mapping[str, Any]) -> None:
+    def __init__(self, spec: PartySpec[Party], config: Config, **options: Any) -> None:
         super().__init__(spec.name)
         _compute_with(spec.threads)
         self._direct = config.ray.transport == "direct"
@@ -191,7 +176,7 @@ class ClientActor(_DeviceActor):
     """A worker: one or several clients on one device."""
 
     def __init__(self, spec: PartySpec[Party], config: Config, again: bool = False) -> None:
-        super().__init__(spec, config, {"again": again})
+        super().__init__(spec, config, again=again)
         from raygan.data import forget_domains
 
         forget_domains()  # its clients have their images; the rest of their domains is others'
@@ -199,9 +184,6 @@ class ClientActor(_DeviceActor):
 
 class ServerActor(_DeviceActor):
     """A server of the algorithm, such as the shared body."""
-
-    def __init__(self, spec: PartySpec[Party], config: Config) -> None:
-        super().__init__(spec, config, {})
 
 
 class AggregatorActor(PartyActor):
@@ -221,14 +203,6 @@ class EvaluatorActor(PartyActor):
         from raygan.parties.evaluator import Evaluator
 
         self._build(lambda: Evaluator(plan))
-
-
-ActorClass = type[ClientActor] | type[ServerActor] | type[AggregatorActor] | type[EvaluatorActor]
-
-
-def _reply(records: Any, direct: bool = False) -> Any:
-    shipped = [ship(record, direct) for record in (records if isinstance(records, list) else [records])]
-    return (*shipped, None) if shipped else None
 
 
 def _compute_with(threads: int) -> None:

@@ -1,10 +1,12 @@
 """The parties of a federation as Ray actors."""
+# ruff: noqa: D102  # the methods of `Backend` have their docstrings there
 
 from __future__ import annotations
 
 import os
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, Generic, TypeVar, cast
@@ -25,7 +27,7 @@ from raygan.runtime.limits import LIMITS
 from raygan.runtime.ray import actors
 from raygan.runtime.ray.cluster import WORKER_ENVIRONMENT
 from raygan.runtime.ray.demand import ActorDemand, demands, domains_of
-from raygan.runtime.ray.transport import gather, references_in
+from raygan.runtime.ray.transport import gather, is_late, references_in
 from raygan.runtime.ray.watch import Watch, Watched
 from raygan.runtime.recovery import Missing, Role, decide
 from raygan.wire.records import Lost, StepId, Usage
@@ -45,29 +47,23 @@ class RayHandle(Handle[PartyT_co], Generic[PartyT_co]):
         watch.add(self.watched)
         self.built: Reference[InputError | None] = self.ask(BUILT)
 
-    def submit(
-        self, method: str, count: int, arguments: Sequence[Any], many: bool = False
-    ) -> Sequence[Reference[Any]]:
+    def submit(self, method: str, count: int, arguments: Sequence[Any]) -> Sequence[Reference[Any]]:
         """Submits a method of the party under a name that the dashboard shows."""
-        return self._submitted(method, count, self._method("run", method, count + 1), method, list(arguments))
+        return self._submitted("run", method, count, method, list(arguments))
 
     def ask(self, what: str, *arguments: Any) -> Reference[Any]:
         """Submits a method of the actor itself, of whatever party: `ready`, `usage`, `begin_step`."""
-        return self._submitted(what, 1, self._method(what, what, 2), list(arguments))[0]
+        return self._submitted(what, what, 1, list(arguments))[0]
 
-    def _submitted(self, method: str, count: int, remote: Any, *arguments: Any) -> Sequence[Reference[Any]]:
-        answer = remote.remote(*arguments)
+    def _submitted(self, of_actor: str, method: str, count: int, *arguments: Any) -> Sequence[Reference[Any]]:
+        key = (method, count)
+        if key not in self._methods:  # making it costs a call
+            options = {"name": f"{method} ({self.name})", "num_returns": count + 1}
+            self._methods[key] = getattr(self.actor, of_actor).options(**options)
+        answer = self._methods[key].remote(*arguments)
         *references, receipt = answer if count else (answer,)
         self._watch.submitted(self.watched, method, receipt, references_in(arguments), references)
         return cast(Sequence[Reference[Any]], references)
-
-    def _method(self, of_actor: str, method: str, num_returns: int) -> Any:
-        """The actor's method with its options; made once, since making it costs a call."""
-        key = (method, num_returns)
-        if key not in self._methods:
-            options = {"name": f"{method} ({self.name})", "num_returns": num_returns}
-            self._methods[key] = getattr(self.actor, of_actor).options(**options)
-        return self._methods[key]
 
 
 class SpreadEvaluator(Handle[Evaluator]):
@@ -76,16 +72,14 @@ class SpreadEvaluator(Handle[Evaluator]):
     def __init__(self, main: RayHandle[Evaluator], others: Sequence[RayHandle[Evaluator]]) -> None:
         self.name, self._main, self._all = main.name, main, (main, *others)
 
-    def submit(
-        self, method: str, count: int, arguments: Sequence[Any], many: bool = False
-    ) -> Sequence[Reference[Any]]:
+    def submit(self, method: str, count: int, arguments: Sequence[Any]) -> Sequence[Reference[Any]]:
         """Submits a method to all."""
-        answers = [handle.submit(method, count, arguments, many)[0] for handle in self._all]
+        answers = [handle.submit(method, count, arguments)[0] for handle in self._all]
         return self._main.submit("merge", 1, [answers]) if method == "evaluate" else answers[:1]
 
 
 class RayBackend:
-    """All parties as actors. Build it inside `cluster.connection`."""
+    """All parties as actors; its methods are those of `Backend`. Build it inside `cluster.connection`."""
 
     def __init__(self, parties: Parties, config: Config, evaluator: EvaluatorPlan) -> None:
         self._parties, self._config, self._evaluator_plan = parties, config, evaluator
@@ -94,10 +88,9 @@ class RayBackend:
         self._started: list[RayHandle[Party]] = []
         self.started_aggregators: list[RayHandle[ClusterAggregator]] = []
         self._evaluators: list[RayHandle[Evaluator]] = []
-        self._num_started: dict[str, int] = {}
-        self._namespace = (
-            f"raygan-{uuid.uuid4().hex[:8]}"  # names are unique in a namespace, not in a cluster
-        )
+        self._num_started: Counter[str] = Counter()
+        self._namespace = f"raygan-{uuid.uuid4().hex[:8]}"
+        """Names are unique in a namespace, not in a cluster."""
         self.workers: dict[int, RayHandle[Worker]] = {}
         self.servers: list[RayHandle[Server]] = []
         self._joining: dict[int, RayHandle[Worker]] = {}
@@ -115,25 +108,19 @@ class RayBackend:
             raise
 
     def aggregators(self, count: int) -> list[RayHandle[ClusterAggregator]]:
-        """So many aggregators; those that are missing are started."""
         while len(self.started_aggregators) < count:
             self.started_aggregators.append(self._start_aggregator(len(self.started_aggregators)))
         return self.started_aggregators[:count]
 
     def restart_worker(self, worker: int) -> None:
-        """Ends a client actor and starts another in its place, which is among the workers once it has joined."""
         self.set_aside(worker)
         self._joining[worker] = self._start_worker(worker)
 
     def join(self, wait_s: float) -> dict[int, InputError | Lost | None]:
-        """Takes the client actors that were started again, and are built by now, among the workers."""
         workers = list(self._joining)
         answers = self.fetch([self._joining[worker].built for worker in workers], wait_s)
-        ended = {
-            worker: answer
-            for worker, answer in zip(workers, answers, strict=True)
-            if not (isinstance(answer, Lost) and answer.why == "late")
-        }
+        answered = zip(workers, answers, strict=True)
+        ended = {worker: answer for worker, answer in answered if not is_late(answer)}
         for worker, answer in ended.items():
             handle = self._joining.pop(worker)
             if answer is None:
@@ -144,14 +131,13 @@ class RayBackend:
         return ended
 
     def restart_servers(self) -> None:
-        """Starts the servers, in the place of those before if there were any."""
         for handle in self.servers:
             self._end(handle)
         pairs = zip(self._demands["server"], self._parties.servers, strict=True)
         self.servers = [self._start(actors.ServerActor, demand, spec, self._config) for demand, spec in pairs]
 
     def restart_evaluator(self) -> None:
-        """Starts the evaluator, in the place of the one before if there was one; one more at each site."""
+        """One evaluator more at each site; those before, if there were any, are ended."""
         for handle in self._evaluators:
             self._end(handle)
         plan, self._evaluators = self._evaluator_plan, []
@@ -163,12 +149,10 @@ class RayBackend:
         self.evaluator = SpreadEvaluator(main, at_sites) if at_sites else main
 
     def has_evaluator(self, wait_s: float) -> bool:
-        """Whether the evaluators of all sites are there, once they were waited for so long."""
         answers = self.fetch([handle.built for handle in self._evaluators], wait_s)
-        return not any(isinstance(answer, Lost) and answer.why == "late" for answer in answers)
+        return not any(map(is_late, answers))
 
     def restart_aggregators(self) -> int:
-        """New aggregators in the place of the lost ones; returns how many were lost."""
         lost = [number for number, handle in enumerate(self.started_aggregators) if not self.alive(handle)]
         for number in lost:
             self._end(self.started_aggregators[number])
@@ -176,28 +160,24 @@ class RayBackend:
         return len(lost)
 
     def _start_aggregator(self, number: int) -> RayHandle[ClusterAggregator]:
-        demand = ActorDemand(f"aggregator-{number}", 0, 0, {}, {})
+        demand = ActorDemand(f"aggregator-{number}")
         return self._start(actors.AggregatorActor, demand, demand.name, self._config.clusters.aggregation)
 
     def set_aside(self, worker: int) -> None:
-        """Ends a client actor for good."""
         for handles in (self.workers, self._joining):
             if worker in handles:
                 self._end(handles.pop(worker))
 
     def alive(self, handle: Handle[Party]) -> bool:
-        """Whether the actor answers."""
         assert isinstance(handle, RayHandle)
         (answer,) = self.fetch([handle.ask(BUILT)])
         return not isinstance(answer, Lost)
 
     def begin_step(self, step: StepId, deadline_s: float) -> None:
-        """Sets the servers' deadline for a step."""
         for handle in self.servers:
             handle.ask("begin_step", step, deadline_s)
 
     def fetch(self, references: Sequence[Reference[T]], timeout_s: float | None = None) -> list[T | Lost]:
-        """The small records behind references; `Lost` where one is late or its actor died or was ended."""
         objects = cast("Sequence[ray.ObjectRef[Any]]", references)
         makers = [self._watch.producer(reference) for reference in objects]
         late = self._wait(objects, timeout_s)
@@ -240,27 +220,20 @@ class RayBackend:
                     ray.kill(handle.actor)
 
     def ready(self, reference: Reference[object]) -> bool:
-        """Whether the record is there."""
         return bool(ray.wait([reference], timeout=0, fetch_local=False)[0])
 
     def usage(self) -> dict[str, Usage]:
-        """What each actor but the evaluator, which may be busy, has used so far, by its name."""
-        handles: tuple[RayHandle[Party], ...] = (
-            *self.servers,
-            *self.workers.values(),
-            *self.started_aggregators,
-        )
+        handles: list[RayHandle[Party]] = [*self.servers, *self.workers.values(), *self.started_aggregators]
         answers = self.fetch([handle.ask("usage") for handle in handles], LIMITS.usage_s)
         return {h.name: a for h, a in zip(handles, answers, strict=True) if not isinstance(a, Lost)}
 
     def close(self) -> None:
-        """Ends every actor."""
         for handle in list(self._started):
             self._end(handle)
 
     def _start_worker(self, worker: int) -> RayHandle[Worker]:
         demand = self._demands["client"][worker]
-        again = bool(self._num_started.get(demand.name))
+        again = demand.name in self._num_started
         return self._start(actors.ClientActor, demand, self._parties.workers[worker], self._config, again)
 
     def _end(self, handle: RayHandle[Party]) -> None:
@@ -268,35 +241,29 @@ class RayBackend:
         self._watch.forget(handle.watched)
         self._started.remove(handle)
 
-    def _start(self, role: actors.ActorClass, demand: ActorDemand, *args: Any) -> RayHandle[Any]:
-        environment = (
-            {"env_vars": WORKER_ENVIRONMENT} if os.environ.get("OMP_WAIT_POLICY") != "PASSIVE" else None
-        )
-        number = self._num_started[demand.name] = self._num_started.get(demand.name, 0) + 1
+    def _start(self, role: type[actors.PartyActor], demand: ActorDemand, *args: Any) -> RayHandle[Any]:
+        self._num_started[demand.name] += 1
+        number = self._num_started[demand.name]
         name = demand.name if number == 1 else f"{demand.name} (start {number})"
         options = {**demand.options(), "name": name, "namespace": self._namespace, "max_concurrency": 1}
-        if environment:
-            options["runtime_env"] = environment
+        if os.environ.get("OMP_WAIT_POLICY") != "PASSIVE":
+            options["runtime_env"] = {"env_vars": WORKER_ENVIRONMENT}
         if demand.profile is None and not demand.bundle and not demand.labels:
             options |= self._beside_server()
-        actor: Any = self._actor_class(role).options(**options).remote(*args)
+        direct = self._config.ray.transport == "direct" and role in (actors.ClientActor, actors.ServerActor)
+        remote: Any = ray.remote  # its types lack the option
+        actor_class = remote(enable_tensor_transport=True)(role) if direct else remote(role)
+        actor = actor_class.options(**options).remote(*args)
         handle: RayHandle[Any] = RayHandle(demand.name, actor, self._watch, self._limits_s(role))
         self._started.append(handle)
         return handle
 
-    def _actor_class(self, role: actors.ActorClass) -> Any:
-        remote: Any = ray.remote  # its types lack the option
-        if self._config.ray.transport == "direct" and role in (actors.ClientActor, actors.ServerActor):
-            return remote(enable_tensor_transport=True)(role)
-        return remote(role)
-
-    def _limits_s(self, role: actors.ActorClass) -> Callable[[str], float]:
+    def _limits_s(self, role: type[actors.PartyActor]) -> Callable[[str], float]:
         """Method -> seconds that a call may take; emulated devices get as long as they are said to need."""
         longest_s = max(self._config.ray.call_timeout_s, self._parties.longest_call_s)
         if role is actors.EvaluatorActor:
             longest_s = self._config.evaluation.timeout_s
-        limits_s = {BUILT: self._config.ray.start_timeout_s}
-        return lambda method: limits_s.get(method, longest_s)
+        return lambda method: self._config.ray.start_timeout_s if method == BUILT else longest_s
 
     def _beside_server(self) -> dict[str, Any]:
         """Averaging and scoring need no device: of several nodes, they go to the server's. Ray puts an actor that asks
@@ -304,7 +271,7 @@ class RayBackend:
         several = sum(node["Alive"] for node in ray.nodes()) > 1
         if get_current_placement_group() is not None or not several or not self.servers:
             return {}
-        asked = self.servers[0].actor.__ray_call__.remote(_node_id)
+        asked = self.servers[0].actor.__ray_call__.remote(lambda _: ray.get_runtime_context().get_node_id())
         (node,) = gather([asked], self._config.ray.start_timeout_s)
         if isinstance(node, Lost):
             return {}
@@ -332,7 +299,3 @@ def _explained(record: Any, maker: Watched | None) -> Any:
     if isinstance(record, Lost) and maker is not None and maker.ended_because is not None:
         return Lost(maker.ended_because, "hung")
     return record
-
-
-def _node_id(_: Any) -> str:
-    return ray.get_runtime_context().get_node_id()

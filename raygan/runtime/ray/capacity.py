@@ -52,21 +52,6 @@ class Autoscaler:
 
 
 @dataclass
-class _Bin:
-    """What is left of one node."""
-
-    left: dict[str, float]
-    labels: Mapping[str, str]
-
-    def takes(self, demand: ActorDemand) -> bool:
-        return _fits(demand, self.left, self.labels)
-
-    def give(self, demand: ActorDemand) -> None:
-        for name, amount in demand.bundle.items():
-            self.left[name] -= amount
-
-
-@dataclass
 class Placement:
     """Where the actors would go."""
 
@@ -88,17 +73,17 @@ def place(
         autoscaler: None: no node is added.
         only_free: count what others use on the nodes as gone.
     """
-    bins = [_Bin(dict(node.free if only_free else node.total), node.labels) for node in nodes]
+    left = [(dict(node.free if only_free else node.total), node.labels) for node in nodes]
     startable, num_startable = autoscaler.startable(nodes) if autoscaler else ({}, 0)
     placement = Placement()
     types = autoscaler.node_types if autoscaler else ()
-    known = [*bins, *(_Bin(dict(kind.resources), kind.labels) for kind in types)]
+    known = [*left, *((kind.resources, kind.labels) for kind in types)]
 
     def rarity(demand: ActorDemand) -> tuple[int, float]:
-        return sum(one.takes(demand) for one in known), -sum(demand.bundle.values())
+        return sum(_fits(demand, *node) for node in known), -sum(demand.bundle.values())
 
     for demand in sorted(demands, key=rarity):
-        chosen = next((one for one in bins if one.takes(demand)), None)
+        chosen = next((node for node in left if _fits(demand, *node)), None)
         if chosen is None and num_startable:
             kinds = [k for k in types if startable[k.name] and _fits(demand, k.resources, k.labels)]
             if kinds:
@@ -106,11 +91,12 @@ def place(
                 startable[kind.name] -= 1
                 num_startable -= 1
                 placement.started[kind.name] += 1
-                bins.append(chosen := _Bin(dict(kind.resources), kind.labels))
+                left.append(chosen := (dict(kind.resources), kind.labels))
         if chosen is None:
             placement.unplaced.append(demand)
-        else:
-            chosen.give(demand)
+            continue
+        for name, amount in demand.bundle.items():
+            chosen[0][name] -= amount
     return placement
 
 

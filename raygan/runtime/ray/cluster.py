@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import ray
+from ray._private.worker import global_worker
 
 from raygan.config.loading import cluster_address
 from raygan.config.schema import Config
@@ -35,13 +36,7 @@ thousands of them (each is several kB)."""
 def connection(
     parties: Parties, config: Config, namespace: str, tell: Callable[[str], None] = lambda _: None
 ) -> Iterator[str | None]:
-    """Ray for the time of a run: the one that is there, or one of our own that ends with it.
-
-    Args:
-        tell: is given a line where nodes are waited for.
-
-    Yields:
-        The address of the dashboard, if there is one.
+    """As `ray_with` what the actors of a run ask for, once there is a node for each.
 
     Raises:
         InputError: a cluster that cannot be reached or that lacks what the actors ask for.
@@ -71,22 +66,16 @@ def ray_with(needs: Mapping[str, float], config: Config, namespace: str) -> Iter
     """
     ours = not ray.is_initialized()
     if ours:
-        with _own_sigterm_handler():
-            _start(needs, config, namespace)
+        handler = signal.getsignal(signal.SIGTERM)
+        _start(needs, config, namespace)
+        if callable(handler) and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, handler)  # `ray.init` put one there that leaves without a word
     try:
-        yield _dashboard()
+        node = global_worker.node
+        yield f"http://{node.webui_url}" if node and node.webui_url else None
     finally:
         if ours:
             ray.shutdown()
-
-
-@contextmanager
-def _own_sigterm_handler() -> Iterator[None]:
-    """Puts the caller's handler back: `ray.init` replaces it by one that leaves without a word."""
-    before = signal.getsignal(signal.SIGTERM)
-    yield
-    if callable(before) and threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, before)
 
 
 def _start(needs: Mapping[str, float], config: Config, namespace: str) -> None:
@@ -97,10 +86,8 @@ def _start(needs: Mapping[str, float], config: Config, namespace: str) -> None:
     if address:
         _join(address, common)
         return
-    for name, value in WORKER_ENVIRONMENT.items():
+    for name, value in (WORKER_ENVIRONMENT | OWN_RAY).items():
         os.environ.setdefault(name, value)  # workers inherit it
-    for name, value in OWN_RAY.items():
-        os.environ.setdefault(name, value)
     custom = {name: amount for name, amount in needs.items() if name not in ("CPU", "GPU")}
     cpus = max(os.cpu_count() or 1, int(-(-needs.get("CPU", 0) // 1)))
     ray.init("local", num_cpus=cpus, resources=custom, include_dashboard=True, **common)
@@ -137,10 +124,3 @@ def _reach(address: str) -> None:
     host, colon, port = address.rpartition(":")
     if colon and port.isdigit():
         socket.create_connection((host, int(port)), timeout=LIMITS.reach_s).close()
-
-
-def _dashboard() -> str | None:
-    from ray._private.worker import global_worker
-
-    url = global_worker.node.webui_url if global_worker.node else None
-    return f"http://{url}" if url else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from raygan.config.schema import Config
@@ -16,10 +16,10 @@ class ActorDemand:
     """What one actor asks Ray for."""
 
     name: str
-    num_cpus: float
-    num_gpus: float
-    resources: Mapping[str, float]
-    labels: Mapping[str, str]
+    num_cpus: float = 0
+    num_gpus: float = 0
+    resources: Mapping[str, float] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
     profile: str | None = None
     """The device profile of its clients; None: it has none."""
 
@@ -54,23 +54,15 @@ def demands(parties: Parties, config: Config) -> dict[str, list[ActorDemand]]:
         amount = {name: value * len(worker.clients) for name, value in profile.resources.items()}
         labels = {**profile.labels, **worker.labels}
         clients.append(ActorDemand(worker.name, profile.num_cpus, num_gpus, amount, labels, worker.profile))
+    labelled = [domain.labels for domain in config.data.domains if domain.labels]
+    sites = [labels for number, labels in enumerate(labelled) if labels not in labelled[:number]]
+    at_sites = [ActorDemand(f"evaluator {label_text(labels)}", labels=labels) for labels in sites]
     return {
         "client": clients,
-        "server": [ActorDemand(spec.name, 0, server_gpus, spec.resources, {}) for spec in parties.servers],
-        "aggregator": [
-            ActorDemand(f"aggregator-{number}", 0, 0, {}, {}) for number in range(parties.num_aggregators)
-        ],
-        "evaluator": [
-            ActorDemand("evaluator", 0, 0, {}, {}),
-            *(ActorDemand(f"evaluator {label_text(labels)}", 0, 0, {}, labels) for labels in sites(config)),
-        ],
+        "server": [ActorDemand(spec.name, 0, server_gpus, spec.resources) for spec in parties.servers],
+        "aggregator": [ActorDemand(f"aggregator-{number}") for number in range(parties.num_aggregators)],
+        "evaluator": [ActorDemand("evaluator"), *at_sites],
     }
-
-
-def sites(config: Config) -> list[dict[str, str]]:
-    """The labels of the sites that keep their data, each once."""
-    every = [domain.labels for domain in config.data.domains if domain.labels]
-    return [labels for number, labels in enumerate(every) if labels not in every[:number]]
 
 
 def domains_of(config: Config, labels: Mapping[str, str]) -> tuple[int, ...]:

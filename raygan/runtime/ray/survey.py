@@ -18,9 +18,6 @@ from raygan.wire.records import counts_only
 def survey_sites(config: Config, tell: Callable[[str], None]) -> list[DomainSurvey]:
     """Every domain's survey: of one with labels from a node that carries them, of others from here.
 
-    Args:
-        tell: is given a line where nodes are waited for.
-
     Raises:
         InputError: a domain that cannot be used, no node of its site, or one that does not answer.
     """
@@ -37,8 +34,7 @@ def _submitted(config: Config, index: int) -> DomainSurvey | ray.ObjectRef[Domai
     if not domain.labels:
         return survey_domain(config, index)
     options = {"num_cpus": 0, "label_selector": domain.labels, "name": f"describe {domain_label(domain)}"}
-    survey: ray.ObjectRef[DomainSurvey] = ray.remote(_describe).options(**options).remote(config, index)
-    return survey
+    return ray.remote(_describe).options(**options).remote(config, index)
 
 
 def _describe(config: Config, index: int) -> DomainSurvey:
@@ -52,8 +48,7 @@ def _result(config: Config, index: int, survey: DomainSurvey | ray.ObjectRef[Dom
     domain, limit_s = config.data.domains[index], config.ray.start_timeout_s
     where = f"data.domains[{index}] ({domain_label(domain)}, at {label_text(domain.labels)})"
     try:
-        described: DomainSurvey = ray.get(survey, timeout=limit_s)
-        return described
+        return ray.get(survey, timeout=limit_s)
     except RayTaskError as error:
         if isinstance(error.cause, InputError):
             raise error.cause from None
@@ -70,12 +65,8 @@ def _first_client(config: Config, index: int) -> ActorDemand:
     """What the first client of a domain asks for: where it fits, the domain can be described."""
     number = sum(domain.clients for domain in config.data.domains[:index])
     name = config.devices.fleet[number % len(config.devices.fleet)]
-    profile, labels = config.devices.profile(name), config.data.domains[index].labels
+    profile = config.devices.profile(name)
+    labels = {**profile.labels, **config.data.domains[index].labels}
     return ActorDemand(
-        f"client-{number:02d}",
-        profile.num_cpus,
-        profile.num_gpus,
-        profile.resources,
-        {**profile.labels, **labels},
-        name,
+        f"client-{number:02d}", profile.num_cpus, profile.num_gpus, profile.resources, labels, name
     )

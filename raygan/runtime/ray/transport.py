@@ -8,7 +8,7 @@ and gets `Lost` in the place of whatever is late or whose sender died.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,10 +64,11 @@ def check_direct() -> None:
         raise ConfigError("ray.transport", found, remedy) from None
 
 
-def receive(argument: Any, deadline_s: float | None = None) -> Any:
+def receive(argument: Any) -> Any:
     """Replaces references inside lists, tuples and dicts by what they refer to, or by `Lost`."""
-    references = list(references_in(argument))
-    return _replace(argument, iter(gather(references, deadline_s))) if references else argument
+    references = references_in(argument)
+    records = iter(gather(references))
+    return _changed(argument, lambda _: next(records)) if references else argument
 
 
 def gather(references: Sequence[ray.ObjectRef[Any]], deadline_s: float | None = None) -> list[Any]:
@@ -97,6 +98,11 @@ def gather(references: Sequence[ray.ObjectRef[Any]], deadline_s: float | None = 
     ]
 
 
+def is_late(record: object) -> bool:
+    """Whether a record was missing when its deadline passed."""
+    return isinstance(record, Lost) and record.why == "late"
+
+
 def _unpack(values: list[Any]) -> list[Any]:
     parcels = iter(ray.get([value.reference for value in values if isinstance(value, Parcel)]))
     return [next(parcels) if isinstance(value, Parcel) else value for value in values]
@@ -108,32 +114,24 @@ def _get(reference: ray.ObjectRef[Any]) -> Any:
     except RayTaskError:
         raise
     except RayError as error:
-        return Lost(f"{type(error).__name__}: {_first_sentence(error)}")
+        lines = str(error).strip().splitlines() or ["it says nothing"]
+        why = lines[-1].split(". ")[0].rstrip(".")  # after this sentence, Ray guesses at causes
+        return Lost(f"{type(error).__name__}: {why}")
 
 
-def _first_sentence(error: RayError) -> str:
-    """Of the last line, which says why; after it, Ray guesses at causes."""
-    lines = str(error).strip().splitlines() or ["it says nothing"]
-    return lines[-1].split(". ")[0].rstrip(".")
-
-
-def references_in(argument: Any) -> Iterator[ray.ObjectRef[Any]]:
+def references_in(argument: Any) -> list[ray.ObjectRef[Any]]:
     """Every reference inside lists, tuples and dicts."""
-    if isinstance(argument, ray.ObjectRef):
-        yield argument
-    elif isinstance(argument, (list, tuple)):
-        for part in argument:
-            yield from references_in(part)
-    elif isinstance(argument, dict):
-        for part in argument.values():
-            yield from references_in(part)
+    found: list[ray.ObjectRef[Any]] = []
+    _changed(argument, found.append)
+    return found
 
 
-def _replace(argument: Any, values: Iterator[Any]) -> Any:
+def _changed(argument: Any, change: Callable[[ray.ObjectRef[Any]], Any]) -> Any:
+    """The argument with every reference inside it changed."""
     if isinstance(argument, ray.ObjectRef):
-        return next(values)
+        return change(argument)
     if isinstance(argument, (list, tuple)):
-        return type(argument)(_replace(part, values) for part in argument)
+        return type(argument)(_changed(part, change) for part in argument)
     if isinstance(argument, dict):
-        return {key: _replace(part, values) for key, part in argument.items()}
+        return {key: _changed(part, change) for key, part in argument.items()}
     return argument
