@@ -76,17 +76,13 @@ def make_plan(
     )
     task = Task(config, clients, spec, clients_per_actor(config), documents or {})
     algorithm = algorithm_of(config.algorithm).plan(task)
-    return Plan(config, algorithm, shape, infos, held, _skipped(config, algorithm))
-
-
-def _skipped(config: Config, algorithm: Algorithm[Any, Any]) -> tuple[str, ...]:
     default = Config()
-    unread = [key for key in OPTIONAL if key not in algorithm.reads]
-    return tuple(
+    skipped = tuple(
         f"{key} is skipped: algorithm {algorithm.name} does not read it"
-        for key in unread
-        if attrgetter(key)(config) != attrgetter(key)(default)
+        for key in OPTIONAL
+        if key not in algorithm.reads and attrgetter(key)(config) != attrgetter(key)(default)
     )
+    return Plan(config, algorithm, shape, infos, held, skipped)
 
 
 def clients_per_actor(config: Config) -> int:
