@@ -43,7 +43,8 @@ def run_bench(config: Config, options: BenchOptions, tell: Tell) -> dict[str, An
     Returns:
         The document of `raygan bench --json`.
 
-    Raises InputError: options or data that cannot be used.
+    Raises:
+        InputError: options or data that cannot be used.
     """
     watch = Stopwatch()
     watch.laps["import"] = time.time() - psutil.Process().create_time()  # since this process began

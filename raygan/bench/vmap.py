@@ -31,7 +31,8 @@ def run_vmap(config: Config, options: BenchOptions, tell: Callable[[str], None])
     Returns:
         The document of `raygan bench --vmap --json`.
 
-    Raises InputError: options or data that cannot be used.
+    Raises:
+        InputError: options or data that cannot be used.
     """
     plan = bench_plan(config, options)
     if all(len(worker.clients) == 1 for worker in plan.layout.workers):

@@ -29,7 +29,8 @@ def show_bench(config: Config, options: BenchOptions, scale: str | None, vmap: b
         scale: instead of the three contenders, the actors alone for these numbers of clients: `10,50,200`.
         vmap: instead, clients one by one and at once.
 
-    Raises InputError: both, or what cannot be used.
+    Raises:
+        InputError: both, or what cannot be used.
     """
     if scale is not None and vmap:
         raise InputError("--vmap", "given with --scale", "give one of them")

@@ -29,7 +29,8 @@ def show_study(config: Config, out: Path | None, as_json: bool) -> None:
         out: the picture; None: `cuts.png` here, or with `as_json` none.
         as_json: one JSON document on standard output, nothing else.
 
-    Raises InputError: a configuration without valid cuts, or a picture that cannot be written.
+    Raises:
+        InputError: a configuration without valid cuts, or a picture that cannot be written.
     """
     out = out if out or as_json else Path("cuts.png")
     if out is not None:

@@ -17,7 +17,10 @@ from raygan.run.stored import Run
 
 def show_scores(run: Run, round_number: int | None, usefulness_images: int | None, as_json: bool) -> None:
     """Computes and prints a table, or one JSON document with the scores under names that state their protocol.
-    Raises InputError: no such round, or data that is not where it was."""
+
+    Raises:
+        InputError: no such round, or data that is not where it was.
+    """
     if usefulness_images is not None and usefulness_images < 2:
         raise InputError("--usefulness-images", str(usefulness_images), "give at least 2 (the paper: 30000)")
     result = score_round(run, round_number, usefulness_images)

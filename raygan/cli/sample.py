@@ -34,7 +34,8 @@ def draw_samples(
         out: `.png` (a grid, a row a label) or `.npz` (`images` uint8 (N, H, W) or (N, H, W, 3), `labels`
             int64 (N,), `classes`).
 
-    Raises InputError: an unknown model, label, round or suffix, or a file that cannot be written.
+    Raises:
+        InputError: an unknown model, label, round or suffix, or a file that cannot be written.
     """
     if out.suffix.lower() not in SUFFIXES:
         raise InputError("--out", f"{out.name!r} is neither a picture nor an array", "end it in .png or .npz")

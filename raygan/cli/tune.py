@@ -25,7 +25,10 @@ from raygan.search.tuner import check_search, resume_search, run_search
 
 def search_and_show(file: Path, overrides: Sequence[str], out: Path | None) -> int:
     """Runs a search; returns the exit status: 0, or 1 where no trial has a score.
-    Raises InputError: a mistake in the file, or a search that does not fit; before anything is written."""
+
+    Raises:
+        InputError: a mistake in the file, or a search that does not fit; before anything is written.
+    """
     console = Console()
     console.print("checking every trial's configuration ...")
     checked = check_search(read_search(file, overrides))

@@ -47,8 +47,11 @@ def _numbers(where: str, values: Any) -> tuple[float, ...]:
 @dataclass(frozen=True)
 class NetworkCost:
     """Cost of one network, one entry a block, for one minibatch of one client. B >= 3 entries.
-    Raises CutError: an entry is negative, not finite or not a number, or the lists differ in length; it names the field
-    (`forward_flops[2]`)."""
+
+    Raises:
+        CutError: an entry is negative, not finite or not a number, or the lists differ in length; it names the field
+            (`forward_flops[2]`).
+    """
 
     forward_flops: Sequence[float]
     """F_b: floating-point operations of block b forward."""

@@ -38,7 +38,10 @@ def local_blocks(cut: Cut, num_blocks: int) -> tuple[int, ...]:
 
 def valid_cuts(num_blocks: int, anchor: int | None) -> tuple[Cut, ...]:
     """All valid cuts of a network of `num_blocks`, in ascending order; (0, 0) is the first.
-    Raises CutError: `anchor` is not a block between the first and the last."""
+
+    Raises:
+        CutError: `anchor` is not a block between the first and the last.
+    """
     if anchor is not None and not 1 <= anchor <= num_blocks - 2:
         found = f"block {anchor} of a network of {num_blocks} blocks"
         raise CutError("anchor", found, f"give a block from 1 to {num_blocks - 2}, or None")

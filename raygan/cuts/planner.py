@@ -110,8 +110,9 @@ def plan(
         time_limit_s: then the best found is returned, with what is proven by then.
         cuts: given ones, ((h_G, t_G), (h_D, t_D)) of each client, of which to tell what they cost; None: choose.
 
-    Raises CutError: a number is not what it must be, a given cut is not valid or breaks its device's limits, or no
-    valid cut fits a device (it says which, what it needs and what it has).
+    Raises:
+        CutError: a number is not what it must be, a given cut is not valid or breaks its device's limits, or no
+            valid cut fits a device (it says which, what it needs and what it has).
     """
     started_s = time.monotonic()
     if solver not in ("exact", "ga"):

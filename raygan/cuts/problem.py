@@ -102,7 +102,10 @@ class Problem:
 
     def choice_of(self, cuts: Sequence[Cuts]) -> Ints:
         """The assignment [K, 2] of given cuts.
-        Raises CutError: wrong number of clients, or a cut that is not valid or not allowed for its client."""
+
+        Raises:
+            CutError: wrong number of clients, or a cut that is not valid or not allowed for its client.
+        """
         if len(cuts) != len(self.clients):
             found = f"{len(cuts)} entries for {len(self.clients)} clients"
             raise CutError("cuts", found, "give one pair a client")
@@ -130,8 +133,11 @@ def problem(
     anchor: Anchor = 2,
 ) -> Problem:
     """Group the clients into classes of equal devices, and tabulate every time that the model needs.
-    Raises CutError: no devices, an anchor that is not a middle block, a device that no valid cut fits, or times that
-    overflow."""
+
+    Raises:
+        CutError: no devices, an anchor that is not a middle block, a device that no valid cut fits, or times that
+            overflow.
+    """
     if not devices:
         raise CutError("devices", "empty", "give one device a client")
     costs = (generator, discriminator)
@@ -174,7 +180,10 @@ def allowed_pairs(
     device: Device, costs: tuple[NetworkCost, NetworkCost], cuts: tuple[tuple[Cut, ...], tuple[Cut, ...]]
 ) -> Bools:
     """Which pairs of cuts the device may use: bool [generator's cuts, discriminator's cuts].
-    Raises CutError: none is allowed; it names the device, what it needs and what it has."""
+
+    Raises:
+        CutError: none is allowed; it names the device, what it needs and what it has.
+    """
     allowed = np.outer(*(_keeps(device, network, costs[network], cuts[network]) for network in (0, 1)))
     if device.memory_bytes is None:
         return allowed

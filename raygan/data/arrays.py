@@ -115,7 +115,8 @@ class Arrays:
             fields: `train_images`, `train_labels`, `test_images`, `test_labels`; perhaps `classes` (else the
                 labels' numbers) and groups, each as `train_NAME` (N,).
 
-        Raises DataError: a missing name, a wrong dtype or shape, labels out of range, or no images.
+        Raises:
+            DataError: a missing name, a wrong dtype or shape, labels out of range, or no images.
         """
         for name in REQUIRED:
             if name not in fields:

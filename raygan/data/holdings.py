@@ -37,7 +37,10 @@ class DomainSurvey:
 
 def survey_domain(config: Config, index: int) -> DomainSurvey:
     """Describes a domain, where this is called, and what each of its clients holds; no image is kept to tell.
-    Raises DataError: a domain that cannot be read, or a client that would have fewer than 2 images."""
+
+    Raises:
+        DataError: a domain that cannot be read, or a client that would have fewer than 2 images.
+    """
     domain, name = config.data.domains[index], domain_label(config.data.domains[index])
     outline = outline_domain(domain, config.data)
     where = f"data.domains[{index}] ({name})"

@@ -64,8 +64,9 @@ def deal(
     Returns:
         A sorted int64 array of indices into `labels` for each client; together a permutation of 0 .. N - 1.
 
-    Raises DataError: a client would have fewer than 2 images, a group is not there, or has fewer values than there
-    are clients.
+    Raises:
+        DataError: a client would have fewer than 2 images, a group is not there, or has fewer values than there
+            are clients.
     """
     if len(labels) < MIN_IMAGES * num_clients:
         remedy = f"give it at most {len(labels) // MIN_IMAGES} clients or more images"

@@ -45,7 +45,8 @@ def load_domain(domain: DomainConfig, data: DataConfig, image_size: int | None =
         image_size: side in pixels that a folder's pictures are brought to as they are read, so that
             photographs of any size fit in memory; None: as stored, and then they must all have one size.
 
-    Raises DataError: it is missing, corrupt or empty, or not in the form of its kind.
+    Raises:
+        DataError: it is missing, corrupt or empty, or not in the form of its kind.
     """
     return _load(*_key(domain, data), image_size)
 

@@ -32,7 +32,10 @@ P = ParamSpec("P")
 
 def write_report(path: str | Path) -> Path:
     """Writes RUN/report.html and returns its path; a run that has not ended is reported as far as it is.
-    Raises RunError: there is no run in the folder, a file of it is damaged, or the page cannot be written."""
+
+    Raises:
+        RunError: there is no run in the folder, a file of it is damaged, or the page cannot be written.
+    """
     record = read_record(path)
     target = Path(path) / "report.html"
     write_bytes(target, _render(record).encode())

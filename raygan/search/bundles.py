@@ -25,7 +25,10 @@ Trial = tuple[ActorDemand, ...]
 
 def trial_demands(config: Config, resources: TrialResources) -> Trial:
     """What a trial asks for; actors that ask for nothing run where there is room.
-    Raises InputError: data, networks or cuts that cannot be used."""
+
+    Raises:
+        InputError: data, networks or cuts that cannot be used.
+    """
     plan = _planned(_federation(config))
     driver = ActorDemand("the trial's driver", resources.cpus_per_trial, resources.gpus_per_trial, {}, {})
     actors = all_demands(plan.algorithm.parties(), plan.config)
@@ -58,7 +61,10 @@ def _planned(config: str) -> Plan:
 
 def local_resources(trial: Mapping[str, float], concurrency: int, config: Config) -> Bundle:
     """What a Ray of our own declares so that `concurrency` trials fit; nothing for a cluster that is there.
-    Raises InputError: this machine has too few CPUs."""
+
+    Raises:
+        InputError: this machine has too few CPUs.
+    """
     if cluster_address(config) is not None or ray.is_initialized():
         return {}
     needs = {name: amount * concurrency for name, amount in trial.items()}
@@ -75,7 +81,8 @@ def check_fit(trials: Iterable[Trial], concurrency: int) -> int:
     Returns:
         How many of the `concurrency` trials fit at a time, whichever they are.
 
-    Raises InputError: one does not fit, even alone.
+    Raises:
+        InputError: one does not fit, even alone.
     """
     nodes, autoscaler = live_nodes(), find_autoscaler()
     fitting = concurrency

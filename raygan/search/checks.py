@@ -29,7 +29,8 @@ def check_space(search: Search) -> dict[str, Config]:
         What the search may try, by a text that names the point (`clusters.count=2, seed=0`): all of it, or of a
         search that learns, a part.
 
-    Raises ConfigError: the first mistake.
+    Raises:
+        ConfigError: the first mistake.
     """
     check_base(search)
     _check_keys(search)
@@ -77,7 +78,10 @@ def _check_places(config: Config) -> None:
 
 def _check_keys(search: Search) -> None:
     """Each value must be valid by itself, and must change the resolved configuration.
-    Raises ConfigError: naming the key of the space."""
+
+    Raises:
+        ConfigError: naming the key of the space.
+    """
     for key, domain in search.config.space.items():
         seen: dict[str, Label] = {}
         for label in domain.probes:

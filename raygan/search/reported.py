@@ -47,7 +47,10 @@ def known_metrics(config: Config) -> list[str]:
 
 def check_metrics(metrics: tuple[str, ...], config: Config) -> None:
     """Refuses a metric that nobody reports, or that this configuration does not compute.
-    Raises ConfigError: naming it."""
+
+    Raises:
+        ConfigError: naming it.
+    """
     known = known_metrics(config)
     scores = {score.reported: score for score in SCORES.values()}
     for name in metrics:

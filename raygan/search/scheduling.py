@@ -43,7 +43,8 @@ def make_scheduler(search: Search, configs: Sequence[Config]) -> TrialScheduler 
     Args:
         configs: what the trials may be.
 
-    Raises ConfigError: an argument that the scheduler does not have, or refuses.
+    Raises:
+        ConfigError: an argument that the scheduler does not have, or refuses.
     """
     config = search.config.scheduler
     if config is None:
@@ -83,7 +84,8 @@ def make_loggers(asked: Mapping[Any, Mapping[str, Any]]) -> list[Callback]:
     Args:
         asked: name -> arguments of Ray's callback.
 
-    Raises ConfigError: a package that is not installed, or an argument that the callback does not have.
+    Raises:
+        ConfigError: a package that is not installed, or an argument that the callback does not have.
     """
     made = []
     for name, arguments in asked.items():

@@ -60,7 +60,10 @@ class Search:
 
     def domains(self, point: Mapping[str, Label]) -> dict[str, Domain]:
         """The spaces of all keys, those that the conditional function adds for this point among them.
-        Raises ConfigError: a function that cannot be used, or that returns what it must not."""
+
+        Raises:
+            ConfigError: a function that cannot be used, or that returns what it must not.
+        """
         domains = dict(self.config.space)
         if self._function is not None:
             known = {key: domains[key].value(point[key]) for key in domains}
@@ -73,7 +76,8 @@ class Search:
         Args:
             without: a key that keeps the base's value.
 
-        Raises ConfigError: it is not valid.
+        Raises:
+            ConfigError: it is not valid.
         """
         values = [(key, domain.value(point[key])) for key, domain in self.domains(point).items()]
         values = [("seed", point.get("seed", self.config.seeds[0])), *values]
@@ -158,7 +162,10 @@ class Search:
 
 def read_search(path: str | Path, overrides: Sequence[str] = ()) -> Search:
     """A search's file, with `key=value` overrides; `base.training.rounds=3` reaches into the base.
-    Raises ConfigError: naming the file or key, what was found, and what to do."""
+
+    Raises:
+        ConfigError: naming the file or key, what was found, and what to do.
+    """
     file = Path(path)
     settings = dict(read_yaml(file))
     changes = [parse_override(override) for override in overrides]

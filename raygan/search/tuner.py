@@ -66,7 +66,8 @@ def check_search(search: Search) -> Checked:
     The cluster's address is written into the search: this process may have it from its environment, which the trials'
     processes do not share, and both must find the same actors.
 
-    Raises InputError: the first mistake.
+    Raises:
+        InputError: the first mistake.
     """
     address = cluster_address(check_base(search))
     if address is not None:
@@ -98,7 +99,8 @@ def run_search(
         callbacks: told of trials and results; they are pickled with the search.
         warn: told of what does not stop the search.
 
-    Raises InputError: a folder that cannot be used, or a search that does not fit the cluster.
+    Raises:
+        InputError: a folder that cannot be used, or a search that does not fit the cluster.
     """
     folder = folder.absolute()
     if folder.exists() and any(folder.iterdir()):

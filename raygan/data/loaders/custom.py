@@ -24,7 +24,8 @@ def load_custom(path: str, domain: DomainConfig, where: str) -> Arrays:
 
     Modules are looked up where Python looks, and in the current folder.
 
-    Raises DataError: the function cannot be found, fails, or returns something else.
+    Raises:
+        DataError: the function cannot be found, fails, or returns something else.
     """
     with _current_folder():
         function = _function(path, where)

@@ -19,7 +19,8 @@ def open_or_download(build: Callable[[bool], Any], root: Path, download: bool, w
         build: opens the set in `root`; called with whether it may download it there first.
         where: how the error names the set.
 
-    Raises DataError: the set is not in `root`, or not readable, and cannot be downloaded.
+    Raises:
+        DataError: the set is not in `root`, or not readable, and cannot be downloaded.
     """
     with contextlib.redirect_stdout(sys.stderr):  # some print; standard output may be a JSON document
         try:

@@ -73,8 +73,11 @@ class FolderSource:
 
 def list_by_class(root: Path, suffixes: Sequence[str], where: str, decode: Decode) -> FolderSource:
     """The files below `root` with one of `suffixes` (lower case, with the dot).
-    Raises DataError: no such folder, no class folders, a class without files, or a class of `test/` that is not in
-    `train/`."""
+
+    Raises:
+        DataError: no such folder, no class folders, a class without files, or a class of `test/` that is not in
+            `train/`.
+    """
     check_folder(root, where)
     parts = root / "train", root / "test"
     base = parts[0] if parts[0].is_dir() else root

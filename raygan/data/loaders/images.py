@@ -23,7 +23,10 @@ def open_images(root: Path, where: str, image_size: int | None) -> FolderSource:
 
 def decode_picture(path: Path, image_size: int | None) -> np.ndarray:
     """One picture upright (EXIF), uint8 (H, W) if it is grey, else (H, W, 3); transparency is dropped.
-    Raises DataError: it cannot be read to its end."""
+
+    Raises:
+        DataError: it cannot be read to its end.
+    """
     from PIL import Image, ImageOps
 
     try:

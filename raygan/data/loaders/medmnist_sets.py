@@ -12,8 +12,11 @@ from raygan.errors import DataError, known_names
 
 def load_medmnist(name: str, root: Path, download: bool, where: str) -> Arrays:
     """The train and test parts of a set at 28x28; its validation part is left out.
-    Raises DataError: the package is missing, no such 2D set with one label an image, or its file is not in `root` (and
-    cannot be downloaded), or is corrupt."""
+
+    Raises:
+        DataError: the package is missing, no such 2D set with one label an image, or its file is not in `root` (and
+            cannot be downloaded), or is corrupt.
+    """
     medmnist = _package(where)
     info = _info(medmnist.INFO, name.lower(), where)
     parts = {part: _open(medmnist, info, part, root, download, where) for part in ("train", "test")}

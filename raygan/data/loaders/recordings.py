@@ -60,7 +60,8 @@ def decode_recording(path: Path) -> np.ndarray:
 
     Channels are averaged and other sample rates resampled to 8 kHz.
 
-    Raises DataError: it cannot be read, or is empty or silent.
+    Raises:
+        DataError: it cannot be read, or is empty or silent.
     """
     from scipy import signal
     from scipy.io import wavfile

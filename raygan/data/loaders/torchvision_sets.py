@@ -36,7 +36,8 @@ def load_torchvision(name: str, root: Path, download: bool, where: str) -> Array
 
     EMNIST is turned upright, and its letters are numbered from 0.
 
-    Raises DataError: no such set, or its files are not in `root` (and cannot be downloaded), or are corrupt.
+    Raises:
+        DataError: no such set, or its files are not in `root` (and cannot be downloaded), or are corrupt.
     """
     plain = canonical_name(name, where)
     parts = {train: _open(plain, root, train, download, where) for train in (True, False)}
