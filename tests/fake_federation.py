@@ -295,6 +295,8 @@ class FakeAlgorithm(Algorithm[FakeWorker, FakeServer]):
     def __init__(self) -> None:
         plans = tuple(WorkerPlan(number, (cast(Any, _Client(number)),)) for number in range(NUM_CLIENTS))
         self.layout = Layout(plans, cast(Any, None))
+        self.backs: list[Back] = []
+        """Who came back, in order."""
 
     @classmethod
     def plan(cls, task: Task) -> FakeAlgorithm:
@@ -333,6 +335,7 @@ class FakeAlgorithm(Algorithm[FakeWorker, FakeServer]):
     def rejoin(
         self, federation: Federation[FakeWorker, FakeServer], result: RoundResult, back: Back
     ) -> Reference[Lost | None]:
+        self.backs.append(back)
         return federation.workers[back.worker].call(FakeWorker.rejoin, result.models[0].blocks[KEY])
 
 

@@ -13,6 +13,7 @@ from typing import Any, cast
 
 import pytest
 
+from raygan.algorithms.base import Back
 from raygan.errors import DataError, InputError, StoppedError
 from raygan.run.checkpoints import Checkpoints
 from raygan.run.engine import Engine
@@ -23,7 +24,7 @@ from raygan.runtime.limits import LIMITS
 from raygan.runtime.ray.backend import await_built
 from raygan.runtime.recovery import BY_CASE, RULES, Action, Cause, Phase, Role, Rule
 from raygan.wire.records import CheckIn, Lost, Why
-from tests.fake_federation import NUM_CLIENTS, FakeBackend, Late, Strike, fake_plan
+from tests.fake_federation import NUM_CLIENTS, FakeAlgorithm, FakeBackend, Late, Strike, fake_plan
 
 Case = tuple[Role, Phase, Cause]
 ROUNDS, MAX_RESTARTS = 4, 2
@@ -213,6 +214,8 @@ class Outcome(Listener):
     """Steps and written rounds, in order."""
     asked: set[Case] = field(default_factory=set)
     """Cases that were decided."""
+    backs: list[Back] = field(default_factory=list)
+    """Workers that took over an average."""
     error: Exception | None = None
 
     def on_fault(self, fault: str) -> None:
@@ -259,10 +262,11 @@ def ran(scene: Scene, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Outcome:
 
     settings = {"training": {"rounds": ROUNDS}, "ray": {"max_restarts": MAX_RESTARTS}}
     for section, values in scene.settings.items():
-        settings[section] = settings[section] | values
+        settings[section] = settings.get(section, {}) | values
     backend = FakeBackend(list(scene.strikes), scene.joins, scene.back, scene.ready_scores)
     outcome = Outcome(backend, RunFolder(folder))
     plan = fake_plan(**settings)
+    outcome.backs = cast(FakeAlgorithm, plan.algorithm).backs
     if not outcome.folder.config_file.exists():
         outcome.folder.create(plan.config, {}, [])
     with monkeypatch.context() as patched:
@@ -294,7 +298,8 @@ class Expected:
         assert self.outcome.column("clients")[-1] == NUM_CLIENTS
         if self.case[1] != "start":
             assert self.outcome.told(f"{ONE} fake was lost") == self.times
-            assert self.outcome.backend.calls[ONE, "rejoin"] > 0, "it has no average"
+            assert self.outcome.backs, "it has no average"
+            assert all(back.restarted for back in self.outcome.backs), "it has lost its state"
 
     @property
     def _late(self) -> dict[str, int]:
@@ -312,7 +317,7 @@ class Expected:
         restarted = self.case[1] == "join"
         assert self.outcome.did == ({"sat_out", "client"} if restarted else {"sat_out"})
         assert self.outcome.column("clients") == ([2, 2, 3, 3] if restarted else [3, 2, 3, 3])
-        assert self.outcome.backend.calls[ONE, "rejoin"] == 1
+        assert [(back.worker, back.restarted) for back in self.outcome.backs] == [(1, restarted)]
 
     def repeat(self) -> None:
         """The work alone is done again."""
@@ -418,6 +423,37 @@ def goes_on(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert resumed.error is None
     assert resumed.story[0] == f"step of {min(kept, written) + 1}"
     assert resumed.column("clients")[kept:] == [NUM_CLIENTS] * (ROUNDS - kept)
+
+
+def test_losses_that_are_not_in_a_row_do_not_add_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    strikes = [Strike(ONE, "train", "dead", times=MAX_RESTARTS), Strike(ONE, "train", "dead", skip=1)]
+    outcome = ran(Scene(strikes), tmp_path / "run", monkeypatch)
+    assert outcome.column("clients") == [2, 2, 3, 2]
+    assert outcome.told("takes part again once it is back") == MAX_RESTARTS + 1
+    assert outcome.backs[-1].checkpoint == str(tmp_path / "run" / "checkpoints" / "round-0003")
+
+
+BY_TWO = {"checkpoints": {"every": 2}}
+
+
+def test_rounds_after_the_last_checkpoint_are_taken_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene = Scene([Strike("body", "report", "dead", skip=3)], settings=BY_TWO)
+    outcome = ran(scene, tmp_path / "run", monkeypatch)
+    assert [fault for fault in outcome.faults if "begins again" in fault] == [
+        "round 3 begins again: dead in report"
+    ]
+    assert [event for event in outcome.story if "step" in event] == [f"step of {n}" for n in (1, 2, 3, 3, 4)]
+    assert outcome.column("round") == [1, 2, 3, 4]
+
+
+def test_a_lost_average_is_found_in_its_round(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though that round has no checkpoint."""
+    strikes = [Strike(ONE, "train", "late"), Strike(ONE, "rejoin", answer=Lost("no average"))]
+    outcome = ran(Scene(strikes, settings=BY_TWO), tmp_path / "run", monkeypatch)
+    assert outcome.story[:3] == ["step of 1", "step of 1", "scores of 1"]
+    assert outcome.told("begins again: no average") == 1
 
 
 @pytest.mark.parametrize("role", ["worker", "server"])
