@@ -137,9 +137,7 @@ def read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        raise RunError(
-            str(path), f"cannot be read ({error})", "check the folder's name, or use another run"
-        ) from None
+        raise RunError(str(path), f"cannot be read ({error})", "check the folder's name, or use another run") from None
 
 
 def append_json_line(path: Path, content: Any) -> None:

@@ -15,8 +15,7 @@ import yaml
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch: spinning threads starve the actors
 
 DEVICES = {
-    name: {"flops_per_s": 1e9, "bytes_per_s": 1e8, "resources": {name: 1}}
-    for name in ("small", "medium", "large")
+    name: {"flops_per_s": 1e9, "bytes_per_s": 1e8, "resources": {name: 1}} for name in ("small", "medium", "large")
 }
 CUTS = {
     "small": {"generator": [0, 0], "discriminator": [0, 0]},

@@ -305,9 +305,7 @@ class FakeAlgorithm(Algorithm[FakeWorker, FakeServer]):
     def parties(self) -> Parties:
         raise NotImplementedError
 
-    def round(
-        self, federation: Federation[FakeWorker, FakeServer], state: ServerState, cohort: Cohort
-    ) -> RoundResult:
+    def round(self, federation: Federation[FakeWorker, FakeServer], state: ServerState, cohort: Cohort) -> RoundResult:
         def step(number: StepId, without: Collection[int]) -> Submitted:
             workers = {w: h for w, h in federation.workers.items() if w not in without}
             trained = {w: h.call(FakeWorker.train, number) for w, h in workers.items()}
@@ -321,9 +319,7 @@ class FakeAlgorithm(Algorithm[FakeWorker, FakeServer]):
         def work() -> tuple[Reference[BlockAverage | Lost], dict[int, Lost]]:
             (aggregator,) = federation.aggregators(1)
             (average,) = cast(Handle[FakeAggregator], aggregator).call_many(1, FakeAggregator.average)
-            workers = {
-                w: h.call(FakeWorker.load, average) for w, h in federation.workers.items() if w in present
-            }
+            workers = {w: h.call(FakeWorker.load, average) for w, h in federation.workers.items() if w in present}
             return average, federation.loaded([federation.server.call(FakeServer.load, average)], workers)
 
         average, lost = federation.averaged(work)

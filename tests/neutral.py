@@ -53,9 +53,7 @@ def run(checkout: Path, out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     for name, (settings, in_process) in CASES.items():
         overrides = [part for setting in settings for part in ("--set", setting)]
-        _raygan(
-            checkout, "train", *overrides, "--out", str(out / name), *(["--in-process"] if in_process else [])
-        )
+        _raygan(checkout, "train", *overrides, "--out", str(out / name), *(["--in-process"] if in_process else []))
     resumed = out / "resumed"
     shutil.copytree(out / "demo", resumed)
     (resumed / "summary.json").unlink()
@@ -131,11 +129,7 @@ def _different(one: Any, other: Any, where: str) -> list[str]:
             d for key in one.keys() & other.keys() for d in _different(one[key], other[key], f"{where}.{key}")
         ]
     if isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
-        return [
-            d
-            for n, pair in enumerate(zip(one, other, strict=True))
-            for d in _different(*pair, f"{where}[{n}]")
-        ]
+        return [d for n, pair in enumerate(zip(one, other, strict=True)) for d in _different(*pair, f"{where}[{n}]")]
     return [] if one == other else [f"{where}: {one!r}, {other!r}"]
 
 

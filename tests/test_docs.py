@@ -131,9 +131,7 @@ def test_its_layers_are_those_of_the_code() -> None:
 def test_commands_and_their_options_exist(page: str, line: str) -> None:
     _, name, *arguments = shlex.split(line, comments=True)
     command = get_command(app).commands[name]  # type: ignore[attr-defined]
-    known = {
-        option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)
-    }
+    known = {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
     used = {argument.split("=")[0] for argument in arguments if argument.startswith("--")}
     assert used <= known, f"unknown options: {used - known}"
 
@@ -170,8 +168,6 @@ def test_sections_that_the_code_names_exist(path: str, page: str, section: str) 
     assert section in SECTIONS[page], f"{path} names a section that {page} has not"
 
 
-@pytest.mark.parametrize(
-    ("page", "code"), [(page.name, code) for page in PAGES for code in page.blocks("python")]
-)
+@pytest.mark.parametrize(("page", "code"), [(page.name, code) for page in PAGES for code in page.blocks("python")])
 def test_snippets_of_python_compile(page: str, code: str) -> None:
     compile(code, page, "exec")

@@ -49,9 +49,7 @@ def test_what_no_test_notices_survives(repository: Path) -> None:
 
 
 def test_tests_that_cannot_judge_are_told(repository: Path) -> None:
-    with pytest.raises(
-        BrokenError, match=r"gone: its old text stands 0 times in raygan/square\.py, not once"
-    ):
+    with pytest.raises(BrokenError, match=r"gone: its old text stands 0 times in raygan/square\.py, not once"):
         mutated(mutation("gone", "", old="x ** 2"), "x * x")
     with pytest.raises(BrokenError, match="pytest ended with 2"):
         try_all([mutation("no Python", "x *")], repository)

@@ -47,16 +47,12 @@ def test_names_and_directions_that_files_and_searches_have() -> None:
 
 @pytest.mark.parametrize("module", ["raygan.scores", "raygan.config", "raygan.telemetry.definitions"])
 def test_the_table_needs_neither_torch_nor_scikit_learn(module: str) -> None:
-    code = (
-        f"import sys, {module}; print(sorted({{'torch', 'sklearn', 'raygan.evaluation'}} & set(sys.modules)))"
-    )
+    code = f"import sys, {module}; print(sorted({{'torch', 'sklearn', 'raygan.evaluation'}} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "[]\n"
 
 
 def test_scores_are_asked_for_by_the_configuration() -> None:
-    evaluation = make_config(
-        {"evaluation": {"images": 50, "inception_fid": True, "usefulness_images": 70}}
-    ).evaluation
+    evaluation = make_config({"evaluation": {"images": 50, "inception_fid": True, "usefulness_images": 70}}).evaluation
     asked = ("label_agreement", "inception_fid", "usefulness")
     assert [SCORES[name].num_images(evaluation) for name in asked] == [50, 50, 70]
     assert [SCORES[name].num_images(make_config({}).evaluation) for name in asked] == [5000, None, None]
@@ -79,9 +75,7 @@ def test_rounds_are_compared_only_by_what_every_round_has(best: object) -> None:
 
 
 def test_a_misspelt_best_is_told_the_nearest() -> None:
-    with pytest.raises(
-        ConfigError, match="'label_agrement' is no score of every round; did you mean 'label_a"
-    ):
+    with pytest.raises(ConfigError, match="'label_agrement' is no score of every round; did you mean 'label_a"):
         make_config({"checkpoints": {"best": "label_agrement"}})
 
 
@@ -104,9 +98,7 @@ class Brightness:
         return self._bright / self._pixels
 
 
-TOY = Score(
-    "brightness", "min", f"{__name__}:Brightness", needs="images", is_share=True, title="Bright pixels"
-)
+TOY = Score("brightness", "min", f"{__name__}:Brightness", needs="images", is_share=True, title="Bright pixels")
 
 
 @pytest.fixture(scope="module")
@@ -164,8 +156,7 @@ def test_a_new_score_can_be_searched_for(toy_run: Run, toy_score: Score) -> None
 
 def test_the_best_round_by_a_new_score_stays_whole(toy_run: Run, toy_score: Score) -> None:
     means = [
-        sum(entry["brightness"] for entry in line["scores"].values()) / len(line["scores"])
-        for line in lines(toy_run)
+        sum(entry["brightness"] for entry in line["scores"].values()) / len(line["scores"]) for line in lines(toy_run)
     ]
     best = 1 + means.index(min(means))
     manifests = toy_run.path.glob("checkpoints/*/manifest.json")
@@ -180,9 +171,7 @@ def test_a_damaged_score_is_found_when_it_is_read(toy_run: Run, toy_score: Score
     line = lines(toy_run)[-1]
     in_form(RoundForm, line, "metrics.jsonl")
     line["scores"]["domain0"]["clusters"]["0"]["brightness"] = 1.5
-    with pytest.raises(
-        RunError, match=r"scores\.domain0\.clusters\.0\.brightness: .*less than or equal to 1"
-    ):
+    with pytest.raises(RunError, match=r"scores\.domain0\.clusters\.0\.brightness: .*less than or equal to 1"):
         in_form(RoundForm, line, "metrics.jsonl")
 
 

@@ -91,9 +91,7 @@ class RoundResult:
     @property
     def served(self) -> dict[int, int]:
         """Client -> its model, of the clients of the round, ascending."""
-        return dict(
-            sorted((client, model.identity) for model in self.models.values() for client in model.clients)
-        )
+        return dict(sorted((client, model.identity) for model in self.models.values() for client in model.clients))
 
 
 class Algorithm(ABC, Generic[WorkerT, ServerT]):
@@ -135,9 +133,7 @@ class Algorithm(ABC, Generic[WorkerT, ServerT]):
         return ServerState()
 
     @abstractmethod
-    def round(
-        self, federation: Federation[WorkerT, ServerT], state: ServerState, cohort: Cohort
-    ) -> RoundResult:
+    def round(self, federation: Federation[WorkerT, ServerT], state: ServerState, cohort: Cohort) -> RoundResult:
         """One round.
 
         Raises:

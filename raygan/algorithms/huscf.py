@@ -68,13 +68,9 @@ class HuscfGan(Algorithm[SplitClients, SharedBody]):
         records = {"clusters": cluster_line(cohort.round, assignment)}
         return RoundResult(cohort, epochs, state, models, records, assignment.faults)
 
-    def cluster_and_weigh(
-        self, federation: Split, cohort: Cohort, num_samples: Mapping[int, int]
-    ) -> Assignment:
+    def cluster_and_weigh(self, federation: Split, cohort: Cohort, num_samples: Mapping[int, int]) -> Assignment:
         """The body clusters and weighs the clients by its anchor activations: nothing new leaves a client."""
-        (assignment,) = federation.fetch(
-            [federation.server.call(SharedBody.assign, cohort.round, dict(num_samples))]
-        )
+        (assignment,) = federation.fetch([federation.server.call(SharedBody.assign, cohort.round, dict(num_samples))])
         return needed(assignment, "round_end")
 
     def name_clusters(self, assignment: Assignment, state: ServerState) -> tuple[Assignment, ServerState]:
@@ -86,9 +82,7 @@ class HuscfGan(Algorithm[SplitClients, SharedBody]):
         serves = served_after(state.serves, cluster, everybody)
         return replace(assignment, cluster=cluster), ServerState(serves=serves, num_models=num_models)
 
-    def aggregate(
-        self, federation: Split, assignment: Assignment
-    ) -> tuple[dict[int, Model], dict[int, Lost]]:
+    def aggregate(self, federation: Split, assignment: Assignment) -> tuple[dict[int, Model], dict[int, Lost]]:
         """Each cluster's average goes to its members, block by block; the body takes the average over all. The work of
         an aggregator that is lost over it is done again.
 

@@ -113,8 +113,7 @@ def _actors(slices: Sequence[Slice], usage: Mapping[str, Usage]) -> dict[str, di
     for name, last in usage.items():
         pairs = [s.usage[name] for s in slices]
         parts = {
-            part: sum(getattr(after, f"{part}_s") - getattr(before, f"{part}_s") for before, after in pairs)
-            / steps
+            part: sum(getattr(after, f"{part}_s") - getattr(before, f"{part}_s") for before, after in pairs) / steps
             for part in ("wait", "work", "send", "cpu")
         }
         idle = wall - parts["wait"] - parts["work"] - parts["send"]

@@ -76,6 +76,5 @@ def _blocks(plan: Plan, device: torch.device) -> list[dict[str, Any]]:
         for key, taken in block_times(worker, layout, networks, config, device).items()
     }
     return [
-        {"block": f"{network} {index}", "clients": clients, **row}
-        for ((network, index), clients), row in rows.items()
+        {"block": f"{network} {index}", "clients": clients, **row} for ((network, index), clients), row in rows.items()
     ]

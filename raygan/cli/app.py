@@ -48,12 +48,8 @@ def train(
     wait_for_nodes: Annotated[
         float | None, Option(metavar="SECONDS", min=0, help="Wait so long for nodes that are not there yet.")
     ] = None,
-    dry_run: Annotated[
-        bool, Option("--dry-run", help="Show configuration, actors and cuts; train nothing.")
-    ] = False,
-    in_process: Annotated[
-        bool, Option("--in-process", help="Without Ray: the same numbers from one process.")
-    ] = False,
+    dry_run: Annotated[bool, Option("--dry-run", help="Show configuration, actors and cuts; train nothing.")] = False,
+    in_process: Annotated[bool, Option("--in-process", help="Without Ray: the same numbers from one process.")] = False,
 ) -> None:
     """Train, cluster, weigh, aggregate, score and draw."""
     from raygan.cli.train import resume_and_show, show_plan, train_and_show
@@ -81,9 +77,7 @@ def cuts(
     overrides: Overrides = None,
     solver: Annotated[str | None, Option(help="exact, ga or fixed; as --set cuts.solver.")] = None,
     as_json: AsJson = False,
-    out: Annotated[
-        Path | None, Option(help="Timeline (PNG). Default: cuts.png here; with --json none.")
-    ] = None,
+    out: Annotated[Path | None, Option(help="Timeline (PNG). Default: cuts.png here; with --json none.")] = None,
 ) -> None:
     """Choose where each device's networks are cut, prove it, and compare; trains nothing."""
     from raygan.cli.cuts import show_study
@@ -148,12 +142,8 @@ def evaluate(
 @app.command()
 def sample(
     run: RunFolder,
-    cluster: Annotated[
-        int | None, Option("--cluster", "--model", help="Whose generator. Default: the first.")
-    ] = None,
-    labels: Annotated[
-        str | None, Option(help="Such as 0,1,2. Default: all classes of its clients' domains.")
-    ] = None,
+    cluster: Annotated[int | None, Option("--cluster", "--model", help="Whose generator. Default: the first.")] = None,
+    labels: Annotated[str | None, Option(help="Such as 0,1,2. Default: all classes of its clients' domains.")] = None,
     count: Annotated[int, Option(help="Images of each label.")] = 10,
     round_number: Round = None,
     seed: Annotated[int, Option(help="The same seed gives the same images.")] = 0,

@@ -62,8 +62,7 @@ def _show_contenders(document: Mapping[str, Any], console: Console) -> None:
     end = document["round_end"]
     parts = ", ".join(f"{_words(name)} {seconds:.1f}" for name, seconds in document["start_up"].items())
     ends = ", ".join(
-        f"{_words(name)} {end[name]['median']:.2f}"
-        for name in ("cluster_and_weigh", "aggregate", "checkpoint")
+        f"{_words(name)} {end[name]['median']:.2f}" for name in ("cluster_and_weigh", "aggregate", "checkpoint")
     )
     of_round = f"{end['share_of_a_round']:.1%} of a round of {end['steps_of_a_round']} steps"
     console.print(f"start-up, seconds: {parts}", soft_wrap=True)

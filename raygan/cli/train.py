@@ -38,9 +38,7 @@ def train_and_show(config: Config, out: str | None, in_process: bool) -> None:
     _follow(console, lambda display: train(config, out, in_process=in_process, listener=display))
 
 
-def resume_and_show(
-    run_path: str, address: str | None, in_process: bool, wait_for_nodes_s: float | None
-) -> None:
+def resume_and_show(run_path: str, address: str | None, in_process: bool, wait_for_nodes_s: float | None) -> None:
     """Continues a run with a progress display; says so if it has ended already."""
     console, path = Console(), fetched(run_path)
     if Run.load(path).ended:

@@ -69,9 +69,7 @@ def _absolute(domain: DomainConfig, index: int, start: Path) -> DomainConfig:
 def without_labels(config: Config) -> Config:
     """The same configuration for a machine of its own, where all data is: no actor asks for labels."""
     domains = tuple(domain.model_copy(update={"labels": {}}) for domain in config.data.domains)
-    profiles = {
-        name: profile.model_copy(update={"labels": {}}) for name, profile in config.devices.profiles.items()
-    }
+    profiles = {name: profile.model_copy(update={"labels": {}}) for name, profile in config.devices.profiles.items()}
     return config.model_copy(
         update={
             "data": config.data.model_copy(update={"domains": domains}),
@@ -103,9 +101,7 @@ def parse_override(text: str) -> tuple[str, Any]:
     """
     key, equals, value = text.partition("=")
     if not equals or not key.strip():
-        raise ConfigError(
-            f"--set {text}", "no key=value", "write it as key.path=value, such as training.rounds=10"
-        )
+        raise ConfigError(f"--set {text}", "no key=value", "write it as key.path=value, such as training.rounds=10")
     try:
         return key.strip(), as_number(yaml.safe_load(value))
     except NOT_YAML as error:
@@ -133,12 +129,8 @@ def _changed(node: Any, path: list[str], value: Any, default: Any, key: str) -> 
         node = default if isinstance(default, list) else {}
     if isinstance(node, list):
         if not head.isdigit() or int(head) >= len(node):
-            raise ConfigError(
-                key, f"a list of {len(node)} entries has no {head!r}", "give an entry's number, from 0"
-            )
-        return [
-            _changed(item, rest, value, None, key) if n == int(head) else item for n, item in enumerate(node)
-        ]
+            raise ConfigError(key, f"a list of {len(node)} entries has no {head!r}", "give an entry's number, from 0")
+        return [_changed(item, rest, value, None, key) if n == int(head) else item for n, item in enumerate(node)]
     if not isinstance(node, Mapping):
         raise ConfigError(key, f"{node!r} has no keys", "set the key before it as a whole")
     below = default.get(head) if isinstance(default, Mapping) else None
@@ -160,9 +152,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     if content is None:
         return {}
     if not isinstance(content, dict):
-        raise ConfigError(
-            str(path), f"holds a {type(content).__name__}", "write keys and values, such as seed: 0"
-        )
+        raise ConfigError(str(path), f"holds a {type(content).__name__}", "write keys and values, such as seed: 0")
     return content
 
 
@@ -193,14 +183,8 @@ def first_mistake(error: ValidationError, root: type[BaseModel] = Config) -> Con
 
 def _of_the_meant_variant(mistakes: list[Any]) -> list[Any]:
     """Without the members of a union that do not know a key which another member knows."""
-    strange = {
-        m["loc"][:-1] for m in mistakes if m["type"] == "extra_forbidden" and any(map(_is_variant, m["loc"]))
-    }
-    shapes = (
-        ("literal_error", "float_type")
-        if any(isinstance(m["input"], dict) for m in mistakes)
-        else ("model_type",)
-    )
+    strange = {m["loc"][:-1] for m in mistakes if m["type"] == "extra_forbidden" and any(map(_is_variant, m["loc"]))}
+    shapes = ("literal_error", "float_type") if any(isinstance(m["input"], dict) for m in mistakes) else ("model_type",)
     meant = [m for m in mistakes if m["loc"][:-1] not in strange and m["type"] not in shapes]
     return meant or mistakes
 

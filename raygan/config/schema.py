@@ -202,9 +202,7 @@ class DevicesConfig(Section):
         known = {**catalogue(), **self.profiles}
         unknown = [name for name in self.fleet if name not in known]
         if unknown:
-            raise ValueError(
-                f"unknown profile {unknown[0]!r} in fleet; use one of {', '.join(sorted(known))}"
-            )
+            raise ValueError(f"unknown profile {unknown[0]!r} in fleet; use one of {', '.join(sorted(known))}")
         return self
 
     def profile(self, name: str) -> DeviceProfile:
@@ -357,9 +355,7 @@ class CheckpointConfig(Section):
     @model_validator(mode="after")
     def _storage_is_a_uri(self) -> CheckpointConfig:
         if self.storage is not None and "://" not in self.storage:
-            raise ValueError(
-                f"checkpoints.storage: {self.storage!r} is no URI; give one such as s3://bucket/run"
-            )
+            raise ValueError(f"checkpoints.storage: {self.storage!r} is no URI; give one such as s3://bucket/run")
         return self
 
 

@@ -125,9 +125,7 @@ def pass_times(
     speeds = np.array([[device.flops_per_s] for device in devices])
     links = np.array([[device.bytes_per_s] for device in devices])
 
-    def tabulate(
-        direction: Direction, flops: Sequence[float], output_bytes: Sequence[float], cuts: Ints
-    ) -> PassTimes:
+    def tabulate(direction: Direction, flops: Sequence[float], output_bytes: Sequence[float], cuts: Ints) -> PassTimes:
         levels = len(flops) - 2
         sent_bytes = np.array(output_bytes)
         return PassTimes(

@@ -219,9 +219,7 @@ class Study:
             alike.setdefault((device.name, cuts), []).append(client)
         of = self.plan.breakdown
         return [
-            ProfileRow(
-                name, len(members), *cuts, of.busy_s(members[0]), of.client_seconds(members[0])["wait"]
-            )
+            ProfileRow(name, len(members), *cuts, of.busy_s(members[0]), of.client_seconds(members[0])["wait"])
             for (name, cuts), members in alike.items()
         ]
 
@@ -258,9 +256,7 @@ class Study:
         return {**self.plan.to_json(), "slowest": self.slowest, **rows}
 
 
-def plan_study(
-    config: Config, *, generator: NetworkCost, discriminator: NetworkCost, anchor: Anchor = 2
-) -> Study:
+def plan_study(config: Config, *, generator: NetworkCost, discriminator: NetworkCost, anchor: Anchor = 2) -> Study:
     """Plan, and compare with the simpler choices (and with the genetic algorithm, unless it made the plan); errors as
     `plan`."""
     chosen = plan_config(config, generator=generator, discriminator=discriminator, anchor=anchor)

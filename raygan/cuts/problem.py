@@ -168,9 +168,7 @@ def _group(devices: Sequence[Device]) -> tuple[tuple[Device, ...], Ints]:
 def _check_finite(passes: Sequence[PassTimes], num_clients: int) -> None:
     """Refuse numbers that are fine one by one but overflow together."""
     total = sum(
-        float(table.sum())
-        for one in passes
-        for table in (one.ready_s, one.finish_s, one.block_s * num_clients)
+        float(table.sum()) for one in passes for table in (one.ready_s, one.finish_s, one.block_s * num_clients)
     )
     if not np.isfinite(total):
         raise CutError("devices", "the predicted times overflow", "check flops_per_s and bytes_per_s")
@@ -187,9 +185,7 @@ def allowed_pairs(
     allowed = np.outer(*(_keeps(device, network, costs[network], cuts[network]) for network in (0, 1)))
     if device.memory_bytes is None:
         return allowed
-    need_bytes = np.add.outer(
-        *(_needs_bytes(device, network, costs[network], cuts[network]) for network in (0, 1))
-    )
+    need_bytes = np.add.outer(*(_needs_bytes(device, network, costs[network], cuts[network]) for network in (0, 1)))
     fits = allowed & (need_bytes <= device.memory_bytes)
     if not fits.any():
         least = need_bytes[allowed].min()

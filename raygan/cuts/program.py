@@ -126,9 +126,7 @@ def _independent(keys: Sequence[Key], options: Ints) -> Iterator[tuple[Sequence[
 class ClassModel:
     """The variables of one class: adds them to the program, and its usage of levels to `sides`."""
 
-    def __init__(
-        self, program: Program, task: Problem, member: int, allowed: Bools, sides: dict[int, Sides]
-    ) -> None:
+    def __init__(self, program: Program, task: Problem, member: int, allowed: Bools, sides: dict[int, Sides]) -> None:
         self._cuts, self._size = {network: task.cuts[network] for network in sides}, int(task.sizes[member])
         self._parts: list[tuple[Sequence[Key], Ints, list[int], int]] = []
         pairs = np.argwhere(allowed)
@@ -158,10 +156,7 @@ class ClassModel:
             times[times.argmax()] += self._size - times.sum()
             levels |= zip(keys, np.repeat(options, times, axis=0).T, strict=True)
         chosen = [
-            [
-                cuts.index(cut)
-                for cut in zip(levels[network, 0].tolist(), levels[network, 1].tolist(), strict=True)
-            ]
+            [cuts.index(cut) for cut in zip(levels[network, 0].tolist(), levels[network, 1].tolist(), strict=True)]
             for network, cuts in self._cuts.items()
         ]
         return np.array(chosen).T
@@ -226,6 +221,4 @@ def _outside(one: PassTimes, enter: list[Usage], leave: list[Usage], block: int)
 
 def _mean(usage: Usage, seconds: Floats, levels: Iterable[int], size: int) -> dict[int, float]:
     """Minus the mean over a class's clients of their seconds at these levels (0 at others)."""
-    return total(
-        *(scaled(-seconds[level] / size, usage.count[level]) for level in levels if level in usage.count)
-    )
+    return total(*(scaled(-seconds[level] / size, usage.count[level]) for level in levels if level in usage.count))

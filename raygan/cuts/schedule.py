@@ -95,9 +95,7 @@ class Breakdown:
 
     def busy_s(self, client: int) -> float:
         """Seconds of an iteration that a client computes and sends."""
-        return sum(
-            s for activity, s in self.client_seconds(client).items() if activity not in ("wait", "body")
-        )
+        return sum(s for activity, s in self.client_seconds(client).items() if activity not in ("wait", "body"))
 
 
 def breakdown(task: Problem, choice: Ints) -> Breakdown:
@@ -130,9 +128,7 @@ def _passed(
     return ends_s[len(blocks) - 1 - leave] + together * one.finish_s[class_of, leave], blocks[-1].end_s
 
 
-def _body(
-    one: PassTimes, cut_of: Ints, ready_s: Floats, server_s: float = 0.0, together: int = 1
-) -> list[BlockPass]:
+def _body(one: PassTimes, cut_of: Ints, ready_s: Floats, server_s: float = 0.0, together: int = 1) -> list[BlockPass]:
     """Body blocks 1..B-2, numbered in the direction of the pass: what each client sends has arrived at `ready_s` [K], the
     server is free at `server_s`, and `together` minibatches of each client are in the pass."""
     enter, leave = one.enter[cut_of], one.leave[cut_of]

@@ -88,9 +88,7 @@ def _draw_rows(axes: Axes, breakdown: Breakdown, rows: list[int]) -> None:
                 axes.broken_barh(bar, (row - 0.36, 0.72), facecolor=ACTIVITIES[activity][0], alpha=strength)
         busy = [(start_s + block.start_s, block.end_s - block.start_s) for block in phase.blocks]
         server_row = len(rows)
-        axes.broken_barh(
-            [(start_s, phase.pass_s)], (server_row - 0.36, 0.72), facecolor=ACTIVITIES["wait"][0]
-        )
+        axes.broken_barh([(start_s, phase.pass_s)], (server_row - 0.36, 0.72), facecolor=ACTIVITIES["wait"][0])
         axes.broken_barh(
             busy, (server_row - 0.36, 0.72), facecolor=ACTIVITIES["body"][0], edgecolor="white", linewidth=0.5
         )
@@ -104,9 +102,7 @@ def _draw_phases(axes: Axes, breakdown: Breakdown, num_rows: int) -> None:
         if phase.pass_s < 0.03 * total_s:
             continue
         text = label if phase.pass_s > 0.09 * total_s else label.replace(" ", "\n", 1)
-        axes.text(
-            start_s + phase.pass_s / 2, -0.6, text, ha="center", va="bottom", fontsize=8, color="#333b45"
-        )
+        axes.text(start_s + phase.pass_s / 2, -0.6, text, ha="center", va="bottom", fontsize=8, color="#333b45")
     axes.set_xlim(0, total_s or 1.0)
     axes.set_ylim(num_rows + 0.6, -0.6)
 

@@ -135,9 +135,7 @@ class Arrays:
         groups = {
             name.removeprefix(GROUP_PREFIX): np.asarray(value)
             for name, value in fields.items()
-            if name.startswith(GROUP_PREFIX)
-            and name not in REQUIRED
-            and np.shape(value) == train_labels.shape
+            if name.startswith(GROUP_PREFIX) and name not in REQUIRED and np.shape(value) == train_labels.shape
         }
         return Arrays(train, train_labels, test, test_labels, classes, groups)
 

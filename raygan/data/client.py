@@ -78,16 +78,12 @@ def forget_domains() -> None:
     _dealt.cache_clear()
 
 
-def image_set(
-    domain: DomainConfig, data: DataConfig, shape: CommonShape, part: Literal["train", "test"]
-) -> ImageSet:
+def image_set(domain: DomainConfig, data: DataConfig, shape: CommonShape, part: Literal["train", "test"]) -> ImageSet:
     """All training or all test images of a domain in the run's shape, for the evaluator; errors as `load_domain`."""
     arrays = load_domain(domain, data, shape.image_size)
     images, labels = (getattr(arrays, f"{part}_{kind}") for kind in ("images", "labels"))
     return _image_set(images, labels, arrays.classes, shape)
 
 
-def _image_set(
-    images: np.ndarray, labels: np.ndarray, classes: tuple[str, ...], shape: CommonShape
-) -> ImageSet:
+def _image_set(images: np.ndarray, labels: np.ndarray, classes: tuple[str, ...], shape: CommonShape) -> ImageSet:
     return ImageSet(to_shape(images, shape.image_size, shape.channels), labels, shape.num_classes, classes)

@@ -83,9 +83,7 @@ def deal(
     dealt = [np.flatnonzero(owners == client) for client in range(num_clients)]
     for client, indices in enumerate(dealt):
         if len(indices) < MIN_IMAGES:
-            found = (
-                f"client {client} of {num_clients} would hold {len(indices)} images of {MIN_IMAGES} needed"
-            )
+            found = f"client {client} of {num_clients} would hold {len(indices)} images of {MIN_IMAGES} needed"
             raise DataError(where, found, "give it fewer clients, more images or another partition")
     return dealt
 
@@ -141,9 +139,7 @@ def _skewed(labels: np.ndarray, num_clients: int, rule: SkewRule, rng: np.random
     return owners
 
 
-def draw_held_classes(
-    num_classes: int, num_clients: int, rule: SkewRule, rng: np.random.Generator
-) -> np.ndarray:
+def draw_held_classes(num_classes: int, num_clients: int, rule: SkewRule, rng: np.random.Generator) -> np.ndarray:
     """Who holds which class: bool (num_clients, num_classes).
 
     A client keeps at least one class, and a class that all clients would lack is given back to one client

@@ -72,9 +72,7 @@ def load_or_train(
     return classifier
 
 
-def cache_key(
-    images: torch.Tensor, labels: torch.Tensor, num_classes: int, recipe: ClassifierRecipe, seed: int
-) -> str:
+def cache_key(images: torch.Tensor, labels: torch.Tensor, num_classes: int, recipe: ClassifierRecipe, seed: int) -> str:
     """Hash of all that a trained classifier follows from: 32 hexadecimal digits."""
     description = {
         "format": FORMAT,

@@ -157,9 +157,7 @@ def train_classifier(
     return DomainClassifier(network, image_shape, num_classes, recipe)
 
 
-def new_network(
-    image_shape: ImageShape, num_classes: int, recipe: ClassifierRecipe, seed: int
-) -> ClassifierNetwork:
+def new_network(image_shape: ImageShape, num_classes: int, recipe: ClassifierRecipe, seed: int) -> ClassifierNetwork:
     """An untrained network whose weights follow from the seed."""
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)  # the CPU's alone: torch.manual_seed would reseed GPUs too

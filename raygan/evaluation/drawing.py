@@ -39,9 +39,7 @@ class RealDomain:
         self.name, self.num_classes = name, num_classes
         self.train_images = as_images(train_images, f"{name}: training images")
         self.test_images = as_images(test_images, f"{name}: test images")
-        self.train_labels = as_labels(
-            train_labels, len(self.train_images), num_classes, f"{name}: training labels"
-        )
+        self.train_labels = as_labels(train_labels, len(self.train_images), num_classes, f"{name}: training labels")
         self.test_labels = as_labels(test_labels, len(self.test_images), num_classes, f"{name}: test labels")
         self.image_shape = image_shape_of(self.train_images)
         self.classes = self.train_labels.unique()
@@ -50,9 +48,7 @@ class RealDomain:
             raise InputError(name, found, "bring them to one shape")
 
 
-def draw(
-    sample: Sample, real: RealDomain, num_images: int, seed: int
-) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+def draw(sample: Sample, real: RealDomain, num_images: int, seed: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     """Images and labels from a generator, checked, at most 500 at a time.
 
     Each class comes equally often (up to one), in an order that follows from the seed: mixed, because a generator's

@@ -88,9 +88,7 @@ def as_labels(labels: Labels, num_images: int, num_classes: int, where: str = "l
     if tensor.dtype.is_floating_point or tensor.dtype == torch.bool:
         raise DataError(where, f"dtype {tensor.dtype}", "pass integers")
     if tensor.shape != (num_images,):
-        raise DataError(
-            where, f"shape {tuple(tensor.shape)}", f"pass one for each of the {num_images} images"
-        )
+        raise DataError(where, f"shape {tuple(tensor.shape)}", f"pass one for each of the {num_images} images")
     tensor = tensor.to(torch.int64)
     low, high = int(tensor.min()), int(tensor.max())
     if low < 0 or high >= num_classes:

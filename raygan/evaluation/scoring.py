@@ -14,9 +14,7 @@ from raygan.evaluation.scores.state import Reference, gathered, new_state
 from raygan.scores import Score, Value
 
 
-def score(
-    reference: Reference, sample: Sample, scores: Mapping[Score, int], seed: int = 0
-) -> dict[str, Value]:
+def score(reference: Reference, sample: Sample, scores: Mapping[Score, int], seed: int = 0) -> dict[str, Value]:
     """Scores a generator as a source of one domain; the same seed and generator give the same scores.
 
     Args:

@@ -19,18 +19,14 @@ def network_arrays(
 ) -> dict[str, np.ndarray]:
     """`name.block.parameter` for every parameter and buffer, and Adam's state under `adam.`."""
     arrays = {
-        f"{name}.{index}.{key}": value
-        for index, block in blocks.items()
-        for key, value in block_state(block).items()
+        f"{name}.{index}.{key}": value for index, block in blocks.items() for key, value in block_state(block).items()
     }
     for index, block in blocks.items():
         for key, parameter in block.named_parameters():
             state = optimizer.state.get(parameter, {}) if optimizer is not None else {}
             for moment in MOMENTS:
                 if moment in state:
-                    arrays[f"adam.{name}.{index}.{key}.{moment}"] = (
-                        state[moment].detach().cpu().numpy().copy()
-                    )
+                    arrays[f"adam.{name}.{index}.{key}.{moment}"] = state[moment].detach().cpu().numpy().copy()
     return arrays
 
 

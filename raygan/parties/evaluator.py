@@ -273,9 +273,7 @@ def load_generator(
     return [block.eval() for block in network]
 
 
-def sample_images(
-    generator: Sequence[nn.Module], spec: NetworkSpec, labels: Tensor, latent: torch.Generator
-) -> Tensor:
+def sample_images(generator: Sequence[nn.Module], spec: NetworkSpec, labels: Tensor, latent: torch.Generator) -> Tensor:
     """Images (N, C, S, S) float32 in [-1, 1] for labels (N,), in batches."""
     with torch.inference_mode():
         return torch.cat(

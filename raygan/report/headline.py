@@ -48,9 +48,7 @@ def cards(record: Record) -> Html:
         "Which clients went together?": _who_together(record),
         "Where did the time go?": _where_time(record),
     }
-    return tag(
-        "div", [tag("section", tag("h2", name), text) for name, text in answers.items()], class_="cards"
-    )
+    return tag("div", [tag("section", tag("h2", name), text) for name, text in answers.items()], class_="cards")
 
 
 def _how_good(record: Record) -> list[Html]:

@@ -19,9 +19,7 @@ class Html(str):
 def tag(name: str, /, *content: object, **attributes: object) -> Html:
     """An element; `class_` is the attribute `class`, a list among the content is flattened, None is left out."""
     given = "".join(
-        f' {key.rstrip("_")}="{html.escape(str(value))}"'
-        for key, value in attributes.items()
-        if value is not None
+        f' {key.rstrip("_")}="{html.escape(str(value))}"' for key, value in attributes.items() if value is not None
     )
     inner = _markup(content)
     return Html(f"<{name}{given}>" if name in VOID else f"<{name}{given}>{inner}</{name}>")

@@ -166,8 +166,7 @@ def cuts_section(record: Record) -> Html:
     if not cuts:
         return section("cuts", "Cuts", tag("p", "The networks are whole, or cuts.json is missing."))
     counts = Counter(
-        (client["device"], _cut(client["generator"]), _cut(client["discriminator"]))
-        for client in cuts["clients"]
+        (client["device"], _cut(client["generator"]), _cut(client["discriminator"])) for client in cuts["clients"]
     )
     rows = [(device, count, *chosen) for (device, *chosen), count in counts.items()]
     above = f"at most {100 * cuts.get('gap', 0):.1f}% above the optimum"

@@ -53,9 +53,7 @@ class Engine:
         self._listener = FaultBook(listener)
         self._layout, self._config, self._algorithm = plan.layout, plan.config, plan.algorithm
         self._mirror = mirror
-        steps = StepLoop(
-            backend, self._on_step, Deadline(plan.config.ray.step_deadline_s), plan.config.ray.steps_ahead
-        )
+        steps = StepLoop(backend, self._on_step, Deadline(plan.config.ray.step_deadline_s), plan.config.ray.steps_ahead)
         self._federation: AnyFederation = Federation(backend, plan.layout, steps)
         self._state: ServerState = plan.algorithm.init()
         self._checkpoints = Checkpoints(folder.checkpoints, plan.config.checkpoints)
@@ -160,9 +158,7 @@ class Engine:
         return self._folder.rewind(self._checkpoints, names, self._listener.on_fault, at_most)
 
     def _cohort(self, number: int) -> Cohort:
-        available = [
-            client for worker in self._backend.workers for client in self._layout.workers[worker].ids
-        ]
+        available = [client for worker in self._backend.workers for client in self._layout.workers[worker].ids]
         clients = sample_clients(available, self._config, number)
         return Cohort(number, self._num_steps(clients), clients, self._config.training.min_clients)
 
@@ -204,9 +200,7 @@ class Engine:
             if set(self._layout.workers[worker].ids) <= set(manifest.set_aside):
                 self._roster.give_up(worker)
         without = manifest.without(self._algorithm.model_kind, self._state.serves)
-        calls: list[Reference[None]] = [
-            handle.call(Server.restore, folder) for handle in self._backend.servers
-        ]
+        calls: list[Reference[None]] = [handle.call(Server.restore, folder) for handle in self._backend.servers]
         calls += [handle.call(Worker.restore, folder, without) for handle in self._backend.workers.values()]
         self._backend.fetch(calls)
 
@@ -224,9 +218,7 @@ class Engine:
     def _ask_inventory(self, workers: Sequence[int]) -> dict[int, Missing]:
         """Takes in what these workers hold; returns those that are lost."""
         asked = {
-            worker: self._backend.workers[worker].call_many(
-                len(self._layout.workers[worker].ids), Worker.inventory
-            )
+            worker: self._backend.workers[worker].call_many(len(self._layout.workers[worker].ids), Worker.inventory)
             for worker in workers
         }
         lost = {}
@@ -241,9 +233,7 @@ class Engine:
     def _on_step(self, number: int, step: int, reports: list[StepReport]) -> None:
         for fault in (fault for report in reports for fault in report.faults):
             self._listener.on_fault(fault)
-        self._listener.on_step(
-            number, step, mean_losses(reports), sum(report.num_images for report in reports)
-        )
+        self._listener.on_step(number, step, mean_losses(reports), sum(report.num_images for report in reports))
         self._listener.on_reports({self._layout.workers[r.worker].name: r for r in reports})
 
     def _save(self, result: RoundResult) -> None:

@@ -65,9 +65,7 @@ class RunFolder:
         """A file of the algorithm's own about the whole run, such as `cuts.json`."""
         return self.path / f"{name}.json"
 
-    def create(
-        self, config: Config, documents: Mapping[str, Mapping[str, Any]], infos: Sequence[DomainInfo]
-    ) -> None:
+    def create(self, config: Config, documents: Mapping[str, Mapping[str, Any]], infos: Sequence[DomainInfo]) -> None:
         """Writes the configuration, what the algorithm planned and what is known of each domain: all, or nothing is left
         behind.
 

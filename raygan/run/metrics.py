@@ -151,8 +151,7 @@ def domain_scores(
         table[name] = {
             **_mean_scores([by_cluster[number] for number in mine if number in by_cluster]),
             "clusters": {
-                str(number): {**scores, "clients": mine.count(number)}
-                for number, scores in sorted(by_cluster.items())
+                str(number): {**scores, "clients": mine.count(number)} for number, scores in sorted(by_cluster.items())
             },
             "real": next((_named(s) for s in evaluation.real if s.domain_index == index), None),
         }

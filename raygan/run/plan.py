@@ -52,9 +52,7 @@ class Plan:
         return {client: held.domain_index for client, held in enumerate(self.holdings)}
 
 
-def make_plan(
-    config: Config, survey: Survey = survey_domains, documents: Mapping[str, Document] | None = None
-) -> Plan:
+def make_plan(config: Config, survey: Survey = survey_domains, documents: Mapping[str, Document] | None = None) -> Plan:
     """Checks the data, deals it and the devices to the clients, and has the algorithm plan its parties.
 
     Args:

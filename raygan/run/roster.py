@@ -165,9 +165,7 @@ class Roster:
             if left_out and worker not in self._rejoining:
                 self._take_over(worker, left_out, result, restarted=False)
 
-    def _take_over(
-        self, worker: int, clients: Sequence[int], result: RoundResult, *, restarted: bool
-    ) -> None:
+    def _take_over(self, worker: int, clients: Sequence[int], result: RoundResult, *, restarted: bool) -> None:
         last = self._checkpoints.last_whole(result.cohort.round) if restarted else 0
         back = Back(worker, clients, restarted, None)
         if last:

@@ -47,9 +47,7 @@ def evaluator_plan(
     )
 
 
-def score_round(
-    run: Run, round_number: int | None = None, usefulness_images: int | None = None
-) -> dict[str, Any]:
+def score_round(run: Run, round_number: int | None = None, usefulness_images: int | None = None) -> dict[str, Any]:
     """The scores of a kept round, computed in this process from its checkpoint: those of `metrics.jsonl`.
 
     Args:

@@ -73,9 +73,7 @@ class Handle(ABC, Generic[PartyT_co]):
         return self.submit(method.__name__, 1, arguments)[0]
 
     @overload
-    def call_many(
-        self, count: int, method: Callable[[PartyT_co], Sequence[T]], /
-    ) -> Sequence[Reference[T]]: ...
+    def call_many(self, count: int, method: Callable[[PartyT_co], Sequence[T]], /) -> Sequence[Reference[T]]: ...
     @overload
     def call_many(
         self, count: int, method: Callable[[PartyT_co, A], Sequence[T]], a: A | Reference[A], /

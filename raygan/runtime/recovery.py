@@ -117,11 +117,7 @@ RULES = (
 """Every row once; no case has two."""
 
 BY_CASE = {
-    (role, phase, why): rule
-    for rule in RULES
-    for role in rule.roles
-    for phase in rule.phases
-    for why in rule.whys
+    (role, phase, why): rule for rule in RULES for role in rule.roles for phase in rule.phases for why in rule.whys
 }
 
 

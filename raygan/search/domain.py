@@ -109,9 +109,7 @@ def _labelled(kind: str, given: Any) -> dict[Label, Any]:
 def _bounds(kind: str, given: Any) -> tuple[float, ...]:
     count = 3 if kind == "quniform" else 2
     numbers = [as_number(value) for value in given] if isinstance(given, list) else []
-    proper = [
-        n for n in numbers if isinstance(n, (int, float)) and not isinstance(n, bool) and math.isfinite(n)
-    ]
+    proper = [n for n in numbers if isinstance(n, (int, float)) and not isinstance(n, bool) and math.isfinite(n)]
     if len(numbers) != count or len(proper) != count:
         form = "[low, high, step]" if count == 3 else "[low, high]"
         raise ValueError(f"{kind}: {given!r} does not fit; give {form}, numbers")

@@ -27,9 +27,7 @@ def draw_curves(results: Results, path: Path) -> Path:
         new = label not in points
         colour = points.setdefault(label, COLOURS[len(points) % len(COLOURS)])
         style = {"color": colour, "marker": "o", "markersize": 3, "linewidth": 1.4, "alpha": 0.85}
-        axes.plot(
-            *zip(*curve, strict=True), label=label if new and len(points) <= MAX_NAMED else None, **style
-        )
+        axes.plot(*zip(*curve, strict=True), label=label if new and len(points) <= MAX_NAMED else None, **style)
     axes.set_xlabel("round")
     axes.set_ylabel(_named(results.metric))
     if points:
@@ -55,9 +53,7 @@ def draw_pareto(results: Results, path: Path) -> Path:
         points = {t.name: (t.metrics[cost], t.metrics[results.metric]) for t in known}
         for label, style in (("beaten", {"facecolors": "none"}), ("on the front", {})):
             shown = [point for name, point in points.items() if (name in front) == (label != "beaten")]
-            axes.scatter(
-                [x for x, _ in shown], [y for _, y in shown], edgecolors=COLOURS[0], label=label, **style
-            )
+            axes.scatter([x for x, _ in shown], [y for _, y in shown], edgecolors=COLOURS[0], label=label, **style)
         line = sorted(point for name, point in points.items() if name in front)
         axes.plot([x for x, _ in line], [y for _, y in line], color=COLOURS[0], alpha=0.4, linewidth=1)
         axes.set_xlabel(_named(cost))

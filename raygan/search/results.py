@@ -70,9 +70,7 @@ class Results:
     @property
     def costs(self) -> dict[str, str]:
         """What trials cost, as far as any reports it: networks that are not cut have no predicted latency."""
-        return {
-            name: mode for name, mode in OBJECTIVES if any(name in trial.metrics for trial in self.trials)
-        }
+        return {name: mode for name, mode in OBJECTIVES if any(name in trial.metrics for trial in self.trials)}
 
     @property
     def keys(self) -> list[str]:
@@ -157,9 +155,7 @@ class Results:
         names = list(self.objectives)
         trials = [trial for trial in self.candidates() if all(name in trial.metrics for name in names)]
         signs = [-1 if mode == "max" else 1 for mode in self.objectives.values()]
-        costs = np.array([[trial.metrics[name] for name in names] for trial in trials]).reshape(
-            -1, len(names)
-        )
+        costs = np.array([[trial.metrics[name] for name in names] for trial in trials]).reshape(-1, len(names))
         costs *= signs
         return [
             trial
@@ -176,9 +172,7 @@ def collect(search: Search, grid: tune.ResultGrid) -> Results:
         if "run" in metrics:
             metrics["run"] = str(Path(grid.experiment_path) / metrics["run"])
         error = last_line(trial.get_error()) if trial.status == "ERROR" else None
-        trials.append(
-            Trial(str(trial), dict(trial.config[POINT]), metrics, error, trial.status == "TERMINATED")
-        )
+        trials.append(Trial(str(trial), dict(trial.config[POINT]), metrics, error, trial.status == "TERMINATED"))
     return Results(search, sorted(trials, key=lambda trial: trial.name))
 
 

@@ -120,9 +120,7 @@ class SearchConfig(Section):
     @model_validator(mode="after")
     def _fits_together(self) -> SearchConfig:
         if len(self.mode) not in (1, len(self.metric)):
-            raise ValueError(
-                f"mode: {len(self.mode)} modes for {len(self.metric)} metrics; give one, or one for each"
-            )
+            raise ValueError(f"mode: {len(self.mode)} modes for {len(self.metric)} metrics; give one, or one for each")
         if len(set(self.metric)) < len(self.metric):
             raise ValueError("metric: the same metric twice; give each once")
         if len(set(self.seeds)) < len(self.seeds):

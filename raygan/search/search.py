@@ -99,9 +99,7 @@ class Search:
         rng = stream(self.config.seed, "search", number)
         return {**self.chosen(lambda _, domain: domain.sample(rng)), "seed": self.config.seeds[0]}
 
-    def chosen(
-        self, choose: Callable[[str, Domain], Label], fixed: Mapping[str, Label] | None = None
-    ) -> Point:
+    def chosen(self, choose: Callable[[str, Domain], Label], fixed: Mapping[str, Label] | None = None) -> Point:
         """A point without its seed: the keys of the space, then those that the conditional function adds for them.
 
         Args:
@@ -119,9 +117,7 @@ class Search:
         everything = self.config.searcher.name == "grid"
         rng = stream(self.config.seed, "search", number)
         grids = {
-            key: list(domain.values)
-            for key, domain in self.config.space.items()
-            if domain.kind == "grid" or everything
+            key: list(domain.values) for key, domain in self.config.space.items() if domain.kind == "grid" or everything
         }
         for labels in itertools.product(*grids.values()):
             yield self.chosen(lambda _, domain: domain.sample(rng), dict(zip(grids, labels, strict=True)))

@@ -112,9 +112,7 @@ def run_search(
         return _tuner(checked, folder, callbacks).fit()
 
 
-def resume_search(
-    folder: Path, address: str | None = None, warn: Callable[[str], None] = print
-) -> tune.ResultGrid:
+def resume_search(folder: Path, address: str | None = None, warn: Callable[[str], None] = print) -> tune.ResultGrid:
     """Continues a search after anything: finished trials stay finished, the others go on after their last round.
 
     Args:
@@ -197,9 +195,7 @@ def _trainable(checked: Checked, folder: Path) -> Any:
     search, cache = checked.search, checked.configs[0].evaluation.cache
     classifiers = None if cache is None else str(Path(cache).expanduser())
     trial = partial(run_trial, folder=folder, classifiers=classifiers)
-    return tune.with_resources(
-        trial, lambda given: placement(search.config_of(given[POINT]), search.config.resources)
-    )
+    return tune.with_resources(trial, lambda given: placement(search.config_of(given[POINT]), search.config.resources))
 
 
 def _trial_name(trial: Any) -> str:

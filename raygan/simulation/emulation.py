@@ -49,9 +49,7 @@ class Pace:
     step_s: float
     """Predicted seconds of a step."""
 
-    def body_seconds(
-        self, network: NetworkName, direction: Direction, blocks: range, num_images: int
-    ) -> float:
+    def body_seconds(self, network: NetworkName, direction: Direction, blocks: range, num_images: int) -> float:
         """The server's seconds for a stage of the body over a merged batch."""
         per_minibatch = sum(self.blocks[network, direction][block] for block in blocks)
         return per_minibatch * num_images / self.batch_size
@@ -64,9 +62,7 @@ def plan_pace(plan: Plan, batch_size: int) -> Pace:
         blocks[network, "forward"] = tuple(forward.block_s.tolist())
         blocks[network, "backward"] = tuple(backward.block_s[::-1].tolist())
     of_clients = _phase_seconds(plan)
-    clients = tuple(
-        {name: float(s[client]) for name, s in of_clients.items()} for client in range(len(plan.cuts))
-    )
+    clients = tuple({name: float(s[client]) for name, s in of_clients.items()} for client in range(len(plan.cuts)))
     return Pace(clients, blocks, batch_size, plan.overlapped_s)
 
 

@@ -90,9 +90,7 @@ class InStep:
         at_once: the blocks that are computed at once; the others are computed client by client.
     """
 
-    def __init__(
-        self, blocks: Mapping[int, Mapping[BlockKey, nn.Module]], at_once: Collection[BlockKey]
-    ) -> None:
+    def __init__(self, blocks: Mapping[int, Mapping[BlockKey, nn.Module]], at_once: Collection[BlockKey]) -> None:
         self._position = {client: position for position, client in enumerate(blocks)}
         self._vmapped = {key: VmappedBlock([held[key] for held in blocks.values()]) for key in at_once}
 

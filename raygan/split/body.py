@@ -170,9 +170,7 @@ class SharedBody(Server):
             num_samples: client -> training images, of every client that is there at the round's end.
         """
         features = {
-            client: np.mean(np.stack(maps), axis=0)
-            for client, maps in self._maps.items()
-            if client in num_samples
+            client: np.mean(np.stack(maps), axis=0) for client, maps in self._maps.items() if client in num_samples
         }
         seed, settings = self._config.seed, self._config.clusters
         assigned = cluster_and_weigh(features, num_samples, settings, seed, round_number)
@@ -235,17 +233,14 @@ class SharedBody(Server):
     def _clients_of(self, workers: Sequence[int]) -> tuple[int, ...]:
         return tuple(client for worker in workers for client in self._layout.workers[worker].ids)
 
-    def _pack(
-        self, workers: Sequence[int], batches: list[dict[int, Tensor]]
-    ) -> list[dict[int, tuple[WirePart, ...]]]:
+    def _pack(self, workers: Sequence[int], batches: list[dict[int, Tensor]]) -> list[dict[int, tuple[WirePart, ...]]]:
         """Worker by worker, what its clients are sent.
 
         Args:
             batches: client -> what leaves, of each of the merged batches that travel together.
         """
         clients = [
-            [client for client in self._layout.workers[worker].ids if client in batches[0]]
-            for worker in workers
+            [client for client in self._layout.workers[worker].ids if client in batches[0]] for worker in workers
         ]
         tensors = [batch[client] for group in clients for client in group for batch in batches]
         direct = self._config.ray.transport == "direct"

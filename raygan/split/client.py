@@ -172,9 +172,7 @@ class Client:
         return {
             name: array
             for network in NETWORKS
-            for name, array in network_arrays(
-                network, self.ends(network).blocks, self.ends(network).optimizer
-            ).items()
+            for name, array in network_arrays(network, self.ends(network).blocks, self.ends(network).optimizer).items()
         }
 
     def restore(self, arrays: dict[str, np.ndarray]) -> None:
@@ -188,9 +186,7 @@ class Client:
         for network in NETWORKS:
             for index in self.ends(network).blocks:
                 prefix = f"{network}.{index}."
-                state = {
-                    name.removeprefix(prefix): a for name, a in arrays.items() if name.startswith(prefix)
-                }
+                state = {name.removeprefix(prefix): a for name, a in arrays.items() if name.startswith(prefix)}
                 self.load((network, index), state)
         self.forget_moments()
 

@@ -40,9 +40,7 @@ class Contract:
         """Why the body may not send a worker what leaves a pass: another worker's clients, or another form."""
         return self._message_problem(self._layout.workers[worker], crossing, crossing.received_at, record)
 
-    def _message_problem(
-        self, worker: WorkerPlan, crossing: Crossing, end: End, record: object
-    ) -> str | None:
+    def _message_problem(self, worker: WorkerPlan, crossing: Crossing, end: End, record: object) -> str | None:
         """Why a message may not cross.
 
         Args:

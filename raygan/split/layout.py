@@ -46,9 +46,7 @@ class Layout(parties.Layout[ClientPlan]):
     def stages(self) -> dict[NetworkName, list[Stage[int]]]:
         """The body's stages of each network, keyed by worker."""
         return {
-            network: merge_stages(
-                {worker.worker: worker.clients[0].cut(network) for worker in self.workers}, count
-            )
+            network: merge_stages({worker.worker: worker.clients[0].cut(network) for worker in self.workers}, count)
             for network, count in self.num_blocks.items()
         }
 
@@ -77,6 +75,4 @@ class Layout(parties.Layout[ClientPlan]):
 
 def deal_to_workers(plans: Iterable[ClientPlan], clients_per_actor: int) -> tuple[WorkerPlan, ...]:
     """Deals clients to workers: those of equal site, profile and cuts together, at most `clients_per_actor` in one."""
-    return parties.deal_to_workers(
-        plans, clients_per_actor, lambda plan: (plan.generator_cut, plan.discriminator_cut)
-    )
+    return parties.deal_to_workers(plans, clients_per_actor, lambda plan: (plan.generator_cut, plan.discriminator_cut))

@@ -43,9 +43,7 @@ class MergedPass:
         """Rows of the merged batch in the newest stage that has not been run backward; 0 if there is none."""
         return len(self._segments[-1].output) if self._segments else 0
 
-    def forward(
-        self, blocks: range, entering: Mapping[int, Tensor], leaving: tuple[int, ...]
-    ) -> dict[int, Tensor]:
+    def forward(self, blocks: range, entering: Mapping[int, Tensor], leaving: tuple[int, ...]) -> dict[int, Tensor]:
         """Runs one stage.
 
         Args:

@@ -41,8 +41,7 @@ class SplitPlan:
         config, layout = self.config, self.layout
         threads = worker_threads(len(layout.workers), config)
         workers = tuple(
-            PartySpec(plan.name, partial(SplitClients, plan, layout, config), threads)
-            for plan in layout.workers
+            PartySpec(plan.name, partial(SplitClients, plan, layout, config), threads) for plan in layout.workers
         )
         make_body = partial(SharedBody, layout, config)
         body = PartySpec("body", make_body, server_threads(config), {BODY_RESOURCE: 1})
@@ -91,8 +90,7 @@ def plan_split(
 def state_shapes(networks: Networks) -> dict[BlockKey, dict[str, Shape]]:
     """Block -> the shape of each of its parameters and buffers."""
     return {
-        key: {name: tuple(x.shape) for name, x in block.state_dict().items()}
-        for key, block in networks.blocks.items()
+        key: {name: tuple(x.shape) for name, x in block.state_dict().items()} for key, block in networks.blocks.items()
     }
 
 

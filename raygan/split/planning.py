@@ -77,9 +77,7 @@ def study_cuts(config: Config, costs: Costs) -> Study:
     """The cuts with everything that they are compared with; errors as `choose_cuts`."""
     if config.cuts.solver == "fixed":
         check_fixed(config, costs)
-    return plan_study(
-        config, generator=costs.generator, discriminator=costs.discriminator, anchor=costs.anchor
-    )
+    return plan_study(config, generator=costs.generator, discriminator=costs.discriminator, anchor=costs.anchor)
 
 
 def study_config(config: Config, infos: Sequence[DomainInfo]) -> Study:
@@ -106,9 +104,7 @@ def check_fixed(config: Config, costs: Costs) -> None:
     for name, cut in {name: config.cuts.fixed.get(name, ProfileCut()) for name in fleet}.items():
         where = f"cuts.fixed.{name}"
         check_cut(cut.generator, costs.generator.num_blocks, costs.anchor[0], f"{where}.generator")
-        check_cut(
-            cut.discriminator, costs.discriminator.num_blocks, costs.anchor[1], f"{where}.discriminator"
-        )
+        check_cut(cut.discriminator, costs.discriminator.num_blocks, costs.anchor[1], f"{where}.discriminator")
 
 
 def _cost(costs: BlockCosts, network: NetworkName, codec: Codec) -> NetworkCost:

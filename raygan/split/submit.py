@@ -40,16 +40,11 @@ def train_step(federation: Split, layout: Layout, step: StepId, without: Collect
     sent: ByWorker = {worker: handle.submit(first.name, 1, [step])[0] for worker, handle in workers.items()}
     for crossing, phase in zip(CROSSINGS, others, strict=True):
         received = _through_body(federation, layout, step, crossing, sent)
-        sent = {
-            worker: handle.submit(phase.name, 1, [step, received[worker]])[0]
-            for worker, handle in workers.items()
-        }
+        sent = {worker: handle.submit(phase.name, 1, [step, received[worker]])[0] for worker, handle in workers.items()}
     return Submitted(step, sent, federation.server.call(SharedBody.report, step))
 
 
-def _through_body(
-    federation: Split, layout: Layout, step: StepId, crossing: Crossing, messages: ByWorker
-) -> ByWorker:
+def _through_body(federation: Split, layout: Layout, step: StepId, crossing: Crossing, messages: ByWorker) -> ByWorker:
     """One pass through the body, stage by stage: workers enter and leave where their cuts say."""
     stages = list(enumerate(layout.stages[crossing.way.network]))
     forward = crossing.direction == "forward"
@@ -63,9 +58,7 @@ def _through_body(
     return received
 
 
-def collect_states(
-    federation: Split, layout: Layout, clients: Collection[int]
-) -> dict[int, Reference[State]]:
+def collect_states(federation: Split, layout: Layout, clients: Collection[int]) -> dict[int, Reference[State]]:
     """Client -> what it holds of both networks, of these clients and of those that share their workers."""
     states: dict[int, Reference[State]] = {}
     for worker in _workers_of(federation, layout, clients):

@@ -210,9 +210,7 @@ class SplitClients(HostedClients[Client]):
                 self._sent += size
                 self._traffic.add("client", "body", MESSAGES[crossing.direction].__name__, size, number)
 
-    def _from_wire_to_wire(
-        self, of_client: ClientPhase, client: Client, received: Parts
-    ) -> Computation[Parts | None]:
+    def _from_wire_to_wire(self, of_client: ClientPhase, client: Client, received: Parts) -> Computation[Parts | None]:
         """A client's phase, from what the body sent to what is sent to it."""
         _check_finite(received)
         out = yield from of_client(client, tuple(decode(part, self._device) for part in received))

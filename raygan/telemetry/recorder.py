@@ -118,9 +118,7 @@ def _made(metric: Metric) -> Any:
     keys = ("run", *metric.tags)
     if metric.kind == "histogram":
         return metrics.Histogram(metric.name, metric.meaning, list(STEP_SECONDS), keys)
-    return {"counter": metrics.Counter, "gauge": metrics.Gauge}[metric.kind](
-        metric.name, metric.meaning, keys
-    )
+    return {"counter": metrics.Counter, "gauge": metrics.Gauge}[metric.kind](metric.name, metric.meaning, keys)
 
 
 def _since(before: Usage, now: Usage, state: str) -> float:

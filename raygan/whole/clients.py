@@ -82,8 +82,7 @@ class WholeClient:
             "discriminator": [block.to(device) for block in whole.discriminator],
         }
         self._optimizers = {
-            name: _trained(adam(blocks, training.lr, training.betas), name)
-            for name, blocks in self._networks.items()
+            name: _trained(adam(blocks, training.lr, training.betas), name) for name, blocks in self._networks.items()
         }
 
     @property
@@ -140,9 +139,7 @@ class WholeClient:
         return {
             name: array
             for network, blocks in self._networks.items()
-            for name, array in network_arrays(
-                network, dict(enumerate(blocks)), self._optimizers[network]
-            ).items()
+            for name, array in network_arrays(network, dict(enumerate(blocks)), self._optimizers[network]).items()
         }
 
     def restore(self, arrays: dict[str, np.ndarray]) -> None:
@@ -185,9 +182,7 @@ class WholeClients(HostedClients[WholeClient]):
     ) -> None:
         self.plan = plan
         networks = build_networks(spec, config.model.blocks, torch_seed(config.seed, "networks"))
-        super().__init__(
-            {p.client: WholeClient(p, networks, spec, config, device, again) for p in plan.clients}
-        )
+        super().__init__({p.client: WholeClient(p, networks, spec, config, device, again) for p in plan.clients})
 
     def train(self, step: StepId) -> StepReport:
         """One step of every client that takes part. One whose loss is not finite is found when it checks in."""

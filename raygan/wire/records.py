@@ -389,9 +389,7 @@ def _check_part(where: str, part: Any) -> None:
         raise WireError(f"{where} holds a {type(payload).__name__}; only {needed} batches cross")
     fits = found.startswith("float") if needed == "float" else found == needed
     if not fits or payload.ndim < 1:
-        raise WireError(
-            f"{where}: {found} array of shape {tuple(payload.shape)}; only {needed} batches cross"
-        )
+        raise WireError(f"{where}: {found} array of shape {tuple(payload.shape)}; only {needed} batches cross")
 
 
 def _type_name(payload: Any) -> str | None:

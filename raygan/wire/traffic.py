@@ -29,8 +29,6 @@ class TrafficCounter:
 
     def take(self) -> Traffic:
         """The counts, which begin anew."""
-        traffic = Traffic(
-            tuple(Count(link, *counts) for link, counts in sorted(self._counts.items(), key=str))
-        )
+        traffic = Traffic(tuple(Count(link, *counts) for link, counts in sorted(self._counts.items(), key=str)))
         self._counts = {}
         return traffic

@@ -17,13 +17,9 @@ def groups(*clients: Sequence[int]) -> dict[int, int]:
 @pytest.mark.parametrize(
     ("now", "before", "num_models", "matched", "num_after"),
     [
-        pytest.param(
-            groups([0, 1], [2]), {}, 0, {7: 0, 8: 1}, 2, id="the first round: by their first clients"
-        ),
+        pytest.param(groups([0, 1], [2]), {}, 0, {7: 0, 8: 1}, 2, id="the first round: by their first clients"),
         pytest.param(groups([2], [0, 1]), {}, 0, {7: 1, 8: 0}, 2, id="whatever the groups' numbers are"),
-        pytest.param(
-            {0: 1, 1: 1, 2: 0, 3: 0}, {0: 0, 1: 0, 2: 1, 3: 1}, 2, {1: 0, 0: 1}, 2, id="swapped numbers"
-        ),
+        pytest.param({0: 1, 1: 1, 2: 0, 3: 0}, {0: 0, 1: 0, 2: 1, 3: 1}, 2, {1: 0, 0: 1}, 2, id="swapped numbers"),
         pytest.param(
             groups([0, 1], [2, 3, 4]), {0: 1, 1: 1, 2: 1, 3: 0, 4: 0}, 2, {7: 1, 8: 0}, 2, id="one moves over"
         ),
@@ -51,9 +47,7 @@ def groups(*clients: Sequence[int]) -> dict[int, int]:
             6,
             id="a new one never takes an identity that was one",
         ),
-        pytest.param(
-            groups([4], [5]), {}, 2, {7: 2, 8: 3}, 4, id="clients that never had a model make new ones"
-        ),
+        pytest.param(groups([4], [5]), {}, 2, {7: 2, 8: 3}, 4, id="clients that never had a model make new ones"),
         pytest.param(
             groups([0, 1], [2, 3]),
             {0: 0, 1: 1, 2: 0, 3: 1},
@@ -78,9 +72,7 @@ def groups(*clients: Sequence[int]) -> dict[int, int]:
             2,
             id="the largest overlap is matched first, so that another is left for the rest",
         ),
-        pytest.param(
-            groups([0, 1], [2]), {0: 0, 2: 0, 9: 1}, 2, {7: 0, 8: 2}, 3, id="who is absent has no say"
-        ),
+        pytest.param(groups([0, 1], [2]), {0: 0, 2: 0, 9: 1}, 2, {7: 0, 8: 2}, 3, id="who is absent has no say"),
     ],
 )
 def test_a_group_is_the_model_that_most_of_it_had(

@@ -23,9 +23,7 @@ def test_one_unsplit_client_is_the_oracle(tiny_settings: dict[str, Any]) -> None
     }
     plan = make_plan(make_config(settings))
     unsplit, reference = Unsplit(plan.layout, plan.config, threads=1), Reference(plan.layout, plan.config)
-    reference.latent[0].manual_seed(
-        torch_seed(plan.config.seed, "latent")
-    )  # the limit draws z for all at once
+    reference.latent[0].manual_seed(torch_seed(plan.config.seed, "latent"))  # the limit draws z for all at once
     unsplit.begin_round(0)
     for step in range(3):
         assert unsplit.step(step) == 8

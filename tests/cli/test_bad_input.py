@@ -87,9 +87,7 @@ def test_a_bad_setting(run_cli, capsys: pytest.CaptureFixture[str], override: st
     assert message in refused(run_cli, capsys, "--set", override)
 
 
-def test_a_gpu_that_is_not_there(
-    run_cli, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_gpu_that_is_not_there(run_cli, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     error = refused(run_cli, capsys, "--set", "ray.device=cuda")
     assert "ray.device: cuda, but this machine finds no GPU; set it to auto or cpu" in error
@@ -111,9 +109,7 @@ def test_a_corrupt_data_file(run_cli, capsys: pytest.CaptureFixture[str], tmp_pa
 def test_a_domain_without_images(run_cli, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     path = tmp_path / "empty.npz"
     images, labels = np.zeros((0, 12, 12), dtype=np.uint8), np.zeros(0, dtype=np.uint8)
-    np.savez(
-        path, train_images=images, train_labels=labels, test_images=images, test_labels=labels, classes=["a"]
-    )
+    np.savez(path, train_images=images, train_labels=labels, test_images=images, test_labels=labels, classes=["a"])
     assert "empty.npz" in refused(run_cli, capsys, "--set", f"data.domains.0.npz={path}")
 
 
@@ -155,9 +151,7 @@ def test_resume_goes_alone(run_cli, capsys: pytest.CaptureFixture[str]) -> None:
     assert "give --resume alone" in refused(run_cli, capsys, "--resume", "runs/mine")
 
 
-def test_nothing_to_resume(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_nothing_to_resume(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(sys, "argv", ["raygan", "train", "--resume", str(tmp_path)])
     with pytest.raises(SystemExit) as stopped:
         main()

@@ -136,12 +136,8 @@ def test_weights_of_other_networks_are_refused(run: Path) -> None:
     gone("summary.json")(run)
     config = (run / "config.yaml").read_text()
     assert "width: 0.0625" in config
-    (run / "config.yaml").write_text(
-        config.replace("width: 0.0625", "width: 0.125").replace("rounds: 2", "rounds: 3")
-    )
-    command("train", "--resume", run, "--in-process").assert_refused(
-        "does not fit", "resume with the configuration"
-    )
+    (run / "config.yaml").write_text(config.replace("width: 0.0625", "width: 0.125").replace("rounds: 2", "rounds: 3"))
+    command("train", "--resume", run, "--in-process").assert_refused("does not fit", "resume with the configuration")
 
 
 HOSTILE = "<script>alert(1)</script>&\"'"

@@ -26,9 +26,7 @@ def config(tmp_path: Path, tiny_settings: dict) -> Path:
 def bench(*arguments: object, **environment: str) -> dict:
     """The document; nothing else is on standard output."""
     parts = [*RAYGAN, "bench", *map(str, arguments), "--json", "--repeats", "1", "--seconds", "0"]
-    done = subprocess.run(
-        parts, capture_output=True, text=True, check=False, env={**os.environ, **environment}
-    )
+    done = subprocess.run(parts, capture_output=True, text=True, check=False, env={**os.environ, **environment})
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
@@ -70,9 +68,7 @@ def test_numbers_of_clients_are_compared_with_the_first(config: Path) -> None:
 def test_clients_at_once_are_compared_with_one_by_one(config: Path, tmp_path: Path) -> None:
     document = bench(config, "--vmap", HOME=str(tmp_path / "home"))
     blocks = {row["block"]: row for row in document["blocks"]}
-    assert set(blocks) == {
-        f"{network} {n}" for network in ("generator", "discriminator") for n in (0, 1, 3, 4)
-    }
+    assert set(blocks) == {f"{network} {n}" for network in ("generator", "discriminator") for n in (0, 1, 3, 4)}
     assert all(row["clients"] == 2 and row["one_by_one_s"] > 0 < row["vmapped_s"] for row in blocks.values())
     assert set(document["of_one_by_one"]) == {"step", "clients"}
     assert document["settings"]["device"] == "CPU"
@@ -83,12 +79,8 @@ def test_clients_at_once_are_compared_with_one_by_one(config: Path, tmp_path: Pa
 def test_bad_options_are_one_line(config: Path) -> None:
     command("bench", config, "--scale", "10,ten").assert_refused("--scale", "10,ten", "10,50,200")
     command("bench", config, "--scale", "4,4").assert_refused("--scale", "4,4")
-    command("bench", config, "--vmap", "--scale", "1,2").assert_refused(
-        "--vmap", "--scale", "give one of them"
-    )
-    command("bench", config, "--vmap", "--clients-per-actor", "1").assert_refused(
-        "--vmap", "no actor has several"
-    )
+    command("bench", config, "--vmap", "--scale", "1,2").assert_refused("--vmap", "--scale", "give one of them")
+    command("bench", config, "--vmap", "--clients-per-actor", "1").assert_refused("--vmap", "no actor has several")
     command("bench", config, "--cuts", "deep").assert_refused("--cuts", "'deep'", "planned, mixed")
     command("bench", config, "--cuts", "2,2/0,0").assert_refused("(2, 2)")
     command("bench", config, "--width", "-1").assert_refused("model.width", "-1")

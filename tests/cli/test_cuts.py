@@ -15,9 +15,7 @@ from raygan.config.loading import make_config
 from raygan.run.plan import make_plan
 
 PAPER = {
-    "data": {
-        "domains": [{"name": "demo_mnist", "clients": 40}, {"name": "demo_fashion_mnist", "clients": 40}]
-    },
+    "data": {"domains": [{"name": "demo_mnist", "clients": 40}, {"name": "demo_fashion_mnist", "clients": 40}]},
     "model": {"width": 1},
     "training": {"batch_size": 64},
     "devices": {"fleet": [f"paper_device_{number}" for number in range(1, 8)]},

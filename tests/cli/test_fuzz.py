@@ -53,9 +53,7 @@ ODD = st.one_of(
     st.text(max_size=8),
     st.sampled_from(TEXTS),
     st.lists(st.one_of(st.none(), SMALL, st.text(max_size=3)), max_size=4),
-    st.dictionaries(
-        st.sampled_from(["name", "npz", "clients", "dirichlet", "x", 1, None]), SMALL, max_size=3
-    ),
+    st.dictionaries(st.sampled_from(["name", "npz", "clients", "dirichlet", "x", 1, None]), SMALL, max_size=3),
     st.dates(),
     st.binary(max_size=3),
 )
@@ -92,9 +90,7 @@ def test_any_value_for_any_key(tiny_settings: dict, key: str, value: Any) -> Non
 
 
 @FEW
-@given(
-    st.one_of(st.text(max_size=40), st.builds("{}={}".format, st.sampled_from(KEYS), st.text(max_size=20)))
-)
+@given(st.one_of(st.text(max_size=40), st.builds("{}={}".format, st.sampled_from(KEYS), st.text(max_size=20))))
 def test_any_override(text: str) -> None:
     fine_or_one_line(lambda: read_config(None, [text]))
 

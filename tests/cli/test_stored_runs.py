@@ -134,9 +134,7 @@ def made_before(kept: Path, tmp_path: Path) -> Path:
     del config["algorithm"]
     (path / "config.yaml").write_text(yaml.safe_dump(config))
     lines = read_json_lines(path / "metrics.jsonl")
-    without = [
-        json.dumps({key: value for key, value in line.items() if key != "statistics"}) for line in lines
-    ]
+    without = [json.dumps({key: value for key, value in line.items() if key != "statistics"}) for line in lines]
     (path / "metrics.jsonl").write_text("".join(line + "\n" for line in without))
     for file in path.glob("checkpoints/*/manifest.json"):
         manifest = json.loads(file.read_text())

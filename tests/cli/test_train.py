@@ -66,9 +66,7 @@ def test_a_run_ends_with_scores_and_what_was_written(
         "Rand index",
     ):
         assert text in shown
-    written = [
-        line.removeprefix("wrote ").strip() for line in shown.splitlines() if line.startswith("wrote ")
-    ]
+    written = [line.removeprefix("wrote ").strip() for line in shown.splitlines() if line.startswith("wrote ")]
     assert "here/samples/round-0002-cluster-0.png" in written
     assert all(Path(path).is_file() for path in written)
     assert Run.load("here").ended

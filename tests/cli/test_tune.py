@@ -115,13 +115,9 @@ def test_a_killed_search_goes_on_with_nothing_lost_but_open_rounds(search_file: 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_a_search_that_goes_on_later(
-    search_file: Path, tmp_path: Path, number: signal.Signals
-) -> None:
+def test_a_signal_ends_a_search_that_goes_on_later(search_file: Path, tmp_path: Path, number: signal.Signals) -> None:
     out = tmp_path / "search"
-    process = subprocess.Popen(
-        [*COMMAND, str(search_file), "--out", str(out)], stderr=subprocess.PIPE, text=True
-    )
+    process = subprocess.Popen([*COMMAND, str(search_file), "--out", str(out)], stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 300
     while not rounds_done(out):
         assert process.poll() is None

@@ -37,9 +37,7 @@ class StartedCluster:
     def popen(self, *command: str, **options: Any) -> subprocess.Popen[str]:
         """Starts `raygan ...` or `ray ...` as a user of the cluster."""
         name, *arguments = command
-        module = {"raygan": "from raygan.cli import main", "ray": "from ray.scripts.scripts import main"}[
-            name
-        ]
+        module = {"raygan": "from raygan.cli import main", "ray": "from ray.scripts.scripts import main"}[name]
         return subprocess.Popen(
             [sys.executable, "-c", f"{module}; main()", *arguments],
             env=dict(self.environment),

@@ -92,17 +92,13 @@ def test_nodes_come_for_a_search_too(cluster: StartedCluster, search_file: Path,
     assert len((out / "results.csv").read_text().splitlines()) == 3, "two trials"
     found = "profile 'small': needs 4 'small', the cluster has"
     four = ("--set", "base.data.domains.0.clients=3", "--set", "base.data.domains.0.limit=48")
-    status, output = cluster.call(
-        "raygan", "tune", str(search_file), *here, *four, "--out", str(tmp_path / "more")
-    )
+    status, output = cluster.call("raygan", "tune", str(search_file), *here, *four, "--out", str(tmp_path / "more"))
     assert status == 2
     assert found in output
     assert "raise max_workers of a node type that declares 'small'" in output
 
 
-def test_more_than_the_autoscaler_may_start_fails_at_once(
-    cluster: StartedCluster, config: str, tmp_path: Path
-) -> None:
+def test_more_than_the_autoscaler_may_start_fails_at_once(cluster: StartedCluster, config: str, tmp_path: Path) -> None:
     started = time.monotonic()
     status, output = cluster.call(
         *("raygan", "train", config, "--address", cluster.address, "--out", str(tmp_path / "run")),

@@ -40,9 +40,7 @@ def command(config: str, out: Path, *more: str) -> list[str]:
     return ["--", "raygan", "train", config, "--address", "auto", "--out", str(out), *more]
 
 
-def test_a_job_runs_to_its_end_with_a_readable_log(
-    cluster: StartedCluster, config: str, tmp_path: Path
-) -> None:
+def test_a_job_runs_to_its_end_with_a_readable_log(cluster: StartedCluster, config: str, tmp_path: Path) -> None:
     log = job(cluster, "submit", *command(config, tmp_path / "run"))
     assert re.search(r"^round   2  .* label agreement: domain0 \d+%", log, flags=re.MULTILINE)
     assert "\x1b[?25l" not in log, "no cursor movements of a progress bar"
@@ -50,9 +48,7 @@ def test_a_job_runs_to_its_end_with_a_readable_log(
     assert Run.load(tmp_path / "run").rounds == [1, 2]
 
 
-def test_a_stopped_job_leaves_a_checkpoint_and_no_actor(
-    cluster: StartedCluster, config: str, tmp_path: Path
-) -> None:
+def test_a_stopped_job_leaves_a_checkpoint_and_no_actor(cluster: StartedCluster, config: str, tmp_path: Path) -> None:
     out = tmp_path / "run"
     more = ("--set", "training.rounds=100000")
     job(cluster, "submit", "--no-wait", "--submission-id", "stopped", *command(config, out, *more))

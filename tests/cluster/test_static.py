@@ -40,9 +40,7 @@ def alive() -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def seen(
-    static_cluster: Any, site_settings: dict, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[Run, Watcher]:
+def seen(static_cluster: Any, site_settings: dict, tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, Watcher]:
     watcher = Watcher()
     path = tmp_path_factory.mktemp("cluster") / "run"
     return train(make_config(site_settings), path, listener=watcher), watcher
@@ -175,8 +173,7 @@ def test_an_impossible_demand_fails_at_once_and_leaves_nothing(
         train(make_config(settings), tmp_path / "run")
     assert time.monotonic() - started < 10
     assert str(raised.value) == (
-        "profile 'large': needs 6 'large', the cluster has 2; "
-        "add nodes that declare 'large', or change devices.fleet"
+        "profile 'large': needs 6 'large', the cluster has 2; add nodes that declare 'large', or change devices.fleet"
     )
     assert alive() == []
     assert not (tmp_path / "run").exists()

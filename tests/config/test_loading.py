@@ -72,9 +72,7 @@ def test_as_many_clusters_as_take_part_in_a_round_may_be(count: object) -> None:
 
 def test_more_clusters_than_take_part_in_a_round_are_refused() -> None:
     """Six clients, three in a round: of four clusters each would have one member at most."""
-    message = (
-        r"clusters.count: 4 clusters for 3 clients in a round; lower clusters.count or raise training.part"
-    )
+    message = r"clusters.count: 4 clusters for 3 clients in a round; lower clusters.count or raise training.part"
     with pytest.raises(ConfigError, match=message):
         make_config({"training": {"participation": 0.5}, "clusters": {"count": 4}})
     assert make_config({"clusters": {"count": 4}}).clients_a_round == 6

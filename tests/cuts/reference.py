@@ -13,10 +13,7 @@ from raygan.cuts import Device, NetworkCost, Server
 def forward_s(F, A, cuts, devices, server):
     """max_i R_i."""
     B = len(F)
-    H = [
-        sum(F[: h + 1]) / d.flops_per_s + A[h] / d.bytes_per_s
-        for (h, _), d in zip(cuts, devices, strict=True)
-    ]
+    H = [sum(F[: h + 1]) / d.flops_per_s + A[h] / d.bytes_per_s for (h, _), d in zip(cuts, devices, strict=True)]
     T = {0: 0.0}
     for b in range(1, B - 1):
         n = sum(h < b < B - 1 - t for h, t in cuts)
@@ -55,9 +52,7 @@ def network_s(cost: NetworkCost, cuts, devices: list[Device], server: Server) ->
 def iteration_s(costs, cuts, devices, server) -> float:
     """An iteration; `cuts` as in `Plan.cuts`."""
     generator, discriminator = zip(*cuts, strict=True)
-    return network_s(costs[0], generator, devices, server) + 3 * network_s(
-        costs[1], discriminator, devices, server
-    )
+    return network_s(costs[0], generator, devices, server) + 3 * network_s(costs[1], discriminator, devices, server)
 
 
 def fits(costs, pair, device) -> bool:
@@ -87,16 +82,11 @@ def brute_force_s(costs, devices, server, anchor) -> float:
     valid = [every_cut(cost.num_blocks, anchor) for cost in costs]
     if all(device.memory_bytes is None for device in devices):
         best = [
-            min(
-                network_s(cost, cuts, devices, server)
-                for cuts in itertools.product(choices, repeat=len(devices))
-            )
+            min(network_s(cost, cuts, devices, server) for cuts in itertools.product(choices, repeat=len(devices)))
             for cost, choices in zip(costs, valid, strict=True)
         ]
         return best[0] + 3 * best[1]
-    options = [
-        [pair for pair in itertools.product(*valid) if fits(costs, pair, device)] for device in devices
-    ]
+    options = [[pair for pair in itertools.product(*valid) if fits(costs, pair, device)] for device in devices]
     seconds = [{}, {}]
 
     def cached_s(network, cuts):

@@ -21,9 +21,7 @@ def test_a_bad_entry_is_named_with_its_block(field, bad):
 
 @pytest.mark.parametrize("field", ["backward_flops", "output_bytes"])
 def test_lists_of_different_lengths_are_refused(field):
-    with pytest.raises(
-        CutError, match=rf"^{field}: 4 entries, but forward_flops has 3; give one entry a block$"
-    ):
+    with pytest.raises(CutError, match=rf"^{field}: 4 entries, but forward_flops has 3; give one entry a block$"):
         NetworkCost(**{**GOOD, field: [1, 2, 3, 4]})
 
 

@@ -27,9 +27,7 @@ def test_an_anchor_splits_the_network(blocks, anchor, heads, tails):
 
 @pytest.mark.parametrize("anchor", [0, 4, -1, 9])
 def test_the_anchor_is_a_middle_block(anchor):
-    with pytest.raises(
-        CutError, match=r"^anchor: block -?\d of a network of 5 blocks; give a block from 1 to 3, or"
-    ):
+    with pytest.raises(CutError, match=r"^anchor: block -?\d of a network of 5 blocks; give a block from 1 to 3, or"):
         valid_cuts(5, anchor)
 
 
@@ -97,13 +95,9 @@ def test_blocks_that_must_stay_local_or_must_not():
 
 
 def test_what_no_cut_does_is_refused():
-    with pytest.raises(
-        CutError, match=r"device 'pi': no valid cut of the generator keeps \[2\] and leaves \[\]; "
-    ):
+    with pytest.raises(CutError, match=r"device 'pi': no valid cut of the generator keeps \[2\] and leaves \[\]; "):
         allowed(Device("pi", 1, 1, local_blocks=((2,), ())))
-    with pytest.raises(
-        CutError, match=r"device 'pi': block 5 of a discriminator of 5 blocks; give blocks from 0 to 4"
-    ):
+    with pytest.raises(CutError, match=r"device 'pi': block 5 of a discriminator of 5 blocks; give blocks from 0 to 4"):
         allowed(Device("pi", 1, 1, server_blocks=((), (5,))))
 
 
@@ -125,7 +119,5 @@ def test_too_little_memory_names_device_need_and_have():
 
 
 def test_a_memory_limit_needs_the_networks_memory():
-    with pytest.raises(
-        CutError, match=r"^generator.parameter_bytes: missing, but device 'pi' has memory_bytes; "
-    ):
+    with pytest.raises(CutError, match=r"^generator.parameter_bytes: missing, but device 'pi' has memory_bytes; "):
         allowed(Device("pi", 1, 1, memory_bytes=15))

@@ -95,9 +95,7 @@ def test_many_instances_of_seven_blocks(instance, anchor):
 def paper_plan(num_clients, **arguments):
     generator, discriminator = paper_networks()
     devices = paper_devices(num_clients)
-    return plan(
-        generator=generator, discriminator=discriminator, devices=devices, server=PAPER_SERVER, **arguments
-    )
+    return plan(generator=generator, discriminator=discriminator, devices=devices, server=PAPER_SERVER, **arguments)
 
 
 def test_eighty_clients_of_the_paper_are_proven_within_the_limit():

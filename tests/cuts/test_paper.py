@@ -23,9 +23,7 @@ def test_backward_is_twice_forward_except_on_images():
 
 def test_bytes_by_hand():
     generator, discriminator = paper_networks(batch=64)
-    assert generator.output_bytes == tuple(
-        64 * 4 * n for n in (256 * 49, 128 * 196, 128 * 196, 64 * 784, 784)
-    )
+    assert generator.output_bytes == tuple(64 * 4 * n for n in (256 * 49, 128 * 196, 128 * 196, 64 * 784, 784))
     assert discriminator.output_bytes == tuple(64 * 4 * n for n in (64 * 196, 128 * 49, 128 * 49, 256 * 9, 1))
     # D 4: 2304 weights and a bias. G 4: 64 * 9 weights and a bias.
     assert discriminator.parameter_bytes[4] == 4 * 2305

@@ -79,9 +79,7 @@ def test_equal_devices_with_other_names_are_one_class():
 
 def test_networks_of_different_depth_and_a_pair_of_anchors():
     deep = NetworkCost([1e9] * 7, [2e9] * 7, [1e6] * 7)
-    found = plan(
-        generator=deep, discriminator=D, devices=[Device("a", **FAST)], server=SERVER, anchor=(4, None)
-    )
+    found = plan(generator=deep, discriminator=D, devices=[Device("a", **FAST)], server=SERVER, anchor=(4, None))
     assert found.optimal
     assert found.cuts[0][0][1] <= 1
 
@@ -115,13 +113,9 @@ def test_fixed_cuts_are_checked():
     assert good.latency_s >= make(devices).latency_s
     with pytest.raises(CutError, match=r"^cuts: 1 entries for 2 clients; give one pair a client$"):
         plan(cuts=[((0, 0), (0, 0))], **arguments)
-    with pytest.raises(
-        CutError, match=r"^generator cut of device 'a': \(2, 0\) is not valid; give one of \(0, 0\), "
-    ):
+    with pytest.raises(CutError, match=r"^generator cut of device 'a': \(2, 0\) is not valid; give one of \(0, 0\), "):
         plan(cuts=[((2, 0), (0, 0))] * 2, **arguments)
-    with pytest.raises(
-        CutError, match=r"^cuts of device 'b': .* breaks its memory limit or its local_blocks"
-    ):
+    with pytest.raises(CutError, match=r"^cuts of device 'b': .* breaks its memory limit or its local_blocks"):
         plan(cuts=[((1, 0), (0, 0))] * 2, **arguments)
 
 

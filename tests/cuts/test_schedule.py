@@ -79,17 +79,13 @@ def test_segments_leave_no_hole(phases):
 
 def test_one_client_waits_for_nobody():
     device = Device("pi", 1e9, 1e7)
-    plan = choose(
-        cuts=[((1, 0), (0, 1))], generator=G, discriminator=D, devices=[device], server=FASTER_SERVER
-    )
+    plan = choose(cuts=[((1, 0), (0, 1))], generator=G, discriminator=D, devices=[device], server=FASTER_SERVER)
     assert plan.overlapped_s == pytest.approx(plan.latency_s)
 
 
 def test_one_slow_device_decides_everything():
     devices = [Device("slow", 1e7, 1e5), Device("fast", 1e12, 1e10)]
-    plan = choose(
-        cuts=[((0, 0), (0, 0))] * 2, generator=G, discriminator=D, devices=devices, server=FASTER_SERVER
-    )
+    plan = choose(cuts=[((0, 0), (0, 0))] * 2, generator=G, discriminator=D, devices=devices, server=FASTER_SERVER)
     assert plan.overlapped_s == pytest.approx(plan.latency_s, rel=1e-3)
 
 

@@ -42,10 +42,7 @@ def test_the_clients_of_a_domain_share_its_images_out(make_npz):
 def test_domains_of_different_form_come_to_one_shape(make_npz):
     grey = make_npz("grey.npz", size=28)
     colour = make_npz("colour.npz", size=32, channels=3, changes={"classes": np.array(list("abcdef"))})
-    clients = [
-        load_client(s)
-        for s in slices_of(config_of({"npz": grey, "clients": 1}, {"npz": colour, "clients": 2}))
-    ]
+    clients = [load_client(s) for s in slices_of(config_of({"npz": grey, "clients": 1}, {"npz": colour, "clients": 2}))]
     assert [client.images.shape for client in clients] == [(24, 3, 28, 28), (12, 3, 28, 28), (12, 3, 28, 28)]
     assert {client.num_classes for client in clients} == {6}
     assert clients[0].classes == ("ant", "bee", "cat", "dog")

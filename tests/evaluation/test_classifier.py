@@ -25,9 +25,7 @@ def test_shuffled_labels_teach_nothing(toy, tiny_recipe):
     assert accuracy(classifier, test_images, test_labels) < 0.6  # chance is 0.25
 
 
-@pytest.mark.parametrize(
-    ("channels", "size", "num_classes"), [(3, 8, 4), (1, 12, 7), (3, 32, 4), (1, 28, 10)]
-)
+@pytest.mark.parametrize(("channels", "size", "num_classes"), [(3, 8, 4), (1, 12, 7), (3, 32, 4), (1, 28, 10)])
 def test_shapes_for_any_image_and_class_count(channels, size, num_classes):
     labels = toy_labels(20)
     images = toy_images(labels, channels, size)

@@ -134,9 +134,7 @@ def pretend_installed(monkeypatch, *packages):
 def test_inception_is_skipped_without_its_weights(monkeypatch, tmp_path):
     pretend_installed(monkeypatch, "torch_fidelity")
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
-    assert (
-        f"{tmp_path}/checkpoints/weights-inception-2015-12-05-6726825d.pth is missing" in why_no_inception()
-    )
+    assert f"{tmp_path}/checkpoints/weights-inception-2015-12-05-6726825d.pth is missing" in why_no_inception()
     images = toy_images(toy_labels(4))
     with pytest.warns(UserWarning, match="Inception FID is skipped"):
         assert inception_fid(images) is None

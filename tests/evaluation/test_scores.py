@@ -35,9 +35,7 @@ def test_generation_score_of_sure_and_even_probabilities_is_the_number_of_classe
 def test_generation_score_of_a_hand_example():
     # p(y) = (1/2, 1/2); each KL = 3/4 log(3/2) + 1/4 log(1/2)
     p = [[0.75, 0.25], [0.25, 0.75]]
-    assert generation_score(p) == pytest.approx(
-        math.exp(0.75 * math.log(1.5) + 0.25 * math.log(0.5)), rel=1e-14
-    )
+    assert generation_score(p) == pytest.approx(math.exp(0.75 * math.log(1.5) + 0.25 * math.log(0.5)), rel=1e-14)
 
 
 def test_generation_score_of_mode_collapse_is_one():

@@ -18,9 +18,7 @@ from .toy import NUM_CLASSES, toy_images, toy_labels
 
 def judged(domain, recipe):
     """A domain with its classifier."""
-    return Reference(
-        domain, train_classifier(domain.train_images, domain.train_labels, domain.num_classes, recipe)
-    )
+    return Reference(domain, train_classifier(domain.train_images, domain.train_labels, domain.num_classes, recipe))
 
 
 @pytest.fixture

@@ -12,9 +12,7 @@ def state(**blocks: float) -> State:
     """`g0=1.0` is generator block 0 with one weight of 1."""
     names = {"g": "generator", "d": "discriminator"}
     keys: dict[str, BlockKey] = {name: (names[name[0]], int(name[1:])) for name in blocks}
-    return State(
-        10, {keys[name]: {"weight": np.array([value], dtype=np.float32)} for name, value in blocks.items()}
-    )
+    return State(10, {keys[name]: {"weight": np.array([value], dtype=np.float32)} for name, value in blocks.items()})
 
 
 def averaged(members: list[tuple[State, float]], body: State) -> dict[BlockKey, dict[str, np.ndarray]]:

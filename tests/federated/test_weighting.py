@@ -57,9 +57,7 @@ def test_weights_by_hand() -> None:
 
 
 def test_beta_zero_weighs_by_samples() -> None:
-    assert kld_weights(np.array([100.0, 300.0]), np.array([5.0, 0.0]), beta=0.0) == pytest.approx(
-        [0.25, 0.75]
-    )
+    assert kld_weights(np.array([100.0, 300.0]), np.array([5.0, 0.0]), beta=0.0) == pytest.approx([0.25, 0.75])
 
 
 def test_a_large_beta_does_not_underflow() -> None:

@@ -23,12 +23,8 @@ WORKERS = 2
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command."""
-    parser = argparse.ArgumentParser(
-        prog="python -m tests.mutations", description=(__doc__ or "").partition("\n")[0]
-    )
-    parser.add_argument(
-        "--only", metavar="NAME", choices=[one.name for one in MUTATIONS], help="one mutation"
-    )
+    parser = argparse.ArgumentParser(prog="python -m tests.mutations", description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--only", metavar="NAME", choices=[one.name for one in MUTATIONS], help="one mutation")
     only = parser.parse_args(arguments).only
     try:
         outcomes = try_all([one for one in MUTATIONS if only in (None, one.name)])

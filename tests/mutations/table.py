@@ -98,9 +98,7 @@ MUTATIONS = (
         "discriminator(real_logits, fake_logits)",
         STEP_TEST,
     ),
-    Mutation(
-        "fakes are not detached in D's update", CLIENT, "self._fakes.detach()", "self._fakes", STEP_TEST
-    ),
+    Mutation("fakes are not detached in D's update", CLIENT, "self._fakes.detach()", "self._fakes", STEP_TEST),
     Mutation(
         "D's head gathers gradients in G's update",
         CLIENT,
@@ -192,9 +190,7 @@ MUTATIONS = (
         "adam(blocks.values(), 2 * training.lr, training.betas)",
         STEP_TEST,
     ),
-    Mutation(
-        "Adam's betas are swapped", NETWORK, "betas=betas, fused", "betas=betas[::-1], fused", STEP_TEST
-    ),
+    Mutation("Adam's betas are swapped", NETWORK, "betas=betas, fused", "betas=betas[::-1], fused", STEP_TEST),
     Mutation(
         "G is updated on the D body of before",
         BODY,
@@ -277,12 +273,8 @@ MUTATIONS = (
         "score, best = min(scored",
         CLUSTERING_TEST,
     ),
-    Mutation(
-        "any silhouette will do", CLUSTERING, "MIN_SILHOUETTE = 0.1", "MIN_SILHOUETTE = 0.0", CLUSTERING_TEST
-    ),
-    Mutation(
-        "few silhouettes will do", CLUSTERING, "MIN_SILHOUETTE = 0.1", "MIN_SILHOUETTE = 0.2", CLUSTERING_TEST
-    ),
+    Mutation("any silhouette will do", CLUSTERING, "MIN_SILHOUETTE = 0.1", "MIN_SILHOUETTE = 0.0", CLUSTERING_TEST),
+    Mutation("few silhouettes will do", CLUSTERING, "MIN_SILHOUETTE = 0.1", "MIN_SILHOUETTE = 0.2", CLUSTERING_TEST),
     # Weights
     Mutation(
         "KLD the other way round",

@@ -52,10 +52,7 @@ def seven_blocks(spec: NetworkSpec) -> Networks:
     """Networks of a user's own: one more inner block in each, other anchors."""
     networks = paper_networks(spec)
     channels = spec.scaled(128)
-    extra = [
-        torch.nn.Sequential(torch.nn.Conv2d(channels, channels, 3, padding=1), torch.nn.ReLU())
-        for _ in range(2)
-    ]
+    extra = [torch.nn.Sequential(torch.nn.Conv2d(channels, channels, 3, padding=1), torch.nn.ReLU()) for _ in range(2)]
     networks.generator.insert(3, extra[0])
     networks.discriminator.insert(3, extra[1])
     return Networks(networks.generator, networks.discriminator, generator_anchor=3, discriminator_anchor=2)

@@ -47,10 +47,6 @@ def test_backward_is_a_product_for_the_weights_and_one_for_the_input(
 def test_outputs_and_parameters(costs: tuple[BlockCosts, BlockCosts]) -> None:
     generator, discriminator = costs
     assert generator.output_shapes == ((256, 7, 7), (128, 14, 14), (128, 14, 14), (64, 28, 28), (1, 28, 28))
-    assert discriminator.output_elements == tuple(
-        BATCH * n for n in (64 * 196, 128 * 49, 128 * 49, 256 * 9, 1)
-    )
+    assert discriminator.output_elements == tuple(BATCH * n for n in (64 * 196, 128 * 49, 128 * 49, 256 * 9, 1))
     assert discriminator.parameter_bytes[4] == 4 * 2305, "2304 weights and a bias"
-    assert generator.parameter_bytes[2] == 4 * (9 * 128 * 128 + 3 * 128), (
-        "a bias, a scale and a shift a channel"
-    )
+    assert generator.parameter_bytes[2] == 4 * (9 * 128 * 128 + 3 * 128), "a bias, a scale and a shift a channel"

@@ -46,9 +46,7 @@ def of_clients(block: nn.Module, count: int) -> list[nn.Module]:
 
 def of_one(inputs: tuple[Tensor, ...], seed: int) -> tuple[Tensor, ...]:
     torch.manual_seed(seed)
-    return tuple(
-        (x + torch.randn_like(x)).requires_grad_() if x.is_floating_point() else x.roll(seed) for x in inputs
-    )
+    return tuple((x + torch.randn_like(x)).requires_grad_() if x.is_floating_point() else x.roll(seed) for x in inputs)
 
 
 @pytest.mark.parametrize(("block", "inputs"), blocks_and_inputs())

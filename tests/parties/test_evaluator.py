@@ -23,9 +23,7 @@ BOTH = [ModelTask(0, "cluster-0", (0, 1))]
 @pytest.fixture
 def plan(tiny_settings: dict, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> EvaluatorPlan:
     config = make_config(tiny_settings)
-    shape = common_shape(
-        config.model, [describe_domain(domain, config.data) for domain in config.data.domains]
-    )
+    shape = common_shape(config.model, [describe_domain(domain, config.data) for domain in config.data.domains])
     spec = network_spec(config.model, shape.channels, shape.num_classes)
     cache = str(tmp_path_factory.getbasetemp() / "classifiers")
     return EvaluatorPlan(config.data, shape, spec, None, 0, 40, str(tmp_path), cache)
@@ -67,9 +65,7 @@ def test_the_same_round_scores_the_same_and_another_differs(plan: EvaluatorPlan)
     assert scores[0] != scores[2]
 
 
-def test_sites_that_score_what_they_hold_are_one_evaluator_together(
-    plan: EvaluatorPlan, tmp_path: Path
-) -> None:
+def test_sites_that_score_what_they_hold_are_one_evaluator_together(plan: EvaluatorPlan, tmp_path: Path) -> None:
     """One without any data draws, two score a domain each."""
     whole = Evaluator(plan).evaluate(1, BOTH, [generator(plan)])
     classes = (tuple(f"c{label}" for label in range(4)),) * 2
@@ -108,6 +104,4 @@ def test_a_generator_that_diverged_is_a_fault_and_others_are_scored(plan: Evalua
     assert [s.cluster for s in result.scores] == [1]
     assert result.samples == ("round-0001-cluster-1.png",)
     (fault,) = result.faults
-    assert fault.startswith(
-        "round 1, cluster 0 is not scored: generator for domain0: gave values that are not"
-    )
+    assert fault.startswith("round 1, cluster 0 is not scored: generator for domain0: gave values that are not")

@@ -141,9 +141,7 @@ def test_an_algorithm_without_clusters_and_cuts(tiny_settings: dict, tmp_path: P
     assert len([text for text in pictures if text.startswith("samples of model")]) == 2 * 6
 
 
-def test_the_timeline_is_that_of_the_runs_own_cuts(
-    copy: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_the_timeline_is_that_of_the_runs_own_cuts(copy: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """As the run wrote them, not as the configuration would have them now."""
     drawn = []
 

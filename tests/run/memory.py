@@ -91,8 +91,7 @@ def growth(watch: Watch) -> dict[str, tuple[float, float, float, float]]:
         if all(name in look for look in looks[quarter:]):
             parts = looks[quarter : 2 * quarter], looks[-quarter:]
             medians = [
-                [statistics.median(look[name][kind] for look in part) / MIB for part in parts]
-                for kind in (0, 1)
+                [statistics.median(look[name][kind] for look in part) / MIB for part in parts] for kind in (0, 1)
             ]
             table[name] = (*medians[0], *medians[1])
     return table
@@ -115,9 +114,7 @@ def measure(num_steps: int, folder: Path, **changes: object) -> Watch:
 
 def show(watch: Watch) -> None:
     """Prints the table."""
-    print(
-        f"{watch.steps} steps, object store of {STORE_BYTES / MIB:.0f} MiB; MiB in the second and the last quarter"
-    )
+    print(f"{watch.steps} steps, object store of {STORE_BYTES / MIB:.0f} MiB; MiB in the second and the last quarter")
     print(f"{'process':44}{'USS':>8}{'USS':>8}{'growth':>8}{'PSS':>8}{'PSS':>8}")
     for name, (first, last, pss_first, pss_last) in growth(watch).items():
         print(f"{name:44}{first:8.1f}{last:8.1f}{last - first:8.1f}{pss_first:8.1f}{pss_last:8.1f}")

@@ -62,8 +62,7 @@ class Reference:
         self._data = {plan.client: load_client(plan.data) for plan in layout.clients}
         self._batches = {plan.client: self._epochs(plan, number) for plan in layout.clients}
         self.optimizers = {
-            network: [self._adam(owner[network]) for owner in (self.body, *self.own.values())]
-            for network in NETWORKS
+            network: [self._adam(owner[network]) for owner in (self.body, *self.own.values())] for network in NETWORKS
         }
         """Of the body, then of each client."""
 
@@ -76,9 +75,7 @@ class Reference:
         training, shuffle = self._config.training, stream(self._config.seed, "batches", number, plan.client)
         data = self._data[plan.client]
         return [
-            batch
-            for _ in range(training.local_epochs)
-            for batch in data.epoch_batches(shuffle, training.batch_size)
+            batch for _ in range(training.local_epochs) for batch in data.epoch_batches(shuffle, training.batch_size)
         ]
 
     def _run(self, network: NetworkName, first: Batch, labels: Batch) -> list[Batch]:

@@ -43,9 +43,7 @@ def local(tiny_settings: dict) -> dict[str, tuple[list[StepReport], str]]:
 
 
 @pytest.mark.parametrize("codec", ["bfloat16", "int8", pytest.param("float16", marks=pytest.mark.slow)])
-def test_actors_and_twin_are_bit_identical(
-    small_ray: None, tiny_settings: dict, local: dict, codec: str
-) -> None:
+def test_actors_and_twin_are_bit_identical(small_ray: None, tiny_settings: dict, local: dict, codec: str) -> None:
     started = on_ray(make(tiny_settings, codec))
     try:
         reports, digest = steps(started)
@@ -75,15 +73,9 @@ def test_bytes_on_the_wire_are_a_half_and_a_quarter(local: dict) -> None:
     assert np.array_equal(moved("int8"), moved("float32") // 4 + 8 * scales)
 
 
-@pytest.mark.parametrize(
-    ("codec", "factor", "scale_bytes"), [("bfloat16", 2, 0), ("float16", 2, 8), ("int8", 4, 8)]
-)
-def test_the_planner_counts_the_codecs_bytes(
-    tiny_settings: dict, codec: str, factor: int, scale_bytes: int
-) -> None:
-    exact, narrow = (
-        split_plan(make(tiny_settings, name).algorithm).cuts.breakdown for name in ("float32", codec)
-    )
+@pytest.mark.parametrize(("codec", "factor", "scale_bytes"), [("bfloat16", 2, 0), ("float16", 2, 8), ("int8", 4, 8)])
+def test_the_planner_counts_the_codecs_bytes(tiny_settings: dict, codec: str, factor: int, scale_bytes: int) -> None:
+    exact, narrow = (split_plan(make(tiny_settings, name).algorithm).cuts.breakdown for name in ("float32", codec))
     for before, after in zip(exact.phases, narrow.phases, strict=True):
         for mine, other in zip(before.clients, after.clients, strict=True):
             m, o = ({name: end_s - start_s for name, start_s, end_s in one} for one in (mine, other))

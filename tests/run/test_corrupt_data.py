@@ -70,8 +70,4 @@ def test_an_evaluator_that_cannot_read_its_data_again_costs_the_scores_only(
     damage = Damage(hospital, injector, Injection("evaluator", "evaluate"))
     run = train(make_config(settings), tmp_path / "run", listener=damage)
     assert run.ended
-    assert [
-        fault
-        for fault in damage.faults
-        if f"round {ROUNDS} has no scores" in fault and "hospital.npz" in fault
-    ]
+    assert [fault for fault in damage.faults if f"round {ROUNDS} has no scores" in fault and "hospital.npz" in fault]

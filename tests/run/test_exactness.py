@@ -99,9 +99,7 @@ def test_the_same_seed_is_the_same_run(tiny_settings: dict, in_process_run: Path
 def test_another_seed_is_another_run(tiny_settings: dict, in_process_run: Path, tmp_path: Path) -> None:
     other = train(make_config(tiny_settings | {"seed": 1}), tmp_path / "run", in_process=True)
     name = "client-0000.safetensors/generator.0.linear.weight"
-    assert not np.array_equal(
-        checkpoint_arrays(in_process_run, 2)[name], checkpoint_arrays(other.path, 2)[name]
-    )
+    assert not np.array_equal(checkpoint_arrays(in_process_run, 2)[name], checkpoint_arrays(other.path, 2)[name])
 
 
 @pytest.mark.parametrize(

@@ -44,9 +44,7 @@ def recovered(campaign: Campaign, injector: FaultInjector) -> dict[Injection, fl
     """Injection -> seconds that it cost: what its round took longer than an undisturbed one; for the evaluator, from
     the injection to the round's scores."""
     fallen = injector.fallen()
-    assert len(fallen) == len(campaign.injections), (
-        f"{len(campaign.injections) - len(fallen)} injections did not fall"
-    )
+    assert len(fallen) == len(campaign.injections), f"{len(campaign.injections) - len(fallen)} injections did not fall"
     hit = {}
     for injection, moment in zip(campaign.injections, fallen, strict=True):
         hit[injection] = max(n for n, (began, _) in campaign.rounds.items() if began <= moment)
@@ -66,11 +64,7 @@ def print_table(costs: dict[Injection, float]) -> None:
     print("| role | phase | tries | survived | seconds to recover |")
     print("|---|---|---|---|---|")
     for kind, point in dict.fromkeys((injection.kind, injection.point) for injection in costs):
-        mine = [
-            seconds
-            for injection, seconds in costs.items()
-            if (injection.kind, injection.point) == (kind, point)
-        ]
+        mine = [seconds for injection, seconds in costs.items() if (injection.kind, injection.point) == (kind, point)]
         shown = ", ".join(f"{seconds:.1f}" for seconds in mine)
         print(f"| {kind} | {point} | {len(mine)} | {len(mine)} | {shown} |", flush=True)
 
@@ -183,8 +177,7 @@ def test_a_storm(small_ray: None, injector: FaultInjector, tiny_settings: dict, 
     assert len(storm.kills) >= NUM_KILLS
     print(json.dumps({kind: storm.kills.count(kind) for kind in KINDS}), f"{seconds:.0f} s, {rounds} rounds")
     calm = [
-        train(make_config(settings | {"seed": seed}), tmp_path / f"calm{seed}", in_process=True)
-        for seed in (0, 1, 2)
+        train(make_config(settings | {"seed": seed}), tmp_path / f"calm{seed}", in_process=True) for seed in (0, 1, 2)
     ]
     agreements = [agreement(run) for run in calm]
     print(f"label agreement {agreement(run):.3f}, undisturbed {agreements}", flush=True)

@@ -40,9 +40,7 @@ class Injections(Listener):
 
 
 @pytest.mark.slow
-def test_actors_that_hang_are_ended_and_replaced(
-    injector: FaultInjector, tiny_settings: dict, tmp_path: Path
-) -> None:
+def test_actors_that_hang_are_ended_and_replaced(injector: FaultInjector, tiny_settings: dict, tmp_path: Path) -> None:
     """SIGSTOP: nothing dies, nothing answers. The body in the first round, a client, then an aggregator."""
     injections = Injections(
         injector,
@@ -63,9 +61,7 @@ def test_actors_that_hang_are_ended_and_replaced(
 
 
 @pytest.mark.slow
-def test_a_client_that_keeps_dying_is_set_aside(
-    injector: FaultInjector, tiny_settings: dict, tmp_path: Path
-) -> None:
+def test_a_client_that_keeps_dying_is_set_aside(injector: FaultInjector, tiny_settings: dict, tmp_path: Path) -> None:
     injection = Injection("client", "discriminator_loss", name="clients-01")
     injections = Injections(injector, {-1: injection, 0: injection})
     settings = settings_for(tiny_settings, 3, max_restarts=1, clients_per_actor=2)

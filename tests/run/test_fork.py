@@ -50,10 +50,7 @@ def test_the_rounds_from_then_on_follow_the_new_configuration(settings, whole: P
     moved = max(abs(after[name] - before[name]).max() for name in weights)
     assert 0 <= moved < 1e-2, "averages move, three steps of 1e-9 do not"
     assert last_arrays(run.path) != last_arrays(whole)
-    assert (
-        run.metrics["discriminator_loss"][:2].tolist()
-        == Run.load(whole).metrics["discriminator_loss"][:2].tolist()
-    )
+    assert run.metrics["discriminator_loss"][:2].tolist() == Run.load(whole).metrics["discriminator_loss"][:2].tolist()
 
 
 def test_restored_optimizers_have_the_new_rate_and_the_old_moments(

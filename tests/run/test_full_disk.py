@@ -73,9 +73,7 @@ def test_the_run_stops_and_goes_on_when_there_is_room(
     if not in_process:
         request.getfixturevalue("small_ray")
     path = small_disk / "run"
-    with pytest.raises(
-        RunError, match=r"cannot be written \(No space left on device\); free or unlock"
-    ) as stopped:
+    with pytest.raises(RunError, match=r"cannot be written \(No space left on device\); free or unlock") as stopped:
         train(make_config(three), path, in_process=in_process, listener=Fill(small_disk))
     assert "\n" not in str(stopped.value)
     assert Checkpoint(path / "checkpoints", 1).damage() is None
@@ -83,9 +81,7 @@ def test_the_run_stops_and_goes_on_when_there_is_room(
     (small_disk / "filler").unlink()
     watcher = Interrupt(-1, 0)
     resume(path, in_process=True, listener=watcher)
-    assert watcher.first_round == 2 if in_process else watcher.first_round <= 2, (
-        "scores may have been under way"
-    )
+    assert watcher.first_round == 2 if in_process else watcher.first_round <= 2, "scores may have been under way"
     whole = train(make_config(three), tmp_path / "whole", in_process=True)
     assert arrays_of_round(path, 3) == arrays_of_round(whole.path, 3)
 

@@ -44,9 +44,7 @@ def whole(four_rounds: dict, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def goes_on(path: Path, whole: Path, in_process: bool) -> None:
     watcher = Interrupt(-1, 0)
     assert resume(path, in_process=in_process, listener=watcher).ended
-    assert watcher.first_round == 2 if in_process else watcher.first_round <= 2, (
-        "scores may have been under way"
-    )
+    assert watcher.first_round == 2 if in_process else watcher.first_round <= 2, "scores may have been under way"
     assert arrays_of_round(path, 4) == arrays_of_round(whole, 4)
     assert not list((path / "checkpoints").glob(".round*")), "no draft is left"
     assert [line["round"] for line in rounds_of(path)] == [1, 2, 3, 4]
@@ -58,7 +56,5 @@ def test_a_twin_killed_while_it_writes(four_rounds: dict, whole: Path, tmp_path:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("how", ["driver", "cluster"])
-def test_a_driver_killed_while_its_actors_write(
-    four_rounds: dict, whole: Path, tmp_path: Path, how: str
-) -> None:
+def test_a_driver_killed_while_its_actors_write(four_rounds: dict, whole: Path, tmp_path: Path, how: str) -> None:
     goes_on(killed_run(how, four_rounds, tmp_path), whole, in_process=False)

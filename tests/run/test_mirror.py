@@ -76,9 +76,7 @@ def test_what_changed_goes_up_and_removed_checkpoints_go(tmp_path: Path) -> None
 
 
 def test_a_manifest_goes_up_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write(
-        tmp_path / "run", f"{ROUND}/manifest.json", f"{ROUND}/body.safetensors", f"{ROUND}/zeta.safetensors"
-    )
+    write(tmp_path / "run", f"{ROUND}/manifest.json", f"{ROUND}/body.safetensors", f"{ROUND}/zeta.safetensors")
     order: list[str] = []
     monkeypatch.setattr(Mirror, "_upload", lambda self, file, name: order.append(file.name))
     Mirror(f"file://{tmp_path}/far").push(tmp_path / "run")

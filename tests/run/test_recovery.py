@@ -88,9 +88,7 @@ def once_lost(*outcomes: InputError | Late) -> Callable[[int], Scene]:
 
 
 def cannot_be_averaged(why: Why) -> Callable[[int], Scene]:
-    return lambda _: Scene(
-        [second_round(ONE, "check_in", None, 1, CheckIn({}, {1: Lost("it cannot be used", why)}))]
-    )
+    return lambda _: Scene([second_round(ONE, "check_in", None, 1, CheckIn({}, {1: Lost("it cannot be used", why)}))])
 
 
 def too_few(*strikes: Strike, at_least: int = NUM_CLIENTS, joins: Any = None) -> Callable[[int], Scene]:
@@ -176,9 +174,7 @@ SCENES: dict[Case, Callable[[int], Scene]] = {
         [second_round(ONE, "save", "dead", times)], error=(StoppedError, "no checkpoint could be written")
     ),
     ("aggregator", "round_end", "dead"): lost_party("aggregator-0", "average", "dead"),
-    ("server", "round_end", "not_finite"): with_everybody_there(
-        answers("body", "assign", Lost("NaN", "not_finite"))
-    ),
+    ("server", "round_end", "not_finite"): with_everybody_there(answers("body", "assign", Lost("NaN", "not_finite"))),
     ("server", "round_end", "unfit"): with_everybody_there(answers("body", "assign", Lost("none", "unfit"))),
     ("evaluator", "join", "late"): evaluator(back=[False]),
     ("evaluator", "join", "unfit"): evaluator(Strike("evaluator", "evaluate", answer=UNFIT, skip=1)),
@@ -393,9 +389,7 @@ def test_every_rule_has_its_cases() -> None:
 
 
 @pytest.mark.parametrize("case", SCENES, ids=name_of)
-def test_the_engine_does_what_the_rule_says(
-    case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_engine_does_what_the_rule_says(case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rule = BY_CASE[case]
     met = happens(case, limit_of(rule), False, tmp_path / "run", monkeypatch)
     getattr(met, rule.action)()
@@ -436,14 +430,10 @@ def test_losses_that_are_not_in_a_row_do_not_add_up(tmp_path: Path, monkeypatch:
 BY_TWO = {"checkpoints": {"every": 2}}
 
 
-def test_rounds_after_the_last_checkpoint_are_taken_back(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_rounds_after_the_last_checkpoint_are_taken_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     scene = Scene([Strike("body", "report", "dead", skip=3)], settings=BY_TWO)
     outcome = ran(scene, tmp_path / "run", monkeypatch)
-    assert [fault for fault in outcome.faults if "begins again" in fault] == [
-        "round 3 begins again: dead in report"
-    ]
+    assert [fault for fault in outcome.faults if "begins again" in fault] == ["round 3 begins again: dead in report"]
     assert [event for event in outcome.story if "step" in event] == [f"step of {n}" for n in (1, 2, 3, 3, 4)]
     assert outcome.column("round") == [1, 2, 3, 4]
 
@@ -463,9 +453,7 @@ def test_an_actor_that_cannot_begin_stops_the_run(role: Role, hangs: bool) -> No
     handle = SimpleNamespace(name=ONE, built=None if hangs else UNFIT, watched=watched)
     backend = SimpleNamespace(fetch=list)
     rule = BY_CASE[role, "start", "unfit"]
-    with pytest.raises(
-        InputError, match="ray.start_timeout_s: client-01" if hangs else "faces.npz: is damaged"
-    ):
+    with pytest.raises(InputError, match="ray.start_timeout_s: client-01" if hangs else "faces.npz: is damaged"):
         await_built(cast(Any, backend), role, [cast(Any, handle)], 600.0)
     assert rule.action == "stop"
     await_built(cast(Any, backend), role, [cast(Any, SimpleNamespace(**vars(handle) | FINE))], 600.0)

@@ -65,9 +65,7 @@ def interrupted(settings: dict, path: Path, round_number: int = 2) -> Path:
     return path
 
 
-def test_a_resumed_run_is_the_run_that_was_not_interrupted(
-    four_rounds: dict, whole: Path, tmp_path: Path
-) -> None:
+def test_a_resumed_run_is_the_run_that_was_not_interrupted(four_rounds: dict, whole: Path, tmp_path: Path) -> None:
     path = interrupted(four_rounds, tmp_path / "run")
     watcher = Interrupt(-1, 0)
     run = resume(path, in_process=True, listener=watcher)
@@ -83,9 +81,7 @@ def test_an_interrupted_twin_goes_on_as_actors(four_rounds: dict, whole: Path, t
     assert final_arrays(path) == final_arrays(whole)
 
 
-def test_a_damaged_checkpoint_gives_way_to_the_one_before(
-    four_rounds: dict, whole: Path, tmp_path: Path
-) -> None:
+def test_a_damaged_checkpoint_gives_way_to_the_one_before(four_rounds: dict, whole: Path, tmp_path: Path) -> None:
     path = interrupted(four_rounds, tmp_path / "run")
     damaged = path / "checkpoints" / "round-0002" / "body.safetensors"
     content = bytearray(damaged.read_bytes())
@@ -97,9 +93,7 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before(
     assert final_arrays(path) == final_arrays(whole)
 
 
-def test_rounds_after_the_last_checkpoint_are_run_again(
-    four_rounds: dict, whole: Path, tmp_path: Path
-) -> None:
+def test_rounds_after_the_last_checkpoint_are_run_again(four_rounds: dict, whole: Path, tmp_path: Path) -> None:
     settings = four_rounds | {"checkpoints": {"every": 2, "keep": 1}}
     path = interrupted(settings, tmp_path / "run", round_number=3)
     assert len((path / "metrics.jsonl").read_text().splitlines()) == 3
@@ -124,9 +118,7 @@ def test_a_damaged_line_costs_the_rounds_from_there_on(
     assert final_arrays(path) == final_arrays(whole)
 
 
-def test_a_checkpoint_that_was_being_written_is_not_there(
-    four_rounds: dict, whole: Path, tmp_path: Path
-) -> None:
+def test_a_checkpoint_that_was_being_written_is_not_there(four_rounds: dict, whole: Path, tmp_path: Path) -> None:
     path = interrupted(four_rounds, tmp_path / "run")
     last = path / "checkpoints" / "round-0002"
     last.rename(last.with_name(".round-0002.tmp"))  # as a kill before the renaming leaves it
@@ -136,9 +128,7 @@ def test_a_checkpoint_that_was_being_written_is_not_there(
     assert rounds_of(path) == rounds_of(whole)
 
 
-def test_a_run_interrupted_in_its_first_round_begins_again(
-    four_rounds: dict, whole: Path, tmp_path: Path
-) -> None:
+def test_a_run_interrupted_in_its_first_round_begins_again(four_rounds: dict, whole: Path, tmp_path: Path) -> None:
     path = interrupted(four_rounds, tmp_path / "run", round_number=0)
     resume(path, in_process=True)
     assert final_arrays(path) == final_arrays(whole)
@@ -160,9 +150,7 @@ def test_two_processes_do_not_train_one_run(
     assert resume(path, in_process=True).ended
 
 
-def test_a_run_goes_on_with_its_own_cuts(
-    tiny_settings: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_run_goes_on_with_its_own_cuts(tiny_settings: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = interrupted(tiny_settings | {"cuts": {"solver": "exact"}}, tmp_path / "run", 1)
     bound_of, asked = planner.solve, []
     monkeypatch.setattr(planner, "solve", lambda *a, **k: asked.append(k["relaxed"]) or bound_of(*a, **k))

@@ -94,15 +94,11 @@ def average_of(
     key: BlockKey, name: str, weights: Mapping[int, float], states: Mapping[int, State], body: State
 ) -> np.ndarray:
     held = [states[c].blocks.get(key, body.blocks.get(key)) for c in weights]
-    total = sum(
-        w * block[name].astype(np.float64) for w, block in zip(weights.values(), held, strict=True) if block
-    )
+    total = sum(w * block[name].astype(np.float64) for w, block in zip(weights.values(), held, strict=True) if block)
     return np.asarray(total)
 
 
-def assert_averages(
-    state: State, weights: Mapping[int, float], before: dict[int, State], body: State
-) -> None:
+def assert_averages(state: State, weights: Mapping[int, float], before: dict[int, State], body: State) -> None:
     for key, block in state.blocks.items():
         for name, array in block.items():
             expected = average_of(key, name, weights, before, body)

@@ -51,8 +51,7 @@ def test_without_a_cluster_no_actor_asks_for_labels(tiny_settings: dict) -> None
 
 def test_a_host_has_clients_of_one_site(tiny_settings: dict) -> None:
     domains = [
-        domain | {"labels": {"site": site}}
-        for domain, site in zip(tiny_settings["data"]["domains"], "ab", strict=True)
+        domain | {"labels": {"site": site}} for domain, site in zip(tiny_settings["data"]["domains"], "ab", strict=True)
     ]
     settings = tiny_settings | {
         "data": {"domains": domains},

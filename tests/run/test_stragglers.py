@@ -34,17 +34,14 @@ class Watch(Listener):
 
     def steps_s(self) -> list[float]:
         """Seconds of each step but a round's first, which has the round's end before it."""
-        return [
-            end - self.ends_s[number, step - 1] for (number, step), end in self.ends_s.items() if step > 0
-        ]
+        return [end - self.ends_s[number, step - 1] for (number, step), end in self.ends_s.items() if step > 0]
 
 
 def fleet(settings: dict, slow: int, deadline: object, rounds: int) -> dict:
     """Six devices of which one is slower; every phase takes about 0.1 s on the others."""
     speed = {"small": 2e6 / slow, "medium": 2e6, "large": 2e6}
     profiles = {
-        name: {"flops_per_s": flops, "bytes_per_s": 1e7, "resources": {name: 1}}
-        for name, flops in speed.items()
+        name: {"flops_per_s": flops, "bytes_per_s": 1e7, "resources": {name: 1}} for name, flops in speed.items()
     }
     return settings | {
         "devices": {

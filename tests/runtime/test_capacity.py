@@ -68,8 +68,7 @@ def test_what_others_use_counts_when_asked() -> None:
 def test_a_sum_that_is_too_small_is_told_with_profile_resource_needed_and_available() -> None:
     clients = [client(n) for n in range(3)]
     assert message(clients, [HEAD, SMALL]) == (
-        "profile 'small': needs 3 'small', the cluster has 2; "
-        "add nodes that declare 'small', or change devices.fleet"
+        "profile 'small': needs 3 'small', the cluster has 2; add nodes that declare 'small', or change devices.fleet"
     )
 
 

@@ -32,7 +32,5 @@ def test_an_address_where_nobody_listens_is_told_at_once() -> None:
 def test_a_missing_token_is_found_behind_rays_own_error() -> None:
     error = ConnectionError("Failed to connect to Ray cluster")
     assert not _is_refused(error)
-    error.__cause__ = RuntimeError(
-        "RPC error: InvalidAuthToken: Authentication token is missing or incorrect"
-    )
+    error.__cause__ = RuntimeError("RPC error: InvalidAuthToken: Authentication token is missing or incorrect")
     assert _is_refused(error)

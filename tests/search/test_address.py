@@ -40,9 +40,7 @@ def test_trials_know_the_address_in_the_drivers_environment(
     monkeypatch.setenv("RAY_ADDRESS", ADDRESS)
     run_search(check_search(searching("base.ray.clients_per_actor=auto")), tmp_path / "search")
     monkeypatch.delenv("RAY_ADDRESS")
-    assert actors_of_a_trial(tmp_path / "search") == ["client-00 small", "client-01 small"], (
-        "one client an actor"
-    )
+    assert actors_of_a_trial(tmp_path / "search") == ["client-00 small", "client-01 small"], "one client an actor"
 
 
 @pytest.mark.usefixtures("no_ray")

@@ -59,9 +59,7 @@ def test_less_may_be_better() -> None:
 def test_a_trial_that_the_scheduler_stopped_is_not_the_best() -> None:
     rows = [(1, 0, 0.9, 1.0, 1), (2, 0, 0.6, 1.0, 3)]
     assert made(*rows, scheduler="asha").best().name == "trial-1"
-    assert made(*rows, scheduler="asha", stop={"score": 0.8}).best().name == "trial-0", (
-        "it came as far as wanted"
-    )
+    assert made(*rows, scheduler="asha", stop={"score": 0.8}).best().name == "trial-0", "it came as far as wanted"
 
 
 def test_the_front_has_who_is_beaten_by_nobody() -> None:
@@ -118,8 +116,7 @@ def test_trials_without_cuts_and_clusters_are_compared(tmp_path: Path) -> None:
     some = made((1, 0, 0.4, 1.0, 3), (2, 0, 0.6, 1.0, 3))
     absent = {"latency_s", "clusters"}
     trials = [
-        replace(trial, metrics={k: v for k, v in trial.metrics.items() if k not in absent})
-        for trial in some.trials
+        replace(trial, metrics={k: v for k, v in trial.metrics.items() if k not in absent}) for trial in some.trials
     ]
     results = Results(some.search, trials)
     assert results.objectives == {"bytes_per_round": "min", "label_agreement": "max"}
@@ -132,9 +129,7 @@ def test_trials_without_cuts_and_clusters_are_compared(tmp_path: Path) -> None:
 def test_a_round_without_clusters_is_a_line(capsys: pytest.CaptureFixture[str]) -> None:
     progress, trial = Progress("label_agreement", 2), SimpleNamespace(trial_id="a")
     for clusters in ({}, {"clusters": 1}):
-        progress.on_trial_result(
-            1, [], trial, {"round": 3, "seconds": 1.0, "label_agreement": 0.5, **clusters}
-        )
+        progress.on_trial_result(1, [], trial, {"round": 3, "seconds": 1.0, "label_agreement": 0.5, **clusters})
     without, one = capsys.readouterr().out.splitlines()
     assert without.endswith("round   3     1.0 s  label agreement 50.0%")
     assert one.endswith("1.0 s  1 cluster  label agreement 50.0%")

@@ -85,9 +85,7 @@ def test_pbt_needs_every_checkpoint(searching) -> None:
 
 
 def test_pbt_needs_every_checkpoint_of_every_trial(searching) -> None:
-    with pytest.raises(
-        ConfigError, match=r"base.checkpoints: keep None, every 2; set keep: null and every: 1"
-    ):
+    with pytest.raises(ConfigError, match=r"base.checkpoints: keep None, every 2; set keep: null and every: 1"):
         scheduler(searching(PBT, "space.checkpoints.every={grid: [1, 2]}"))
 
 
@@ -122,9 +120,7 @@ def test_a_logger_that_is_not_installed(searching, monkeypatch: pytest.MonkeyPat
 
 def test_a_loggers_arguments_are_checked(searching, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scheduling, "find_spec", lambda name: object())
-    with pytest.raises(
-        ConfigError, match=r"callbacks.mlflow.experiment: .* did you mean 'experiment_name'\?"
-    ):
+    with pytest.raises(ConfigError, match=r"callbacks.mlflow.experiment: .* did you mean 'experiment_name'\?"):
         make_loggers(searching("callbacks={mlflow: {experiment: x}}").config.callbacks)
 
 

@@ -14,16 +14,11 @@ from raygan.search.search import read_search
 def test_grids_are_crossed_with_each_other_draws_and_seeds(searching) -> None:
     search = searching("space.training.lr={loguniform: [1.0e-4, 1.0e-3]}", "samples=2", "seeds=[3, 4]")
     points = search.points()
-    assert [(p["clusters.count"], p["seed"]) for p in points] == [
-        (c, s) for _ in "ab" for c in (1, 2) for s in (3, 4)
-    ]
+    assert [(p["clusters.count"], p["seed"]) for p in points] == [(c, s) for _ in "ab" for c in (1, 2) for s in (3, 4)]
     rates = [point["training.lr"] for point in points]
     assert rates[0] == rates[1], "a point is the same with every seed"
     assert len(set(rates)) == 4, "each combination of the grids is drawn for"
-    assert (
-        points
-        == searching("space.training.lr={loguniform: [1.0e-4, 1.0e-3]}", "samples=2", "seeds=[3, 4]").points()
-    )
+    assert points == searching("space.training.lr={loguniform: [1.0e-4, 1.0e-3]}", "samples=2", "seeds=[3, 4]").points()
 
 
 def test_a_grid_search_crosses_choices_too(searching) -> None:

@@ -65,9 +65,7 @@ def test_a_trial_goes_on_with_its_own_run_on_another_cluster(config, tmp_path: P
     assert prepare(tmp_path, config.model_copy(update={"ray": ray}), None) == (run, False)
 
 
-def test_a_trial_goes_on_with_its_own_run_where_classifiers_are_kept_elsewhere(
-    config, tmp_path: Path
-) -> None:
+def test_a_trial_goes_on_with_its_own_run_where_classifiers_are_kept_elsewhere(config, tmp_path: Path) -> None:
     run = interrupted(config, tmp_path / "run-1")
     assert prepare(tmp_path, with_cache(config, str(tmp_path / "cache")), None) == (run, False)
     assert prepare(tmp_path, with_cache(config, None), None) == (run, False)
@@ -115,9 +113,7 @@ def test_a_trial_forks_another_ones_run_once(config, tmp_path: Path) -> None:
     assert prepare(home, changed, Reference("donor/run-1", 2)) == (home / "run-2", False), "another exploit"
 
 
-def test_every_round_is_reported_once_with_its_checkpoint(
-    config, tmp_path: Path, reports: list[dict]
-) -> None:
+def test_every_round_is_reported_once_with_its_checkpoint(config, tmp_path: Path, reports: list[dict]) -> None:
     run = tmp_path / "run-1"
     train(config, run, in_process=True, listener=Reporter(run, 0))
     assert [entry["round"] for entry in reports] == [1, 2, 3]
@@ -130,9 +126,7 @@ def test_every_round_is_reported_once_with_its_checkpoint(
     assert {entry["latency_s"] for entry in reports} == {cuts["latency_s"]}
 
 
-def test_a_trial_that_goes_on_reports_what_ray_tune_has_not_seen(
-    config, tmp_path: Path, reports: list[dict]
-) -> None:
+def test_a_trial_that_goes_on_reports_what_ray_tune_has_not_seen(config, tmp_path: Path, reports: list[dict]) -> None:
     run = interrupted(config, tmp_path / "run-1")
     resume(run, in_process=True, listener=Reporter(run, 1))
     assert [entry["round"] for entry in reports] == [2, 3]
@@ -164,7 +158,5 @@ def test_a_report_has_means_over_the_domains() -> None:
     assert report["label_agreement/b"] == 1.0
     assert (report["bytes_per_round"], report["bytes_total"]) == (30, 130)
     assert (report["latency_s"], report["overlapped_s"]) == (3.0, 2.0)
-    assert not {"discriminator_loss", "classifier_fid", "usefulness_accuracy"} & set(report), (
-        "what nobody knows"
-    )
+    assert not {"discriminator_loss", "classifier_fid", "usefulness_accuracy"} & set(report), "what nobody knows"
     assert report["usefulness_accuracy/a"] == 0.8

@@ -123,9 +123,7 @@ def test_a_trial_whose_process_dies_goes_on_after_its_last_round(run, tmp_path: 
     kill = Kill()
     results = run("space={training.lr: {choice: [1.0e-3]}}", callback=kill)
     (trial,) = results.trials
-    assert kill.rounds in ([1, 2, 3], [1, 1, 2, 3]), (
-        "a round may be told again, where its checkpoint was not kept"
-    )
+    assert kill.rounds in ([1, 2, 3], [1, 1, 2, 3]), "a round may be told again, where its checkpoint was not kept"
     assert trial.run is not None
     assert trial.run.name == "run-1"
     assert_same_training(in_process_run(trial.run / "config.yaml", tmp_path / "in_process"), trial.run)
@@ -198,9 +196,7 @@ def test_pbt_changes_the_learning_rate_in_use(run) -> None:
     ],
     ids=["driver", "actor"],
 )
-def test_a_search_that_does_not_fit_says_so_at_once(
-    run, tmp_path: Path, overrides: list[str], message: str
-) -> None:
+def test_a_search_that_does_not_fit_says_so_at_once(run, tmp_path: Path, overrides: list[str], message: str) -> None:
     with pytest.raises(InputError, match=message):
         run(*overrides)
     assert not (tmp_path / "search").exists()
@@ -239,9 +235,7 @@ def test_a_search_that_was_moved_goes_on(run, searching, tmp_path: Path) -> None
     moved = (tmp_path / "search").rename(tmp_path / "moved")
     results = collect(searching(), resume_search(moved))
     assert [trial.metrics["round"] for trial in results.trials] == [3, 3]
-    assert [trial.run for trial in results.trials] == [
-        moved / trial.name / "run-1" for trial in results.trials
-    ]
+    assert [trial.run for trial in results.trials] == [moved / trial.name / "run-1" for trial in results.trials]
     assert not (tmp_path / "search").exists()
 
 

@@ -58,9 +58,7 @@ def test_a_gpu_is_used_where_one_is_given(gpus, device: str, there: int, has_gpu
     assert torch.backends.cudnn.deterministic == (picked == CUDA)
 
 
-@pytest.mark.parametrize(
-    ("there", "has_gpu", "found"), [(0, True, "finds no GPU"), (1, False, "was given no GPU")]
-)
+@pytest.mark.parametrize(("there", "has_gpu", "found"), [(0, True, "finds no GPU"), (1, False, "was given no GPU")])
 def test_cuda_is_a_gpu_or_nothing(gpus, there: int, has_gpu: bool, found: str) -> None:
     gpus(there)
     with pytest.raises(ConfigError, match=f"ray.device: cuda, but the body {found}; set it to auto or cpu"):
@@ -76,9 +74,7 @@ def test_only_this_machines_gpus_are_missed_before_the_actors_start(gpus) -> Non
 
 def test_direct_transport_goes_between_gpus_or_between_cpus(gpus) -> None:
     gpus(1)
-    with pytest.raises(
-        ConfigError, match=r"ray.transport: direct, but GPUs for some actors and none for others"
-    ):
+    with pytest.raises(ConfigError, match=r"ray.transport: direct, but GPUs for some actors and none for others"):
         check_device(settings(transport="direct", body_gpus=0.5))
     check_device(settings(transport="direct"))
     check_device(settings(transport="direct", body_gpus=0.5, device="cpu"))
@@ -99,9 +95,7 @@ def test_what_is_named_is_taken_as_it_is(gpus) -> None:
     assert gpu_shares(config, ["small", "small"]) == (0, [0.25, 0.25])
     assert gpu_shares(settings(body_gpus=0.5), ["jetson_nano"]) == (0.5, [0])
     assert gpu_shares(settings(address="auto"), ["jetson_nano"]) == (0, [0]), "a cluster's nodes differ"
-    assert gpu_shares(
-        make_config({"devices": fleet, "ray": {"device": "cpu", "body_gpus": 1}}), ["small"]
-    ) == (0, [0])
+    assert gpu_shares(make_config({"devices": fleet, "ray": {"device": "cpu", "body_gpus": 1}}), ["small"]) == (0, [0])
 
 
 def test_the_actors_ask_for_their_shares(gpus, tiny_settings: dict) -> None:
@@ -121,9 +115,7 @@ def test_an_actor_without_the_gpu_that_it_must_have_says_so(small_ray: None, tin
 
 
 @pytest.mark.parametrize("codec", CODECS)
-def test_the_way_over_pinned_memory_is_the_way_without_it(
-    monkeypatch: pytest.MonkeyPatch, codec: Codec
-) -> None:
+def test_the_way_over_pinned_memory_is_the_way_without_it(monkeypatch: pytest.MonkeyPatch, codec: Codec) -> None:
     tensors = [torch.randn(3, 4), 100 * torch.randn(2, 5, 2), torch.randn(4, 6)[1:3]]
     direct = encode(tensors, codec)
     waits: list[torch.device] = []

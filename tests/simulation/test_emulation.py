@@ -20,9 +20,7 @@ ALL_CLIENT = {"generator": [1, 1], "discriminator": [1, 1]}
 ALL_SERVER = {"generator": [0, 0], "discriminator": [0, 0]}
 
 
-def emulated(
-    settings: dict, small: tuple, medium: tuple, large: tuple, server: tuple, **changes: Any
-) -> dict:
+def emulated(settings: dict, small: tuple, medium: tuple, large: tuple, server: tuple, **changes: Any) -> dict:
     """The settings with emulated devices, each (FLOP/s, bytes/s), and eight steps in one round."""
     profiles = {
         name: {"flops_per_s": flops_per_s, "bytes_per_s": bytes_per_s, "resources": {name: 1}}

@@ -62,9 +62,7 @@ def test_clients_at_once_are_clients_one_by_one(
         for number in range(num_steps):
             for report in started.reports(StepId(0, number)):
                 losses[mode] += [*report.discriminator_loss.values(), *report.generator_loss.values()]
-    sizes = {
-        at_once.party_of(client)._clients[client].num_images for client in range(len(at_once.layout.clients))
-    }
+    sizes = {at_once.party_of(client)._clients[client].num_images for client in range(len(at_once.layout.clients))}
     assert sizes == minibatches
     assert len(losses["always"]) == num_steps * 6 * 2
     assert losses["always"] == pytest.approx(losses["never"], rel=1e-4)

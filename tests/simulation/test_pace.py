@@ -40,9 +40,7 @@ def test_one_clients_phases_and_the_body_make_up_the_model(cuts: tuple) -> None:
 
 def test_phases_by_hand() -> None:
     """Head and tail of one block each; c = 1e9, r = 1e6; the server's down-link 1e7."""
-    plan = choose(
-        cuts=[CUTS[0]], generator=G, discriminator=D, devices=[Device("pi", 1e9, 1e6)], server=SERVER
-    )
+    plan = choose(cuts=[CUTS[0]], generator=G, discriminator=D, devices=[Device("pi", 1e9, 1e6)], server=SERVER)
     phases = plan_pace(plan, batch_size=32).phases[0]
     head_d, tail_d = D.forward_flops[0] / 1e9, D.forward_flops[4] / 1e9
     assert phases["generate"] == pytest.approx(G.forward_flops[0] / 1e9 + G.output_bytes[0] / 1e6)
@@ -58,9 +56,7 @@ def test_phases_by_hand() -> None:
 
 def test_every_phase_receives_then_sends() -> None:
     """By hand, from one pass of each network and direction."""
-    plan = choose(
-        cuts=[CUTS[1]], generator=G, discriminator=D, devices=[Device("pi", 1e9, 1e6)], server=SERVER
-    )
+    plan = choose(cuts=[CUTS[1]], generator=G, discriminator=D, devices=[Device("pi", 1e9, 1e6)], server=SERVER)
     gf, gb, df, db = (phase.clients[0] for phase in plan.breakdown.phases)
 
     def sends(one: tuple[Segment, ...]) -> float:
@@ -83,9 +79,7 @@ def test_every_phase_receives_then_sends() -> None:
 
 def pace(phase_s: float) -> Pace:
     blocks = {("generator", "forward"): (0.0, 0.02, 0.03, 0.0)}
-    return Pace(
-        ({"generator_loss": phase_s}, {"generator_loss": 2 * phase_s}), blocks, batch_size=10, step_s=1.0
-    )
+    return Pace(({"generator_loss": phase_s}, {"generator_loss": 2 * phase_s}), blocks, batch_size=10, step_s=1.0)
 
 
 def seconds_of(hold) -> float:
@@ -97,20 +91,14 @@ def seconds_of(hold) -> float:
 def test_a_phase_lasts_as_long_as_the_slowest_of_its_clients() -> None:
     pacer = Pacer(pace(0.05), "client-00")
     assert 0.05 <= seconds_of(lambda started: pacer.hold_client("generator_loss", started, {0: 10})) < 0.09
-    assert (
-        0.10
-        <= seconds_of(lambda started: pacer.hold_client("generator_loss", started, {0: 10, 1: 10}))
-        < 0.14
-    )
+    assert 0.10 <= seconds_of(lambda started: pacer.hold_client("generator_loss", started, {0: 10, 1: 10})) < 0.14
     assert 0.05 <= seconds_of(lambda started: pacer.hold_client("generator_loss", started, {1: 5})) < 0.09
     assert seconds_of(lambda started: pacer.hold_client("generator_loss", started, {})) < 0.01
 
 
 def test_real_work_counts() -> None:
     pacer = Pacer(pace(0.05), "client-00")
-    assert (
-        seconds_of(lambda _: pacer.hold_client("generator_loss", time.perf_counter() - 0.05, {0: 10})) < 0.01
-    )
+    assert seconds_of(lambda _: pacer.hold_client("generator_loss", time.perf_counter() - 0.05, {0: 10})) < 0.01
 
 
 def test_a_stage_of_the_body_lasts_as_long_as_its_blocks_and_clients() -> None:

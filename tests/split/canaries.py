@@ -35,9 +35,7 @@ def write_canaries(path: Path, seed: int, num_train: int = 96) -> Path:
         images = rng.integers(1, 255, size=(count, SIDE, SIDE), dtype=np.uint8)
         images[:, 0, :2] = 0, 255
         arrays[f"{part}_images"] = images
-        arrays[f"{part}_labels"] = np.concatenate([np.arange(10), rng.integers(0, 10, count - 10)]).astype(
-            np.uint8
-        )
+        arrays[f"{part}_labels"] = np.concatenate([np.arange(10), rng.integers(0, 10, count - 10)]).astype(np.uint8)
     np.savez(path, **arrays)
     return path
 
@@ -79,8 +77,7 @@ class Search:
     def __init__(self, content: bytes) -> None:
         self._content = content
         views = [
-            np.frombuffer(content[shift : len(content) - (len(content) - shift) % 8], np.uint64)
-            for shift in range(8)
+            np.frombuffer(content[shift : len(content) - (len(content) - shift) % 8], np.uint64) for shift in range(8)
         ]
         self._starts = np.unique(np.concatenate(views))
 
@@ -132,8 +129,6 @@ def private(plan: ClientPlan, config: Config, num_steps: int) -> dict[str, bytes
         patterns |= _encoded(f"{where}, z", z) | _forms(f"{where}, z", z.numpy())
         hot, stored = np.eye(NUM_CLASSES)[labels], data.labels[batch]
         for name, values in (("labels", labels), ("one-hot labels", hot), ("labels by image", stored)):
-            patterns |= _forms(f"{where}, {name}", values) | _encoded(
-                f"{where}, {name}", torch.from_numpy(values)
-            )
+            patterns |= _forms(f"{where}, {name}", values) | _encoded(f"{where}, {name}", torch.from_numpy(values))
     patterns |= _forms(f"{who}, labels as stored", data.labels[:16])
     return patterns

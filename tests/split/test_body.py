@@ -67,9 +67,7 @@ def test_features_that_are_not_finite_are_a_reported_fault(body: SharedBody) -> 
     body._maps[1][0][0, 0, 0] = np.nan
     found = assign(body, 1, 10, 10, 10)
     assert set(found.cluster) == {0, 2}
-    assert found.faults == (
-        "client-01: its anchor features are not finite; it is left out of the round's average",
-    )
+    assert found.faults == ("client-01: its anchor features are not finite; it is left out of the round's average",)
 
 
 def test_a_round_without_clients_is_lost(body: SharedBody) -> None:

@@ -68,9 +68,7 @@ def test_every_phase_has_its_cut(
     other = Gradients if record is Activations else Activations
     assert "belong" in str(contract.client_problem(WORKER, method, other(STEP, {1: right})))
     assert "not one of 1, 4" in str(contract.client_problem(WORKER, method, record(STEP, {0: right})))
-    assert f"not {tensors}" in str(
-        contract.client_problem(WORKER, method, record(STEP, {1: (*right, right[0])}))
-    )
+    assert f"not {tensors}" in str(contract.client_problem(WORKER, method, record(STEP, {1: (*right, right[0])})))
 
 
 LEAKS = {
@@ -88,9 +86,7 @@ LEAKS = {
 
 @pytest.mark.parametrize("leak", LEAKS.values(), ids=LEAKS.keys())
 @pytest.mark.parametrize("encoded", [False, True], ids=["float32", "int8"])
-def test_what_is_no_activation_of_its_cut_is_refused(
-    contract: Contract, leak: np.ndarray, encoded: bool
-) -> None:
+def test_what_is_no_activation_of_its_cut_is_refused(contract: Contract, leak: np.ndarray, encoded: bool) -> None:
     part = Encoded("int8", leak.astype(np.int8), 1.0) if encoded else leak
     found = contract.client_problem(WORKER, "generate", Activations(STEP, {1: (part,)}))
     assert f"a tensor of shape {leak.shape} at a cut where (at most 8, 16, 3, 3) crosses" in str(found)
@@ -113,15 +109,11 @@ def test_states_hold_the_blocks_of_the_cut_and_nothing_else(contract: Contract, 
     good = worker.state()
     assert contract.client_problem(WORKER, "state", good) is None
     key = ("generator", 0)
-    swollen = {
-        name: batch(1, 12, 12) if name == "linear.bias" else a for name, a in good[0].blocks[key].items()
-    }
+    swollen = {name: batch(1, 12, 12) if name == "linear.bias" else a for name, a in good[0].blocks[key].items()}
     extra = {**good[0].blocks[key], "images": batch(1, 12, 12)}
     for blocks in ({key: swollen}, {key: extra}):
         bad = [replace(good[0], blocks={**good[0].blocks, **blocks}), good[1]]
-        assert "generator block 0: not this block's parameters" in str(
-            contract.client_problem(WORKER, "state", bad)
-        )
+        assert "generator block 0: not this block's parameters" in str(contract.client_problem(WORKER, "state", bad))
     fewer = State(1, {key: good[0].blocks[key]})
     assert "blocks" in str(contract.client_problem(WORKER, "state", [fewer, good[1]]))
     assert "one state for each client" in str(contract.client_problem(WORKER, "state", good[:1]))
@@ -136,9 +128,7 @@ def test_a_handle_refuses_before_anything_leaves(contract: Contract) -> None:
             return contract.client_problem(WORKER, method, records)
 
     handle = LocalHandle("client-01", Leaky(), 1)
-    with pytest.raises(
-        WireError, match=r"client-01, generate: client 1: a tensor of shape .*; it was not sent"
-    ):
+    with pytest.raises(WireError, match=r"client-01, generate: client 1: a tensor of shape .*; it was not sent"):
         handle.call(Leaky.generate, STEP)
 
 

@@ -16,9 +16,7 @@ def body() -> dict[int, nn.Module]:
     return {index: nn.Sequential(nn.Linear(6, 6), nn.BatchNorm1d(6), nn.Tanh()) for index in (1, 2, 3)}
 
 
-def run(
-    blocks: dict[int, nn.Module], inputs: dict[int, torch.Tensor]
-) -> tuple[MergedPass, dict[int, torch.Tensor]]:
+def run(blocks: dict[int, nn.Module], inputs: dict[int, torch.Tensor]) -> tuple[MergedPass, dict[int, torch.Tensor]]:
     merged, outputs = MergedPass(blocks, observe=2), {}
     for stage in merge_stages(CUTS, 5):
         entering = {key: inputs[key] for key in stage.entering if key in inputs}

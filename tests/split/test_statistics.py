@@ -43,9 +43,7 @@ def test_d_of_fakes_and_reals_by_hand(two_clients: dict) -> None:
     assert found["discriminator_real"].value == pytest.approx((1 / 4 + 1 / 5 + 4 / 5) / 3)
 
 
-def test_a_step_has_the_norms_of_everybodys_gradients(
-    two_clients: dict, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_step_has_the_norms_of_everybodys_gradients(two_clients: dict, monkeypatch: pytest.MonkeyPatch) -> None:
     plan = make_plan(make_config(two_clients))
     started = in_process(plan)
     seen: list[float] = []

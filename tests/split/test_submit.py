@@ -31,9 +31,7 @@ class Told:
 
     def submit(self, method: str, count: int, args: Sequence[Any]) -> list[str]:
         self._calls.append((self.name, method, *args))
-        where = " ".join(
-            [self.name, method, *map(str, args[1:3] if method in ("forward", "backward") else ())]
-        )
+        where = " ".join([self.name, method, *map(str, args[1:3] if method in ("forward", "backward") else ())])
         return [f"{where} {place}" for place in range(count)]
 
 
@@ -99,7 +97,5 @@ def test_everybody_gets_what_came_out_of_the_pass_before(one_stage: Layout) -> N
 @pytest.mark.parametrize("phase", STEP, ids=lambda phase: phase.name)
 def test_every_phase_is_a_method_that_returns_what_the_table_says(phase: Any) -> None:
     assert callable(getattr(Client, phase.name))
-    needed = (
-        {"forward": Activations, "backward": Gradients}[phase.sends.direction] if phase.sends else StepReport
-    )
+    needed = {"forward": Activations, "backward": Gradients}[phase.sends.direction] if phase.sends else StepReport
     assert get_type_hints(getattr(SplitClients, phase.name))["return"] is needed

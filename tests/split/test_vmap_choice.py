@@ -68,9 +68,7 @@ def test_elsewhere_it_is_measured(plan: Plan, monkeypatch: pytest.MonkeyPatch) -
 def test_blocks_that_are_faster_are_chosen(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
     times = {"LatentBlock": BlockTime(1.0, 0.5), "ImageBlock": BlockTime(1.0, 0.95)}
     measured(times | {"LogitBlock": BlockTime(1.0, None)}, monkeypatch)
-    assert chosen(plan, "measure") == {("generator", 0)}, (
-        "0.95 is not worth it, the others are slower or unable"
-    )
+    assert chosen(plan, "measure") == {("generator", 0)}, "0.95 is not worth it, the others are slower or unable"
 
 
 def test_always_takes_all_blocks_that_can_be(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -154,9 +152,7 @@ def test_too_little_memory_is_not_kept(plan: Plan, monkeypatch: pytest.MonkeyPat
 
 def test_changed_code_is_another_block(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(tmp_path)
-    code = (
-        "from torch import nn\n\n\nclass Own(nn.Module):\n    def forward(self, x):\n        return x + {}\n"
-    )
+    code = "from torch import nn\n\n\nclass Own(nn.Module):\n    def forward(self, x):\n        return x + {}\n"
     file = tmp_path / "own_networks.py"
     file.write_text(code.format(1))
     networks = importlib.import_module("own_networks")

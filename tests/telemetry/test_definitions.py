@@ -67,9 +67,7 @@ def test_the_command_writes_json_and_nothing_else(
     assert json.loads(capsys.readouterr().out) == dashboard()
 
 
-def test_the_command_needs_to_know_what(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_command_needs_to_know_what(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(sys, "argv", ["raygan", "dashboard"])
     with pytest.raises(SystemExit) as stopped:
         main()

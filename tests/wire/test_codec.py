@@ -50,9 +50,7 @@ def test_int8_is_a_whole_number_of_127ths_of_the_largest() -> None:
     assert decode(part).tolist() == pytest.approx([-2.54, 0.02, 0.04, 0, 1.28], rel=1e-6)
 
 
-@pytest.mark.parametrize(
-    ("largest", "scale"), [(1.0, 2.0**-14), (1.99, 2.0**-14), (2.0, 2.0**-13), (1e-6, 2.0**-34)]
-)
+@pytest.mark.parametrize(("largest", "scale"), [(1.0, 2.0**-14), (1.99, 2.0**-14), (2.0, 2.0**-13), (1e-6, 2.0**-34)])
 def test_float16_is_scaled_by_a_power_of_two(largest: float, scale: float) -> None:
     part = encoded(torch.tensor([largest, largest / 3]), "float16")
     assert part.scale == scale  # largest / scale is in [2^14, 2^15)
@@ -85,9 +83,7 @@ def test_what_is_not_finite_is_known_by_its_encoding_and_stays_so(codec: Codec, 
     assert not torch.isfinite(decode(part)).all()
 
 
-@pytest.mark.parametrize(
-    ("codec", "num"), [("float32", 2400), ("bfloat16", 1200), ("float16", 1208), ("int8", 608)]
-)
+@pytest.mark.parametrize(("codec", "num"), [("float32", 2400), ("bfloat16", 1200), ("float16", 1208), ("int8", 608)])
 def test_bytes_are_a_half_and_a_quarter(codec: Codec, num: int) -> None:
     (part,) = encode([torch.randn(20, 30)], codec)
     assert num_bytes([{0: (part,)}]) == num == wire_bytes(600, codec)

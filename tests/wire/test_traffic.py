@@ -80,9 +80,7 @@ def _nothing_large_is_in_the_drivers_memory(seen: Traffic) -> None:
     assert max(place["object_size"] for place in inline.values()) <= SMALL_BYTES
     for reference in inline:
         value = ray.get(reference)
-        assert value is None or isinstance(value, (Parcel, *SMALL)), (
-            f"{type(value).__name__} reached the driver"
-        )
+        assert value is None or isinstance(value, (Parcel, *SMALL)), f"{type(value).__name__} reached the driver"
         assert not list(arrays_of(value))
     assert len(inline) > 100, "the test has seen the calls of three steps"
     assert all(place["object_size"] > 0 for place in in_store)

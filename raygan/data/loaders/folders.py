@@ -135,9 +135,7 @@ def _class_names(base: Path, where: str) -> list[str]:
 
 def _files(folder: Path, suffixes: Sequence[str]) -> list[Path]:
     return sorted(
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in suffixes and not path.name.startswith(".")
+        path for path in folder.rglob("*") if path.suffix.lower() in suffixes and not path.name.startswith(".")
     )
 
 

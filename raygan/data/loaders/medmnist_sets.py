@@ -47,6 +47,4 @@ def _info(known: dict[str, dict[str, Any]], name: str, where: str) -> dict[str, 
 
 def _open(medmnist: Any, info: dict[str, Any], part: str, root: Path, download: bool, where: str) -> Any:
     build = getattr(medmnist, info["python_class"])
-    return open_or_download(
-        lambda fetch: build(split=part, root=str(root), download=fetch), root, download, where
-    )
+    return open_or_download(lambda fetch: build(split=part, root=str(root), download=fetch), root, download, where)

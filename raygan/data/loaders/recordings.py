@@ -103,9 +103,7 @@ def log_mel_picture(wave: np.ndarray) -> np.ndarray:
 
     scaled = wave / np.abs(wave).max()
     scaled = np.pad(scaled, (0, max(0, WINDOW - len(scaled))))  # scipy narrows the window for shorter clips
-    _, _, spectrum = signal.stft(
-        scaled, SAMPLE_RATE, "hann", WINDOW, OVERLAP, FFT, boundary="zeros", padded=True
-    )
+    _, _, spectrum = signal.stft(scaled, SAMPLE_RATE, "hann", WINDOW, OVERLAP, FFT, boundary="zeros", padded=True)
     decibels = 10 * np.log10(mel_bands() @ np.abs(spectrum) ** 2 + 1e-10)  # (M, T)
     frames = np.arange(decibels.shape[1])
     columns = np.linspace(0, frames[-1], COLUMNS)

@@ -196,9 +196,7 @@ class RayBackend:
             for reference, maker in zip(objects, makers, strict=True)
         ]
 
-    def _wait(
-        self, references: Sequence[ray.ObjectRef[Any]], timeout_s: float | None
-    ) -> set[ray.ObjectRef[Any]]:
+    def _wait(self, references: Sequence[ray.ObjectRef[Any]], timeout_s: float | None) -> set[ray.ObjectRef[Any]]:
         """Waits for all, and ends actors that hang meanwhile; returns those that are late."""
         pending = list(dict.fromkeys(references))
         ends_s = None if timeout_s is None else time.monotonic() + timeout_s
@@ -278,9 +276,7 @@ class RayBackend:
         return {"scheduling_strategy": NodeAffinitySchedulingStrategy(node, soft=False)}
 
 
-def await_built(
-    backend: Backend, role: Role, handles: Sequence[RayHandle[Party]], start_timeout_s: float
-) -> None:
+def await_built(backend: Backend, role: Role, handles: Sequence[RayHandle[Party]], start_timeout_s: float) -> None:
     """Returns when the actors are built; one that dies meanwhile is found and replaced later.
 
     Raises:

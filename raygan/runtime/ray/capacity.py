@@ -118,15 +118,11 @@ def shortage(
     offers = [(node.total, node.labels) for node in nodes]
     if autoscaler:
         by_type, num = autoscaler.startable(nodes)
-        offers += [
-            (k.resources, k.labels) for k in autoscaler.node_types for _ in range(min(by_type[k.name], num))
-        ]
+        offers += [(k.resources, k.labels) for k in autoscaler.node_types for _ in range(min(by_type[k.name], num))]
     fitting = [resources for resources, labels in offers if labels_fit(missing.labels, labels)]
     labelled = f" on nodes labelled {label_text(missing.labels)}" if missing.labels else ""
     if not fitting:
-        return _error(
-            missing, f"needs a node labelled {label_text(missing.labels)}, there is none", autoscaler
-        )
+        return _error(missing, f"needs a node labelled {label_text(missing.labels)}, there is none", autoscaler)
     for name, amount in missing.bundle.items():
         most = max(resources.get(name, 0.0) for resources in fitting)
         if 0 < most < amount:
@@ -165,9 +161,7 @@ def _fits(demand: ActorDemand, resources: Mapping[str, float], labels: Mapping[s
     return enough and labels_fit(demand.labels, labels)
 
 
-def _scarcest(
-    missing: ActorDemand, kind: Sequence[ActorDemand], offers: Sequence[Mapping[str, float]]
-) -> str:
+def _scarcest(missing: ActorDemand, kind: Sequence[ActorDemand], offers: Sequence[Mapping[str, float]]) -> str:
     """The resource of which the actors of a kind lack most, by share."""
 
     def share(name: str) -> float:

@@ -21,9 +21,7 @@ def survey_sites(config: Config, tell: Callable[[str], None]) -> list[DomainSurv
     Raises:
         InputError: a domain that cannot be used, no node of its site, or one that does not answer.
     """
-    demands = [
-        _first_client(config, index) for index, domain in enumerate(config.data.domains) if domain.labels
-    ]
+    demands = [_first_client(config, index) for index, domain in enumerate(config.data.domains) if domain.labels]
     await_nodes(demands, config.ray.wait_for_nodes_s, tell)
     surveys = [_submitted(config, index) for index in range(len(config.data.domains))]
     return [_result(config, index, survey) for index, survey in enumerate(surveys)]
@@ -67,6 +65,4 @@ def _first_client(config: Config, index: int) -> ActorDemand:
     name = config.devices.fleet[number % len(config.devices.fleet)]
     profile = config.devices.profile(name)
     labels = {**profile.labels, **config.data.domains[index].labels}
-    return ActorDemand(
-        f"client-{number:02d}", profile.num_cpus, profile.num_gpus, profile.resources, labels, name
-    )
+    return ActorDemand(f"client-{number:02d}", profile.num_cpus, profile.num_gpus, profile.resources, labels, name)

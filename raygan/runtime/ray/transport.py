@@ -93,8 +93,7 @@ def gather(references: Sequence[ray.ObjectRef[Any]], deadline_s: float | None = 
     except RayError:
         pass  # at least one failed: find out which
     return [
-        Lost(f"late: nothing within {deadline_s:.3g} s", "late") if ref in late else _get(ref)
-        for ref in references
+        Lost(f"late: nothing within {deadline_s:.3g} s", "late") if ref in late else _get(ref) for ref in references
     ]
 
 

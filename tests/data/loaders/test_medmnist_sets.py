@@ -57,7 +57,5 @@ def test_what_cannot_be_used_is_one_line(tmp_path, name, message):
 
 def test_without_the_package_the_extra_is_named(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "medmnist", None)
-    with pytest.raises(
-        DataError, match=r"medmnist is not installed; install it with: pip install 'raygan\[medmn"
-    ):
+    with pytest.raises(DataError, match=r"medmnist is not installed; install it with: pip install 'raygan\[medmn"):
         read("bloodmnist", tmp_path)

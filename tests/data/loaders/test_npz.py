@@ -33,9 +33,7 @@ def test_the_driver_never_reads_images(make_npz, monkeypatch):
     path = make_npz()
     names = []
     read = np.lib.npyio.NpzFile.__getitem__
-    monkeypatch.setattr(
-        np.lib.npyio.NpzFile, "__getitem__", lambda self, key: names.append(key) or read(self, key)
-    )
+    monkeypatch.setattr(np.lib.npyio.NpzFile, "__getitem__", lambda self, key: names.append(key) or read(self, key))
     describe_domain(DomainConfig(npz=path), DataConfig())
     assert sorted(names) == ["classes", "test_labels", "train_labels"]
 

@@ -65,8 +65,7 @@ def test_halves_of_a_clip_are_halves_of_the_picture_and_decibels_are_to_scale():
     assert picture[band_of(2500), 3] == 0
     # A tenth of the amplitude is 20 dB less: 255 * 40 / 60 = 170, but for where the tones lie in their bands.
     peak = {
-        hz: (mel_bands() @ np.abs(np.fft.rfft(np.hanning(256) * tone(hz)[:256], 512)) ** 2).max()
-        for hz in (500, 2500)
+        hz: (mel_bands() @ np.abs(np.fft.rfft(np.hanning(256) * tone(hz)[:256], 512)) ** 2).max() for hz in (500, 2500)
     }
     expected = 255 * (1 + (-20 + 10 * np.log10(peak[2500] / peak[500])) / 60)
     assert picture[band_of(2500), 24] == pytest.approx(expected, abs=3)
@@ -75,9 +74,7 @@ def test_halves_of_a_clip_are_halves_of_the_picture_and_decibels_are_to_scale():
 def test_the_picture_is_the_recipes_step_by_step():
     rng = np.random.default_rng(0)
     wave = tone(440, 0.3) * np.linspace(1, 0.1, 2400) + 0.05 * rng.standard_normal(2400)
-    padded = np.pad(
-        wave / np.abs(wave).max(), (128, 128 + 32)
-    )  # half a window at both ends, then whole steps
+    padded = np.pad(wave / np.abs(wave).max(), (128, 128 + 32))  # half a window at both ends, then whole steps
     window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(256) / 256)
     frames = np.stack([padded[start : start + 256] for start in range(0, len(padded) - 255, 64)])
     power = np.abs(np.fft.rfft(frames * window / window.sum(), 512)) ** 2  # (T, F)
@@ -149,10 +146,7 @@ def test_other_rates_channels_and_widths_give_nearly_the_same_picture(tmp_path):
     for picture in (*arrays.train_images, *arrays.test_images):
         row = band_of(900)
         assert picture[:, 14].argmax() == row
-        assert (
-            np.abs(picture[row - 1 : row + 2, 4:24].astype(int) - reference[row - 1 : row + 2, 4:24]).max()
-            <= 4
-        )
+        assert np.abs(picture[row - 1 : row + 2, 4:24].astype(int) - reference[row - 1 : row + 2, 4:24]).max() <= 4
 
 
 @pytest.mark.parametrize(
@@ -186,7 +180,5 @@ def test_silence_in_eight_bits_is_silence(tmp_path):
 
 def test_a_name_without_a_label(tmp_path):
     write(tmp_path / "hello.wav", tone(500))
-    with pytest.raises(
-        DataError, match=r"the label of hello.wav cannot be told; name it \{label\}_\{speaker\}_"
-    ):
+    with pytest.raises(DataError, match=r"the label of hello.wav cannot be told; name it \{label\}_\{speaker\}_"):
         load(tmp_path)

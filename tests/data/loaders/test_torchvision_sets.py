@@ -85,9 +85,7 @@ def test_emnist_stands_upright_and_counts_from_zero(tmp_path, name, split, offse
 
 def test_usps(tmp_path):
     pixels = RNG.uniform(-1, 1, (10, 256)).round(4)
-    lines = [
-        f"{i + 1} " + " ".join(f"{j + 1}:{v}" for j, v in enumerate(row)) for i, row in enumerate(pixels)
-    ]
+    lines = [f"{i + 1} " + " ".join(f"{j + 1}:{v}" for j, v in enumerate(row)) for i, row in enumerate(pixels)]
     for filename in ("usps.bz2", "usps.t.bz2"):
         (tmp_path / filename).write_bytes(bz2.compress(("\n".join(lines) + "\n").encode()))
     arrays = load_domain(domain("usps"), offline(tmp_path))
@@ -122,9 +120,7 @@ def test_svhn(tmp_path, monkeypatch):
     split_list = {}
     for part in ("train", "test"):
         path = tmp_path / f"{part}_32x32.mat"
-        savemat(
-            path, {"X": images, "y": np.arange(1, 11, dtype=np.uint8)[:, None]}
-        )  # 10 stands for the digit 0
+        savemat(path, {"X": images, "y": np.arange(1, 11, dtype=np.uint8)[:, None]})  # 10 stands for the digit 0
         split_list[part] = ["", path.name, hashlib.md5(path.read_bytes()).hexdigest()]
     monkeypatch.setattr(datasets.SVHN, "split_list", split_list)
     arrays = load_domain(domain("svhn"), offline(tmp_path))
