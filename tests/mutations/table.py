@@ -13,6 +13,7 @@ WEIGHTING = "raygan/federated/weighting.py"
 AGGREGATION = "raygan/federated/aggregation.py"
 CLUSTERING = "raygan/federated/clustering.py"
 ROUND = "raygan/algorithms/huscf.py"
+SUBMIT = "raygan/split/submit.py"
 LATENCY = "raygan/cuts/latency.py"
 COST = "raygan/nn/cost.py"
 DATA = "raygan/data/client.py"
@@ -314,8 +315,8 @@ MUTATIONS = (
     Mutation(
         "weights do not sum to 1",
         WEIGHTING,
-        "return np.exp(log_w - logsumexp(log_w))",
-        "return np.exp(log_w)",
+        "np.exp(log_w - logsumexp(log_w))",
+        "np.exp(log_w)",
         WEIGHTING_TEST,
     ),
     Mutation(
@@ -373,15 +374,15 @@ MUTATIONS = (
     Mutation(
         "members of a cluster count the same",
         ROUND,
-        "weights = [assignment.weight[client] for client in clients]",
-        "weights = [1 / len(clients) for client in clients]",
+        "weights = {client: assignment.weight[client] for client in clients}",
+        "weights = dict.fromkeys(clients, 1 / len(clients))",
         END_TEST,
     ),
     Mutation(
         "all take the first cluster's average",
-        ROUND,
-        "models[cluster[plan.client]].blocks[key]",
-        "models[min(models)].blocks[key]",
+        SUBMIT,
+        "models[cluster[plan.client]][key]",
+        "models[min(models)][key]",
         END_TEST,
     ),
     Mutation(
