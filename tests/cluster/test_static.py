@@ -56,7 +56,7 @@ def arrays_of(run: Run) -> dict[str, Any]:
     return {f"{file.name}/{name}": array for file in files for name, array in read_arrays(file).items()}
 
 
-def test_the_numbers_are_the_twins(seen: tuple[Run, Watcher], in_process: Run) -> None:
+def test_the_numbers_are_those_of_one_process(seen: tuple[Run, Watcher], in_process: Run) -> None:
     mine, other = arrays_of(seen[0]), arrays_of(in_process)
     assert mine.keys() == other.keys()
     assert len(mine) > 100

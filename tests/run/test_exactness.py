@@ -107,7 +107,7 @@ def test_another_seed_is_another_run(tiny_settings: dict, in_process_run: Path, 
     [(1, 1), (2, 8)],
     ids=["one client each, one step at a time", "virtual clients, steps submitted ahead"],
 )
-def test_actors_and_twin_are_bit_identical(
+def test_actors_and_one_process_are_bit_identical(
     tiny_settings: dict, in_process_run: Path, tmp_path: Path, clients_per_actor: int, steps_ahead: int
 ) -> None:
     ray_settings = tiny_settings["ray"] | {"clients_per_actor": clients_per_actor, "steps_ahead": steps_ahead}

@@ -50,7 +50,7 @@ def goes_on(path: Path, whole: Path, in_process: bool) -> None:
     assert [line["round"] for line in rounds_of(path)] == [1, 2, 3, 4]
 
 
-def test_a_twin_killed_while_it_writes(four_rounds: dict, whole: Path, tmp_path: Path) -> None:
+def test_a_process_killed_while_it_writes(four_rounds: dict, whole: Path, tmp_path: Path) -> None:
     goes_on(killed_run("in_process", four_rounds, tmp_path), whole, in_process=True)
 
 

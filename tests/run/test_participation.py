@@ -39,7 +39,7 @@ def test_more_clients_than_take_part_cannot_be_needed(tiny_settings: dict) -> No
 
 
 @pytest.mark.slow
-def test_actors_and_twin_agree_on_a_share_of_the_clients(tiny_settings: dict, tmp_path: Path) -> None:
+def test_actors_and_one_process_agree_on_a_share_of_the_clients(tiny_settings: dict, tmp_path: Path) -> None:
     settings = config(tiny_settings, participation=0.5, rounds=3)
     in_process = train(settings, tmp_path / "in_process", in_process=True)
     local = settings.model_copy(update={"ray": settings.ray.model_copy(update={"address": "local"})})
