@@ -26,6 +26,7 @@ STEP = "raygan/step.py"
 FEDERATION = "raygan/runtime/federation.py"
 
 STEP_TEST = ("tests/run/test_step.py",)
+CLIENT_TEST = ("tests/split/test_client.py",)
 END_TEST = ("tests/run/test_round_end.py",)
 LOSSES_TEST = ("tests/nn/test_losses.py",)
 MERGED_TEST = ("tests/split/test_merged.py",)
@@ -105,14 +106,14 @@ MUTATIONS = (
         CLIENT,
         "with frozen(self.discriminator.blocks.values()):",
         "with frozen([]):",
-        STEP_TEST,
+        CLIENT_TEST,
     ),
     Mutation(
         "D's tail gathers gradients in G's update",
         CLIENT,
         "with frozen(self.discriminator.tail.values()):",
         "with frozen([]):",
-        STEP_TEST,
+        CLIENT_TEST,
     ),
     Mutation(
         "D's head sees fakes and reals as one batch",
