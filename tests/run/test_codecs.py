@@ -43,7 +43,9 @@ def local(tiny_settings: dict) -> dict[str, tuple[list[StepReport], str]]:
 
 
 @pytest.mark.parametrize("codec", ["bfloat16", "int8", pytest.param("float16", marks=pytest.mark.slow)])
-def test_actors_and_one_process_are_bit_identical(small_ray: None, tiny_settings: dict, local: dict, codec: str) -> None:
+def test_actors_and_one_process_are_bit_identical(
+    small_ray: None, tiny_settings: dict, local: dict, codec: str
+) -> None:
     started = on_ray(make(tiny_settings, codec))
     try:
         reports, digest = steps(started)
