@@ -1,4 +1,4 @@
-"""The paper's six scenarios as the configuration keys that they set.
+"""The paper's six scenarios as the configuration keys that they set, with the values of the code that was published.
 
 notMNIST (scenario 6) is in no library: make an `.npz` file of it (README, "Use it") and put it into the current
 folder as `notmnist.npz`, or give `data.domains` yourself.
@@ -24,9 +24,13 @@ SCENARIOS: dict[int, tuple[tuple[dict[str, str], ...], str]] = {
 }
 """Domains and partition of each scenario (the paper's section on experiments)."""
 
-TRAINING: dict[str, dict[str, Any]] = {
-    "training": {"batch_size": 64, "local_epochs": 5, "rounds": 50},
+NUM_IMAGES = 60_000
+"""Of which the clients of all domains have an equal share each, whatever a domain has."""
+
+COMMON: dict[str, dict[str, Any]] = {
+    "training": {"batch_size": 64, "local_epochs": 5, "rounds": 50, "steps": "everybody", "lr": 2e-4},
     "model": {"width": 1.0},
+    "evaluation": {"usefulness_images": 30_000},
 }
 """What all scenarios share."""
 
@@ -35,7 +39,9 @@ def scenario_settings(number: int) -> dict[str, Any]:
     """The keys that scenario `number` (1 to 6) sets, nested as in a configuration file; other keys stay."""
     domains, partition = SCENARIOS[number]
     dealt = [{**domain, "clients": CLIENTS_PER_DOMAIN} for domain in domains]
-    return {"data": {"domains": dealt, "partition": partition}, **copy.deepcopy(TRAINING)}
+    images = NUM_IMAGES // (CLIENTS_PER_DOMAIN * len(domains))
+    data = {"domains": dealt, "partition": partition, "images_per_client": images}
+    return {"data": data, **copy.deepcopy(COMMON)}
 
 
 def with_scenario(settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -113,6 +113,9 @@ class DataConfig(Section):
     """The domains, in order; clients are numbered through them."""
     partition: Partition = "iid"
     """How a domain's training images are dealt to its clients."""
+    images_per_client: Annotated[int, Field(ge=2)] | None = None
+    """The most images of a client, of one with an equal share where the partition gives others less; the others are put
+    away. None: all images are dealt."""
     root: str = "~/.cache/raygan/data"
     """Where torchvision and MedMNIST sets are kept."""
     download: bool = True
@@ -143,6 +146,10 @@ class TrainingConfig(Section):
     """Rounds; a round is `local_epochs` of steps, then clustering, weighting and aggregation."""
     local_epochs: Count = 1
     """Passes over a client's images in a round (E)."""
+    steps: Literal["everybody", "own_epochs"] = "everybody"
+    """Who takes part in a step of a round, which has as many as the client with most images needs for its local epochs:
+    `everybody`: all, the others with further passes over their images (as published); `own_epochs`: those whose own
+    local epochs are not over."""
     batch_size: Annotated[int, Field(ge=2, le=2**20)] = 32
     """Images of one client in one step."""
     loss: Annotated[str, one_of(LOSSES)] = "bce"
@@ -223,7 +230,7 @@ class ProfileCut(Section):
 
 
 class GeneticConfig(Section):
-    """The genetic algorithm's settings (`raygan/cuts/genetic.py`): the values are ours, not the paper's."""
+    """The genetic algorithm's settings (`raygan/cuts/genetic.py`): the published code's, which has no `stall`."""
 
     population: Annotated[int, Field(ge=2)] = 1000
     """Individuals in a generation."""
@@ -243,7 +250,7 @@ class CutsConfig(Section):
     """Where each device's networks are cut."""
 
     solver: Literal["exact", "ga", "fixed"] = "exact"
-    """`exact` (proven optimum; ours, not the paper's), `ga` (a genetic algorithm; the paper names one, this one is ours),
+    """`exact` (proven optimum; ours, not the paper's), `ga` (a genetic algorithm, which is the paper's way),
     or `fixed` (as given below)."""
     fixed: dict[str, ProfileCut] = {}
     """Cuts by profile name, for `solver: fixed`; a profile that is missing keeps nothing extra."""
@@ -367,8 +374,8 @@ class Config(Section):
     algorithm: Annotated[str, one_of(ALGORITHMS)] = "huscf"
     """How generators are trained: `huscf` (the method), or `local` (every client by itself)."""
     scenario: Annotated[int, Field(ge=1, le=6)] | None = None
-    """A preset of the paper: `data.domains`, `data.partition`, `training.{rounds, local_epochs, batch_size}` and
-    `model.width` where they are not given; None: no preset."""
+    """A preset of the paper: `data.{domains, partition, images_per_client}`, `training.{rounds, local_epochs, batch_size,
+    steps, lr}`, `model.width` and `evaluation.usefulness_images` where they are not given; None: no preset."""
     data: DataConfig = DataConfig()
     model: ModelConfig = ModelConfig()
     training: TrainingConfig = TrainingConfig()

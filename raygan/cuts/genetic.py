@@ -1,5 +1,10 @@
-"""A genetic algorithm: cuts are genes, latency is fitness. arXiv 2507.12979 chooses its cuts by one, but its code shows
-none: operators, parameters and first population are ours, not the paper's.
+"""A genetic algorithm: cuts are genes, latency is fitness; arXiv 2507.12979 chooses its cuts by one.
+
+Published (`Cut_Selection/CutLayerSelection.py`): four bits a client, whether each end of the two networks keeps one
+block more, for a quarter of the clients, whose plan is then repeated four times over the fleet. 1,000 random individuals,
+1,000 generations, tournaments of 5, uniform or two-point crossover with probability 0.7, a bit flips with 0.01; no
+individual survives as it is, nothing ends it early, and the last generation's best is taken. Those numbers are the
+defaults here; what an individual is, the first population, the surviving best and the stop are ours.
 
 An individual is a plan [C, 2]: for each class of equal devices, indices into the valid cuts of the two networks. (A
 plan that splits a class, which can be faster if there is no anchor, is out of reach.) A generation: parents by

@@ -59,17 +59,24 @@ def load_client(description: ClientSlice) -> ImageSet:
     d = description
     view = train_view(d.domain, d.data, d.shape.image_size)
     where = f"data.domains[{d.domain_index}] ({domain_label(d.domain)})"
-    dealt = _dealt(view, d.num_clients, d.data.partition, d.seed, d.domain_index, where)
+    partition, most = d.data.partition, d.data.images_per_client
+    dealt = _dealt(view, d.num_clients, partition, d.seed, d.domain_index, where, most)
     mine = dealt[d.client_index_in_domain]
     return _image_set(view.read(mine), view.labels[mine], view.classes, d.shape)
 
 
 @lru_cache(maxsize=CACHED_DOMAINS)
 def _dealt(
-    view: TrainView, num_clients: int, partition: Partition, seed: int, domain_index: int, where: str
+    view: TrainView,
+    num_clients: int,
+    partition: Partition,
+    seed: int,
+    domain_index: int,
+    where: str,
+    images_per_client: int | None,
 ) -> list[np.ndarray]:
     """`deal`, once for all clients of a domain in this process."""
-    return deal(view.labels, num_clients, partition, seed, domain_index, view.groups, where)
+    return deal(view.labels, num_clients, partition, seed, domain_index, view.groups, where, images_per_client)
 
 
 def forget_domains() -> None:

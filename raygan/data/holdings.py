@@ -44,7 +44,10 @@ def survey_domain(config: Config, index: int) -> DomainSurvey:
     domain, name = config.data.domains[index], domain_label(config.data.domains[index])
     outline = outline_domain(domain, config.data)
     where = f"data.domains[{index}] ({name})"
-    dealt = deal(outline.train_labels, domain.clients, config.data.partition, config.seed, index, outline.groups, where)
+    data, labels = config.data, outline.train_labels
+    dealt = deal(
+        labels, domain.clients, data.partition, config.seed, index, outline.groups, where, data.images_per_client
+    )
     first = sum(before.clients for before in config.data.domains[:index])
     table = tuple(
         Holding(name, index, first + number, len(mine), outline.class_counts(mine)) for number, mine in enumerate(dealt)

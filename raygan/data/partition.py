@@ -5,7 +5,10 @@ paper ("non-IID" and "highly non-IID", its section on experiments) state which c
 large its share is. Here a *share* is relative: a client that "has 2/3 of an equal share" ends with 2/3 of the
 images of a client that has all of one, and the images that it forgoes go to the others, so that none is left
 out. Where lacking classes, dealing every image and the sizes cannot all hold (two clients, say, of which one
-alone has a class), they give way in the order: sizes first, lacking classes and dealing every image never.
+alone has a class), the sizes give way: a client lacks the classes that it is to lack, and no others.
+
+With the images of an equal share given in number (`data.images_per_client`), it is as in the published code: images are
+dealt evenly, then each client puts away the classes that it lacks and all that is beyond its share. Those are nobody's.
 """
 
 from __future__ import annotations
@@ -20,7 +23,9 @@ from raygan.errors import DataError
 
 MIN_IMAGES = 2  # BatchNorm cannot train on one image
 MIN_DIRICHLET_IMAGES = 10  # topped up to this many where the domain has them, as is usual for this partition
+LEAST_SHARE = 0.25  # of what a client has of a class by its share alone, where its size has to give way
 PARTITION_STREAM = 0x9A27  # keeps these draws apart from those of other purposes
+NOBODY = -1
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,7 @@ def deal(
     domain_index: int,
     groups: Mapping[str, np.ndarray] | None = None,
     where: str = "data.domains",
+    images_per_client: int | None = None,
 ) -> list[np.ndarray]:
     """The training images of each client of one domain.
 
@@ -60,9 +66,11 @@ def deal(
         domain_index: the domain's place in the configuration; the result follows from it and `seed` alone.
         groups: arrays (N,) by name, for the natural partition.
         where: how errors name the domain.
+        images_per_client: the most images of a client, of one with an equal share if shares differ; None: all are dealt.
 
     Returns:
-        A sorted int64 array of indices into `labels` for each client; together a permutation of 0 .. N - 1.
+        A sorted int64 array of indices into `labels` for each client; together a permutation of 0 .. N - 1, or a part of
+        one where `images_per_client` is given.
 
     Raises:
         DataError: a client would have fewer than 2 images, a group is not there, or has fewer values than there
@@ -72,6 +80,7 @@ def deal(
         remedy = f"give it at most {len(labels) // MIN_IMAGES} clients or more images"
         raise DataError(where, f"{len(labels)} training images for {num_clients} clients", remedy)
     rng = np.random.default_rng([seed, domain_index, PARTITION_STREAM])
+    shares = np.ones(num_clients)
     if isinstance(partition, NaturalPartition):
         owners = _natural(groups or {}, partition.natural, num_clients, where)
     elif isinstance(partition, DirichletPartition):
@@ -79,7 +88,9 @@ def deal(
     elif partition == "iid":
         owners = rng.permutation(np.arange(len(labels)) % num_clients)
     else:
-        owners = _skewed(labels, num_clients, SKEW_RULES[partition], rng)
+        owners, shares = _skewed(labels, num_clients, SKEW_RULES[partition], rng, images_per_client is None)
+    if images_per_client is not None:
+        _put_away(owners, (images_per_client * shares).astype(np.int64), rng)
     dealt = [np.flatnonzero(owners == client) for client in range(num_clients)]
     for client, indices in enumerate(dealt):
         if len(indices) < MIN_IMAGES:
@@ -127,16 +138,34 @@ def _top_up(owners: np.ndarray, num_clients: int, minimum: int, rng: np.random.G
             sizes[client] += 1
 
 
-def _skewed(labels: np.ndarray, num_clients: int, rule: SkewRule, rng: np.random.Generator) -> np.ndarray:
-    """Draw who lacks what and who has how much, then deal every class to those who have it."""
+def _skewed(
+    labels: np.ndarray, num_clients: int, rule: SkewRule, rng: np.random.Generator, deal_all: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draw who lacks what and who has how much, then deal every class to those who have it; without `deal_all`, deal all
+    images evenly, and leave those of a class that their client lacks to nobody.
+
+    Returns:
+        The owner of each image (N,), and each client's share (K,).
+    """
     members = _members_by_class(labels)
     holds = draw_held_classes(len(members), num_clients, rule, rng)
     shares = rng.choice(list(rule.shares), size=num_clients, p=_odds(rule.shares))
+    if not deal_all:
+        owners = rng.permutation(np.arange(len(labels)) % num_clients)
+        classes = np.unique(labels, return_inverse=True)[1]
+        return np.where(holds[owners, classes], owners, NOBODY), shares
     counts = fit_counts(holds, np.array([len(m) for m in members]), shares)
     owners = np.empty(len(labels), dtype=np.int64)
     for label, images in enumerate(members):
         owners[rng.permutation(images)] = np.repeat(np.arange(num_clients), counts[:, label])
-    return owners
+    return owners, shares
+
+
+def _put_away(owners: np.ndarray, most: np.ndarray, rng: np.random.Generator) -> None:
+    """Leaves each client at most so many images, drawn at random."""
+    for client, images in enumerate(most):
+        mine = rng.permutation(np.flatnonzero(owners == client))
+        owners[mine[images:]] = NOBODY
 
 
 def draw_held_classes(num_classes: int, num_clients: int, rule: SkewRule, rng: np.random.Generator) -> np.ndarray:
@@ -156,11 +185,12 @@ def draw_held_classes(num_classes: int, num_clients: int, rule: SkewRule, rng: n
 
 
 def fit_counts(holds: np.ndarray, class_sizes: np.ndarray, shares: np.ndarray) -> np.ndarray:
-    """Images of each class for each client: every image is dealt, to clients that hold its class, and the
-    clients' sizes are in the ratio of `shares` (within rounding) where that is possible.
+    """Images of each class for each client: every image is dealt, to clients that hold its class, each has some of every
+    class that it holds, and the clients' sizes are in the ratio of `shares` (within rounding) where that is possible.
 
     Iterative proportional fitting: rows are scaled to the clients' sizes, columns to the classes' in turn,
-    columns last.
+    columns last. Where the sizes are out of reach (a client that alone has a class has too many images already), that
+    would take its other classes away: the table gives way towards the one where each class is dealt by the shares alone.
 
     Args:
         holds: bool (K, L), at least one True in each row and column.
@@ -172,13 +202,16 @@ def fit_counts(holds: np.ndarray, class_sizes: np.ndarray, shares: np.ndarray) -
     """
     sizes = class_sizes.sum() * shares / shares.sum()
     table = holds * sizes[:, None]
+    by_share = class_sizes * table / table.sum(axis=0)
     for _ in range(1000):
         table *= (sizes / np.maximum(table.sum(axis=1), 1e-300))[:, None]
         columns = class_sizes / np.maximum(table.sum(axis=0), 1e-300)
         table *= columns
         if np.abs(columns - 1).max() < 1e-6:
             break
-    return _rounded(table, class_sizes, holds)
+    missing = np.maximum(LEAST_SHARE * by_share - table, 0) / np.maximum(by_share - table, 1e-300)
+    table += missing.max() * (by_share - table)
+    return _with_every_class(_rounded(table, class_sizes, holds), holds)
 
 
 def _rounded(table: np.ndarray, class_sizes: np.ndarray, holds: np.ndarray) -> np.ndarray:
@@ -191,6 +224,15 @@ def _rounded(table: np.ndarray, class_sizes: np.ndarray, holds: np.ndarray) -> n
         missing = size - counts[:, label].sum()
         counts[first[:missing], label] += 1
         owed[first[:missing]] -= 1
+    return counts
+
+
+def _with_every_class(counts: np.ndarray, holds: np.ndarray) -> np.ndarray:
+    """One image from whoever has most of a class for those who hold it and have none, as far as there are any."""
+    for client, label in np.argwhere(holds & (counts == 0)):
+        donor = counts[:, label].argmax()
+        if counts[donor, label] > 1:
+            counts[[donor, client], label] += [-1, 1]
     return counts
 
 

@@ -4,6 +4,8 @@ Shapes: B batch, C channels, H x W pixels, F features, K classes.
 
     (B, C, H, W) -> Conv3 BN ReLU Pool2 -> (B, width, H/2, W/2) -> Conv3 BN ReLU Pool2
     -> (B, 2 width, H/4, W/4) -> Linear BN ReLU -> (B, F) -> Linear -> (B, K)
+
+A recipe may leave the BN out.
 """
 
 from __future__ import annotations
@@ -32,7 +34,7 @@ from raygan.evaluation.images import (
 
 @dataclass(frozen=True)
 class ClassifierRecipe:
-    """A network's size and its training: Adam with decoupled weight decay, linear warm-up, cosine decay."""
+    """A network's form and its training: Adam with decoupled weight decay."""
 
     epochs: int
     """Passes over the images."""
@@ -47,14 +49,20 @@ class ClassifierRecipe:
     lr: float = 1e-2
     """Highest learning rate."""
     weight_decay: float = 1e-2
-    """AdamW's decay rate."""
+    """AdamW's decay rate; with 0 it is Adam."""
+    batch_norm: bool = True
+    """Whether BatchNorm follows each layer but the last."""
+    annealed: bool = True
+    """Whether the learning rate warms up linearly and decays by a cosine; else it is `lr` all the time."""
 
 
 QUICK = ClassifierRecipe(epochs=6)
 """For generation score, label agreement and FID during training. The high rate and the small batches make
 it sure of itself in few steps: a judge that hedges lowers the generation score of perfect images."""
-USEFULNESS = ClassifierRecipe(epochs=6, min_steps=1000, width=32, batch_size=128, lr=2e-3)
-"""For usefulness: the score says how good the images are, so the network must not be the limit."""
+USEFULNESS = ClassifierRecipe(
+    epochs=15, min_steps=0, width=32, batch_size=64, lr=1e-3, weight_decay=0.0, batch_norm=False, annealed=False
+)
+"""For usefulness: network and training of the code that was published with HuSCF-GAN (`Metrics/evaluation.py`)."""
 
 
 class ClassifierNetwork(nn.Module):
@@ -64,12 +72,13 @@ class ClassifierNetwork(nn.Module):
         super().__init__()
         channels, height, width = image_shape
         flat = 2 * recipe.width * (height // 4) * (width // 4)
+        norm = recipe.batch_norm
         self.trunk = nn.Sequential(
-            *_stage(channels, recipe.width),
-            *_stage(recipe.width, 2 * recipe.width),
+            *_stage(channels, recipe.width, norm),
+            *_stage(recipe.width, 2 * recipe.width, norm),
             nn.Flatten(),
-            nn.Linear(flat, recipe.num_features, bias=False),
-            nn.BatchNorm1d(recipe.num_features),
+            nn.Linear(flat, recipe.num_features, bias=not norm),
+            *([nn.BatchNorm1d(recipe.num_features)] if norm else []),
             nn.ReLU(),
         )
         self.head = nn.Linear(recipe.num_features, num_classes)
@@ -80,9 +89,9 @@ class ClassifierNetwork(nn.Module):
         return logits
 
 
-def _stage(inputs: int, outputs: int) -> tuple[nn.Module, ...]:
-    conv = nn.Conv2d(inputs, outputs, 3, padding=1, bias=False)
-    return conv, nn.BatchNorm2d(outputs), nn.ReLU(), nn.MaxPool2d(2)
+def _stage(inputs: int, outputs: int, norm: bool) -> tuple[nn.Module, ...]:
+    conv = nn.Conv2d(inputs, outputs, 3, padding=1, bias=not norm)
+    return conv, *([nn.BatchNorm2d(outputs)] if norm else []), nn.ReLU(), nn.MaxPool2d(2)
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,7 +158,7 @@ def train_classifier(
     total = num_steps(len(tensor), recipe)
     for step, rows in enumerate(_batches(len(tensor), recipe.batch_size, total, seed)):
         for group in optimizer.param_groups:
-            group["lr"] = recipe.lr * _schedule(step, total)
+            group["lr"] = recipe.lr * (_schedule(step, total) if recipe.annealed else 1)
         loss = nn.functional.cross_entropy(network(scaled(tensor[rows])), targets[rows])
         optimizer.zero_grad()
         loss.backward()

@@ -70,6 +70,7 @@ class DataOwner:
                 raise
             self.unreadable = error
         self._batches: list[npt.NDArray[np.int64]] = []
+        self._shuffle = stream(0, "inventory")
         self._latent = torch.Generator()
 
     @property
@@ -83,12 +84,15 @@ class DataOwner:
 
     def begin_round(self, round_number: int) -> None:
         """Shuffles E epochs of minibatches and seeds z, both from (seed, round, client)."""
-        shuffle = stream(self._seed, "batches", round_number, self.client)
-        self._batches = [batch for _ in range(self._training.local_epochs) for batch in self._epoch(shuffle)]
+        self._shuffle = stream(self._seed, "batches", round_number, self.client)
+        self._batches = [batch for _ in range(self._training.local_epochs) for batch in self._epoch(self._shuffle)]
         self._latent.manual_seed(torch_seed(self._seed, "latent", round_number, self.client))
 
     def takes_part(self, step: int) -> bool:
-        """Whether its local epochs still have a minibatch for this step of the round."""
+        """Whether it has a minibatch for this step of the round: if everybody is to, also after its own local epochs."""
+        if self._training.steps == "everybody":
+            while self._batches and step >= len(self._batches):
+                self._batches += self._epoch(self._shuffle)
         return step < len(self._batches)
 
     def minibatch(self, step: int) -> Minibatch:

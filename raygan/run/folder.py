@@ -15,6 +15,7 @@ from typing import Any, TextIO
 import yaml
 from pydantic import ValidationError
 
+from raygan.config.loading import make_config, read_yaml
 from raygan.config.schema import Config
 from raygan.data import DomainInfo
 from raygan.errors import RunError
@@ -29,6 +30,9 @@ from raygan.storage import (
     write_bytes,
     write_json,
 )
+
+BEFORE: Mapping[str, Mapping[str, Any]] = {"training": {"steps": "own_epochs"}, "data": {"images_per_client": None}}
+"""Keys that came later than the first runs, with what these did."""
 
 
 class RunFolder:
@@ -104,6 +108,19 @@ class RunFolder:
                     raise RunError(str(self.path), found, "wait until it has ended, or stop it")
                 time.sleep(0.1)
             yield
+
+    def config(self) -> Config:
+        """What `config.yaml` says; keys that it does not have yet are as they were when there were none.
+
+        Raises:
+            ConfigError: the file cannot be read or is damaged.
+        """
+        settings = read_yaml(self.config_file)
+        for name, before in BEFORE.items():
+            given = settings.get(name)
+            if given is None or isinstance(given, dict):
+                settings[name] = {**before, **(given or {})}
+        return make_config(settings)
 
     def write_config(self, config: Config) -> None:
         """Writes `config.yaml`."""

@@ -12,7 +12,6 @@ import torch
 
 from raygan.algorithms import algorithm_of
 from raygan.config import Config
-from raygan.config.loading import read_config
 from raygan.data import CommonShape, DomainInfo, common_shape, describe_domain
 from raygan.errors import RunError
 from raygan.nn.network import network_spec
@@ -65,7 +64,7 @@ class Run:
         if not folder.config_file.exists():
             found = "no config.yaml, so this is not a run's folder"
             raise RunError(str(path), found, "give the folder of a run")
-        return cls(folder, read_config(folder.config_file))
+        return cls(folder, folder.config())
 
     @cached_property
     def metrics(self) -> pd.DataFrame:

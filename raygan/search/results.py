@@ -14,7 +14,6 @@ import yaml
 from ray import tune
 from ray.tune.result import AUTO_RESULT_KEYS
 
-from raygan.config.loading import read_config
 from raygan.run.folder import RunFolder
 from raygan.search.scheduling import reached
 from raygan.search.search import POINT, Point, Search
@@ -189,7 +188,7 @@ def write_results(results: Results, folder: Path) -> list[Path]:
 
 def _best_text(results: Results, best: Trial, run: Path) -> str:
     """`best.yaml`: the best trial's configuration, with as many rounds as it ran, so that it gives the same numbers."""
-    config = read_config(RunFolder(run).config_file)
+    config = RunFolder(run).config()
     training = config.training.model_copy(update={"rounds": best.metrics["round"]})
     settings = config.model_copy(update={"training": training}).model_dump(mode="json")
     if (run / "origin.json").exists():

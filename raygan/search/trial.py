@@ -22,7 +22,6 @@ from typing import Any
 from ray import tune
 
 from raygan.api import resume, train
-from raygan.config.loading import read_config
 from raygan.config.schema import Config
 from raygan.run.events import Listener
 from raygan.run.folder import RunFolder, fork
@@ -81,7 +80,7 @@ def prepare(home: Path, config: Config, known: Reference | None) -> tuple[Path, 
     runs = sorted(home.glob("run-*"), key=lambda path: int(path.name.removeprefix("run-")))
     runs = [run for run in runs if RunFolder(run).config_file.exists()]
     own = runs[-1] if runs else None
-    same = own is not None and _same(read_config(RunFolder(own).config_file), config)
+    same = own is not None and _same(RunFolder(own).config(), config)
     if own is not None and same and (known is None or _name(own) == known.run or _origin(own) == known):
         return own, False
     new = home / f"run-{len(runs) + 1}"

@@ -131,7 +131,7 @@ def made_before(kept: Path, tmp_path: Path) -> Path:
     path = tmp_path / "before"
     shutil.copytree(kept, path)
     config = yaml.safe_load((path / "config.yaml").read_text())
-    del config["algorithm"]
+    del config["algorithm"], config["training"]["steps"], config["data"]["images_per_client"]
     (path / "config.yaml").write_text(yaml.safe_dump(config))
     lines = read_json_lines(path / "metrics.jsonl")
     without = [json.dumps({key: value for key, value in line.items() if key != "statistics"}) for line in lines]
@@ -153,6 +153,13 @@ def test_runs_that_were_made_before_are_shown_sampled_and_scored(cli, kept: Path
     assert np.array_equal(new["images"], old["images"])
     both = [json.loads(cli("evaluate", path, "--json")[1])["scores"] for path in (kept, made_before)]
     assert both[0] == both[1]
+
+
+def test_keys_that_a_run_did_not_have_yet_are_as_they_were(made_before: Path) -> None:
+    file = made_before / "config.yaml"
+    file.write_text(yaml.safe_dump(yaml.safe_load(file.read_text()) | {"scenario": 5}))
+    config = raygan.Run.load(made_before).config
+    assert (config.training.steps, config.data.images_per_client, config.training.lr) == ("own_epochs", None, 5e-4)
 
 
 def test_a_run_that_was_made_before_goes_on_with_equal_numbers(kept: Path, made_before: Path) -> None:

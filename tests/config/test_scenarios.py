@@ -22,7 +22,9 @@ def test_scenarios_are_valid_configurations_of_the_papers_size(number, domains, 
     assert config.num_clients == 20 * domains
     assert config.data.partition == partition
     assert (config.training.batch_size, config.training.local_epochs, config.training.rounds) == (64, 5, 50)
-    assert config.model.width == 1.0
+    assert (config.training.lr, config.training.betas, config.training.steps) == (2e-4, (0.5, 0.999), "everybody")
+    assert config.data.images_per_client == {1: 3000, 2: 1500, 4: 750}[domains]
+    assert (config.model.width, config.evaluation.usefulness_images) == (1.0, 30_000)
 
 
 def test_settings_are_the_callers_own():
@@ -37,7 +39,7 @@ def test_a_scenario_sets_the_keys_that_are_not_given():
     assert (config.training.batch_size, config.training.local_epochs) == (64, 5)
     assert config.data.partition == "highly_non_iid"
     assert [domain.name for domain in config.data.domains] == ["mnist", "fashion_mnist"]
-    assert config.training.lr == Config().training.lr
+    assert config.training.betas == Config().training.betas
 
 
 def test_a_setting_reaches_into_the_domains_of_a_scenario():

@@ -6,8 +6,9 @@ from raygan.data import client_slices, describe_domain, load_client, survey_doma
 from raygan.errors import DataError
 
 
+@pytest.mark.parametrize("most", [None, 100])
 @pytest.mark.parametrize("partition", ["iid", "non_iid", "highly_non_iid", {"dirichlet": 0.5}])
-def test_the_table_is_what_the_clients_then_hold(partition):
+def test_the_table_is_what_the_clients_then_hold(partition, most):
     config = Config.model_validate(
         {
             "data": {
@@ -16,6 +17,7 @@ def test_the_table_is_what_the_clients_then_hold(partition):
                     {"name": "demo_fashion_mnist", "clients": 2},
                 ],
                 "partition": partition,
+                "images_per_client": most,
             }
         }
     )
@@ -23,7 +25,10 @@ def test_the_table_is_what_the_clients_then_hold(partition):
     infos = [describe_domain(domain, config.data) for domain in config.data.domains]
     assert [row.client for row in table] == [0, 1, 2, 3, 4]
     assert [row.domain for row in table] == ["demo_mnist"] * 3 + ["demo_fashion_mnist"] * 2
-    assert sum(row.num_images for row in table) == 900 + 5000
+    if most is None:
+        assert sum(row.num_images for row in table) == 900 + 5000
+    else:
+        assert max(row.num_images for row in table) <= 100
     for row, description in zip(table, client_slices(config, infos), strict=True):
         client = load_client(description)
         assert row.num_images == len(client) == sum(row.class_counts)

@@ -96,6 +96,57 @@ def test_a_class_that_all_would_lack_is_given_back():
         assert holds.any(axis=1).all()
 
 
+def test_a_client_lacks_what_it_is_to_lack_and_nothing_else_however_few_clients_there_are():
+    """With five clients, the one that alone has a class would be left with that class, to keep its size."""
+    for seed in range(100):
+        for labels in (LABELS, LABELS[:300]):
+            rows = [np.bincount(labels[mine], minlength=10) for mine in deal(labels, 5, "highly_non_iid", seed, 0)]
+            lacking = [int((row == 0).sum()) for row in rows]
+            assert max(lacking) <= 3
+            assert sum(number < 2 for number in lacking) <= 2, "classes that all would lack are given back"
+            assert np.array(rows).sum() == len(labels)
+
+
+def test_a_sole_holder_of_a_class_keeps_a_quarter_of_its_others():
+    holds = np.array([[True, True], [False, True], [False, True]])
+    # By the shares alone client 0 has all 100 of class 0 and 20 of class 1; for its size it would have to give those up.
+    counts = fit_counts(holds, np.array([100, 60]), np.array([1.0, 1.0, 1.0]))
+    assert counts.tolist() == [[100, 5], [0, 28], [0, 27]]
+
+
+def test_images_that_are_no_share_are_put_away():
+    dealt = deal(LABELS, 20, "iid", 0, 0, images_per_client=100)
+    assert [len(mine) for mine in dealt] == [100] * 20
+    assert len(np.unique(np.concatenate(dealt))) == 2000
+    everything = deal(LABELS, 20, "iid", 0, 0)
+    assert all(set(few) <= set(all_) for few, all_ in zip(dealt, everything, strict=True))
+    assert [len(mine) for mine in deal(LABELS, 20, "iid", 0, 0, images_per_client=999)] == [300] * 20
+
+
+@pytest.mark.parametrize(
+    ("rule", "sizes", "lacking"),
+    [("non_iid", {150, 100}, {0, 2, 3, 4}), ("highly_non_iid", {150, 50, 25}, {2, 3})],
+)
+def test_published_sizes_and_classes(rule, sizes, lacking):
+    """A client has as many as its share says, of an equal part (300) less the classes that it lacks."""
+    found: Counter[int] = Counter()
+    for seed in range(20):
+        dealt = deal(LABELS, 20, rule, seed, 0, images_per_client=150)
+        assert len(np.unique(np.concatenate(dealt))) == sum(len(mine) for mine in dealt)
+        found.update(len(mine) for mine in dealt)
+        for row in counts_of(dealt):
+            assert int((row == 0).sum()) in lacking or row.sum() == 25, "of 25 images, a class may be missing by chance"
+    assert set(found) == sizes
+
+
+@pytest.mark.parametrize("rule", RULES[3:], ids=str)
+def test_other_rules_put_away_what_is_too_much(rule):
+    groups = {"speakers": SPEAKERS}
+    dealt = deal(LABELS, 5, rule, 0, 0, groups, images_per_client=40)
+    everything = deal(LABELS, 5, rule, 0, 0, groups)
+    assert [len(mine) for mine in dealt] == [min(40, len(mine)) for mine in everything]
+
+
 def test_counts_fit_by_hand():
     holds = np.array([[True, True], [True, False]])
     # Client 0 alone holds class 1; client 1 has half of a share: 40 of 120 images, all of class 0.

@@ -3,9 +3,17 @@ import time
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from raygan.errors import InputError
-from raygan.evaluation.classifier import QUICK, USEFULNESS, ClassifierRecipe, num_steps, train_classifier
+from raygan.evaluation.classifier import (
+    QUICK,
+    USEFULNESS,
+    ClassifierRecipe,
+    new_network,
+    num_steps,
+    train_classifier,
+)
 from raygan.evaluation.scores.generation_score import generation_score
 
 from .real import real_domain
@@ -78,6 +86,27 @@ def test_a_last_batch_of_one_image_trains(tiny_recipe):
     labels = toy_labels(33)
     classifier = train_classifier(toy_images(labels), labels, NUM_CLASSES, tiny_recipe)
     assert torch.isfinite(classifier.logits(toy_images(labels))).all()
+
+
+def test_usefulness_is_measured_with_the_published_network_and_training():
+    """`Classifier` and `get_accuracy` of the published `Metrics/evaluation.py`, on one batch: order means nothing."""
+    labels = toy_labels(40)
+    images = torch.from_numpy(toy_images(labels, size=28))
+    published = nn.Sequential(
+        nn.Conv2d(1, 32, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Conv2d(32, 64, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Flatten(), nn.Linear(64 * 7 * 7, 128), nn.ReLU(), nn.Linear(128, 10),
+    )  # fmt: skip
+    initial = new_network((1, 28, 28), 10, USEFULNESS, seed=3).state_dict()
+    published.load_state_dict(dict(zip(published.state_dict(), initial.values(), strict=True)))
+    optimizer = torch.optim.Adam(published.parameters(), lr=0.001)
+    for _ in range(15):
+        optimizer.zero_grad()
+        nn.functional.cross_entropy(published(images), torch.from_numpy(labels)).backward()
+        optimizer.step()
+    classifier = train_classifier(images, labels, 10, USEFULNESS, seed=3)
+    assert torch.allclose(classifier.logits(images), published(images), rtol=1e-3, atol=1e-3)
+    assert (USEFULNESS.epochs, USEFULNESS.batch_size, num_steps(30_000, USEFULNESS)) == (15, 64, 15 * 469)
 
 
 def test_wrong_images_are_refused(toy, tiny_recipe):

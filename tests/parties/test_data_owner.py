@@ -18,7 +18,7 @@ from raygan.run.plan import Plan, make_plan
 
 @pytest.fixture
 def plan(two_clients: dict) -> Plan:
-    training = two_clients["training"] | {"local_epochs": 2}
+    training = two_clients["training"] | {"local_epochs": 2, "steps": "own_epochs"}
     return make_plan(make_config(two_clients | {"training": training, "seed": 5}))
 
 
@@ -44,6 +44,23 @@ def test_minibatches_follow_from_seed_round_and_client(plan: Plan) -> None:
             np.testing.assert_array_equal(mine.images.numpy(), reals)
             np.testing.assert_array_equal(mine.labels.numpy(), labels)
             assert torch.equal(mine.z, torch.randn(len(labels), 8, generator=latent))
+
+
+def test_everybody_takes_part_in_every_step_with_further_passes(plan: Plan) -> None:
+    everybody = plan.config.training.model_copy(update={"steps": "everybody"})
+    held = plan.layout.clients[1].data
+    owner, own_epochs = DataOwner(1, held, everybody, 5, 8), owner_of(plan, 1)
+    images, shuffle = load_client(held), stream(5, "batches", 3, 1)
+    steps = 2 * owner.inventory().batches_per_epoch
+    expected = [batch for _ in range(4) for batch in images.epoch_batches(shuffle, 8)]
+    owner.begin_round(3)
+    own_epochs.begin_round(3)
+    for step, indices in enumerate(expected):
+        assert owner.takes_part(step)
+        mine = owner.minibatch(step)
+        np.testing.assert_array_equal(mine.labels.numpy(), images.batch(indices)[1])
+        if step < steps:
+            assert torch.equal(mine.z, own_epochs.minibatch(step).z), "where its own epochs go on, nothing differs"
 
 
 def test_data_that_cannot_be_read_is_an_error_the_first_time_and_a_fault_again(plan: Plan) -> None:

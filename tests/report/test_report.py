@@ -172,9 +172,16 @@ def test_a_scenario_is_held_against_the_paper(copy: Path) -> None:
     for expected in (
         "96.21%", "81.90%", "data.domains.0.clients: 3 here, 20 published",
         "accuracy 40", "data.partition: iid here, non_iid published", "training.rounds: 2 here, 50 published",
-        "87.65% (40 images)",
+        "87.65% (40 images)", "training.lr: 0.0005 here, 0.0002 published",
+        "data.images_per_client: None here, 1500 published",
+        "which classes and images a client has is drawn from seed 0 here",
+        "clusters.feature_batches: 2 here, 1 published", "cuts.solver: fixed here, ga published",
+        "minibatches: passes over",
     ):  # fmt: skip
         assert expected in text, expected
+    assert "training.steps:" not in text
+    assert "clusters.beta" not in text
+    assert "clusters.count" not in text.partition("What differs")[2].partition("</ul>")[0], "it is told the two domains"
 
 
 def test_what_is_no_run_is_refused(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from raygan.data import load_client
 from raygan.names import NETWORKS, NetworkName
 from raygan.nn.network import build_networks
 from raygan.randomness import stream, torch_seed
-from raygan.split.layout import ClientPlan, Layout
+from raygan.split.layout import Layout
 from raygan.wire.records import State
 
 Batch = dict[int, Tensor]
@@ -60,7 +60,7 @@ class Reference:
         self.anchors: dict[int, list[Tensor]] = {plan.client: [] for plan in layout.clients}
         """Client -> batch mean of D's anchor block on each of its real minibatches so far, (C, H, W)."""
         self._data = {plan.client: load_client(plan.data) for plan in layout.clients}
-        self._batches = {plan.client: self._epochs(plan, number) for plan in layout.clients}
+        self._batches = self._minibatches(number)
         self.optimizers = {
             network: [self._adam(owner[network]) for owner in (self.body, *self.own.values())] for network in NETWORKS
         }
@@ -71,12 +71,19 @@ class Reference:
         training = self._config.training
         return torch.optim.Adam(parameters, lr=training.lr, betas=training.betas)
 
-    def _epochs(self, plan: ClientPlan, number: int) -> list[np.ndarray]:
-        training, shuffle = self._config.training, stream(self._config.seed, "batches", number, plan.client)
-        data = self._data[plan.client]
-        return [
-            batch for _ in range(training.local_epochs) for batch in data.epoch_batches(shuffle, training.batch_size)
-        ]
+    def _minibatches(self, number: int) -> dict[int, list[np.ndarray]]:
+        """Client -> indices of each step's images: passes over all that it has, as many as it or somebody else needs."""
+        training = self._config.training
+        shuffles = {client: stream(self._config.seed, "batches", number, client) for client in self._data}
+        batches: dict[int, list[np.ndarray]] = {client: [] for client in self._data}
+        for client, shuffle in shuffles.items():
+            for _ in range(training.local_epochs):
+                batches[client] += self._data[client].epoch_batches(shuffle, training.batch_size)
+        most = max(len(mine) for mine in batches.values())
+        for client, shuffle in shuffles.items():
+            while training.steps == "everybody" and len(batches[client]) < most:
+                batches[client] += self._data[client].epoch_batches(shuffle, training.batch_size)
+        return batches
 
     def _run(self, network: NetworkName, first: Batch, labels: Batch) -> list[Batch]:
         """All clients through one network, every block's outputs; who enters the body goes behind those inside."""
