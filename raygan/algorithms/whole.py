@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from functools import partial
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from raygan.algorithms.base import Algorithm, Task
 from raygan.nn.network import build_networks
 from raygan.parties.base import Server
-from raygan.parties.layout import Layout, deal_to_workers
+from raygan.parties.layout import ClientPlan, Layout, WorkerPlan, deal_to_workers
 from raygan.parties.spec import Parties, PartySpec
 from raygan.runtime.federation import Federation
-from raygan.runtime.steps import Cohort, Epochs, Submitted
+from raygan.runtime.steps import Cohort, Epochs, Submit, Submitted
 from raygan.simulation.threads import worker_threads
-from raygan.whole.clients import WholeClients
+from raygan.whole.worker import TrainingClients
 from raygan.wire.records import StepId
 
-WholeT = TypeVar("WholeT", bound=WholeClients)
+WholeT = TypeVar("WholeT", bound=TrainingClients[Any])
 
 
 class WholeAlgorithm(Algorithm[WholeT, Server], Generic[WholeT]):
@@ -27,7 +27,7 @@ class WholeAlgorithm(Algorithm[WholeT, Server], Generic[WholeT]):
 
     def __init__(self, task: Task) -> None:
         self._config = task.config
-        self.layout = Layout(deal_to_workers(task.clients, task.clients_per_actor), task.spec)
+        self.layout = Layout(self.deal(task), task.spec)
         networks = build_networks(task.spec, task.config.model.blocks, task.config.seed)
         self.keys = tuple(networks.blocks)
 
@@ -35,6 +35,11 @@ class WholeAlgorithm(Algorithm[WholeT, Server], Generic[WholeT]):
     def plan(cls, task: Task) -> WholeAlgorithm[WholeT]:
         """Deals the clients to workers."""
         return cls(task)
+
+    @classmethod
+    def deal(cls, task: Task) -> tuple[WorkerPlan[ClientPlan], ...]:
+        """The workers: clients of equal device and site together, as many as are to be in one."""
+        return deal_to_workers(task.clients, task.clients_per_actor)
 
     def parties(self) -> Parties:
         """A worker for each device."""
@@ -47,14 +52,14 @@ class WholeAlgorithm(Algorithm[WholeT, Server], Generic[WholeT]):
         return Parties(layout, workers, (), 1)
 
     def local_epochs(self, federation: Federation[WholeT, Server], cohort: Cohort) -> Epochs:
-        """Each client trains its own networks.
+        """All steps of a round; errors as `Federation.local_epochs`."""
+        return federation.local_epochs(cohort, self.submitter(federation))
 
-        Raises:
-            RoundLost: none is left.
-        """
+    def submitter(self, federation: Federation[WholeT, Server]) -> Submit:
+        """Submits one step of every worker."""
 
         def step(number: StepId, without: Collection[int]) -> Submitted:
             workers = {w: handle for w, handle in federation.workers.items() if w not in without}
-            return Submitted(number, {w: h.call(WholeClients.train, number) for w, h in workers.items()})
+            return Submitted(number, {w: h.call(self.worker_type.train, number) for w, h in workers.items()})
 
-        return federation.local_epochs(cohort, step)
+        return step

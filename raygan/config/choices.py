@@ -20,6 +20,8 @@ Choices = Mapping[str, str]
 ALGORITHMS: Choices = {
     "huscf": "raygan.algorithms.huscf:HuscfGan",
     "local": "raygan.algorithms.local:Local",
+    "central": "raygan.algorithms.central:Central",
+    "fed_gan": "raygan.algorithms.fed_gan:FedGan",
 }
 """Each a `raygan.algorithms.base.Algorithm`."""
 LOSSES: Choices = {

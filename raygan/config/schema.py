@@ -366,13 +366,32 @@ class CheckpointConfig(Section):
         return self
 
 
+class CentralConfig(Section):
+    """For `algorithm: central`."""
+
+    by: Literal["all", "domain"] = "domain"
+    """Whose images are in one place: each domain's, with networks of their own, or all of them, with one pair."""
+
+
+class FedGanConfig(Section):
+    """For `algorithm: fed_gan`."""
+
+    sync_every: Count | None = None
+    """Steps between two averages; None: the networks are averaged at the round's end. The round's end averages anyway."""
+
+
+ALGORITHM_KEYS = ("central", "fed_gan")
+"""Sections that belong to the algorithm of their name."""
+
+
 class Config(Section):
     """A whole run."""
 
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     """Everything random follows from it."""
     algorithm: Annotated[str, one_of(ALGORITHMS)] = "huscf"
-    """How generators are trained: `huscf` (the method), or `local` (every client by itself)."""
+    """How generators are trained: `huscf` (the method), `local` (every client by itself), `central` (all images in one
+    place), or `fed_gan` (whole networks, averaged)."""
     scenario: Annotated[int, Field(ge=1, le=6)] | None = None
     """A preset of the paper: `data.{domains, partition, images_per_client}`, `training.{rounds, local_epochs, batch_size,
     steps, lr}`, `model.width` and `evaluation.usefulness_images` where they are not given; None: no preset."""
@@ -386,6 +405,17 @@ class Config(Section):
     ray: RayConfig = RayConfig()
     evaluation: EvaluationConfig = Field(default_factory=EvaluationConfig)
     checkpoints: CheckpointConfig = CheckpointConfig()
+    central: CentralConfig | None = None
+    """Of that algorithm; None: as its keys are by default."""
+    fed_gan: FedGanConfig | None = None
+    """Of that algorithm; None: as its keys are by default."""
+
+    @model_validator(mode="after")
+    def _keys_of_the_algorithm(self) -> Config:
+        for name in ALGORITHM_KEYS:
+            if name != self.algorithm and getattr(self, name) is not None:
+                raise ValueError(f"{name}: keys of another algorithm than {self.algorithm}; set algorithm: {name}")
+        return self
 
     @model_validator(mode="after")
     def _clusters_fit(self) -> Config:

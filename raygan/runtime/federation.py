@@ -91,16 +91,25 @@ class Federation(Generic[WorkerT, ServerT]):
         Raises:
             RoundLost: a server was lost.
         """
-        started = time.perf_counter()
+        epochs = self.begin_round(cohort)
+        self.train(cohort, range(cohort.num_steps), submit, epochs)
+        return epochs
+
+    def begin_round(self, cohort: Cohort) -> Epochs:
+        """Clients that take part shuffle their images; returns what the round's steps are to fill in."""
         for worker in self._backend.workers.values():
             worker.call(Worker.begin_round, cohort.round, cohort.clients)
         for server in self._backend.servers:
             server.call(Server.begin_round, cohort.round)
+        return Epochs()
+
+    def train(self, cohort: Cohort, steps: range, submit: Submit, epochs: Epochs) -> None:
+        """Some steps of the round, for algorithms that do more between them; arguments and errors as `local_epochs`."""
+        started = time.perf_counter()
         taking_part = set(cohort.clients)
         idle = {plan.worker for plan in self._layout.workers if not set(plan.ids) & taking_part}
-        epochs = self._steps.run(cohort, idle, submit)
-        epochs.seconds = time.perf_counter() - started
-        return epochs
+        self._steps.run(cohort.round, steps, idle, submit, epochs)
+        epochs.seconds += time.perf_counter() - started
 
     def check_in(self, cohort: Cohort, epochs: Epochs) -> dict[int, int]:
         """Client -> training images, of those that took part and are there with finite parameters.

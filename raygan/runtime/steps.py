@@ -74,7 +74,7 @@ class Epochs:
     absent: Counter[int] = field(default_factory=Counter)
     """Worker -> steps that it sat out, late or lost."""
     seconds: float = 0.0
-    """From the round's begin to the end of its last step."""
+    """Of all steps."""
 
     @property
     def gone(self) -> set[int]:
@@ -118,28 +118,27 @@ class StepLoop:
         self._backend, self._on_step = backend, on_step
         self._deadline, self._steps_ahead = deadline, steps_ahead
 
-    def run(self, cohort: Cohort, idle: Collection[int], submit: Submit) -> Epochs:
-        """All steps of a round.
+    def run(self, round_number: int, steps: range, idle: Collection[int], submit: Submit, epochs: Epochs) -> None:
+        """Some steps of a round, in order.
 
         Args:
-            idle: workers without a client in the cohort.
+            idle: workers without a client that takes part.
+            epochs: what the round's steps before these told; filled in.
 
         Raises:
             RoundLost: a server was lost.
         """
-        epochs = Epochs()
         under_way: deque[Submitted] = deque()
-        for number in range(cohort.num_steps):
+        for number in steps:
             if len(under_way) >= self._steps_ahead:
                 self._finish(under_way.popleft(), epochs)
-            step = StepId(cohort.round, number)
+            step = StepId(round_number, number)
             if self._deadline.seconds is not None:
                 self._backend.begin_step(step, self._deadline.seconds)
             under_way.append(submit(step, {*idle, *epochs.gone}))
             epochs.absent.update(epochs.gone)
         while under_way:
             self._finish(under_way.popleft(), epochs)
-        return epochs
 
     def _finish(self, submitted: Submitted, epochs: Epochs) -> None:
         """Takes in a step's records. A late or lost worker is a value; a lost server ends the round."""

@@ -1,0 +1,91 @@
+"""FedGAN (Rasouli, Sun, Rajagopal 2020, arXiv 2006.07228): both networks on every client, averaged now and then.
+
+Every client trains a G and a D of its own for N steps (`fed_gan.sync_every`; None: for the round's local epochs), then
+an intermediary replaces both by their averages,
+
+    theta = sum_k p_k theta_k,   p_k = n_k / sum_j n_j,   n_k images of client k
+
+BatchNorm's buffers are averaged with the weights; optimizers stay with their clients. One model serves everybody: where
+domains share the labels' numbers, a "3" is half a digit and half a dress.
+
+What leaves a client in a sync, and comes back: G and D, 4 (|G| + |D| + buffers) bytes each way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from raygan.algorithms.base import Back, Model, RoundResult, ServerState, Task
+from raygan.algorithms.whole import WholeAlgorithm
+from raygan.config.schema import FedGanConfig
+from raygan.parties.aggregator import ClusterAggregator
+from raygan.parties.base import Server
+from raygan.runtime.backend import Reference, together
+from raygan.runtime.federation import Federation
+from raygan.runtime.steps import Cohort, Epochs
+from raygan.whole.averaged import AveragedClients
+from raygan.wire.records import Lost, State
+
+Averaged = Federation[AveragedClients, Server]
+
+
+class FedGan(WholeAlgorithm[AveragedClients]):
+    """One model for all, each client weighed by its number of images."""
+
+    name = "fed_gan"
+    worker_type = AveragedClients
+
+    def __init__(self, task: Task) -> None:
+        super().__init__(task)
+        self._settings = task.config.fed_gan or FedGanConfig()
+
+    def round(self, federation: Averaged, state: ServerState, cohort: Cohort) -> RoundResult:
+        """Local steps and an average, again and again until the local epochs are over."""
+        epochs, done = federation.begin_round(cohort), 0
+        every = self._settings.sync_every or max(cohort.num_steps, 1)
+        for step in (*range(every, cohort.num_steps, every), cohort.num_steps):
+            federation.train(cohort, range(done, step), self.submitter(federation), epochs)
+            model, done = self.sync(federation, cohort, epochs), step
+        serves = dict.fromkeys(range(len(self.layout.clients)), model.identity)
+        return RoundResult(cohort, epochs, ServerState(serves=serves, num_models=1), {model.identity: model})
+
+    def sync(self, federation: Averaged, cohort: Cohort, epochs: Epochs) -> Model:
+        """The average of those who are there, which they take over. The work of a lost aggregator is done again.
+
+        Raises:
+            RoundLost: none is left, or the average was lost again and again.
+            StoppedError: they are too few.
+        """
+        num_samples = federation.check_in(cohort, epochs)
+        states: dict[int, Reference[State]] = {}
+        for worker, handle in federation.workers.items():
+            ids = self.layout.workers[worker].ids
+            if num_samples.keys() & set(ids):
+                states |= zip(ids, handle.call_many(len(ids), AveragedClients.states), strict=True)
+        model, lost = federation.averaged(lambda: self._averaged(federation, num_samples, states))
+        epochs.lost.update(lost)
+        return model
+
+    def weights(self, num_samples: Mapping[int, int]) -> list[float]:
+        """p_k of each client, from client -> n_k."""
+        return [count / sum(num_samples.values()) for count in num_samples.values()]
+
+    def _averaged(
+        self, federation: Averaged, num_samples: Mapping[int, int], states: Mapping[int, Reference[State]]
+    ) -> tuple[Model, dict[int, Lost]]:
+        """The model, and the workers that were lost before they had it."""
+        weights = self.weights(num_samples)
+        members, no_body = together([states[client] for client in num_samples]), State(0, {})
+        (aggregator,) = federation.aggregators(1)
+        blocks = aggregator.call_many(len(self.keys), ClusterAggregator.average, self.keys, weights, no_body, members)
+        model = Model(0, tuple(num_samples), dict(zip(self.keys, blocks, strict=True)))
+        answers = {}
+        for worker, handle in federation.workers.items():
+            if mine := sorted(num_samples.keys() & set(self.layout.workers[worker].ids)):
+                answers[worker] = handle.call(AveragedClients.load, mine, model.all_blocks)
+        return model, federation.loaded([], answers)
+
+    def rejoin(self, federation: Averaged, result: RoundResult, back: Back) -> Reference[Lost | None]:
+        """Who was late, lost or not drawn takes over the average."""
+        (model,) = result.models.values()
+        return federation.workers[back.worker].call(AveragedClients.load, back.clients, model.all_blocks)

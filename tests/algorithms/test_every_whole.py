@@ -1,0 +1,88 @@
+"""What every algorithm of whole networks must do: actors as in process, a killed driver, drawn clients, a dead one."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from raygan.api import resume, train
+from raygan.config.loading import make_config
+from raygan.report import write_report
+from tests.rounds import assert_same_training, rounds_of
+from tests.run.kills import FaultInjector, Injection, injector
+from tests.run.test_faults import Injections
+from tests.run.test_resume import arrays_of_round
+
+__all__ = ["injector"]
+
+KEYS: dict[str, dict[str, Any]] = {"local": {}, "fed_gan": {"sync_every": 2}, "central": {"by": "domain"}}
+MODELS = {"local": 6, "fed_gan": 1, "central": 2}
+
+
+@pytest.fixture(scope="module", params=list(KEYS))
+def algorithm(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def settings(settings: dict[str, Any], algorithm: str) -> dict[str, Any]:
+    """With keys of its own, and clients that have unequal numbers of images."""
+    first, second = settings["data"]["domains"]
+    domains = {"domains": [first, second | {"limit": 60}]}
+    return settings | {"data": domains} | ({algorithm: KEYS[algorithm]} if KEYS[algorithm] else {})
+
+
+def test_it_has_models_scores_statistics_and_a_report(whole: Path, algorithm: str) -> None:
+    for line in rounds_of(whole):
+        assert line["clients"] == 6
+        assert 0 < line["statistics"]["discriminator_real"] < 1
+        assert all(domain["label_agreement"] is not None for domain in line["scores"].values())
+    models = {name.partition(".")[0] for name in arrays_of_round(whole, 4) if name.startswith("model-")}
+    assert len(models) == MODELS[algorithm]
+    assert f"{algorithm}, 6 clients" in write_report(whole).read_text()
+
+
+def test_actors_compute_the_same(small_ray: None, settings: dict, whole: Path, tmp_path: Path) -> None:
+    run = train(make_config(settings), tmp_path / "run")
+    assert arrays_of_round(run.path, 4) == arrays_of_round(whole, 4)
+    assert_same_training(run.path, whole)
+
+
+@pytest.mark.parametrize("how", ["in_process", pytest.param("driver", marks=pytest.mark.slow)])
+def test_a_killed_run_goes_on(settings: dict, whole: Path, tmp_path: Path, how: str) -> None:
+    """SIGKILL in the middle of the third round's checkpoint."""
+    config, path = tmp_path / "config.yaml", tmp_path / "run"
+    config.write_text(yaml.safe_dump(settings))
+    command = [sys.executable, "-m", "tests.run.dying_driver", str(config), str(path), how]
+    environment = {key: value for key, value in os.environ.items() if key != "RAY_ADDRESS"}
+    assert subprocess.run(command, env=environment, timeout=300, check=False).returncode == -signal.SIGKILL
+    assert resume(path, in_process=how == "in_process").ended
+    assert arrays_of_round(path, 4) == arrays_of_round(whole, 4)
+    assert_same_training(path, whole)
+
+
+def test_clients_that_are_drawn_take_part(settings: dict, tmp_path: Path) -> None:
+    drawn = settings | {"training": settings["training"] | {"participation": 0.5}}
+    run = train(make_config(drawn), tmp_path / "run", in_process=True)
+    assert run.metrics["clients"].tolist() == [3] * 4
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["train", "check_in", "save"])
+def test_a_worker_that_dies_is_replaced(
+    small_ray: None, injector: FaultInjector, settings: dict, algorithm: str, tmp_path: Path, method: str
+) -> None:
+    name = {"local": "clients-01", "fed_gan": "clients-01", "central": "clients-03"}[algorithm]
+    injections = Injections(injector, {1: Injection("client", method, name=name)})
+    run = train(make_config(settings), tmp_path / "run", listener=injections)
+    assert run.ended
+    clients = run.metrics["clients"].tolist()
+    assert (clients[0], clients[2:]) == (6, [6, 6]), "it is back in the next round at the latest"
+    assert injections.told(name, "was lost")
