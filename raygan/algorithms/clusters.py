@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
+from raygan.algorithms.base import ServerState
+from raygan.algorithms.identities import lasting_identities, served_after
 from raygan.wire.records import Assignment
 
 
@@ -16,6 +19,17 @@ def members(assignment: Assignment) -> dict[int, list[int]]:
     for client, cluster in sorted(assignment.cluster.items()):
         found.setdefault(cluster, []).append(client)
     return dict(sorted(found.items()))
+
+
+def name_clusters(
+    assignment: Assignment, state: ServerState, everybody: Iterable[int]
+) -> tuple[Assignment, ServerState]:
+    """A cluster is the one that most of its members were in before; the others are new."""
+    found = assignment.cluster
+    names, num_models = lasting_identities(found, state.serves, state.num_models)
+    cluster = {client: names[number] for client, number in found.items()}
+    serves = served_after(state.serves, cluster, everybody)
+    return replace(assignment, cluster=cluster), ServerState(serves=serves, num_models=num_models)
 
 
 def cluster_line(round_number: int, assignment: Assignment) -> dict[str, Any]:

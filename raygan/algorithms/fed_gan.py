@@ -15,21 +15,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from raygan.algorithms.base import Back, Model, RoundResult, ServerState, Task
-from raygan.algorithms.whole import WholeAlgorithm
+from raygan.algorithms.averaging import AveragingAlgorithm
+from raygan.algorithms.base import Model, RoundResult, ServerState, Task
 from raygan.config.schema import FedGanConfig
-from raygan.parties.aggregator import ClusterAggregator
 from raygan.parties.base import Server
-from raygan.runtime.backend import Reference, together
 from raygan.runtime.federation import Federation
 from raygan.runtime.steps import Cohort, Epochs
 from raygan.whole.averaged import AveragedClients
-from raygan.wire.records import Lost, State
+from raygan.wire.records import Lost
 
 Averaged = Federation[AveragedClients, Server]
 
 
-class FedGan(WholeAlgorithm[AveragedClients]):
+class FedGan(AveragingAlgorithm[AveragedClients]):
     """One model for all, each client weighed by its number of images."""
 
     name = "fed_gan"
@@ -57,35 +55,18 @@ class FedGan(WholeAlgorithm[AveragedClients]):
             StoppedError: they are too few.
         """
         num_samples = federation.check_in(cohort, epochs)
-        states: dict[int, Reference[State]] = {}
-        for worker, handle in federation.workers.items():
-            ids = self.layout.workers[worker].ids
-            if num_samples.keys() & set(ids):
-                states |= zip(ids, handle.call_many(len(ids), AveragedClients.states), strict=True)
-        model, lost = federation.averaged(lambda: self._averaged(federation, num_samples, states))
+        states = self.states(federation, num_samples)
+        weights = dict(zip(num_samples, self.weights(num_samples), strict=True))
+
+        def averaged() -> tuple[Model, dict[int, Lost]]:
+            (aggregator,) = federation.aggregators(1)
+            model = Model(0, tuple(num_samples), self.average(aggregator, weights, states))
+            return model, self.load(federation, [model])
+
+        model, lost = federation.averaged(averaged)
         epochs.lost.update(lost)
         return model
 
     def weights(self, num_samples: Mapping[int, int]) -> list[float]:
         """p_k of each client, from client -> n_k."""
         return [count / sum(num_samples.values()) for count in num_samples.values()]
-
-    def _averaged(
-        self, federation: Averaged, num_samples: Mapping[int, int], states: Mapping[int, Reference[State]]
-    ) -> tuple[Model, dict[int, Lost]]:
-        """The model, and the workers that were lost before they had it."""
-        weights = self.weights(num_samples)
-        members, no_body = together([states[client] for client in num_samples]), State(0, {})
-        (aggregator,) = federation.aggregators(1)
-        blocks = aggregator.call_many(len(self.keys), ClusterAggregator.average, self.keys, weights, no_body, members)
-        model = Model(0, tuple(num_samples), dict(zip(self.keys, blocks, strict=True)))
-        answers = {}
-        for worker, handle in federation.workers.items():
-            if mine := sorted(num_samples.keys() & set(self.layout.workers[worker].ids)):
-                answers[worker] = handle.call(AveragedClients.load, mine, model.all_blocks)
-        return model, federation.loaded([], answers)
-
-    def rejoin(self, federation: Averaged, result: RoundResult, back: Back) -> Reference[Lost | None]:
-        """Who was late, lost or not drawn takes over the average."""
-        (model,) = result.models.values()
-        return federation.workers[back.worker].call(AveragedClients.load, back.clients, model.all_blocks)

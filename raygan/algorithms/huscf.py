@@ -9,12 +9,10 @@ cluster's average of the blocks that it holds, the body the average over all cli
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import replace
 from typing import Any
 
 from raygan.algorithms.base import Algorithm, Back, Document, Model, RoundResult, ServerState, Task
-from raygan.algorithms.clusters import cluster_line, cluster_measures, members
-from raygan.algorithms.identities import lasting_identities, served_after
+from raygan.algorithms.clusters import cluster_line, cluster_measures, members, name_clusters
 from raygan.errors import ConfigError
 from raygan.parties.spec import Parties
 from raygan.runtime.backend import Reference
@@ -62,7 +60,7 @@ class HuscfGan(Algorithm[SplitClients, SharedBody]):
         epochs = federation.local_epochs(cohort, split_step)
         num_samples = federation.check_in(cohort, epochs)
         assignment = self.cluster_and_weigh(federation, cohort, num_samples)
-        assignment, state = self.name_clusters(assignment, state)
+        assignment, state = name_clusters(assignment, state, range(len(self.layout.clients)))
         models, lost = self.aggregate(federation, assignment)
         epochs.lost.update(lost)
         records = {"clusters": cluster_line(cohort.round, assignment)}
@@ -72,15 +70,6 @@ class HuscfGan(Algorithm[SplitClients, SharedBody]):
         """The body clusters and weighs the clients by its anchor activations: nothing new leaves a client."""
         (assignment,) = federation.fetch([federation.server.call(SharedBody.assign, cohort.round, dict(num_samples))])
         return needed(assignment, "round_end")
-
-    def name_clusters(self, assignment: Assignment, state: ServerState) -> tuple[Assignment, ServerState]:
-        """A cluster is the one that most of its members were in before; the others are new."""
-        found = assignment.cluster
-        names, num_models = lasting_identities(found, state.serves, state.num_models)
-        cluster = {client: names[number] for client, number in found.items()}
-        everybody = range(len(self.layout.clients))
-        serves = served_after(state.serves, cluster, everybody)
-        return replace(assignment, cluster=cluster), ServerState(serves=serves, num_models=num_models)
 
     def aggregate(self, federation: Split, assignment: Assignment) -> tuple[dict[int, Model], dict[int, Lost]]:
         """Each cluster's average goes to its members, block by block; the body takes the average over all. The work of

@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 
 from raygan.algorithms.base import Model, ServerState
+from raygan.algorithms.clusters import name_clusters
 from raygan.algorithms.huscf import HuscfGan, split_plan
 from raygan.bench.statistics import Stopwatch
 from raygan.parties.aggregator import ClusterAggregator, model_file
@@ -104,7 +105,7 @@ class SplitContender:
         cohort = replace(self._cohort(0), round=self.plan.config.clusters.warmup_rounds)
         num_samples = self._federation.check_in(cohort, Epochs())
         assignment = algorithm.cluster_and_weigh(self._federation, cohort, num_samples)
-        assignment, _ = algorithm.name_clusters(assignment, ServerState())
+        assignment, _ = name_clusters(assignment, ServerState(), range(len(self._layout.clients)))
         watch.lap("cluster_and_weigh")
         models, _ = algorithm.aggregate(self._federation, assignment)
         watch.lap("aggregate")

@@ -59,7 +59,7 @@ def bench_config(config: Config, options: BenchOptions) -> Config:
     if options.clients is not None:
         changes.append(("data.domains", _dealt(settings["data"]["domains"], options.clients)))
         changes.append(("training.participation", 1.0))  # the measured rounds have everybody
-        if config.clusters.count != "auto":
+        if isinstance(config.clusters.count, int):
             changes.append(("clusters.count", min(config.clusters.count, options.clients)))
     if options.cuts not in (None, "planned"):
         changes += _fixed_cuts(parse_cuts(str(options.cuts)))

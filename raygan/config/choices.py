@@ -22,6 +22,8 @@ ALGORITHMS: Choices = {
     "local": "raygan.algorithms.local:Local",
     "central": "raygan.algorithms.central:Central",
     "fed_gan": "raygan.algorithms.fed_gan:FedGan",
+    "clustered_fed_gan": "raygan.algorithms.clustered_fed_gan:ClusteredFedGan",
+    "hierarchical": "raygan.algorithms.hierarchical:Hierarchical",
 }
 """Each a `raygan.algorithms.base.Algorithm`."""
 LOSSES: Choices = {

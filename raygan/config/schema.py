@@ -167,8 +167,9 @@ class TrainingConfig(Section):
 class ClusterConfig(Section):
     """Clustering and weighting at the end of a round."""
 
-    count: Literal["auto"] | Count = "auto"
-    """Clusters, no more than clients take part in a round; `auto`: the count with the best silhouette."""
+    count: Literal["auto", "oracle"] | Count = "auto"
+    """Clusters, no more than clients take part in a round; `auto`: the count with the best silhouette; `oracle`: the true
+    domains in place of clusters that are found, which only a measurement may know."""
     clustering: Annotated[str, one_of(CLUSTERINGS)] = "kmeans"
     """The rule that finds the clusters."""
     weighting: Annotated[str, one_of(WEIGHTINGS)] = "kld"
@@ -366,6 +367,13 @@ class CheckpointConfig(Section):
         return self
 
 
+class HierarchicalConfig(Section):
+    """For `algorithm: hierarchical`."""
+
+    global_every: Count = 5
+    """Rounds from one average over all clients to the next; the others' are inside the clusters."""
+
+
 class CentralConfig(Section):
     """For `algorithm: central`."""
 
@@ -380,7 +388,7 @@ class FedGanConfig(Section):
     """Steps between two averages; None: the networks are averaged at the round's end. The round's end averages anyway."""
 
 
-ALGORITHM_KEYS = ("central", "fed_gan")
+ALGORITHM_KEYS = ("central", "fed_gan", "hierarchical")
 """Sections that belong to the algorithm of their name."""
 
 
@@ -391,7 +399,8 @@ class Config(Section):
     """Everything random follows from it."""
     algorithm: Annotated[str, one_of(ALGORITHMS)] = "huscf"
     """How generators are trained: `huscf` (the method), `local` (every client by itself), `central` (all images in one
-    place), or `fed_gan` (whole networks, averaged)."""
+    place), `fed_gan` (whole networks, averaged), `clustered_fed_gan` (inside the method's clusters), or `hierarchical`
+    (inside the clusters, now and then over all of them; HFL-GAN-style)."""
     scenario: Annotated[int, Field(ge=1, le=6)] | None = None
     """A preset of the paper: `data.{domains, partition, images_per_client}`, `training.{rounds, local_epochs, batch_size,
     steps, lr}`, `model.width` and `evaluation.usefulness_images` where they are not given; None: no preset."""
@@ -409,6 +418,8 @@ class Config(Section):
     """Of that algorithm; None: as its keys are by default."""
     fed_gan: FedGanConfig | None = None
     """Of that algorithm; None: as its keys are by default."""
+    hierarchical: HierarchicalConfig | None = None
+    """Of that algorithm; None: as its keys are by default."""
 
     @model_validator(mode="after")
     def _keys_of_the_algorithm(self) -> Config:
@@ -424,7 +435,7 @@ class Config(Section):
             (self.num_clients, "clients", "add clients"),
             (self.clients_a_round, "clients in a round", "raise training.participation"),
         ):
-            if count != "auto" and count > most:
+            if isinstance(count, int) and count > most:
                 found = f"{count} clusters for {most} {whose}"
                 raise ValueError(f"clusters.count: {found}; lower clusters.count or {more}")
         return self
@@ -437,6 +448,12 @@ class Config(Section):
                 f"lower training.min_clients or raise training.participation"
             )
         return self
+
+    @property
+    def known_clusters(self) -> int:
+        """As many clusters as are known before the first round."""
+        count = self.clusters.count
+        return {"auto": 1, "oracle": len(self.data.domains)}[count] if isinstance(count, str) else count
 
     @property
     def clients_a_round(self) -> int:

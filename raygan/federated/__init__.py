@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from raygan.names import BlockKey, BlockState
-from raygan.wire.records import State
+from raygan.wire.records import Assignment, Lost, State
 
 Floats = npt.NDArray[np.floating]
 
@@ -25,6 +25,10 @@ Weighting = Callable[[Floats, Floats, float], tuple[Floats, Floats]]
 """How much each member of a cluster counts: (maps (K, C, S), batch means of the anchor activation, positions flattened;
 training images (K,); beta, the sharpness, 0: by the number of images alone) -> each member's divergence from the others,
 and its weight; weights sum to 1."""
+
+
+Grouping = Callable[[Mapping[int, Floats]], Assignment | Lost]
+"""Clusters and weighs the clients of a round, by client -> its anchor activation's mean over a batch."""
 
 
 class Averager(Protocol):

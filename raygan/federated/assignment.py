@@ -20,6 +20,7 @@ def cluster_and_weigh(
     settings: ClusterConfig,
     seed: int,
     round_number: int,
+    domains: Mapping[int, int],
 ) -> Assignment | Lost:
     """Clusters and weighs the clients of a round.
 
@@ -30,6 +31,7 @@ def cluster_and_weigh(
             left out, as a fault.
         num_samples: client -> training images, of these clients at least.
         round_number: from 0.
+        domains: client -> its true domain, of these clients at least; read where `clusters.count` is `oracle` only.
 
     Returns:
         `Lost` where no client is left.
@@ -50,9 +52,8 @@ def cluster_and_weigh(
     warm_up = round_number < settings.warmup_rounds
     found = np.zeros(len(clients), dtype=np.int64)
     if not warm_up:
-        count = settings.count if settings.count == "auto" else min(settings.count, len(clients))
-        cluster: Clustering = chosen(CLUSTERINGS, settings.clustering)
-        found = cluster(maps.reshape(len(clients), -1), count, seed)
+        truth = np.array([domains.get(client, 0) for client in clients], dtype=np.int64)
+        found = _clusters(maps.reshape(len(clients), -1), settings, seed, truth)
     beta = 0.0 if warm_up else settings.beta
     weigh: Weighting = chosen(WEIGHTINGS, settings.weighting)
     kld, weight = np.empty(len(clients)), np.empty(len(clients))
@@ -65,3 +66,12 @@ def cluster_and_weigh(
         return dict(zip(clients, column.tolist(), strict=True))
 
     return Assignment(by_client(found), by_client(kld), by_client(weight), by_client(body_weight), faults)
+
+
+def _clusters(
+    features: Floats, settings: ClusterConfig, seed: int, truth: npt.NDArray[np.int64]
+) -> npt.NDArray[np.int64]:
+    if settings.count == "oracle":
+        return truth
+    cluster: Clustering = chosen(CLUSTERINGS, settings.clustering)
+    return cluster(features, settings.count if settings.count == "auto" else min(settings.count, len(features)), seed)

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from raygan.config.choices import AGGREGATIONS, chosen
-from raygan.federated import Aggregation
+from raygan.federated import Aggregation, Grouping
 from raygan.names import BlockKey
 from raygan.parties.base import Party
 from raygan.storage import read_arrays, write_arrays
-from raygan.wire.records import BlockAverage, Lost, State, Traffic, Written, num_bytes
+from raygan.wire.records import AnchorMap, Assignment, BlockAverage, Lost, State, Traffic, Written, num_bytes
 from raygan.wire.traffic import TrafficCounter
 
 
@@ -23,7 +23,7 @@ class ClusterAggregator(Party):
         rule: how it averages (`clusters.aggregation`).
     """
 
-    streams = frozenset({"average"})
+    streams = frozenset({"average", "assign"})
 
     def __init__(self, rule: str = "holes") -> None:
         self._begin: Aggregation = chosen(AGGREGATIONS, rule)
@@ -61,6 +61,15 @@ class ClusterAggregator(Party):
             return [Lost("no member of the cluster is left") for _ in blocks]
         averages = averager.average()
         return [BlockAverage(key, averages[key]) for key in blocks]
+
+    def assign(self, group: Grouping, maps: Iterable[AnchorMap | Lost]) -> Assignment | Lost:
+        """Clusters and weighs clients that tell their anchor activations themselves; those that are lost are left out."""
+        features = {}
+        for one in maps:
+            if not isinstance(one, Lost):
+                self._traffic.add("client", "aggregator", "AnchorMap", num_bytes(one))
+                features[one.client] = one.map
+        return group(features)
 
     def traffic(self) -> Traffic:
         """What clients and body sent since this was last asked."""

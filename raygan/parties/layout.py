@@ -73,6 +73,11 @@ class Layout(Generic[ClientT]):
         return tuple(sorted(plans, key=lambda plan: plan.client))
 
     @cached_property
+    def domains(self) -> dict[int, int]:
+        """Client -> index of its domain: for measurements and upper lines alone."""
+        return {plan.client: plan.data.domain_index for plan in self.clients}
+
+    @cached_property
     def worker_of(self) -> dict[int, int]:
         """Client -> its worker."""
         return {client: worker.worker for worker in self.workers for client in worker.ids}

@@ -173,7 +173,7 @@ class SharedBody(Server):
             client: np.mean(np.stack(maps), axis=0) for client, maps in self._maps.items() if client in num_samples
         }
         seed, settings = self._config.seed, self._config.clusters
-        assigned = cluster_and_weigh(features, num_samples, settings, seed, round_number)
+        assigned = cluster_and_weigh(features, num_samples, settings, seed, round_number, self._layout.domains)
         if isinstance(assigned, Lost):
             return assigned
         return replace(assigned, faults=(*assigned.faults, *self._faults))

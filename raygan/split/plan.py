@@ -45,9 +45,8 @@ class SplitPlan:
         )
         make_body = partial(SharedBody, layout, config)
         body = PartySpec("body", make_body, server_threads(config), {BODY_RESOURCE: 1})
-        count = config.clusters.count
         longest_s = LIMITS.slack * layout.pace.step_s if layout.pace is not None else 0.0
-        return Parties(layout, workers, (body,), 1 if count == "auto" else count, longest_s)
+        return Parties(layout, workers, (body,), config.known_clusters, longest_s)
 
 
 def plan_split(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
+from itertools import chain
 
 from raygan.nn.network import block_state, load_block_state
 from raygan.whole.clients import WholeClients
@@ -19,15 +20,14 @@ class AveragedClients(WholeClients):
             for client in self._clients.values()
         ]
 
-    def load(self, clients: Collection[int], averages: Sequence[BlockAverage | Lost]) -> Lost | None:
-        """These clients take over all blocks of the average, or none if one is lost."""
-        blocks: list[BlockAverage] = []
-        for average in averages:
+    def load(self, averages: Mapping[int, Sequence[BlockAverage | Lost]]) -> Lost | None:
+        """Each client takes over all blocks of its average; nobody does if one is lost."""
+        for average in chain.from_iterable(averages.values()):
             if isinstance(average, Lost):
                 return average
-            blocks.append(average)
-        for client in clients:
+        for client, blocks in averages.items():
             for block in blocks:
+                assert isinstance(block, BlockAverage)
                 load_block_state(self._clients[client].blocks[block.block], dict(block.state))
                 self._traffic.add("aggregator", "client", "BlockAverage", num_bytes(block))
         return None

@@ -6,6 +6,7 @@ Shapes: images (B, C, S, S) float32 in [-1, 1], labels (B,) int64, z (B, Z).
 from __future__ import annotations
 
 import copy
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -46,6 +47,8 @@ class WholeNetworks:
 
     def __init__(self, networks: Networks, training: TrainingConfig, device: torch.device = CPU) -> None:
         self._loss = gan_loss(training.loss)
+        self._anchor = networks.discriminator_anchor
+        self._maps: deque[Tensor] | None = None
         whole = copy.deepcopy(networks)
         self._networks: dict[NetworkName, list[nn.Module]] = {
             "generator": [block.to(device) for block in whole.generator],
@@ -68,7 +71,7 @@ class WholeNetworks:
         generator, discriminator = self._networks["generator"], self._networks["discriminator"]
         fakes = run_blocks(generator, batch.z, batch.labels)
         of_fakes = run_blocks(discriminator, fakes.detach(), batch.labels)
-        of_reals = run_blocks(discriminator, batch.images, batch.labels)
+        of_reals = self._of_reals(discriminator, batch)
         d_loss = self._loss.discriminator(of_fakes, of_reals)
         d_loss.backward()
         d_norm = self._update("discriminator")
@@ -86,6 +89,22 @@ class WholeNetworks:
             "generator_gradient_norm": Mean(norms[1], 1),
         }
         return WholeStep(d_value, g_value, len(batch.labels), statistics)
+
+    def _of_reals(self, discriminator: list[nn.Module], batch: Minibatch) -> Tensor:
+        if self._maps is None:
+            return run_blocks(discriminator, batch.images, batch.labels)
+        seen = run_blocks(discriminator[: self._anchor + 1], batch.images, batch.labels)
+        self._maps.append(seen.detach().mean(0))
+        return run_blocks(discriminator[self._anchor + 1 :], seen)
+
+    def observe(self, num_batches: int) -> None:
+        """Begins anew to keep the anchor's activation on real images, of so many last minibatches."""
+        self._maps = deque(maxlen=num_batches)
+
+    @property
+    def anchor_map(self) -> np.ndarray | None:
+        """(C, ...), mean over minibatches and their images; None: there was no minibatch."""
+        return torch.stack(list(self._maps)).mean(0).cpu().numpy() if self._maps else None
 
     def _update(self, network: NetworkName) -> Tensor:
         """One optimizer step; the norm of its gradients, which are then forgotten."""

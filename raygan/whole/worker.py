@@ -40,7 +40,7 @@ class TrainingClients(HostedClients[HostedT]):
         device: torch.device = CPU,
         again: bool = False,
     ) -> None:
-        self.plan = plan
+        self.plan, self._config = plan, config
         training, seed = config.training, config.seed
         initial = build_networks(spec, config.model.blocks, torch_seed(seed, "networks"))
         owners = [

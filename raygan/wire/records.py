@@ -5,6 +5,7 @@
 | `Activations` | client <-> body | float activations at the cuts, by client |
 | `Gradients` | client <-> body | float gradients at the cuts, by client |
 | `State` | client, body -> aggregator | parameters and buffers by block, sample count |
+| `AnchorMap` | client -> aggregator | batch mean of the anchor activation on a client's own discriminator |
 | `BlockAverage` | aggregator -> client, body, evaluator | one averaged block |
 | the small ones | anybody -> driver | losses, timings, counts, clusters, scores: no arrays |
 
@@ -111,6 +112,15 @@ class BlockAverage:
 
     block: BlockKey
     state: BlockState
+
+
+@dataclass(frozen=True)
+class AnchorMap:
+    """A client's anchor activation on its real images, averaged over the last minibatches of a round."""
+
+    client: int
+    map: Array
+    """(C, ...) float, without a batch axis."""
 
 
 @dataclass(frozen=True)
@@ -281,7 +291,7 @@ class Usage:
     """Memory that would be free if the process ended: the object store and shared libraries are not in it."""
 
 
-BULK = (Activations, Gradients, State, BlockAverage)
+BULK = (Activations, Gradients, State, BlockAverage, AnchorMap)
 SMALL = (StepReport, BodyReport, Assignment, Inventory, CheckIn, Traffic, Written, Evaluation, Usage, Lost)
 SMALL_BYTES = 64 * 1024
 
@@ -334,6 +344,10 @@ def checked(record: T) -> T:
             _check_part(type(record).__name__, part)
     elif isinstance(record, SMALL):
         counts_only(record)
+    elif isinstance(record, AnchorMap):
+        found, shape = _type_name(record.map), getattr(record.map, "shape", ())
+        if found is None or not found.startswith("float") or len(shape) > 3:
+            raise WireError(f"AnchorMap: {found} array of shape {shape}; only a float mean over a batch crosses")
     elif isinstance(record, (State, BlockAverage)):
         for array in arrays_of(record):
             if not isinstance(array, np.ndarray) or (array.dtype.kind != "f" and array.ndim > 0):

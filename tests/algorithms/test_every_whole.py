@@ -19,11 +19,19 @@ from tests.rounds import assert_same_training, rounds_of
 from tests.run.kills import FaultInjector, Injection, injector
 from tests.run.test_faults import Injections
 from tests.run.test_resume import arrays_of_round
+from tests.split.canaries import Search, secrets_of, tapped_workers, write_canaries
 
 __all__ = ["injector"]
 
-KEYS: dict[str, dict[str, Any]] = {"local": {}, "fed_gan": {"sync_every": 2}, "central": {"by": "domain"}}
-MODELS = {"local": 6, "fed_gan": 1, "central": 2}
+CLUSTERS = {"count": 2, "warmup_rounds": 1, "feature_batches": 2}
+KEYS: dict[str, dict[str, Any]] = {
+    "local": {},
+    "fed_gan": {"fed_gan": {"sync_every": 2}},
+    "central": {"central": {"by": "domain"}},
+    "clustered_fed_gan": {"clusters": CLUSTERS},
+    "hierarchical": {"clusters": CLUSTERS, "hierarchical": {"global_every": 3}},
+}
+MODELS = {"local": 6, "fed_gan": 1, "central": 2, "clustered_fed_gan": 2, "hierarchical": 2}
 
 
 @pytest.fixture(scope="module", params=list(KEYS))
@@ -36,7 +44,7 @@ def settings(settings: dict[str, Any], algorithm: str) -> dict[str, Any]:
     """With keys of its own, and clients that have unequal numbers of images."""
     first, second = settings["data"]["domains"]
     domains = {"domains": [first, second | {"limit": 60}]}
-    return settings | {"data": domains} | ({algorithm: KEYS[algorithm]} if KEYS[algorithm] else {})
+    return settings | {"data": domains} | KEYS[algorithm]
 
 
 def test_it_has_models_scores_statistics_and_a_report(whole: Path, algorithm: str) -> None:
@@ -44,7 +52,7 @@ def test_it_has_models_scores_statistics_and_a_report(whole: Path, algorithm: st
         assert line["clients"] == 6
         assert 0 < line["statistics"]["discriminator_real"] < 1
         assert all(domain["label_agreement"] is not None for domain in line["scores"].values())
-    models = {name.partition(".")[0] for name in arrays_of_round(whole, 4) if name.startswith("model-")}
+    models = {name.partition(".")[0] for name in arrays_of_round(whole, 4) if name.startswith(("model-", "cluster-"))}
     assert len(models) == MODELS[algorithm]
     assert f"{algorithm}, 6 clients" in write_report(whole).read_text()
 
@@ -74,12 +82,26 @@ def test_clients_that_are_drawn_take_part(settings: dict, tmp_path: Path) -> Non
     assert run.metrics["clients"].tolist() == [3] * 4
 
 
+def test_nothing_private_leaves_a_client(
+    settings: dict, algorithm: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Images, labels and z, in every form, are searched for in every byte that the workers return."""
+    sent = tapped_workers(monkeypatch)
+    domains = [{"npz": str(write_canaries(tmp_path / f"{n}.npz", n)), "clients": 3} for n in range(2)]
+    training = {"rounds": 1, "batch_size": 16}
+    config = make_config(settings | {"data": {"domains": domains}, "training": training, "evaluation": {"images": 16}})
+    train(config, tmp_path / "run", in_process=True)
+    search = Search(b"".join(sent))
+    assert len(search) > 100_000
+    assert search.found(secrets_of(config, 2)) == []
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("method", ["train", "check_in", "save"])
 def test_a_worker_that_dies_is_replaced(
     small_ray: None, injector: FaultInjector, settings: dict, algorithm: str, tmp_path: Path, method: str
 ) -> None:
-    name = {"local": "clients-01", "fed_gan": "clients-01", "central": "clients-03"}[algorithm]
+    name = "clients-03" if algorithm == "central" else "clients-01"
     injections = Injections(injector, {1: Injection("client", method, name=name)})
     run = train(make_config(settings), tmp_path / "run", listener=injections)
     assert run.ended

@@ -21,7 +21,7 @@ def features() -> dict[int, np.ndarray]:
 
 def assigned(settings: ClusterConfig, round_number: int = 0) -> Assignment:
     counts = {3: 10, 5: 30, 8: 60, 9: 1000}
-    found = cluster_and_weigh(features(), counts, settings, 0, round_number)
+    found = cluster_and_weigh(features(), counts, settings, 0, round_number, {})
     assert isinstance(found, Assignment)
     return found
 
@@ -46,11 +46,22 @@ def test_warm_up_is_one_cluster_by_samples() -> None:
     assert found.kld[8] > 0.1, "the spread is reported all the same"
 
 
+def test_the_true_domains_in_place_of_clusters() -> None:
+    counts, domains = {3: 10, 5: 30, 8: 60}, {3: 1, 5: 0, 8: 1, 9: 2}
+    settings = ClusterConfig(count="oracle", warmup_rounds=1)
+    first, second = (cluster_and_weigh(features(), counts, settings, 0, number, domains) for number in (0, 1))
+    assert isinstance(first, Assignment)
+    assert isinstance(second, Assignment)
+    assert set(first.cluster.values()) == {0}, "warm-up is one cluster all the same"
+    assert second.cluster == {3: 1, 5: 0, 8: 1}
+    assert second.weight[5] == 1
+
+
 def test_nobody_is_left() -> None:
     settings = ClusterConfig()
-    assert cluster_and_weigh({}, {}, settings, 0, 0) == Lost("no client took part in the round", "unfit")
+    assert cluster_and_weigh({}, {}, settings, 0, 0, {}) == Lost("no client took part in the round", "unfit")
     broken = {4: np.full((2, 2, 2), np.nan)}
-    found = cluster_and_weigh(broken, {4: 1}, settings, 0, 0)
+    found = cluster_and_weigh(broken, {4: 1}, settings, 0, 0, {})
     assert isinstance(found, Lost)
     assert "client-04: its anchor features are not finite" in found.reason
 

@@ -7,17 +7,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import ray
 import torch
 
 from raygan.config.schema import Config
 from raygan.data import load_client
-from raygan.parties.base import Party
+from raygan.parties.base import Party, Worker
+from raygan.parties.layout import ClientPlan
 from raygan.parties.spec import PartySpec
 from raygan.randomness import stream, torch_seed
+from raygan.run.plan import make_plan
+from raygan.runtime.in_process import LocalHandle
 from raygan.runtime.ray import actors as roles
 from raygan.runtime.ray import transport as wire
-from raygan.split.layout import ClientPlan
 from raygan.wire.codec import encode
 from raygan.wire.records import CODECS, Encoded
 
@@ -45,6 +48,21 @@ def serialized(value: Any) -> bytes:
     buffers: list[pickle.PickleBuffer] = []
     head = pickle.dumps(value, protocol=5, buffer_callback=buffers.append)
     return b"".join([head, *(buffer.raw().tobytes() for buffer in buffers)])
+
+
+def tapped_workers(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """Everything that workers return from now on, in process."""
+    seen: list[bytes] = []
+    submit = LocalHandle.submit
+
+    def tapped(self: LocalHandle, method: str, *how: Any, **rest: Any) -> Any:
+        out = submit(self, method, *how, **rest)
+        if isinstance(self._party, Worker):
+            seen.append(serialized(out))
+        return out
+
+    monkeypatch.setattr(LocalHandle, "submit", tapped)
+    return seen
 
 
 class Tapped(roles.ClientActor):
@@ -132,3 +150,12 @@ def private(plan: ClientPlan, config: Config, num_steps: int) -> dict[str, bytes
             patterns |= _forms(f"{where}, {name}", values) | _encoded(f"{where}, {name}", torch.from_numpy(values))
     patterns |= _forms(f"{who}, labels as stored", data.labels[:16])
     return patterns
+
+
+def secrets_of(config: Config, num_steps: int) -> dict[str, bytes]:
+    """The same of every client."""
+    return {
+        name: pattern
+        for plan in make_plan(config).layout.clients
+        for name, pattern in private(plan, config, num_steps).items()
+    }

@@ -16,12 +16,19 @@ from raygan.errors import WireError
 from raygan.parties.base import Party
 from raygan.parties.spec import PartySpec
 from raygan.run.plan import make_plan
-from raygan.runtime.in_process import LocalHandle
 from raygan.runtime.ray import actors
 from raygan.split.worker import SplitClients
 from raygan.wire.records import Activations, Gradients
 from tests.conftest import CUTS
-from tests.split.canaries import NUM_CLASSES, Search, Tapped, private, serialized, write_canaries
+from tests.split.canaries import (
+    NUM_CLASSES,
+    Search,
+    Tapped,
+    secrets_of,
+    serialized,
+    tapped_workers,
+    write_canaries,
+)
 
 NUM_STEPS = 2
 FAR = {profile: {"generator": [1, 1], "discriminator": [1, 1]} for profile in CUTS}
@@ -52,27 +59,12 @@ def config_of(settings: dict, codec: str, cuts: dict, **data: Any) -> Config:
 
 
 def secrets(config: Config) -> dict[str, bytes]:
-    return {
-        name: pattern
-        for plan in make_plan(config).layout.clients
-        for name, pattern in private(plan, config, NUM_STEPS).items()
-    }
+    return secrets_of(config, NUM_STEPS)
 
 
 @pytest.fixture
 def sent(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
-    """Everything that the client workers return, in process."""
-    seen: list[bytes] = []
-    submit = LocalHandle.submit
-
-    def tapped(self: LocalHandle, method: str, *how: Any, **rest: Any) -> Any:
-        out = submit(self, method, *how, **rest)
-        if isinstance(self._party, SplitClients):
-            seen.append(serialized(out))
-        return out
-
-    monkeypatch.setattr(LocalHandle, "submit", tapped)
-    return seen
+    return tapped_workers(monkeypatch)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import pytest
 from raygan.errors import WireError
 from raygan.wire.records import (
     Activations,
+    AnchorMap,
     BlockAverage,
     Encoded,
     Gradients,
@@ -61,6 +62,17 @@ def test_only_float_batches_and_well_encoded_ones_cross(record: type, part: Any,
 def test_what_the_contract_allows_passes_as_it_is(part: Any) -> None:
     record = Gradients(STEP, {3: (part,)})
     assert checked(record) is record
+
+
+@pytest.mark.parametrize(
+    "found",
+    [np.zeros((8, 4, 3, 3), np.float32), np.zeros((4, 3, 3), np.int64), LABELS, Encoded("int8", BYTES, 0.1), 1.0],
+)
+def test_a_map_is_a_mean_over_a_batch(found: Any) -> None:
+    good = AnchorMap(0, np.zeros((4, 3, 3), np.float32))
+    assert checked(good) is good
+    with pytest.raises(WireError, match="only a float mean over a batch crosses"):
+        checked(AnchorMap(0, found))
 
 
 def test_nothing_hides_beside_the_tensors() -> None:
