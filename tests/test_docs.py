@@ -13,9 +13,12 @@ from pathlib import Path
 import pytest
 from typer.main import get_command
 
+from raygan.algorithms import algorithm_of
 from raygan.cli.app import app
+from raygan.config.choices import ALGORITHMS
 from raygan.config.loading import read_config
 from raygan.search.search import read_search
+from raygan.split.worker import SplitClients
 from tests.test_layers import LEVELS
 
 ROOT = Path(__file__).parent.parent
@@ -171,3 +174,12 @@ def test_sections_that_the_code_names_exist(path: str, page: str, section: str) 
 @pytest.mark.parametrize(("page", "code"), [(page.name, code) for page in PAGES for code in page.blocks("python")])
 def test_snippets_of_python_compile(page: str, code: str) -> None:
     compile(code, page, "exec")
+
+
+@pytest.mark.parametrize("name", list(ALGORITHMS))
+def test_the_table_of_algorithms_says_what_leaves_a_client(name: str) -> None:
+    rows = [line for line in (DOCS / "algorithms.md").read_text().splitlines() if line.startswith(f"| `{name}` |")]
+    (row,) = [row for row in rows if len(row.split(" | ")) == 5]
+    workers = getattr(algorithm_of(name), "worker_type", SplitClients)
+    told = set(re.findall(r"`(\w+)`", row.split(" | ")[-1]))
+    assert told == {kind.__name__ for kind in workers.sends}

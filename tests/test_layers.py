@@ -22,7 +22,7 @@ LEVELS = [
     {"nn", "data", "federated", "cuts", "evaluation"},
     {"parties", "simulation"},
     {"runtime"},
-    {"split", "whole"},
+    {"split", "whole", "served"},
     {"algorithms"},
     {"run"},
     {"telemetry"},

@@ -17,9 +17,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 
-from raygan.algorithms.averaging import AveragingAlgorithm
-from raygan.algorithms.base import Document, Model, RoundResult, ServerState
+from raygan.algorithms.averaging import average, load, states_of, take_over, workers_of
+from raygan.algorithms.base import Back, Document, Model, RoundResult, ServerState
 from raygan.algorithms.clusters import cluster_line, cluster_measures, members, name_clusters
+from raygan.algorithms.whole import WholeAlgorithm
 from raygan.config.schema import ClusterConfig
 from raygan.federated.assignment import cluster_and_weigh
 from raygan.parties.aggregator import ClusterAggregator
@@ -33,7 +34,7 @@ from raygan.wire.records import AnchorMap, Assignment, Lost, State
 Observed = Federation[ObservedClients, Server]
 
 
-class ClusteredFedGan(AveragingAlgorithm[ObservedClients]):
+class ClusteredFedGan(WholeAlgorithm[ObservedClients]):
     """One model for each cluster."""
 
     name = "clustered_fed_gan"
@@ -51,7 +52,7 @@ class ClusteredFedGan(AveragingAlgorithm[ObservedClients]):
         """Local epochs, cluster, weigh, average. The work of a lost aggregator is done again."""
         epochs = self.local_epochs(federation, cohort)
         num_samples = federation.check_in(cohort, epochs)
-        states, maps = self.states(federation, num_samples), self._anchor_maps(federation, num_samples)
+        states, maps = states_of(federation, self.layout, num_samples), self._anchor_maps(federation, num_samples)
         found = federation.averaged(lambda: self.cluster_and_weigh(federation, cohort, num_samples, maps))
         assignment, state = name_clusters(found, state, range(len(self.layout.clients)))
         models, lost = federation.averaged(lambda: self._averaged(federation, cohort, assignment, states))
@@ -87,6 +88,11 @@ class ClusteredFedGan(AveragingAlgorithm[ObservedClients]):
             for cluster, clients in members(assignment).items()
         }
 
+    def rejoin(self, federation: Observed, result: RoundResult, back: Back) -> Reference[Lost | None]:
+        """Who was late, lost or not drawn takes over its cluster's average."""
+        model_of = {client: result.models[result.state.serves[client]] for client in back.clients}
+        return take_over(federation, self.layout, back.worker, model_of, self.keys)
+
     def measures(self, result: RoundResult, domains: Mapping[int, int]) -> Document:
         """Clusters, and whether they are the domains."""
         return cluster_measures(result.served, domains)
@@ -95,7 +101,7 @@ class ClusteredFedGan(AveragingAlgorithm[ObservedClients]):
         self, federation: Observed, num_samples: Mapping[int, int]
     ) -> dict[int, Reference[AnchorMap | Lost]]:
         maps: dict[int, Reference[AnchorMap | Lost]] = {}
-        for worker in self.workers_of(federation, num_samples):
+        for worker in workers_of(federation, self.layout, num_samples):
             ids = self.layout.workers[worker].ids
             maps |= zip(ids, federation.workers[worker].call_many(len(ids), ObservedClients.anchor_maps), strict=True)
         return maps
@@ -107,5 +113,6 @@ class ClusteredFedGan(AveragingAlgorithm[ObservedClients]):
         over, clusters = self.averages(cohort, assignment), members(assignment)
         models: dict[int, Model] = {}
         for (cluster, clients), aggregator in zip(clusters.items(), federation.aggregators(len(clusters)), strict=True):
-            models[cluster] = Model(cluster, tuple(clients), self.average(aggregator, over[cluster], states))
-        return models, self.load(federation, models.values())
+            blocks = average(aggregator, self.keys, over[cluster], states)
+            models[cluster] = Model(cluster, tuple(clients), blocks)
+        return models, load(federation, self.layout, models.values(), self.keys)

@@ -15,29 +15,31 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from raygan.algorithms.averaging import AveragingAlgorithm
-from raygan.algorithms.base import Model, RoundResult, ServerState, Task
+from raygan.algorithms.averaging import average, load, states_of, take_over
+from raygan.algorithms.base import Back, Model, RoundResult, ServerState, Task
+from raygan.algorithms.whole import WholeAlgorithm
 from raygan.config.schema import FedGanConfig
 from raygan.parties.base import Server
+from raygan.runtime.backend import Reference
 from raygan.runtime.federation import Federation
 from raygan.runtime.steps import Cohort, Epochs
-from raygan.whole.averaged import AveragedClients
+from raygan.whole.averaged import AveragedWholeClients
 from raygan.wire.records import Lost
 
-Averaged = Federation[AveragedClients, Server]
+Whole = Federation[AveragedWholeClients, Server]
 
 
-class FedGan(AveragingAlgorithm[AveragedClients]):
+class FedGan(WholeAlgorithm[AveragedWholeClients]):
     """One model for all, each client weighed by its number of images."""
 
     name = "fed_gan"
-    worker_type = AveragedClients
+    worker_type = AveragedWholeClients
 
     def __init__(self, task: Task) -> None:
         super().__init__(task)
         self._settings = task.config.fed_gan or FedGanConfig()
 
-    def round(self, federation: Averaged, state: ServerState, cohort: Cohort) -> RoundResult:
+    def round(self, federation: Whole, state: ServerState, cohort: Cohort) -> RoundResult:
         """Local steps and an average, again and again until the local epochs are over."""
         epochs, done = federation.begin_round(cohort), 0
         every = self._settings.sync_every or max(cohort.num_steps, 1)
@@ -47,7 +49,7 @@ class FedGan(AveragingAlgorithm[AveragedClients]):
         serves = dict.fromkeys(range(len(self.layout.clients)), model.identity)
         return RoundResult(cohort, epochs, ServerState(serves=serves, num_models=1), {model.identity: model})
 
-    def sync(self, federation: Averaged, cohort: Cohort, epochs: Epochs) -> Model:
+    def sync(self, federation: Whole, cohort: Cohort, epochs: Epochs) -> Model:
         """The average of those who are there, which they take over. The work of a lost aggregator is done again.
 
         Raises:
@@ -55,17 +57,22 @@ class FedGan(AveragingAlgorithm[AveragedClients]):
             StoppedError: they are too few.
         """
         num_samples = federation.check_in(cohort, epochs)
-        states = self.states(federation, num_samples)
+        states = states_of(federation, self.layout, num_samples)
         weights = dict(zip(num_samples, self.weights(num_samples), strict=True))
 
         def averaged() -> tuple[Model, dict[int, Lost]]:
             (aggregator,) = federation.aggregators(1)
-            model = Model(0, tuple(num_samples), self.average(aggregator, weights, states))
-            return model, self.load(federation, [model])
+            model = Model(0, tuple(num_samples), average(aggregator, self.keys, weights, states))
+            return model, load(federation, self.layout, [model], self.keys)
 
         model, lost = federation.averaged(averaged)
         epochs.lost.update(lost)
         return model
+
+    def rejoin(self, federation: Whole, result: RoundResult, back: Back) -> Reference[Lost | None]:
+        """Who was late, lost or not drawn takes over the average."""
+        (model,) = result.models.values()
+        return take_over(federation, self.layout, back.worker, dict.fromkeys(back.clients, model), self.keys)
 
     def weights(self, num_samples: Mapping[int, int]) -> list[float]:
         """p_k of each client, from client -> n_k."""

@@ -23,6 +23,9 @@ ALGORITHMS: Choices = {
     "central": "raygan.algorithms.central:Central",
     "fed_gan": "raygan.algorithms.fed_gan:FedGan",
     "clustered_fed_gan": "raygan.algorithms.clustered_fed_gan:ClusteredFedGan",
+    "md_gan": "raygan.algorithms.md_gan:MdGan",
+    "fed_split_gan": "raygan.algorithms.fed_split_gan:FedSplitGan",
+    "ua_gan": "raygan.algorithms.ua_gan:UaGan",
     "hierarchical": "raygan.algorithms.hierarchical:Hierarchical",
 }
 """Each a `raygan.algorithms.base.Algorithm`."""

@@ -388,7 +388,16 @@ class FedGanConfig(Section):
     """Steps between two averages; None: the networks are averaged at the round's end. The round's end averages anyway."""
 
 
-ALGORITHM_KEYS = ("central", "fed_gan", "hierarchical")
+class MdGanConfig(Section):
+    """For `algorithm: md_gan`."""
+
+    num_batches: Literal["auto"] | Count = "auto"
+    """Batches of fakes that the server makes in a step, at most one a client; `auto`: max(2, floor(ln clients))."""
+    swap_every: Count | None = 1
+    """Epochs after which every discriminator moves to another client; None: it never does."""
+
+
+ALGORITHM_KEYS = ("central", "fed_gan", "hierarchical", "md_gan")
 """Sections that belong to the algorithm of their name."""
 
 
@@ -400,7 +409,9 @@ class Config(Section):
     algorithm: Annotated[str, one_of(ALGORITHMS)] = "huscf"
     """How generators are trained: `huscf` (the method), `local` (every client by itself), `central` (all images in one
     place), `fed_gan` (whole networks, averaged), `clustered_fed_gan` (inside the method's clusters), or `hierarchical`
-    (inside the clusters, now and then over all of them; HFL-GAN-style)."""
+    (inside the clusters, now and then over all of them; HFL-GAN-style). With one generator on a server and a
+    discriminator on each client: `md_gan` (they wander), `fed_split_gan` (they are averaged),
+    `ua_gan` (they are mixed)."""
     scenario: Annotated[int, Field(ge=1, le=6)] | None = None
     """A preset of the paper: `data.{domains, partition, images_per_client}`, `training.{rounds, local_epochs, batch_size,
     steps, lr}`, `model.width` and `evaluation.usefulness_images` where they are not given; None: no preset."""
@@ -419,6 +430,8 @@ class Config(Section):
     fed_gan: FedGanConfig | None = None
     """Of that algorithm; None: as its keys are by default."""
     hierarchical: HierarchicalConfig | None = None
+    """Of that algorithm; None: as its keys are by default."""
+    md_gan: MdGanConfig | None = None
     """Of that algorithm; None: as its keys are by default."""
 
     @model_validator(mode="after")

@@ -12,10 +12,12 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from raygan.config.schema import TrainingConfig
+from raygan.config.schema import Config, TrainingConfig
 from raygan.data.client import ImageSet, load_client
 from raygan.data.shape import ClientSlice
 from raygan.errors import DataError
+from raygan.nn.spec import NetworkSpec
+from raygan.parties.layout import ClientPlan, WorkerPlan
 from raygan.randomness import stream, torch_seed
 from raygan.wire.codec import CPU
 from raygan.wire.records import Inventory
@@ -78,6 +80,11 @@ class DataOwner:
         """Training images that it holds."""
         return 0 if self._data is None else len(self._data)
 
+    def class_counts(self) -> dict[int, int]:
+        """Class -> training images that it holds, of those that it has."""
+        labels, counts = np.unique([] if self._data is None else self._data.labels, return_counts=True)
+        return {int(label): int(count) for label, count in zip(labels, counts, strict=True)}
+
     def inventory(self) -> Inventory:
         """How much it holds: counts only."""
         return Inventory(self.client, self.num_held, len(self._epoch(stream(0, "inventory"))))
@@ -106,3 +113,13 @@ class DataOwner:
     def _epoch(self, shuffle: np.random.Generator) -> list[npt.NDArray[np.int64]]:
         """Minibatches of one pass over its images: indices."""
         return [] if self._data is None else self._data.epoch_batches(shuffle, self._training.batch_size)
+
+
+def data_owners(
+    plan: WorkerPlan[ClientPlan], spec: NetworkSpec, config: Config, device: torch.device, again: bool
+) -> list[DataOwner]:
+    """Those of a worker's clients, in order; arguments and errors as `DataOwner`."""
+    return [
+        DataOwner(one.client, one.data, config.training, config.seed, spec.latent_size, device, again)
+        for one in plan.clients
+    ]

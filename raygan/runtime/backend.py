@@ -80,6 +80,10 @@ class Handle(ABC, Generic[PartyT_co]):
     ) -> Sequence[Reference[T]]: ...
     @overload
     def call_many(
+        self, count: int, method: Callable[[PartyT_co, A, B], Sequence[T]], a: A | Reference[A], b: B | Reference[B], /
+    ) -> Sequence[Reference[T]]: ...
+    @overload
+    def call_many(
         self,
         count: int,
         method: Callable[[PartyT_co, A, B, C, D], Sequence[T]],

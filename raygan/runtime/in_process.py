@@ -16,7 +16,11 @@ from raygan.parties.evaluator import Evaluator
 from raygan.parties.spec import Parties, PartySpec
 from raygan.runtime.backend import Handle, PartyT_co, Reference
 from raygan.simulation.device import pick_device
-from raygan.wire.records import StepId, Usage, checked, enforce
+from raygan.wire.contract import checked, enforce
+from raygan.wire.records import (
+    StepId,
+    Usage,
+)
 
 T = TypeVar("T")
 PartyT = TypeVar("PartyT", bound=Party)

@@ -35,6 +35,7 @@ from raygan.split.merged import MergedPass
 from raygan.step import Crossing, Pass
 from raygan.storage import read_arrays, write_arrays
 from raygan.wire.codec import CPU, decode, encode
+from raygan.wire.contract import enforce
 from raygan.wire.records import (
     Activations,
     Assignment,
@@ -47,7 +48,6 @@ from raygan.wire.records import (
     Traffic,
     WirePart,
     Written,
-    enforce,
     num_bytes,
 )
 from raygan.wire.statistics import Mean

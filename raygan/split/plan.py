@@ -14,7 +14,7 @@ from raygan.nn.blocks import Networks
 from raygan.nn.network import build_networks
 from raygan.nn.spec import NetworkSpec
 from raygan.parties import layout as parties
-from raygan.parties.spec import Parties, PartySpec
+from raygan.parties.spec import SERVER_RESOURCE, Parties, PartySpec
 from raygan.runtime.limits import LIMITS
 from raygan.simulation.emulation import plan_pace
 from raygan.simulation.threads import server_threads, worker_threads
@@ -22,9 +22,6 @@ from raygan.split.body import SharedBody
 from raygan.split.layout import ClientPlan, Layout, deal_to_workers
 from raygan.split.planning import choose_cuts, measure
 from raygan.split.worker import SplitClients
-
-BODY_RESOURCE = "body"
-"""Custom resource of the node that runs the shared body."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +41,7 @@ class SplitPlan:
             PartySpec(plan.name, partial(SplitClients, plan, layout, config), threads) for plan in layout.workers
         )
         make_body = partial(SharedBody, layout, config)
-        body = PartySpec("body", make_body, server_threads(config), {BODY_RESOURCE: 1})
+        body = PartySpec("body", make_body, server_threads(config), {SERVER_RESOURCE: 1})
         longest_s = LIMITS.slack * layout.pace.step_s if layout.pace is not None else 0.0
         return Parties(layout, workers, (body,), config.known_clusters, longest_s)
 

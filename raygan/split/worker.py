@@ -53,6 +53,8 @@ class SplitClients(HostedClients[Client]):
             being the user's mistake.
     """
 
+    sends = frozenset({Activations, Gradients, State})
+
     def __init__(
         self,
         plan: WorkerPlan,
@@ -79,7 +81,7 @@ class SplitClients(HostedClients[Client]):
 
     def problem(self, method: str, records: object) -> str | None:
         """Why it may not send what a method returned; None: it may."""
-        return self._contract.client_problem(self.plan.worker, method, records)
+        return super().problem(method, records) or self._contract.client_problem(self.plan.worker, method, records)
 
     def generate(self, step: StepId) -> Activations:
         """Begins a step: the clients whose local epochs are not over, through their G heads."""

@@ -1,33 +1,13 @@
-"""Clients with both networks whole that give them away to be averaged, and take over the average."""
+"""Clients with both networks whole that are averaged."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from itertools import chain
-
-from raygan.nn.network import block_state, load_block_state
-from raygan.whole.clients import WholeClients
-from raygan.wire.records import BlockAverage, Lost, State, num_bytes
+from raygan.parties.averaged import AveragedClients
+from raygan.whole.clients import WholeClient, WholeClients
+from raygan.wire.records import State
 
 
-class AveragedClients(WholeClients):
-    """One or several clients. Their optimizers stay what they are."""
+class AveragedWholeClients(AveragedClients[WholeClient], WholeClients):
+    """One or several clients."""
 
-    def states(self) -> list[State]:
-        """Parameters and buffers of each client's networks, and its number of images."""
-        return [
-            State(client.owner.num_held, {key: block_state(block) for key, block in client.blocks.items()})
-            for client in self._clients.values()
-        ]
-
-    def load(self, averages: Mapping[int, Sequence[BlockAverage | Lost]]) -> Lost | None:
-        """Each client takes over all blocks of its average; nobody does if one is lost."""
-        for average in chain.from_iterable(averages.values()):
-            if isinstance(average, Lost):
-                return average
-        for client, blocks in averages.items():
-            for block in blocks:
-                assert isinstance(block, BlockAverage)
-                load_block_state(self._clients[client].blocks[block.block], dict(block.state))
-                self._traffic.add("aggregator", "client", "BlockAverage", num_bytes(block))
-        return None
+    sends = frozenset({State})

@@ -11,8 +11,9 @@ from torch import nn
 from raygan.names import BlockKey
 from raygan.nn.network import block_state
 from raygan.parties.data_owner import DataOwner
+from raygan.parties.reports import step_report
 from raygan.whole.networks import WholeNetworks
-from raygan.whole.worker import TrainingClients, step_report
+from raygan.whole.worker import TrainingClients
 from raygan.wire.records import BlockAverage, StepId, StepReport
 
 
@@ -47,6 +48,8 @@ class WholeClient:
 class WholeClients(TrainingClients[WholeClient]):
     """Each client trains alone."""
 
+    sends = frozenset({BlockAverage})
+
     def _equipped(self, owners: Sequence[DataOwner], new_networks: Callable[[], WholeNetworks]) -> list[WholeClient]:
         return [WholeClient(owner, new_networks()) for owner in owners]
 
@@ -57,7 +60,7 @@ class WholeClients(TrainingClients[WholeClient]):
             number: client.networks.step(client.owner.minibatch(step.step))
             for number, client in self._taking_part(step.step).items()
         }
-        return step_report(step, self.plan.worker, steps, time.perf_counter() - started)
+        return step_report(step, self.plan.worker, steps, {"train": time.perf_counter() - started})
 
     def networks(self) -> list[BlockAverage]:
         """Every block of each client's networks, client after client: for whom they are meant, scores and samples."""

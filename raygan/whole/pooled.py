@@ -11,8 +11,9 @@ import torch
 
 from raygan.nn.network import block_state
 from raygan.parties.data_owner import DataOwner, Minibatch
+from raygan.parties.reports import step_report
 from raygan.whole.networks import WholeNetworks
-from raygan.whole.worker import TrainingClients, step_report
+from raygan.whole.worker import TrainingClients
 from raygan.wire.records import BlockAverage, StepId, StepReport
 
 
@@ -48,6 +49,8 @@ class PooledClient:
 class PooledClients(TrainingClients[PooledClient]):
     """The clients whose images are pooled."""
 
+    sends = frozenset({BlockAverage})
+
     def _equipped(self, owners: Sequence[DataOwner], new_networks: Callable[[], WholeNetworks]) -> list[PooledClient]:
         self._networks = new_networks()
         return [PooledClient(owner, self._networks, owner is owners[0]) for owner in owners]
@@ -58,11 +61,11 @@ class PooledClients(TrainingClients[PooledClient]):
         started = time.perf_counter()
         batches = {n: client.owner.minibatch(step.step) for n, client in self._taking_part(step.step).items()}
         if not batches:
-            return step_report(step, self.plan.worker, {}, time.perf_counter() - started)
+            return step_report(step, self.plan.worker, {}, {"train": time.perf_counter() - started})
         done = self._networks.step(_merged(list(batches.values())))
         first, *others = batches
         steps = {first: done, **dict.fromkeys(others, replace(done, num_images=0, statistics={}))}
-        return step_report(step, self.plan.worker, steps, time.perf_counter() - started)
+        return step_report(step, self.plan.worker, steps, {"train": time.perf_counter() - started})
 
     def networks(self) -> list[BlockAverage]:
         """Every block of both networks, generator first."""

@@ -1,4 +1,4 @@
-"""The records that cross actor boundaries, and the check that refuses everything else.
+"""The records that cross actor boundaries; `raygan.wire.contract` refuses everything else.
 
 | record | from -> to | holds |
 |---|---|---|
@@ -7,9 +7,12 @@
 | `State` | client, body -> aggregator | parameters and buffers by block, sample count |
 | `AnchorMap` | client -> aggregator | batch mean of the anchor activation on a client's own discriminator |
 | `BlockAverage` | aggregator -> client, body, evaluator | one averaged block |
+| `Fakes` | server -> client | generated images and their labels, which are nobody's |
+| `Feedback` | client -> server | gradients of a loss with respect to fakes |
+| `Logits` | client <-> server | a discriminator's logits on fakes, or gradients with respect to them |
 | the small ones | anybody -> driver | losses, timings, counts, clusters, scores: no arrays |
 
-No image, no label and no z is in any of them. Arrays are numpy: Ray writes them to the object store
+No client's image, label or z is in any of them. Arrays are numpy: Ray writes them to the object store
 without a copy in between, and an aggregator needs no torch. Under a wire codec other than float32, activations
 and gradients are `Encoded`, which is the only form in which integers cross.
 """
@@ -22,7 +25,6 @@ from typing import Any, Literal, TypeVar
 
 import numpy as np
 
-from raygan.errors import WireError
 from raygan.names import BlockKey, BlockState, Codec, Direction
 from raygan.wire.statistics import Statistics
 
@@ -124,6 +126,36 @@ class AnchorMap:
 
 
 @dataclass(frozen=True)
+class Fakes:
+    """Images that a server's generator made. B images of a batch."""
+
+    step: StepId
+    images: Mapping[int, tuple[Array, ...]]
+    """Client -> one or two batches (B, C, S, S) float: what its D is trained on, and what it judges for G; one is
+    both."""
+    labels: Mapping[int, tuple[Array, ...]]
+    """Client -> their labels (B,), integers that the server drew."""
+
+
+@dataclass(frozen=True)
+class Feedback:
+    """What clients tell G of its fakes. A client that sits out is not in `gradients`."""
+
+    step: StepId
+    gradients: Mapping[int, Array]
+    """Client -> gradient of the loss with respect to the fakes that it judged, of their shape."""
+
+
+@dataclass(frozen=True)
+class Logits:
+    """Logits of fakes, one way; gradients with respect to them, the other."""
+
+    step: StepId
+    values: Mapping[int, Array]
+    """Client -> (B,) float."""
+
+
+@dataclass(frozen=True)
 class StepReport:
     """What the clients of one actor tell of a step."""
 
@@ -175,6 +207,15 @@ class Assignment:
 
 
 @dataclass(frozen=True)
+class ClassCounts:
+    """How many images of each class a client holds, for algorithms that tell the server so much."""
+
+    client: int
+    counts: Mapping[int, int]
+    """Class -> images."""
+
+
+@dataclass(frozen=True)
 class Inventory:
     """What a client tells about itself before the first round."""
 
@@ -213,7 +254,7 @@ class Link:
 
     source: str
     target: str
-    """Roles: `client`, `body`, `aggregator`, `evaluator`."""
+    """Roles: `client`, `body`, `server`, `aggregator`, `evaluator`."""
     kind: str
     """The record's type."""
     client: int | None = None
@@ -291,14 +332,9 @@ class Usage:
     """Memory that would be free if the process ended: the object store and shared libraries are not in it."""
 
 
-BULK = (Activations, Gradients, State, BlockAverage, AnchorMap)
-SMALL = (StepReport, BodyReport, Assignment, Inventory, CheckIn, Traffic, Written, Evaluation, Usage, Lost)
-SMALL_BYTES = 64 * 1024
-
-
 def arrays_of(record: Any) -> Iterator[Array]:
     """Every array or tensor inside a record, however deep."""
-    if _type_name(record) is not None:
+    if type_name(record) is not None:
         yield record
     elif isinstance(record, Mapping):
         for value in record.values():
@@ -330,83 +366,7 @@ def wire_bytes(num_elements: float, codec: Codec) -> float:
     return num_elements * np.dtype(form.payload).itemsize + form.scale_bytes
 
 
-def checked(record: T) -> T:
-    """The record itself, if the wire contract allows it.
-
-    Raises:
-        WireError: it is not one of the records of this module, activations or gradients are neither float
-            nor well encoded, a small record holds an array, or an array has no batch axis.
-    """
-    if record is None:
-        return record
-    if isinstance(record, (Activations, Gradients)):
-        for part in _parts(record):
-            _check_part(type(record).__name__, part)
-    elif isinstance(record, SMALL):
-        counts_only(record)
-    elif isinstance(record, AnchorMap):
-        found, shape = _type_name(record.map), getattr(record.map, "shape", ())
-        if found is None or not found.startswith("float") or len(shape) > 3:
-            raise WireError(f"AnchorMap: {found} array of shape {shape}; only a float mean over a batch crosses")
-    elif isinstance(record, (State, BlockAverage)):
-        for array in arrays_of(record):
-            if not isinstance(array, np.ndarray) or (array.dtype.kind != "f" and array.ndim > 0):
-                raise WireError(
-                    f"{type(record).__name__}: {_type_name(array)} array of shape {array.shape}; only parameters cross"
-                )
-    else:
-        raise WireError(f"{type(record).__name__} is not a record of raygan.wire.records")
-    return record
-
-
-def enforce(name: str, method: str, problem: str | None) -> None:
-    """Lets what has no problem go from its sender.
-
-    Raises:
-        WireError: naming sender, method and what is wrong.
-    """
-    if problem is not None:
-        raise WireError(f"{name}, {method}: {problem}; it was not sent")
-
-
-def counts_only(record: T) -> T:
-    """The record itself, if it may go to the driver.
-
-    Raises:
-        WireError: it holds an array.
-    """
-    if next(arrays_of(record), None) is not None:
-        found = f"{type(record).__name__} holds an array"
-        raise WireError(f"{found}; only counts, losses and timings go to the driver")
-    return record
-
-
-def _parts(record: Activations | Gradients) -> Iterator[Any]:
-    """Every tensor of the record, and any array that hides elsewhere in it."""
-    yield from arrays_of(record.step)
-    for parts in record.arrays.values():
-        yield from parts
-
-
-def _check_part(where: str, part: Any) -> None:
-    """One tensor: a float batch, or one that is well encoded."""
-    payload, needed = part, "float"
-    if isinstance(part, Encoded):
-        form = CODECS.get(part.codec)
-        if form is None or part.codec == "float32" or not isinstance(part.scale, float):
-            raise WireError(f"{where}: {part.codec!r} with scale {part.scale!r} is no encoded tensor")
-        if not form.scale_bytes and part.scale != 1.0:
-            raise WireError(f"{where}: {part.codec} has no scale, but {part.scale} came with it")
-        payload, needed = part.payload, np.dtype(form.payload).name
-    found = _type_name(payload)
-    if found is None:
-        raise WireError(f"{where} holds a {type(payload).__name__}; only {needed} batches cross")
-    fits = found.startswith("float") if needed == "float" else found == needed
-    if not fits or payload.ndim < 1:
-        raise WireError(f"{where}: {found} array of shape {tuple(payload.shape)}; only {needed} batches cross")
-
-
-def _type_name(payload: Any) -> str | None:
+def type_name(payload: Any) -> str | None:
     """Name of the type of an array's or a torch tensor's entries; None for anything else."""
     if isinstance(payload, np.ndarray):
         return str(payload.dtype.name)

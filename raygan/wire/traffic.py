@@ -15,7 +15,7 @@ class TrafficCounter:
         """Counts one record.
 
         Args:
-            source, target: roles: `client`, `body`, `aggregator`, `evaluator`.
+            source, target: roles: `client`, `body`, `server`, `aggregator`, `evaluator`.
             kind: the record's type.
             client: whose it is, for activations and gradients.
         """

@@ -15,12 +15,12 @@ from raygan import nn as raygan_nn
 from raygan.api import train
 from raygan.config.loading import make_config
 from raygan.errors import ConfigError
+from raygan.nn import trained as nn_trained
 from raygan.nn.network import build_networks
 from raygan.nn.spec import NetworkSpec
 from raygan.randomness import torch_seed
 from raygan.run.plan import make_plan
 from raygan.storage import read_arrays
-from raygan.whole import networks as whole_networks
 from tests.rounds import rounds_of
 
 
@@ -110,7 +110,7 @@ def test_averaging_every_step_of_sgd_is_the_merged_minibatch(
     def sgd(blocks: Any, lr: float, betas: Any) -> torch.optim.Optimizer:
         return torch.optim.SGD([p for block in blocks for p in block.parameters()], lr=lr)
 
-    monkeypatch.setattr(whole_networks, "adam", sgd)
+    monkeypatch.setattr(nn_trained, "adam", sgd)
     plain = settings | {
         "model": settings["model"] | {"blocks": f"{__name__}:without_batch_norm"},
         "training": settings["training"] | {"rounds": 1, "lr": 1e-2},

@@ -11,10 +11,10 @@ from jsonschema import ValidationError
 from ray.autoscaler._private.util import prepare_config, validate_config
 
 from raygan.config import catalogue
+from raygan.parties.spec import SERVER_RESOURCE
 from raygan.runtime.ray.capacity import Node, place
 from raygan.runtime.ray.demand import ActorDemand
 from raygan.runtime.ray.nodes import autoscaler_of
-from raygan.split.plan import BODY_RESOURCE
 
 FILE = Path(__file__).parents[2] / "cluster.yaml"
 
@@ -63,15 +63,15 @@ def test_other_nodes_are_the_head_and_the_bodys(settings: dict) -> None:
     others = settings["available_node_types"].keys() - devices(settings).keys()
     assert others == {"head", "body", "body_gpu"}
     body, gpu = (settings["available_node_types"][name] for name in ("body", "body_gpu"))
-    assert body["resources"] == {BODY_RESOURCE: 1}
-    assert gpu["resources"] == {BODY_RESOURCE: 1, "GPU": 1}
+    assert body["resources"] == {SERVER_RESOURCE: 1}
+    assert gpu["resources"] == {SERVER_RESOURCE: 1, "GPU": 1}
 
 
 def test_the_demos_actors_fit_what_the_autoscaler_may_start(settings: dict) -> None:
     """Six clients over the default fleet, one actor each, and the body."""
     fleet = ("raspberry_pi_4", "jetson_nano", "workstation") * 2
     clients = [ActorDemand(f"client-{n}", 0, 0, catalogue()[p].resources, {}, p) for n, p in enumerate(fleet)]
-    body = ActorDemand("body", 0, 0, {BODY_RESOURCE: 1}, {})
+    body = ActorDemand("body", 0, 0, {SERVER_RESOURCE: 1}, {})
     placement = place([body, *clients], [Node({"CPU": 4}, {"CPU": 4}, {})], autoscaler_of(settings))
     assert not placement.unplaced
     assert placement.started == {"body": 1, "raspberry_pi_4": 2, "jetson_nano": 2, "workstation": 2}

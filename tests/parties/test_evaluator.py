@@ -15,7 +15,11 @@ from raygan.evaluation.scores import usefulness
 from raygan.nn.network import block_state, build_networks, network_spec
 from raygan.parties.evaluator import Evaluator, EvaluatorPlan, ModelTask, model_tasks
 from raygan.scores import SCORES
-from raygan.wire.records import BlockAverage, Lost, checked
+from raygan.wire.contract import checked
+from raygan.wire.records import (
+    BlockAverage,
+    Lost,
+)
 
 BOTH = [ModelTask(0, "cluster-0", (0, 1))]
 

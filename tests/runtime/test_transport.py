@@ -17,6 +17,7 @@ from raygan.runtime.ray import transport as wire
 from raygan.runtime.ray.backend import RayHandle
 from raygan.runtime.ray.transport import check_direct
 from raygan.wire.codec import decode, encode, is_finite
+from raygan.wire.contract import checked
 from raygan.wire.records import (
     CODECS,
     Activations,
@@ -25,7 +26,6 @@ from raygan.wire.records import (
     State,
     StepId,
     StepReport,
-    checked,
     num_bytes,
     wire_bytes,
 )

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from raygan.errors import WireError
+from raygan.wire.contract import checked
 from raygan.wire.records import (
     Activations,
     AnchorMap,
@@ -17,7 +18,6 @@ from raygan.wire.records import (
     State,
     StepId,
     StepReport,
-    checked,
 )
 
 STEP = StepId(0, 0)

@@ -19,7 +19,10 @@ from raygan.run.plan import Plan, make_plan
 from raygan.runtime.ray import backend as ray_backend
 from raygan.runtime.ray.backend import RayHandle
 from raygan.runtime.ray.transport import Parcel
-from raygan.wire.records import SMALL, SMALL_BYTES, arrays_of
+from raygan.wire.contract import SMALL, SMALL_BYTES
+from raygan.wire.records import (
+    arrays_of,
+)
 from tests.federations import on_ray
 
 ROUND = 1

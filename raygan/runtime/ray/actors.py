@@ -22,7 +22,12 @@ from raygan.parties.base import Party
 from raygan.parties.spec import PartySpec
 from raygan.runtime.ray.transport import check_direct, gather, is_late, receive, ship
 from raygan.simulation.allocator import keep_freed_memory
-from raygan.wire.records import Lost, StepId, Usage, enforce
+from raygan.wire.contract import enforce
+from raygan.wire.records import (
+    Lost,
+    StepId,
+    Usage,
+)
 
 
 class StepDeadline:

@@ -12,7 +12,7 @@ from raygan.data import DomainSurvey, domain_label, survey_domain
 from raygan.errors import InputError
 from raygan.runtime.ray.demand import ActorDemand, label_text
 from raygan.runtime.ray.nodes import await_nodes
-from raygan.wire.records import counts_only
+from raygan.wire.contract import counts_only
 
 
 def survey_sites(config: Config, tell: Callable[[str], None]) -> list[DomainSurvey]:

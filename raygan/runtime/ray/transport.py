@@ -16,7 +16,13 @@ import ray
 from ray.exceptions import RayError, RayTaskError
 
 from raygan.errors import ConfigError
-from raygan.wire.records import BULK, Activations, Gradients, Lost, checked, num_bytes
+from raygan.wire.contract import BULK, checked
+from raygan.wire.records import (
+    Activations,
+    Gradients,
+    Lost,
+    num_bytes,
+)
 
 INLINE_BYTES = 110 * 1024
 """Ray returns objects below about 100 KiB to the caller itself."""

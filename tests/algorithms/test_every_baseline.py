@@ -1,4 +1,4 @@
-"""What every algorithm of whole networks must do: actors as in process, a killed driver, drawn clients, a dead one."""
+"""What every algorithm beside the method must do: actors as in process, a killed driver, drawn clients, a dead one."""
 
 from __future__ import annotations
 
@@ -30,8 +30,12 @@ KEYS: dict[str, dict[str, Any]] = {
     "central": {"central": {"by": "domain"}},
     "clustered_fed_gan": {"clusters": CLUSTERS},
     "hierarchical": {"clusters": CLUSTERS, "hierarchical": {"global_every": 3}},
+    "md_gan": {"md_gan": {"num_batches": 2}},
+    "fed_split_gan": {},
+    "ua_gan": {},
 }
-MODELS = {"local": 6, "fed_gan": 1, "central": 2, "clustered_fed_gan": 2, "hierarchical": 2}
+ONE = dict.fromkeys(("fed_gan", "md_gan", "fed_split_gan", "ua_gan"), 1)
+MODELS = {"local": 6, "central": 2, "clustered_fed_gan": 2, "hierarchical": 2} | ONE
 
 
 @pytest.fixture(scope="module", params=list(KEYS))

@@ -1,0 +1,174 @@
+"""One whole network with its optimizer, and a discriminator's update.
+
+Shapes: images (B, C, S, S) float32 in [-1, 1], labels (B,) int64, logits (B,).
+"""
+
+from __future__ import annotations
+
+import copy
+from collections import deque
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from raygan.config.schema import TrainingConfig
+from raygan.errors import ConfigError
+from raygan.names import BlockKey, BlockState, NetworkName
+from raygan.nn.losses import gan_loss
+from raygan.nn.network import adam, block_state, frozen, gradient_norm, is_finite, load_block_state, run_blocks
+from raygan.nn.persistence import load_network_arrays, network_arrays
+from raygan.wire.statistics import Mean
+
+
+class TrainedNetwork:
+    """Generator or discriminator.
+
+    Args:
+        blocks: the initial ones; they are left as they are.
+        device: where they compute.
+
+    Raises:
+        ConfigError: there is nothing to train in them.
+    """
+
+    def __init__(
+        self, name: NetworkName, blocks: Iterable[nn.Module], training: TrainingConfig, device: torch.device
+    ) -> None:
+        self.name = name
+        self._blocks = [copy.deepcopy(block).to(device) for block in blocks]
+        optimizer = adam(self._blocks, training.lr, training.betas)
+        if optimizer is None:
+            raise ConfigError("model.blocks", f"the {name} has no parameters", "give it some to train")
+        self._optimizer = optimizer
+
+    @property
+    def blocks(self) -> dict[BlockKey, nn.Module]:
+        """By key, in order."""
+        return {(self.name, index): block for index, block in enumerate(self._blocks)}
+
+    def __call__(self, *inputs: Tensor) -> Tensor:
+        """What comes out of the last block."""
+        return run_blocks(self._blocks, *inputs)
+
+    def update(self) -> Tensor:
+        """One optimizer step; the norm of its gradients, which are then forgotten."""
+        norm = gradient_norm(self._optimizer)
+        self._optimizer.step()
+        self._optimizer.zero_grad()
+        return norm
+
+    def is_finite(self) -> bool:
+        """Whether all parameters and buffers are finite."""
+        return is_finite(self._blocks)
+
+    def states(self) -> dict[BlockKey, BlockState]:
+        """A copy of each block's parameters and buffers."""
+        return {key: block_state(block) for key, block in self.blocks.items()}
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Blocks and optimizer, for a checkpoint."""
+        return network_arrays(self.name, dict(enumerate(self._blocks)), self._optimizer)
+
+    def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """The inverse of `arrays`."""
+        load_network_arrays(self.name, dict(enumerate(self._blocks)), self._optimizer, arrays)
+
+    def take_over(self, states: Mapping[BlockKey, BlockState]) -> None:
+        """Loads others' blocks; the optimizer begins anew."""
+        for key, block in self.blocks.items():
+            load_block_state(block, states[key])
+        self._optimizer.state.clear()
+
+
+def states_in(name: NetworkName, arrays: Mapping[str, np.ndarray]) -> dict[BlockKey, dict[str, np.ndarray]]:
+    """The blocks of a network in a model's file, `network.block.name`."""
+    found: dict[BlockKey, dict[str, np.ndarray]] = {}
+    for full_name, array in arrays.items():
+        network, index, key = full_name.split(".", 2)
+        if network == name:
+            found.setdefault((name, int(index)), {})[key] = array
+    return found
+
+
+@dataclass(frozen=True)
+class DiscriminatorUpdate:
+    """What a D update tells: scalars that are still on the device, so that one wait fetches them all."""
+
+    loss: Tensor
+    reals: Tensor
+    """Sum over real images of the probability that D gives them to be real."""
+    fakes: Tensor
+    """The same over fakes."""
+    gradient_norm: Tensor
+    num_reals: int
+    num_fakes: int
+
+    @property
+    def scalars(self) -> list[Tensor]:
+        """Loss, reals, fakes, gradient's norm."""
+        return [self.loss, self.reals, self.fakes, self.gradient_norm]
+
+    def statistics(self, reals: float, fakes: float, gradient_norm: float) -> dict[str, Mean]:
+        """Their means, from the fetched values."""
+        return {
+            "discriminator_real": Mean(reals, self.num_reals),
+            "discriminator_fake": Mean(fakes, self.num_fakes),
+            "discriminator_gradient_norm": Mean(gradient_norm, 1),
+        }
+
+
+class TrainedDiscriminator(TrainedNetwork):
+    """D, with the losses on its logits, and an eye on what its anchor block makes of real images.
+
+    Args:
+        anchor: index of the anchor block.
+    """
+
+    def __init__(
+        self, blocks: Iterable[nn.Module], anchor: int, training: TrainingConfig, device: torch.device
+    ) -> None:
+        super().__init__("discriminator", blocks, training, device)
+        self._loss, self._anchor = gan_loss(training.loss), anchor
+        self._maps: deque[Tensor] | None = None
+
+    def learn(self, fakes: Tensor, fake_labels: Tensor, images: Tensor, labels: Tensor) -> DiscriminatorUpdate:
+        """One update, on fakes that are detached from G and on real images."""
+        of_fakes = self(fakes, fake_labels)
+        of_reals = self._of_reals(images, labels)
+        loss = self._loss.discriminator(of_fakes, of_reals)
+        loss.backward()
+        norm = self.update()
+        real, fake = (logits.detach().sigmoid().sum() for logits in (of_reals, of_fakes))
+        return DiscriminatorUpdate(loss.detach(), real, fake, norm, len(of_reals), len(of_fakes))
+
+    def judge(self, fakes: Tensor, labels: Tensor) -> Tensor:
+        """Logits through which gradients reach the fakes, and none D's weights."""
+        with frozen(self._blocks):
+            return self(fakes, labels)
+
+    def generator_loss(self, fakes: Tensor, labels: Tensor) -> Tensor:
+        """G's loss on its fakes; its gradients go through D and reach the fakes alone."""
+        return self.loss_of(self.judge(fakes, labels))
+
+    def loss_of(self, logits: Tensor) -> Tensor:
+        """G's loss, by D's logits on fakes."""
+        return self._loss.generator(logits)
+
+    def observe(self, num_batches: int) -> None:
+        """Begins anew to keep the anchor's activation on real images, of so many last minibatches."""
+        self._maps = deque(maxlen=num_batches)
+
+    @property
+    def anchor_map(self) -> np.ndarray | None:
+        """(C, ...), mean over minibatches and their images; None: there was no minibatch."""
+        return torch.stack(list(self._maps)).mean(0).cpu().numpy() if self._maps else None
+
+    def _of_reals(self, images: Tensor, labels: Tensor) -> Tensor:
+        if self._maps is None:
+            return self(images, labels)
+        seen = run_blocks(self._blocks[: self._anchor + 1], images, labels)
+        self._maps.append(seen.detach().mean(0))
+        return run_blocks(self._blocks[self._anchor + 1 :], seen)

@@ -1,0 +1,48 @@
+"""Clients that give away networks to be averaged, and take over the average."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import chain
+from typing import Generic, Protocol, TypeVar
+
+from torch import nn
+
+from raygan.names import BlockKey
+from raygan.nn.network import block_state, load_block_state
+from raygan.parties.clients import HostedClient, HostedClients
+from raygan.wire.records import BlockAverage, Lost, State, num_bytes
+
+
+class AveragedClient(HostedClient, Protocol):
+    """One client."""
+
+    @property
+    def blocks(self) -> Mapping[BlockKey, nn.Module]:
+        """What it gives away, in order."""
+
+
+AveragedT = TypeVar("AveragedT", bound=AveragedClient)
+
+
+class AveragedClients(HostedClients[AveragedT], Generic[AveragedT]):
+    """One or several clients. Their optimizers stay what they are."""
+
+    def states(self) -> list[State]:
+        """Parameters and buffers of each client's networks, and its number of images."""
+        return [
+            State(client.owner.num_held, {key: block_state(block) for key, block in client.blocks.items()})
+            for client in self._clients.values()
+        ]
+
+    def load(self, averages: Mapping[int, Sequence[BlockAverage | Lost]]) -> Lost | None:
+        """Each client takes over all blocks of its average; nobody does if one is lost."""
+        for average in chain.from_iterable(averages.values()):
+            if isinstance(average, Lost):
+                return average
+        for client, blocks in averages.items():
+            for block in blocks:
+                assert isinstance(block, BlockAverage)
+                load_block_state(self._clients[client].blocks[block.block], block.state)
+                self._traffic.add("aggregator", "client", "BlockAverage", num_bytes(block))
+        return None

@@ -1,0 +1,1 @@
+"""One generator on a server, and a discriminator on each client. No Ray."""

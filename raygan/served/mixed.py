@@ -1,0 +1,61 @@
+"""Clients whose discriminators are mixed by the server: they tell logits, and answer with gradients."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from raygan.served.worker import ServedClients
+from raygan.wire.records import ClassCounts, Fakes, Feedback, Logits, Lost, StepId
+
+COUNT_BYTES = 8
+"""Of a class's number of images, in the ledger."""
+
+
+class MixedClients(ServedClients):
+    """One or several clients."""
+
+    sends = frozenset({Feedback, Logits})
+    _judged_fakes: dict[int, tuple[Tensor, Tensor]]
+    """Client -> fakes, and its logits of them with the graph between."""
+
+    def class_counts(self) -> list[ClassCounts]:
+        """How many images of each class every client holds."""
+        counts = [ClassCounts(number, client.owner.class_counts()) for number, client in self._clients.items()]
+        for one in counts:
+            self._traffic.add("client", "server", "ClassCounts", COUNT_BYTES * len(one.counts))
+        return counts
+
+    def logits(self, step: StepId, message: Fakes | Lost) -> Logits:
+        """Each D's update on fakes and reals, then its logits of the same fakes."""
+        started = time.perf_counter()
+        self._judged_fakes = {}
+        for number, (client, _, fakes) in self._begin(step, message).items():
+            real = client.owner.minibatch(step.step)
+            update = client.learn(fakes, real)
+            images = fakes.images.detach().requires_grad_()
+            logits = client.discriminator.judge(images, fakes.labels)
+            if self._note(number, update, client.discriminator.loss_of(logits), logits, len(real.labels)):
+                self._judged_fakes[number] = images, logits
+        told = {number: logits.detach().cpu().numpy() for number, (_, logits) in self._judged_fakes.items()}
+        self._seconds["logits"] = time.perf_counter() - started
+        self._sent("Logits", told)
+        return Logits(step, told)
+
+    def answer(self, step: StepId, message: Logits | Lost) -> Feedback:
+        """From gradients with respect to the logits to those with respect to the fakes."""
+        started = time.perf_counter()
+        gradients: dict[int, np.ndarray] = {}
+        for number, wanted in message.values.items() if isinstance(message, Logits) else ():
+            images, logits = self._judged_fakes[number]
+            self._received("Logits", wanted)
+            (gradient,) = torch.autograd.grad(logits, images, torch.tensor(wanted, device=self._device))
+            if gradient.isfinite().all():
+                gradients[number] = gradient.cpu().numpy()
+        self._judged_fakes = {}
+        self._seconds["answer"] = time.perf_counter() - started
+        self._sent("Feedback", gradients)
+        return Feedback(step, gradients)
