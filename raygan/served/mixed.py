@@ -41,7 +41,7 @@ class MixedClients(ServedClients):
             if self._note(number, update, client.discriminator.loss_of(logits), logits, len(real.labels)):
                 self._judged_fakes[number] = images, logits
         told = {number: logits.detach().cpu().numpy() for number, (_, logits) in self._judged_fakes.items()}
-        self._seconds["logits"] = time.perf_counter() - started
+        self._seconds["learn_and_judge"] = time.perf_counter() - started
         self._sent("Logits", told)
         return Logits(step, told)
 

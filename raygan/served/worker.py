@@ -105,7 +105,7 @@ class ServedClients(AveragedClients[ServedClient]):
             usable = self._note(number, update, loss, gradient, len(real.labels))
             if usable:
                 gradients[number] = gradient.cpu().numpy()
-        self._seconds["judge"] = time.perf_counter() - started
+        self._seconds["learn_and_judge"] = time.perf_counter() - started
         self._sent("Feedback", gradients)
         return Feedback(step, gradients)
 
