@@ -55,7 +55,7 @@ def train(
         if mirror is not None and mirror.names():
             raise RunError(mirror.uri, "this URI holds a run already", "choose another")
         with _backend(plan, folder, in_process, listener) as (backend, dashboard):
-            folder.create(config, plan.algorithm.documents, plan.infos)
+            folder.create(config, plan.documents, plan.infos)
             with folder.locked():
                 if mirror is not None:
                     mirror.push(folder.path)

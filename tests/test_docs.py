@@ -18,7 +18,6 @@ from raygan.cli.app import app
 from raygan.config.choices import ALGORITHMS
 from raygan.config.loading import read_config
 from raygan.search.search import read_search
-from raygan.split.worker import SplitClients
 from tests.test_layers import LEVELS
 
 ROOT = Path(__file__).parent.parent
@@ -180,6 +179,5 @@ def test_snippets_of_python_compile(page: str, code: str) -> None:
 def test_the_table_of_algorithms_says_what_leaves_a_client(name: str) -> None:
     rows = [line for line in (DOCS / "algorithms.md").read_text().splitlines() if line.startswith(f"| `{name}` |")]
     (row,) = [row for row in rows if len(row.split(" | ")) == 5]
-    workers = getattr(algorithm_of(name), "worker_type", SplitClients)
     told = set(re.findall(r"`(\w+)`", row.split(" | ")[-1]))
-    assert told == {kind.__name__ for kind in workers.sends}
+    assert told == {kind.__name__ for kind in algorithm_of(name).worker_type.sends}

@@ -28,6 +28,7 @@ LEVELS = [
     {"telemetry"},
     {"api"},
     {"search", "report", "bench"},
+    {"compare"},
     {"cli"},
 ]
 LEVEL = {name: number for number, names in enumerate(LEVELS) for name in names}

@@ -13,7 +13,7 @@ import pytest
 import raygan
 from raygan.api import Run
 from raygan.cli.evaluate import show_scores
-from raygan.cli.tune import _value
+from raygan.cli.trials import shown
 from raygan.config.loading import make_config
 from raygan.errors import ConfigError, RunError
 from raygan.evaluation.scores.state import Batch, Reference
@@ -147,11 +147,10 @@ def test_a_new_score_is_in_table_chart_and_json(
 def test_a_new_score_can_be_searched_for(toy_run: Run, toy_score: Score) -> None:
     assert {"brightness", "brightness/domain1"} <= set(known_metrics(toy_run.config))
     check_metrics(("brightness",), toy_run.config)
-    costs = {"latency_s": 1.0, "overlapped_s": 1.0}
-    report = reported(lines(toy_run)[-1], costs, 0)
+    report = reported(lines(toy_run)[-1], {}, 0)
     scores = lines(toy_run)[-1]["scores"]
     assert report["brightness"] == (scores["domain0"]["brightness"] + scores["domain1"]["brightness"]) / 2
-    assert _value("brightness", 0.25) == "25.0%"
+    assert shown("brightness", 0.25) == "25.0%"
 
 
 def test_the_best_round_by_a_new_score_stays_whole(toy_run: Run, toy_score: Score) -> None:

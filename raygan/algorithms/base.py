@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 from pydantic import BaseModel, ConfigDict
 
 from raygan.config.schema import Config
+from raygan.cuts.fleet import FleetCost
 from raygan.names import BlockKey
 from raygan.nn.spec import NetworkSpec
 from raygan.parties.base import Server, Worker
@@ -99,6 +100,10 @@ class Algorithm(ABC, Generic[WorkerT, ServerT]):
 
     name: ClassVar[str]
     """Its name in the configuration."""
+    style: ClassVar[str] = ""
+    """In whose style it is, where the source does not say all: shown with the name. Empty: its source does."""
+    worker_type: type[Worker]
+    """What its clients run in; `Worker.sends` says what leaves them."""
     model_kind: ClassVar[str] = "model"
     """What files and people call its models: `cluster-0`."""
     models_from: ClassVar[str] = "aggregator"
@@ -119,10 +124,20 @@ class Algorithm(ABC, Generic[WorkerT, ServerT]):
             InputError: what a user must mend.
         """
 
+    @classmethod
+    def shown(cls) -> str:
+        """Its name, as people read it."""
+        return f"{cls.name} ({cls.style})" if cls.style else cls.name
+
     @property
     def documents(self) -> Mapping[str, Document]:
         """What it has planned, for the run's folder: `cuts` becomes `cuts.json`."""
         return {}
+
+    @property
+    def cost(self) -> FleetCost | None:
+        """What it costs on the fleet, as predicted; None: nobody has said."""
+        return None
 
     @abstractmethod
     def parties(self) -> Parties:

@@ -10,9 +10,13 @@ all its clients where it is.
 
 from __future__ import annotations
 
+from functools import cached_property
+
 from raygan.algorithms.base import Back, Model, RoundResult, ServerState, Task
+from raygan.algorithms.fleet import fleet_of
 from raygan.algorithms.whole import WholeAlgorithm
 from raygan.config.schema import CentralConfig
+from raygan.cuts.fleet import FleetCost
 from raygan.errors import ConfigError
 from raygan.parties.base import Server
 from raygan.parties.layout import ClientPlan, WorkerPlan
@@ -48,6 +52,11 @@ class Central(WholeAlgorithm[PooledClients]):
                 found = "central training of data on different sites"
                 raise ConfigError("algorithm", found, "use central.by: domain, or another algorithm")
         return tuple(WorkerPlan(number, tuple(pool)) for number, pool in enumerate(pools.values()))
+
+    @cached_property
+    def cost(self) -> FleetCost:
+        """All of it in one place."""
+        return fleet_of(self._config, self.layout.spec).central()
 
     def round(self, federation: Pooled, state: ServerState, cohort: Cohort) -> RoundResult:
         """Local epochs of every pool."""

@@ -24,6 +24,7 @@ class Hierarchical(ClusteredFedGan):
     """One model for each cluster, and now and then the same for all."""
 
     name = "hierarchical"
+    style = "HFL-GAN-style"
 
     def __init__(self, task: Task) -> None:
         super().__init__(task)

@@ -13,6 +13,8 @@ from typing import Any
 
 from raygan.algorithms.base import Algorithm, Back, Document, Model, RoundResult, ServerState, Task
 from raygan.algorithms.clusters import cluster_line, cluster_measures, members, name_clusters
+from raygan.algorithms.fleet import server_of
+from raygan.cuts.fleet import Fleet, FleetCost
 from raygan.errors import ConfigError
 from raygan.parties.spec import Parties
 from raygan.runtime.backend import Reference
@@ -29,6 +31,7 @@ class HuscfGan(Algorithm[SplitClients, SharedBody]):
     """The method."""
 
     name = "huscf"
+    worker_type = SplitClients
     model_kind = "cluster"
     record_names = ("clusters",)
     reads = frozenset({"clusters", "cuts", "wire", "devices.emulate"})
@@ -46,6 +49,14 @@ class HuscfGan(Algorithm[SplitClients, SharedBody]):
     def documents(self) -> Mapping[str, Document]:
         """`cuts.json`: cuts per client, predicted latency with its parts, the solver and its proof."""
         return {"cuts": self.split.cuts.to_json()}
+
+    @property
+    def cost(self) -> FleetCost:
+        """As planned."""
+        plan = self.split.cuts
+        generator, discriminator = plan.problem.costs
+        fleet = Fleet(generator, discriminator, plan.problem.clients, server_of(self.split.config))
+        return fleet.split(plan.latency_s, plan.cuts)
 
     def parties(self) -> Parties:
         """A worker for each device, and the shared body."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Collection, Mapping
-from functools import partial
+from functools import cached_property, partial
 from typing import Generic, TypeVar
 
 from raygan.algorithms.averaging import Averages
 from raygan.algorithms.base import Algorithm, Back, Model, RoundResult, ServerState, Task
+from raygan.algorithms.fleet import fleet_of
+from raygan.cuts.fleet import FleetCost
 from raygan.nn.network import build_networks
 from raygan.parties.layout import Layout, deal_to_workers
 from raygan.parties.spec import SERVER_RESOURCE, Parties, PartySpec
@@ -20,6 +22,7 @@ from raygan.served.worker import ServedClients
 from raygan.simulation.threads import server_threads, worker_threads
 from raygan.wire.records import Fakes, Feedback, Lost, StepId
 
+FLOAT_BYTES, LABEL_BYTES = 4, 8
 ServedT = TypeVar("ServedT", bound=ServedClients)
 ServerT = TypeVar("ServerT", bound=GeneratorServer)
 
@@ -28,6 +31,10 @@ class ServedAlgorithm(Algorithm[ServedT, ServerT], Generic[ServedT, ServerT]):
     """One model for all. How G learns, and what becomes of the discriminators after an epoch, is a subclass's."""
 
     models_from = "server"
+    num_batches = 1
+    """Of fakes, in a step."""
+    mixes_logits = False
+    """Whether the server answers logits before it learns."""
     worker_type: type[ServedT]
 
     def __init__(self, task: Task) -> None:
@@ -45,6 +52,15 @@ class ServedAlgorithm(Algorithm[ServedT, ServerT], Generic[ServedT, ServerT]):
     @abstractmethod
     def server(self) -> Callable[..., ServerT]:
         """Makes the server, given its device."""
+
+    @cached_property
+    def cost(self) -> FleetCost:
+        """A discriminator on each client; fakes come, gradients go."""
+        spec, size = self.layout.spec, self._config.training.batch_size
+        image_bytes = FLOAT_BYTES * spec.channels * spec.image_size**2
+        sent = min(2, self.num_batches) * size * (image_bytes + LABEL_BYTES)
+        logits = FLOAT_BYTES * size if self.mixes_logits else 0
+        return fleet_of(self._config, spec).served(self.num_batches, sent, size * image_bytes, logits)
 
     def parties(self) -> Parties:
         """A worker for each device, and the server."""

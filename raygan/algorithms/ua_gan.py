@@ -37,6 +37,7 @@ class UaGan(ServedAlgorithm[MixedClients, MixingServer]):
 
     name = "ua_gan"
     worker_type = MixedClients
+    mixes_logits = True
 
     def server(self) -> Callable[..., MixingServer]:
         """Makes the server, given its device."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, Generic, TypeVar
 
 from raygan.algorithms.base import Algorithm, Task
+from raygan.algorithms.fleet import fleet_of
+from raygan.cuts.fleet import FleetCost
 from raygan.nn.network import build_networks
 from raygan.parties.base import Server
 from raygan.parties.layout import ClientPlan, Layout, WorkerPlan, deal_to_workers
@@ -40,6 +42,11 @@ class WholeAlgorithm(Algorithm[WholeT, Server], Generic[WholeT]):
     def deal(cls, task: Task) -> tuple[WorkerPlan[ClientPlan], ...]:
         """The workers: clients of equal device and site together, as many as are to be in one."""
         return deal_to_workers(task.clients, task.clients_per_actor)
+
+    @cached_property
+    def cost(self) -> FleetCost:
+        """Both networks on each client; nothing crosses in a step."""
+        return fleet_of(self._config, self.layout.spec).whole()
 
     def parties(self) -> Parties:
         """A worker for each device."""

@@ -118,6 +118,40 @@ def tune(
     raise typer.Exit(search_and_show(search, changes, out))
 
 
+@app.command()
+def compare(
+    file: Annotated[
+        Path | None,
+        Argument(
+            help="A comparison, such as tune_configs/compare_smoke.yaml. Default: all algorithms on the demo.",
+            metavar="COMPARE.yaml",
+        ),
+    ] = None,
+    overrides: Annotated[
+        list[str] | None,
+        Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="Change one key of the comparison, such as seeds=[0,1] or base.training.rounds=10. Repeatable.",
+        ),
+    ] = None,
+    out: Annotated[Path | None, Option(help="The comparison's folder. Default: a new one under runs/.")] = None,
+    resume: Annotated[Path | None, Option(help="Continue the comparison in this folder.")] = None,
+    address: Address = None,
+    as_json: AsJson = False,
+) -> None:
+    """Train by several algorithms or settings, and say which is best, by how much, at what cost."""
+    from raygan.cli.compare import compare_and_show, resume_and_show
+
+    if resume is not None:
+        if file or overrides or out:
+            found = "given together with a comparison, --set or --out"
+            raise InputError("--resume", found, "give --resume alone: the comparison's own file is used")
+        raise typer.Exit(resume_and_show(resume, address, as_json))
+    changes = [*(overrides or []), *([f"base.ray.address={address}"] if address else [])]
+    raise typer.Exit(compare_and_show(file, changes, out, as_json))
+
+
 RunFolder = Annotated[Path, Argument(metavar="RUN", help="A run's folder.")]
 Round = Annotated[int | None, Option("--round", help="Round, from 1. Default: the last kept.")]
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 from rich.console import Console
+from rich.filesize import decimal
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
@@ -154,6 +155,10 @@ def show_plan(config: Config) -> None:
     text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, default_flow_style=None)
     console.print(text, markup=False, soft_wrap=True)
     console.print(_actors_table(plan), _clients_table(plan))
+    if (cost := plan.algorithm.cost) is not None:
+        needs = ", ".join(f"{name} {decimal(int(needed))}" for name, needed in cost.memory_bytes.items())
+        predicted = f"predicted on this fleet: {cost.iteration_s:.4g} s an iteration; memory of a client: {needs}"
+        console.print(predicted, soft_wrap=True)
     if isinstance(plan.algorithm, HuscfGan):
         console.print(latency_line(plan.algorithm.split.cuts), soft_wrap=True)
 

@@ -8,17 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from ray.tune import Callback, ResultGrid
+from ray.tune import ResultGrid
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from raygan.cli.tables import rows_table
+from raygan.cli.trials import Progress, short, shown, words
 from raygan.report import write_report
-from raygan.scores import SCORES, every_round, names
+from raygan.scores import every_round, names
 from raygan.search.plots import draw_curves, draw_pareto
-from raygan.search.results import Results, Trial, collect, last_line, write_results
-from raygan.search.search import POINT, Search, read_search
+from raygan.search.results import Results, Trial, collect, write_results
+from raygan.search.search import Search, read_search
 from raygan.search.trial import SEARCH_FILE
 from raygan.search.tuner import check_search, resume_search, run_search
 
@@ -50,40 +51,6 @@ def resume_and_show(folder: Path, address: str | None) -> int:
 
 def _warn(console: Console) -> Callable[[str], None]:
     return lambda text: console.print(f"[yellow]warning[/yellow] {escape(text)}", highlight=False)
-
-
-class Progress(Callback):
-    """One line for each trial that starts, reports or fails. Ray Tune keeps it with the search, for `--resume`."""
-
-    def __init__(self, metric: str, num_trials: int) -> None:
-        self._metric, self._num_trials = metric, num_trials
-        self._numbers: dict[str, int] = {}
-
-    def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """What the trial tries; again after an interruption or, with PBT, a change."""
-        self._print(trial, ", ".join(f"{key}={_short(v)}" for key, v in trial.config[POINT].items()))
-
-    def on_trial_result(
-        self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
-    ) -> None:
-        """The round, its seconds and its score."""
-        score = result.get(self._metric)
-        shown = "no score" if score is None else f"{_words(self._metric)} {_value(self._metric, score)}"
-        count = result.get("clusters")
-        clusters = f"{count} cluster{'s' if count > 1 else ''}  " if count else ""
-        self._print(trial, f"round {result['round']:>3}  {result['seconds']:6.1f} s  {clusters}{shown}")
-
-    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """That it ended."""
-        self._print(trial, "ended")
-
-    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """Why it failed."""
-        self._print(trial, f"failed: {last_line(trial.get_error())}")
-
-    def _print(self, trial: Any, text: str) -> None:
-        number = self._numbers.setdefault(trial.trial_id, len(self._numbers) + 1)
-        print(f"trial {number:>{len(str(self._num_trials))}}/{self._num_trials}  {text}", flush=True)
 
 
 def _shown(console: Console, search: Search, grid: ResultGrid, folder: Path) -> int:
@@ -119,8 +86,8 @@ def answer_table(results: Results, groups: pd.DataFrame) -> Table:
     measures = [name for name in dict.fromkeys([*results.search.config.metric, *always]) if name in groups]
     rows = [
         {
-            **{key: _short(row[key]) for key in results.keys},
-            **{_words(name): _with_spread(row, name) for name in measures},
+            **{key: short(row[key]) for key in results.keys},
+            **{words(name): _with_spread(row, name) for name in measures},
             **{name: str(row[name]) for name in ("clusters", "trials", "rounds") if name in groups},
         }
         for _, row in groups.iterrows()
@@ -135,7 +102,7 @@ def answer(results: Results, groups: pd.DataFrame, best: Trial) -> str:
     rows = [row for _, row in groups.iterrows()]
     first = next(r for r in rows if all(_same(r[key], best.point.get(key)) for key in results.keys))
     seeds = f" over {first['trials']} seeds" if first["trials"] > 1 else ""
-    text = f"best: {_point(results, best.point)} ({_words(metric)} {_with_spread(first, metric)}{seeds}; {best.name})"
+    text = f"best: {_point(results, best.point)} ({words(metric)} {_with_spread(first, metric)}{seeds}; {best.name})"
     following = next((row for row in rows if row is not first), None)
     if following is None:
         return text
@@ -149,7 +116,7 @@ def answer(results: Results, groups: pd.DataFrame, best: Trial) -> str:
 
 
 def _point(results: Results, point: Mapping[str, Any] | pd.Series[Any]) -> str:
-    return ", ".join(f"{key}={_short(point.get(key))}" for key in results.keys)
+    return ", ".join(f"{key}={short(point.get(key))}" for key in results.keys)
 
 
 def _same(a: Any, b: Any) -> bool:
@@ -158,19 +125,5 @@ def _same(a: Any, b: Any) -> bool:
 
 def _with_spread(row: pd.Series, name: str) -> str:
     spread = row[f"{name}_std"]
-    shown = _value(name, row[name])
-    return shown if pd.isna(spread) or not spread else f"{shown} ± {_value(name, spread)}"
-
-
-def _value(name: str, value: float) -> str:
-    if name.split("/")[0] in {score.reported for score in SCORES.values() if score.is_share}:
-        return f"{100 * value:.1f}%"
-    return f"{value / 1e6:.1f} MB" if name.startswith("bytes") else f"{value:.3g}"
-
-
-def _words(name: str) -> str:
-    return {"latency_s": "latency (s)", "bytes_per_round": "bytes a round"}.get(name, name.replace("_", " "))
-
-
-def _short(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    value = shown(name, row[name])
+    return value if pd.isna(spread) or not spread else f"{value} ± {shown(name, spread)}"

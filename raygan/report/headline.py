@@ -31,7 +31,7 @@ def title_block(record: Record) -> Html:
     scenario = f"scenario {config.scenario} of the paper, " if config.scenario else ""
     when = f", finished {summary['finished'].replace('T', ' ')}" if summary else ""
     crowd = f"{_many(config.num_clients, 'client')}, {_many(len(record.domains), 'domain')}"
-    text = f"{scenario}{config.algorithm}, {crowd}, {state}, seed {config.seed}{when}"
+    text = f"{scenario}{algorithm_of(config.algorithm).shown()}, {crowd}, {state}, seed {config.seed}{when}"
     links = ("scores", "samples", "clusters", "time", "cuts", "faults", "configuration")
     return tag(
         "header",

@@ -81,6 +81,7 @@ class RoundForm(LineForm):
     seconds: Real
     train_seconds: Real
     end_seconds: Real
+    steps: Whole | None = None
     images: Whole
     discriminator_loss: Real | None
     generator_loss: Real | None
@@ -137,6 +138,18 @@ class CutsForm(Form):
     clients: Annotated[list[ClientCutForm], Field(min_length=1)]
 
 
+Rate = Annotated[Real, Field(gt=0)]
+
+
+class CostsForm(Form):
+    """`costs.json`."""
+
+    iteration_s: Annotated[Real, Field(ge=0)]
+    memory_bytes: dict[str, Real]
+    up_bytes_per_s: Rate
+    down_bytes_per_s: Rate
+
+
 class SummaryForm(Form):
     """`summary.json`."""
 
@@ -152,7 +165,7 @@ class SummaryForm(Form):
 
 RECORD_FORMS: dict[str, type[LineForm]] = {"metrics": RoundForm, "clusters": ClustersForm}
 """Forms of files of lines, by name; others of an algorithm's own are only checked to be lines of rounds."""
-DOCUMENT_FORMS: dict[str, type[Form]] = {"cuts": CutsForm}
+DOCUMENT_FORMS: dict[str, type[Form]] = {"cuts": CutsForm, "costs": CostsForm}
 """Forms of what an algorithm has planned, by name."""
 
 

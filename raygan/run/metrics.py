@@ -51,6 +51,7 @@ def round_metrics(
         "seconds": round(result.seconds, 3),
         "train_seconds": round(epochs.seconds, 3),
         "end_seconds": round(result.seconds - epochs.seconds, 3),
+        "steps": result.cohort.num_steps,
         "images": sum(report.num_images for report in epochs.reports),
         "discriminator_loss": _number(losses[0]),
         "generator_loss": _number(losses[1]),

@@ -17,6 +17,7 @@ from raygan.algorithms import algorithm_of
 from raygan.algorithms.base import Algorithm, Document, Task
 from raygan.config.loading import cluster_address, without_labels
 from raygan.config.schema import Config
+from raygan.cuts.fleet import check_memory
 from raygan.data import CommonShape, DomainInfo, DomainSurvey, client_slices, common_shape, survey_domains
 from raygan.data.holdings import Holding
 from raygan.nn.network import network_spec
@@ -40,6 +41,12 @@ class Plan:
     holdings: tuple[Holding, ...]
     warnings: tuple[str, ...] = ()
     """Settings that are skipped."""
+
+    @property
+    def documents(self) -> dict[str, Document]:
+        """What is written into the run's folder before it begins: the algorithm's, and what it costs on the fleet."""
+        cost = self.algorithm.cost
+        return {**self.algorithm.documents, **({} if cost is None else {"costs": cost.to_json()})}
 
     @property
     def layout(self) -> Layout[Any]:
@@ -74,6 +81,9 @@ def make_plan(config: Config, survey: Survey = survey_domains, documents: Mappin
     )
     task = Task(config, clients, spec, clients_per_actor(config), documents or {})
     algorithm = algorithm_of(config.algorithm).plan(task)
+    if algorithm.cost is not None:
+        limits = {name: config.devices.profile(name).memory_bytes for name in config.devices.fleet}
+        check_memory(algorithm.cost, limits, algorithm.name)
     default = Config()
     skipped = tuple(
         f"{key} is skipped: algorithm {algorithm.name} does not read it"

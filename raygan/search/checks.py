@@ -14,6 +14,7 @@ from raygan.runtime.ray.cluster import has_ray
 from raygan.runtime.ray.demand import label_text
 from raygan.search.domain import Domain, Label
 from raygan.search.reported import check_metrics
+from raygan.search.schema import VARIANT
 from raygan.search.search import Point, Search
 
 MAX_COMBINATIONS = 256
@@ -82,16 +83,18 @@ def _check_keys(search: Search) -> None:
     Raises:
         ConfigError: naming the key of the space.
     """
-    for key, domain in search.config.space.items():
+    for key, domain in search.space.items():
         seen: dict[str, Label] = {}
         for label in domain.probes:
             point = search.chosen(_first, {key: label})
             if len(domain.probes) == 1:
                 seen[_text(search.config_of(point, without=key))] = "the base"
-            text = _text(_config(search, point, f"space.{key}: {label!r}"))
+            where = f"variants.{label}" if key == VARIANT else f"space.{key}: {label!r}"
+            text = _text(_config(search, point, where))
             if text in seen:
                 found = f"{label!r} gives the same configuration as {seen[text]}"
-                raise ConfigError(f"space.{key}", found, "remove one of them, or search another key")
+                where = "variants" if key == VARIANT else f"space.{key}"
+                raise ConfigError(where, found, "remove one of them, or change another key")
             seen[text] = label
 
 
@@ -99,7 +102,7 @@ def _points(search: Search) -> Iterator[Point]:
     if search.config.searcher.name != "optuna":
         yield from search.points()
         return
-    space = search.config.space
+    space = search.space
     if math.prod(len(domain.probes) for domain in space.values()) <= MAX_COMBINATIONS:
         for labels in itertools.product(*(domain.probes for domain in space.values())):
             yield search.chosen(_first, dict(zip(space, labels, strict=True)))

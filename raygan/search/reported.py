@@ -14,28 +14,69 @@ OF_CUTS = ("latency_s", "overlapped_s")
 """Predicted seconds of an iteration, with and without barriers, as in `cuts.json`."""
 OF_ROUND = ("seconds", "clusters", "cluster_agreement", "discriminator_loss", "generator_loss")
 """As in a line of `metrics.jsonl`; `seconds` of the round."""
-MEASURES = (*OF_CUTS, "bytes_per_round", "bytes_total", *OF_ROUND)
+OF_FLEET = ("iteration_s", "round_s", "memory_bytes")
+"""As predicted (`costs.json`): seconds of an iteration and of a round, and the most that a device must hold."""
+MEASURES = (*OF_CUTS, *OF_FLEET, "bytes_per_round", "bytes_total", "bytes_per_client", *OF_ROUND)
 
 
-def reported(metrics: Mapping[str, Any], cuts: Mapping[str, Any], bytes_before: int) -> dict[str, Any]:
+def reported(
+    metrics: Mapping[str, Any], documents: Mapping[str, Mapping[str, Any]], bytes_before: int
+) -> dict[str, Any]:
     """One round's report, without what is not known.
 
     Args:
         metrics: the round's line of `metrics.jsonl`.
-        cuts: `cuts.json`.
+        documents: `cuts.json` and `costs.json`, by name.
         bytes_before: bytes up and down of the rounds before.
     """
     moved = metrics["bytes_up"] + metrics["bytes_down"]
     found = {
         "round": metrics["round"],
-        **{name: cuts.get(name) for name in OF_CUTS},
+        **{name: documents.get("cuts", {}).get(name) for name in OF_CUTS},
+        **(of_fleet(metrics, documents["costs"]) if "costs" in documents else {}),
         "bytes_per_round": moved,
         "bytes_total": bytes_before + moved,
+        "bytes_per_client": bytes_per_client(metrics),
         **{name: metrics.get(name) for name in OF_ROUND},
         **metrics.get("statistics", {}),
         **_scores(metrics["scores"]),
     }
     return {name: value for name, value in found.items() if value is not None}
+
+
+def of_fleet(metrics: Mapping[str, Any], costs: Mapping[str, Any]) -> dict[str, float | None]:
+    """What the round costs on the fleet, as predicted. A round is its iterations and, over the slowest links, what
+    clients exchange beside them: networks that are averaged or moved.
+
+    Args:
+        metrics: a line of `metrics.jsonl`.
+        costs: `costs.json`.
+    """
+    found = {"iteration_s": costs["iteration_s"], "memory_bytes": max(costs["memory_bytes"].values(), default=0.0)}
+    if metrics.get("steps") is None or not metrics["clients"]:
+        return found
+    links = {link: sum(kind["bytes"] for kind in kinds.values()) for link, kinds in metrics["links"].items()}
+    moved = links.get("client -> client", 0)
+    up = (links.get("client -> aggregator", 0) + moved) / metrics["clients"] / costs["up_bytes_per_s"]
+    down = (links.get("aggregator -> client", 0) + moved) / metrics["clients"] / costs["down_bytes_per_s"]
+    return {**found, "round_s": metrics["steps"] * costs["iteration_s"] + up + down}
+
+
+def bytes_per_client(metrics: Mapping[str, Any]) -> float | None:
+    """Bytes of a client and round, both ways together, of whatever crosses but the models that are scored; None: of a run
+    that did not count them.
+
+    Args:
+        metrics: a line of `metrics.jsonl`.
+    """
+    if "links" not in metrics:
+        return None
+    moved = 0.0
+    for link, kinds in metrics["links"].items():
+        ends = link.split(" -> ")
+        if "evaluator" not in ends:
+            moved += ends.count("client") * sum(kind["bytes"] for kind in kinds.values())
+    return moved / float(metrics["clients"])
 
 
 def known_metrics(config: Config) -> list[str]:

@@ -75,7 +75,7 @@ class Results:
     def keys(self) -> list[str]:
         """The keys that differ between the trials, in the order of the space."""
         found = (key for trial in self.trials for key in trial.point if key != "seed")
-        return list(dict.fromkeys([*self.search.config.space, *found]))
+        return list(dict.fromkeys([*self.search.space, *found]))
 
     def table(self) -> pd.DataFrame:
         """One row a trial: keys, seed, status, rounds and its last report."""

@@ -7,9 +7,12 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
 from raygan.config.schema import Count, Positive, Section
+from raygan.errors import instead_of
 from raygan.search.domain import Domain, parse_domain
 
 Space = Annotated[Domain, BeforeValidator(parse_domain)]
+VARIANT = "variant"
+"""The key of a point that says which variant it is."""
 Mode = Literal["max", "min"]
 
 
@@ -87,8 +90,13 @@ class SearchConfig(Section):
     """The configuration that all trials share: keys and values, or the path of a file, from the search's file."""
     paths_from: str | None = None
     """Folder where relative paths of data start; None: the current one."""
-    space: Annotated[dict[str, Space], Field(min_length=1)]
+    space: dict[str, Space] = Field(default={})
     """Dotted configuration key -> what it may become (`raygan/search/domain.py`)."""
+    variants: dict[str, dict[str, Any]] = Field(default={})
+    """Name -> keys and values that change the base, such as `{algorithm: fed_gan}`: each is tried, with every point of
+    the space. `raygan compare` compares them."""
+    reference: str | None = None
+    """The variant that the others are compared with; None: the first."""
     conditional: str | None = None
     """Import path `package.module:function`; it takes the keys chosen so far and returns more keys, each a value or a
     space. None: no more keys."""
@@ -125,6 +133,13 @@ class SearchConfig(Section):
             raise ValueError("metric: the same metric twice; give each once")
         if len(set(self.seeds)) < len(self.seeds):
             raise ValueError("seeds: the same seed twice; give each once")
+        if not self.space and not self.variants:
+            raise ValueError("space: nothing to try; give keys with what they may become, or variants")
+        if VARIANT in self.space:
+            raise ValueError(f"space.{VARIANT}: variants are no key of a configuration; give them under variants")
+        if self.reference is not None and self.reference not in self.variants:
+            known = instead_of(self.reference, list(self.variants))
+            raise ValueError(f"reference: {self.reference!r} is no variant; {known}")
         if "seed" in self.space:
             raise ValueError("space.seed: a seed is not searched; give seeds: [0, 1, ...] instead")
         self._check_searcher()

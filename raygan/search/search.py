@@ -29,7 +29,7 @@ from raygan.config.schema import Config
 from raygan.errors import ConfigError
 from raygan.randomness import stream
 from raygan.search.domain import KINDS, Domain, Label, parse_domain
-from raygan.search.schema import SearchConfig
+from raygan.search.schema import VARIANT, SearchConfig
 from raygan.storage import write_bytes
 
 Point = dict[str, Label]
@@ -64,9 +64,9 @@ class Search:
         Raises:
             ConfigError: a function that cannot be used, or that returns what it must not.
         """
-        domains = dict(self.config.space)
+        domains = dict(self.space)
         if self._function is not None:
-            known = {key: domains[key].value(point[key]) for key in domains}
+            known = {key: domains[key].value(point[key]) for key in domains if key != VARIANT}
             domains |= self._more(self._function(known), domains)
         return domains
 
@@ -79,9 +79,11 @@ class Search:
         Raises:
             ConfigError: it is not valid.
         """
-        values = [(key, domain.value(point[key])) for key, domain in self.domains(point).items()]
-        values = [("seed", point.get("seed", self.config.seeds[0])), *values]
-        values = [(key, value) for key, value in values if key != without]
+        domains = {key: domain for key, domain in self.domains(point).items() if key != without}
+        values = [("seed", point.get("seed", self.config.seeds[0]))]
+        for key, domain in domains.items():
+            value = domain.value(point[key])
+            values += settings_in(value) if key == VARIANT else [(key, value)]
         start = None if self.config.paths_from is None else Path(self.config.paths_from)
         return absolute_paths(changed_config(self.base, values), start)
 
@@ -107,7 +109,7 @@ class Search:
             fixed: keys of the space whose labels are chosen already.
         """
         known = fixed or {}
-        space = self.config.space.items()
+        space = self.space.items()
         point = {key: known[key] if key in known else choose(key, domain) for key, domain in space}
         more = {key: choose(key, domain) for key, domain in self.domains(point).items() if key not in point}
         return {**point, **more}
@@ -116,11 +118,15 @@ class Search:
         """The points of one draw: each combination of the grids, with what else is drawn for it."""
         everything = self.config.searcher.name == "grid"
         rng = stream(self.config.seed, "search", number)
-        grids = {
-            key: list(domain.values) for key, domain in self.config.space.items() if domain.kind == "grid" or everything
-        }
+        grids = {key: list(domain.values) for key, domain in self.space.items() if domain.kind == "grid" or everything}
         for labels in itertools.product(*grids.values()):
             yield self.chosen(lambda _, domain: domain.sample(rng), dict(zip(grids, labels, strict=True)))
+
+    @cached_property
+    def space(self) -> dict[str, Domain]:
+        """What each key may become; the variants are one of them, whose values are keys of the configuration."""
+        variants = [(VARIANT, Domain("grid", dict(self.config.variants.items())))] if self.config.variants else []
+        return {**dict(variants), **self.config.space}
 
     @cached_property
     def _function(self) -> Any:
@@ -156,6 +162,15 @@ class Search:
         write_bytes(path, text.encode())
 
 
+def settings_in(given: Mapping[str, Any], above: str = "") -> list[tuple[str, Any]]:
+    """Dotted keys of nested settings, with their values."""
+    found: list[tuple[str, Any]] = []
+    for key, value in given.items():
+        name = f"{above}{key}"
+        found += settings_in(value, f"{name}.") if isinstance(value, Mapping) and value else [(name, value)]
+    return found
+
+
 def read_search(path: str | Path, overrides: Sequence[str] = ()) -> Search:
     """A search's file, with `key=value` overrides; `base.training.rounds=3` reaches into the base.
 
@@ -173,8 +188,8 @@ def read_search(path: str | Path, overrides: Sequence[str] = ()) -> Search:
             continue
         if head == "base" and rest and isinstance(settings["base"], Mapping):
             settings["base"] = set_key(settings["base"], rest, value)
-        elif head == "space" and rest:
-            settings["space"] = {**(settings.get("space") or {}), rest: value}
+        elif head in ("space", "variants") and rest:
+            settings[head] = {**(settings.get(head) or {}), rest: value}
         else:
             settings[head] = set_key({head: settings.get(head)}, key, value)[head] if rest else value
     settings.setdefault("paths_from", str(Path.cwd()))

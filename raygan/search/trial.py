@@ -109,7 +109,7 @@ class Reporter(Listener):
     def catch_up(self) -> None:
         """Goes through the lines of `metrics.jsonl` that are new."""
         for metrics in read_json_lines(self._folder.metrics_file)[self._seen :]:
-            report = reported(metrics, self._folder.documents().get("cuts", {}), self._bytes)
+            report = reported(metrics, self._folder.documents(), self._bytes)
             self._seen, self._bytes = metrics["round"], report["bytes_total"]
             if metrics["round"] > self._told:
                 self._told = metrics["round"]

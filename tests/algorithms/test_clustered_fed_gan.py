@@ -94,8 +94,8 @@ def test_the_maps_are_means_over_the_last_real_minibatches(settings: dict) -> No
     plan = make_plan(make_config(settings))
     spec = plan.layout.spec
     networks = WholeNetworks(build_networks(spec, None, 3), plan.config.training)
-    networks.observe(2)
-    assert networks.anchor_map is None
+    networks.discriminator.observe(2)
+    assert networks.discriminator.anchor_map is None
     expected = []
     for step in range(3):
         random = torch.Generator().manual_seed(step)
@@ -105,7 +105,7 @@ def test_the_maps_are_means_over_the_last_real_minibatches(settings: dict) -> No
         with torch.no_grad():
             expected.append(blocks[2](blocks[1](blocks[0](images, labels))).mean(0))
         networks.step(Minibatch(images, labels, z))
-    found = networks.anchor_map
+    found = networks.discriminator.anchor_map
     assert found is not None
     np.testing.assert_allclose(found, torch.stack(expected[1:]).mean(0).numpy(), rtol=1e-5, atol=1e-6)
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
+from raygan.algorithms import algorithm_of
 from raygan.api import resume, train
 from raygan.config.loading import make_config
 from raygan.report import write_report
@@ -58,7 +59,7 @@ def test_it_has_models_scores_statistics_and_a_report(whole: Path, algorithm: st
         assert all(domain["label_agreement"] is not None for domain in line["scores"].values())
     models = {name.partition(".")[0] for name in arrays_of_round(whole, 4) if name.startswith(("model-", "cluster-"))}
     assert len(models) == MODELS[algorithm]
-    assert f"{algorithm}, 6 clients" in write_report(whole).read_text()
+    assert f"{algorithm_of(algorithm).shown()}, 6 clients" in write_report(whole).read_text()
 
 
 def test_actors_compute_the_same(small_ray: None, settings: dict, whole: Path, tmp_path: Path) -> None:

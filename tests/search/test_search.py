@@ -6,6 +6,7 @@ import optuna
 import pytest
 import yaml
 
+from raygan.errors import ConfigError
 from raygan.search.checks import check_space
 from raygan.search.learning import ask
 from raygan.search.search import read_search
@@ -44,6 +45,33 @@ def test_named_values_are_set_as_a_whole(searching) -> None:
     point = search.points()[1]
     assert point["cuts"] == "ga"
     assert search.config_of(point).cuts.solver == "ga"
+
+
+def test_a_variant_changes_some_keys_of_a_section_and_the_space_goes_above_it(searching) -> None:
+    search = searching("variants={plain: {}, sharp: {clusters: {beta: 9, count: 1}, training.lr: 0.5}}", "seeds=[5]")
+    assert [(p["variant"], p["clusters.count"]) for p in search.points()] == [
+        ("plain", 1), ("plain", 2), ("sharp", 1), ("sharp", 2),
+    ]  # fmt: skip
+    last = search.points()[-1]
+    config, base = search.config_of(last), search.config_of(search.points()[0])
+    assert (config.clusters.beta, config.clusters.count, config.seed) == (9, 2, 5)
+    assert config.clusters.warmup_rounds == base.clusters.warmup_rounds != type(config.clusters)().warmup_rounds
+    assert config.training.lr == last["training.lr"], "the space's"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (["variants={a: {}, b: {}}"], "variants: 'b' gives the same configuration as a"),
+        (["variants={a: {}, b: {traning.lr: 1}}"], r"variants.b: traning: unknown key|variants.b: traning.lr"),
+        (["variants={a: {}}", "reference=c"], "reference: 'c' is no variant"),
+        (["space={}"], "space: nothing to try"),
+        (["space.variant={grid: [1]}"], "space.variant: variants are no key of a configuration"),
+    ],
+)
+def test_a_mistake_in_variants_names_it(searching, changes, message) -> None:
+    with pytest.raises(ConfigError, match=message):
+        check_space(searching(*changes))
 
 
 def test_more_keys_for_some_points(searching) -> None:
@@ -95,7 +123,7 @@ def test_a_base_may_be_a_file(search_file, tmp_path, two_clients) -> None:
         ("sampels=2", "sampels: unknown key; did you mean 'samples'?"),
         ("samples=0", "samples: 0 does not fit"),
         ("space=3", "space: 3 does not fit"),
-        ("space={}", "space: {} does not fit; give at least 1"),
+        ("space={}", "space: nothing to try; give keys with what they may become, or variants"),
         ("space.clusters.cuont={grid: [1, 2]}", "space.clusters.cuont: 1: clusters.cuont: unknown key; did you mean"),
         ("space.clusters.count={grid: [1, 3]}", "space.clusters.count: 3: clusters.count: 3 clusters for 2 clients"),
         ("space.clusters.beta={choice: [1, -2]}", "space.clusters.beta: -2: clusters.beta: -2 does not fit"),

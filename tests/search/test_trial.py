@@ -12,7 +12,7 @@ from raygan.api import Run, resume, train
 from raygan.config.loading import make_config
 from raygan.run.events import Listener
 from raygan.search import trial
-from raygan.search.reported import reported
+from raygan.search.reported import bytes_per_client, of_fleet, reported
 from raygan.search.search import read_search
 from raygan.search.trial import Reference, Reporter, prepare, with_cache
 
@@ -153,10 +153,26 @@ def test_a_report_has_means_over_the_domains() -> None:
         "round": 2, "bytes_up": 10, "bytes_down": 20, "seconds": 1.0, "clusters": 2, "cluster_agreement": 1.0,
         "discriminator_loss": None, "generator_loss": 0.5, "scores": scores,
     }  # fmt: skip
-    report = reported(line, {"latency_s": 3.0, "overlapped_s": 2.0}, bytes_before=100)
+    report = reported(line, {"cuts": {"latency_s": 3.0, "overlapped_s": 2.0}}, bytes_before=100)
     assert report["label_agreement"] == 0.75
     assert report["label_agreement/b"] == 1.0
     assert (report["bytes_per_round"], report["bytes_total"]) == (30, 130)
     assert (report["latency_s"], report["overlapped_s"]) == (3.0, 2.0)
     assert not {"discriminator_loss", "classifier_fid", "usefulness_accuracy"} & set(report), "what nobody knows"
     assert report["usefulness_accuracy/a"] == 0.8
+
+
+def test_a_report_predicts_a_round_on_the_fleet() -> None:
+    """Ten iterations of 0.5 s; two clients sent 80 bytes in all over a link of 4 a second, and got 160 over one of 8."""
+    links = {
+        "client -> server": {"Feedback": {"records": 1, "bytes": 1000}},
+        "client -> aggregator": {"State": {"records": 2, "bytes": 60}},
+        "client -> client": {"State": {"records": 2, "bytes": 20}},
+        "aggregator -> client": {"BlockAverage": {"records": 2, "bytes": 140}},
+        "aggregator -> evaluator": {"BlockAverage": {"records": 1, "bytes": 5000}},
+    }
+    costs = {"iteration_s": 0.5, "memory_bytes": {"a": 1.0, "b": 7.0}, "up_bytes_per_s": 4.0, "down_bytes_per_s": 8.0}
+    line = {"clients": 2, "steps": 10, "links": links}
+    assert of_fleet(line, costs) == {"iteration_s": 0.5, "memory_bytes": 7.0, "round_s": 5 + 80 / 2 / 4 + 160 / 2 / 8}
+    assert bytes_per_client(line) == (1000 + 60 + 2 * 20 + 140) / 2
+    assert bytes_per_client({"clients": 2}) is None

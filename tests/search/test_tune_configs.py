@@ -20,8 +20,8 @@ def shipped(request: pytest.FixtureRequest) -> Search:
     return read_search(request.param)
 
 
-def test_there_are_the_four() -> None:
-    assert {path.stem for path in FILES} == {"cluster_count", "joint", "smoke", "split_search"}
+def test_there_are_the_five() -> None:
+    assert {path.stem for path in FILES} == {"cluster_count", "compare_smoke", "joint", "smoke", "split_search"}
 
 
 def test_it_can_run(shipped: Search) -> None:

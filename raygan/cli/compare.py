@@ -1,0 +1,105 @@
+"""`raygan compare`: what a person sees of a comparison while it goes on, and its answer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+from ray.tune import ResultGrid
+from rich.console import Console
+from rich.filesize import decimal
+from rich.markup import escape
+from rich.table import Table
+
+from raygan.cli.tables import rows_table
+from raygan.cli.trials import Progress
+from raygan.compare.document import Document, check_comparison
+from raygan.compare.words import answer, cost, difference_in_words, score_in_words
+from raygan.compare.write import write_comparison
+from raygan.search.results import collect
+from raygan.search.search import Search, read_search
+from raygan.search.trial import SEARCH_FILE
+from raygan.search.tuner import check_search, resume_search, run_search
+
+DEFAULT = Path(__file__).parent.parent / "compare" / "demo.yaml"
+
+
+def compare_and_show(file: Path | None, overrides: Sequence[str], out: Path | None, as_json: bool) -> int:
+    """Runs a comparison; returns the exit status: 0, or 1 where a variant has no score.
+
+    Args:
+        file: the comparison; None: every algorithm on the demo.
+
+    Raises:
+        InputError: a mistake in the file, or a comparison that does not fit; before anything is written.
+    """
+    console = Console(stderr=as_json)
+    search = read_search(file or DEFAULT, overrides)
+    check_comparison(search)
+    console.print("checking every variant's configuration ...")
+    checked = check_search(search)
+    search = checked.search
+    folder = out or Path("runs") / f"compare-{search.name}-{datetime.now():%Y%m%d-%H%M%S}"
+    count, seeds = len(search.config.variants), len(search.config.seeds)
+    text = (
+        f"{count} variants, {seeds} seed{'s' if seeds > 1 else ''}, {search.config.concurrency} at a time, in {folder}"
+    )
+    console.print(text, highlight=False, soft_wrap=True)
+    progress = [] if as_json else [Progress(search.config.metric[0], checked.num_trials)]
+    grid = run_search(checked, folder, progress, lambda told: _warn(console, told))
+    return _shown(console, search, grid, folder, as_json)
+
+
+def resume_and_show(folder: Path, address: str | None, as_json: bool) -> int:
+    """Continues a comparison; returns the exit status as `compare_and_show`."""
+    console = Console(stderr=as_json)
+    if (folder / SEARCH_FILE).exists():
+        check_comparison(read_search(folder / SEARCH_FILE))
+    grid = resume_search(folder, address, lambda told: _warn(console, told))
+    return _shown(console, read_search(folder / SEARCH_FILE), grid, folder, as_json)
+
+
+def _warn(console: Console, text: str) -> None:
+    console.print(f"[yellow]warning[/yellow] {escape(text)}", highlight=False)
+
+
+def _shown(console: Console, search: Search, grid: ResultGrid, folder: Path, as_json: bool) -> int:
+    """Writes the comparison's files, prints its table and its answer."""
+    results = collect(search, grid)
+    for trial in results.trials:
+        if trial.error:
+            _warn(console, f"{trial.name} failed: {trial.error}")
+    document, written = write_comparison(results, folder)
+    if as_json:
+        print(json.dumps(document, indent=1))
+    else:
+        table = scores_table(document)
+        console.width = max(console.width, 14 * len(table.columns) + 20)  # a narrow terminal may scroll
+        console.print(table)
+        console.print(answer(document), highlight=False, soft_wrap=True, markup=False)
+        for path in written:
+            console.print(f"wrote {path}", highlight=False, markup=False, soft_wrap=True)
+    unfinished = [trial for trial in results.trials if not trial.ended and not trial.error]
+    if unfinished:
+        text = f"{len(unfinished)} trials are not done: raygan compare --resume {folder}"
+        console.print(text, highlight=False, soft_wrap=True)
+    return 0 if all(document["metric"] in variant["scores"] for variant in document["variants"]) else 1
+
+
+def scores_table(document: Document) -> Table:
+    """A row a variant, best first."""
+    metric = document["metric"]
+    names = list(dict.fromkeys(name for variant in document["variants"] for name in variant["scores"]))
+    rows = [
+        {
+            "variant": f"{variant['name']} ({variant['style']})" if variant["style"] else variant["name"],
+            **{name.replace("_", " "): score_in_words(name, variant["scores"].get(name)) for name in names},
+            f"against {document['reference']}": difference_in_words(metric, variant["differences"].get(metric)),
+            "iteration": cost(variant, "iteration_s", lambda s: f"{s:.3g} s"),
+            "bytes a client": cost(variant, "bytes_per_client", lambda b: decimal(int(b))),
+        }
+        for variant in document["variants"]
+    ]
+    return rows_table(document["question"], rows)

@@ -1,0 +1,62 @@
+"""Trials of a search or a comparison, as a person sees them go on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ray.tune import Callback
+
+from raygan.scores import SCORES
+from raygan.search.results import last_line
+from raygan.search.search import POINT
+
+
+class Progress(Callback):
+    """One line for each trial that starts, reports or fails. Ray Tune keeps it with the search, for `--resume`."""
+
+    def __init__(self, metric: str, num_trials: int) -> None:
+        self._metric, self._num_trials = metric, num_trials
+        self._numbers: dict[str, int] = {}
+
+    def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """What the trial tries; again after an interruption or, with PBT, a change."""
+        self._print(trial, ", ".join(f"{key}={short(v)}" for key, v in trial.config[POINT].items()))
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
+    ) -> None:
+        """The round, its seconds and its score."""
+        score = result.get(self._metric)
+        told = "no score" if score is None else f"{words(self._metric)} {shown(self._metric, score)}"
+        count = result.get("clusters")
+        clusters = f"{count} cluster{'s' if count > 1 else ''}  " if count else ""
+        self._print(trial, f"round {result['round']:>3}  {result['seconds']:6.1f} s  {clusters}{told}")
+
+    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """That it ended."""
+        self._print(trial, "ended")
+
+    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Why it failed."""
+        self._print(trial, f"failed: {last_line(trial.get_error())}")
+
+    def _print(self, trial: Any, text: str) -> None:
+        number = self._numbers.setdefault(trial.trial_id, len(self._numbers) + 1)
+        print(f"trial {number:>{len(str(self._num_trials))}}/{self._num_trials}  {text}", flush=True)
+
+
+def shown(name: str, value: float) -> str:
+    """A measure's value with its unit."""
+    if name.split("/")[0] in {score.reported for score in SCORES.values() if score.is_share}:
+        return f"{100 * value:.1f}%"
+    return f"{value / 1e6:.1f} MB" if name.startswith("bytes") else f"{value:.3g}"
+
+
+def words(name: str) -> str:
+    """A measure's name."""
+    return {"latency_s": "latency (s)", "bytes_per_round": "bytes a round"}.get(name, name.replace("_", " "))
+
+
+def short(value: Any) -> str:
+    """A value that a trial tries."""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,122 @@
+"""`compare.json`: every variant's scores with their spread, its difference from the reference, and what it costs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import pandas as pd
+
+from raygan.algorithms import algorithm_of
+from raygan.compare.differences import difference
+from raygan.data import domain_names
+from raygan.errors import ConfigError
+from raygan.scores import SCORES, Score
+from raygan.search.results import Results
+from raygan.search.schema import VARIANT
+from raygan.search.search import Search
+
+COSTS = ("iteration_s", "round_s", "memory_bytes", "bytes_per_client", "seconds")
+"""As trials report them: predicted seconds of an iteration and of a round on the fleet, the most that a device needs,
+bytes of a client and round both ways, and seconds that a round took here."""
+Document = Mapping[str, Any]
+
+
+def check_comparison(search: Search) -> None:
+    """Refuses a search that compares nothing.
+
+    Raises:
+        ConfigError: fewer than two variants, or something else to search.
+    """
+    if len(search.config.variants) < 2:
+        found = f"{len(search.config.variants)} variants"
+        raise ConfigError("variants", found, "give at least two, such as {huscf: {}, fed_gan: {algorithm: fed_gan}}")
+    if search.config.space:
+        found = f"{next(iter(search.config.space))} is searched as well"
+        raise ConfigError("space", found, "leave it out, or use raygan tune")
+    if search.config.scheduler is not None:
+        raise ConfigError("scheduler", "it stops variants early", "leave it out: all are to train alike")
+
+
+def comparison(results: Results) -> Document:
+    """The document. Variants come best first, by the search's first metric."""
+    search, table = results.search, results.table()
+    config = search.config_of(search.points()[0])
+    domains = domain_names(config.data)
+    scores = [score for score in SCORES.values() if score.reported in table]
+    reference = search.config.reference or next(iter(search.config.variants))
+    rows = [_variant(search, table, name, scores, domains, reference) for name in search.config.variants]
+    metric, sign = results.metric, -1 if results.is_max else 1
+    rows.sort(key=lambda row: sign * row["scores"].get(metric, {}).get("mean", sign * math.inf))
+    return {
+        "question": search.config.question or "Which is best, by how much, at what cost?",
+        "metric": metric,
+        "mode": search.config.modes[0],
+        "reference": reference,
+        "seeds": list(search.config.seeds),
+        "domains": domains,
+        "rounds": config.training.rounds,
+        "clients": config.num_clients,
+        "variants": rows,
+    }
+
+
+def _variant(
+    search: Search, table: pd.DataFrame, name: str, scores: list[Score], domains: list[str], reference: str
+) -> dict[str, Any]:
+    config = search.config_of({VARIANT: name})
+    algorithm = algorithm_of(config.algorithm)
+    mine = _ended(table, name)
+    return {
+        "name": name,
+        "algorithm": algorithm.name,
+        "style": algorithm.style,
+        "seeds": [int(seed) for seed in mine.index],
+        "scores": {score.reported: _score(mine, score, domains) for score in scores if _known(mine, score)},
+        "differences": {
+            score.reported: found
+            for score in scores
+            if name != reference and (found := _difference(mine, _ended(table, reference), score, domains))
+        },
+        "costs": {cost: float(mine[cost].mean()) for cost in COSTS if cost in mine and mine[cost].notna().any()},
+        "leaves": sorted(kind.__name__ for kind in algorithm.worker_type.sends),
+        "runs": [str(run) for run in mine["run"].dropna()],
+    }
+
+
+def _ended(table: pd.DataFrame, name: str) -> pd.DataFrame:
+    """The variant's trials that ran to their end, by seed."""
+    mine = table[(table[VARIANT] == name) & (table["status"] == "ended")]
+    return mine.set_index("seed").sort_index()
+
+
+def _known(mine: pd.DataFrame, score: Score) -> bool:
+    return bool(mine[score.reported].notna().any())
+
+
+def _score(mine: pd.DataFrame, score: Score, domains: list[str]) -> dict[str, Any]:
+    by_domain = {domain: mine.get(f"{score.reported}/{domain}") for domain in domains}
+    spread = {domain: _spread(values) for domain, values in by_domain.items() if values is not None}
+    return {**_spread(mine[score.reported]), "domains": spread}
+
+
+def _spread(values: pd.Series[float]) -> dict[str, float | None]:
+    """Mean and standard deviation (of a sample) over the seeds; of one seed there is none."""
+    known = values.dropna()
+    return {"mean": float(known.mean()), "std": float(known.std()) if len(known) > 1 else None}
+
+
+def _difference(
+    mine: pd.DataFrame, theirs: pd.DataFrame, score: Score, domains: list[str]
+) -> dict[str, float | int | None] | None:
+    columns = [f"{score.reported}/{domain}" for domain in domains]
+    columns = [name for name in columns if name in mine and name in theirs]
+    one, other = mine[columns].dropna(), theirs[columns].dropna()
+    seeds = [seed for seed in one.index if seed in other.index]
+    if not columns or not seeds:
+        return None
+    mode = score.parts[0].mode if score.parts else score.mode
+    found = difference(one.loc[seeds].to_numpy().tolist(), other.loc[seeds].to_numpy().tolist(), mode == "max")
+    return asdict(found)

@@ -1,0 +1,85 @@
+"""A comparison's pictures: scores over client steps and over predicted seconds of the fleet, and who drew what."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from itertools import accumulate
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from raygan.run.folder import RunFolder
+from raygan.search.reported import reported
+from raygan.storage import read_json_lines
+
+COLOURS = (
+    "#2f6db5", "#e2862f", "#2f9460", "#b5483e", "#7a5fb0", "#8a6d4d", "#c26a9d", "#5d6a78", "#a8a032", "#3aa6b0",
+)  # fmt: skip
+STEPS, SECONDS = "client steps", "predicted seconds of the fleet"
+
+
+def draw_curves(document: Mapping[str, Any]) -> bytes:
+    """A PNG: the first metric over client steps and, where it is predicted, over the fleet's seconds; a line for each
+    variant, mean over its seeds."""
+    from matplotlib.figure import Figure  # slow to import
+
+    curves = {v["name"]: _curve([Path(run) for run in v["runs"]], document["metric"]) for v in document["variants"]}
+    axes_of = [name for name in (STEPS, SECONDS) if any(name in curve for curve in curves.values())]
+    figure = Figure(figsize=(6.4 * max(1, len(axes_of)), 4.2), dpi=140, layout="constrained")
+    panels = figure.subplots(1, max(1, len(axes_of)), squeeze=False)[0]
+    for axes, along in zip(panels, axes_of, strict=False):
+        for number, (name, curve) in enumerate(curves.items()):
+            if along in curve:
+                style = {"color": COLOURS[number % len(COLOURS)], "marker": "o", "markersize": 3, "linewidth": 1.5}
+                axes.plot(curve[along], curve["score"], label=name.replace("$", r"\$"), **style)
+        axes.set_xlabel(along)
+        axes.set_ylabel(document["metric"].replace("_", " "))
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.grid(alpha=0.25)
+        axes.tick_params(labelsize=8)
+        axes.set_xscale("log" if along == SECONDS else "linear")
+    if axes_of:
+        panels[0].legend(fontsize=7, frameon=False)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png")
+    return buffer.getvalue()
+
+
+def _curve(runs: Sequence[Path], metric: str) -> pd.DataFrame:
+    """Columns `score`, client steps and predicted seconds; a row a scored round, mean over the runs."""
+    frames = [frame for run in runs if not (frame := _of_run(RunFolder(run), metric)).empty]
+    if not frames:
+        return pd.DataFrame({"score": []})
+    return pd.concat(frames).groupby(level=0).mean()
+
+
+def _of_run(folder: RunFolder, metric: str) -> pd.DataFrame:
+    lines = read_json_lines(folder.metrics_file)
+    steps = list(accumulate(line.get("steps") or 0 for line in lines))
+    rows: dict[int, dict[str, float]] = {}
+    documents, seconds = folder.documents(), 0.0
+    for line, done in zip(lines, steps, strict=True):
+        report = reported(line, documents, 0)
+        seconds += report.get("round_s", 0.0)
+        if metric in report:
+            rows[line["round"]] = {"score": report[metric], STEPS: done, **({SECONDS: seconds} if seconds else {})}
+    return pd.DataFrame(rows.values(), index=list(rows))
+
+
+def samples_of(run: Path) -> dict[str, Path]:
+    """Domain -> the last picture of the model that serves most of its clients."""
+    folder = RunFolder(run)
+    scored = [line for line in read_json_lines(folder.metrics_file) if line.get("scores") and line.get("samples")]
+    if not scored:
+        return {}
+    found: dict[str, Path] = {}
+    for domain, scores in scored[-1]["scores"].items():
+        models = scores.get("clusters", {})
+        if models:
+            largest = max(models, key=lambda number: models[number]["clients"])
+            files = (folder.samples / name for name in scored[-1]["samples"] if name.endswith(f"-{largest}.png"))
+            if file := next((file for file in files if file.is_file()), None):
+                found[domain] = file
+    return found

@@ -1,0 +1,150 @@
+"""What an iteration takes on the fleet under each kind of algorithm, by the numbers of the latency model
+(`raygan/cuts/latency.py`), and what a device must hold for it.
+
+One minibatch of one client, client i of K: F_b and W_b FLOPs of block b forward and backward, c and r speed and link of
+client i (c_i, r_i) and server (c_s, r_s), p passes of D an iteration (`raygan.step`), G has one.
+
+    step(G, D) = sum_b of G (F_b + W_b) + p sum_b of D (F_b + W_b)
+
+    whole networks on each client      max_i step(G, D) / c_i
+    all of it in one place             K step(G, D) / c_s
+    G on a server, D on each client    k F_G / c_s + max_i [ X / r_s + p (F_D + W_D) / c_i + Y / r_i ] + k W_G / c_s
+
+with k batches of fakes, X bytes to a client and Y bytes back. Where the server mixes the clients' logits, the bracket is
+two, since it waits for all of them before it answers (x bytes of logits each way):
+
+    max_i [ X / r_s + (p (F_D + W_D) - W_D) / c_i + x / r_i ] + max_i [ x / r_s + W_D / c_i + Y / r_i ]
+
+Networks that are split have the planner's latency. Memory of a client: weights, gradients, Adam's moments and
+activations of the blocks that it holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from raygan.cuts.cost import Device, NetworkCost, Server
+from raygan.cuts.cut import local_blocks
+from raygan.errors import ConfigError
+from raygan.names import Cuts
+from raygan.step import num_passes
+
+
+@dataclass(frozen=True)
+class FleetCost:
+    """What an algorithm costs on a fleet, as predicted."""
+
+    iteration_s: float
+    """Seconds of an iteration."""
+    memory_bytes: Mapping[str, float]
+    """Device profile -> the most that a client with it must hold."""
+    up_bytes_per_s: float
+    """The slowest client's up-link."""
+    down_bytes_per_s: float
+    """The server's down-link."""
+
+    def to_json(self) -> dict[str, Any]:
+        """`costs.json`."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """Networks, the device of each client, and the server."""
+
+    generator: NetworkCost
+    discriminator: NetworkCost
+    devices: Sequence[Device]
+    server: Server
+
+    def whole(self) -> FleetCost:
+        """Both networks whole on each client."""
+        flops = _both(self.generator) + num_passes("discriminator") * _both(self.discriminator)
+        needs = _memory(self.generator) + _memory(self.discriminator)
+        return self._cost(flops / min(device.flops_per_s for device in self.devices), [needs] * len(self.devices))
+
+    def central(self) -> FleetCost:
+        """All of it where the server is."""
+        flops = _both(self.generator) + num_passes("discriminator") * _both(self.discriminator)
+        return self._cost(len(self.devices) * flops / self.server.flops_per_s, [0.0] * len(self.devices))
+
+    def served(self, num_batches: int, down_bytes: float, up_bytes: float, logit_bytes: float = 0.0) -> FleetCost:
+        """G on the server, a D on each client.
+
+        Args:
+            num_batches: k, of fakes.
+            down_bytes: X.
+            up_bytes: Y.
+            logit_bytes: x, where the server mixes them; 0: it does not.
+        """
+        passes, backward = num_passes("discriminator"), sum(self.discriminator.backward_flops)
+        flops, down = passes * _both(self.discriminator), self.server.bytes_per_s
+        if logit_bytes:
+            first = [
+                down_bytes / down + (flops - backward) / d.flops_per_s + logit_bytes / d.bytes_per_s
+                for d in self.devices
+            ]
+            second = [logit_bytes / down + backward / d.flops_per_s + up_bytes / d.bytes_per_s for d in self.devices]
+            clients_s = max(first) + max(second)
+        else:
+            clients_s = max(down_bytes / down + flops / d.flops_per_s + up_bytes / d.bytes_per_s for d in self.devices)
+        server_s = num_batches * _both(self.generator) / self.server.flops_per_s
+        return self._cost(server_s + clients_s, [_memory(self.discriminator)] * len(self.devices))
+
+    def split(self, latency_s: float, cuts: Sequence[Cuts]) -> FleetCost:
+        """Heads and tails on the clients.
+
+        Args:
+            latency_s: of an iteration, as planned.
+            cuts: of each client.
+        """
+        networks = (self.generator, self.discriminator)
+        needs = [
+            sum(
+                sum(_memory_of(network, block) for block in local_blocks(cut, network.num_blocks))
+                for network, cut in zip(networks, pair, strict=True)
+            )
+            for pair in cuts
+        ]
+        return self._cost(latency_s, needs)
+
+    def _cost(self, iteration_s: float, needs: Sequence[float]) -> FleetCost:
+        memory: dict[str, float] = {}
+        for device, needed in zip(self.devices, needs, strict=True):
+            memory[device.name] = max(needed, memory.get(device.name, 0.0))
+        slowest = min(device.bytes_per_s for device in self.devices)
+        return FleetCost(iteration_s, memory, slowest, self.server.bytes_per_s)
+
+
+def check_memory(cost: FleetCost, limits: Mapping[str, float | None], algorithm: str) -> None:
+    """Refuses a fleet that cannot hold what the algorithm leaves on its devices.
+
+    Args:
+        limits: device profile -> bytes; None: no limit.
+
+    Raises:
+        ConfigError: naming the profile, what it needs and what it has.
+    """
+    for name, needed in cost.memory_bytes.items():
+        limit = limits[name]
+        if limit is not None and needed > limit:
+            found = f"{algorithm} needs {needed:,.0f} bytes on it, it has {limit:,.0f}"
+            remedy = (
+                "choose an algorithm that leaves less on clients, a smaller batch, narrower networks or more memory"
+            )
+            raise ConfigError(f"devices.profiles.{name}.memory_bytes", found, remedy)
+
+
+def _both(network: NetworkCost) -> float:
+    """FLOPs of one pass, forward and back."""
+    return sum(network.forward_flops) + sum(network.backward_flops)
+
+
+def _memory(network: NetworkCost) -> float:
+    return sum(_memory_of(network, block) for block in range(network.num_blocks))
+
+
+def _memory_of(network: NetworkCost, block: int) -> float:
+    return network.memory_bytes[block] if network.memory_bytes is not None else 0.0

@@ -1,0 +1,94 @@
+"""What an iteration takes on a fleet, by hand: G of 6 + 12 and D of 3 + 6 FLOPs forward and back, three passes of D."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from raygan.algorithms import algorithm_of
+from raygan.config.choices import ALGORITHMS
+from raygan.config.loading import make_config
+from raygan.cuts.cost import Device, NetworkCost, Server
+from raygan.cuts.fleet import Fleet, FleetCost, check_memory
+from raygan.errors import ConfigError
+from raygan.run.plan import make_plan
+
+SLOW, FAST, SERVER = Device("slow", 2.0, 4.0), Device("fast", 10.0, 2.0), Server(9.0, 8.0)
+
+
+@pytest.fixture
+def fleet() -> Fleet:
+    generator = NetworkCost([1, 2, 3], [2, 4, 6], [1, 1, 1], [10, 20, 30], [1, 2, 3])
+    discriminator = NetworkCost([1, 1, 1], [2, 2, 2], [1, 1, 1], [1, 2, 3], [4, 4, 4])
+    return Fleet(generator, discriminator, [SLOW, FAST, SLOW], SERVER)
+
+
+def test_whole_networks_take_as_long_as_on_the_slowest_device(fleet: Fleet) -> None:
+    """18 + 3 * 9 = 45 FLOPs at 2 a second. Memory: 4 * (60 + 6) + 6 + 12."""
+    cost = fleet.whole()
+    assert cost.iteration_s == 22.5
+    assert cost.memory_bytes == {"slow": 282, "fast": 282}
+    assert (cost.up_bytes_per_s, cost.down_bytes_per_s) == (2, 8)
+
+
+def test_in_one_place_the_server_does_everybodys_work(fleet: Fleet) -> None:
+    """3 clients, 45 FLOPs each, at 9 a second."""
+    cost = fleet.central()
+    assert cost.iteration_s == 15
+    assert cost.memory_bytes == {"slow": 0, "fast": 0}
+
+
+def test_a_served_discriminator_waits_for_fakes_and_sends_gradients(fleet: Fleet) -> None:
+    """Two batches of G: 2 * 18 / 9 = 4. Slow: 16 / 8 + 27 / 2 + 8 / 4 = 17.5; fast: 2 + 2.7 + 4."""
+    cost = fleet.served(2, down_bytes=16, up_bytes=8)
+    assert cost.iteration_s == 21.5
+    assert cost.memory_bytes == {"slow": 4 * 6 + 12, "fast": 4 * 6 + 12}
+
+
+def test_mixed_logits_are_a_second_round_trip(fleet: Fleet) -> None:
+    """G: 18 / 9 = 2. First leg, slow: 16 / 8 + 21 / 2 + 2 / 4 = 13. Second, slow: 2 / 8 + 6 / 2 + 8 / 4 = 5.25; fast:
+    0.25 + 0.6 + 4 = 4.85."""
+    assert fleet.served(1, down_bytes=16, up_bytes=8, logit_bytes=2).iteration_s == 2 + 13 + 5.25
+
+
+def test_split_clients_hold_heads_and_tails(fleet: Fleet) -> None:
+    """With (0, 0) the first and the last block of both: 4 * (10 + 30) + 1 + 3 and 4 * (1 + 3) + 4 + 4."""
+    cost = fleet.split(0.5, [((0, 0), (0, 0))] * 3)
+    assert cost.iteration_s == 0.5
+    assert cost.memory_bytes["slow"] == 164 + 24
+
+
+def test_a_device_that_is_too_small_is_named() -> None:
+    cost = FleetCost(1.0, {"slow": 282, "fast": 282}, 1.0, 1.0)
+    check_memory(cost, {"slow": None, "fast": 282}, "fed_gan")
+    with pytest.raises(ConfigError, match=r"slow\.memory_bytes: fed_gan needs 282 bytes on it, it has 281"):
+        check_memory(cost, {"slow": 281, "fast": None}, "fed_gan")
+
+
+@pytest.mark.parametrize("name", list(ALGORITHMS))
+def test_every_algorithm_says_what_it_costs(tiny_settings: dict[str, Any], name: str) -> None:
+    plan = make_plan(make_config(tiny_settings | {"algorithm": name}))
+    costs = plan.documents["costs"]
+    assert costs["iteration_s"] > 0
+    assert set(costs["memory_bytes"]) == {"small", "medium", "large"}
+    assert (max(costs["memory_bytes"].values()) == 0) == (name == "central")
+    assert algorithm_of(name).name == name
+
+
+def test_the_split_is_what_a_small_device_can_hold_and_whole_networks_are_not(tiny_settings: dict[str, Any]) -> None:
+    """By the model: a device that holds a client's heads and tails, and by far not both networks."""
+    needs = {name: _needs(tiny_settings, name) for name in ("huscf", "md_gan", "fed_gan")}
+    assert needs["huscf"] < needs["md_gan"] < needs["fed_gan"]
+    limit = int(needs["huscf"] + needs["md_gan"]) // 2
+    small = tiny_settings["devices"]["profiles"]["small"] | {"memory_bytes": limit}
+    devices = tiny_settings["devices"] | {"profiles": tiny_settings["devices"]["profiles"] | {"small": small}}
+    make_plan(make_config(tiny_settings | {"devices": devices}))
+    for name in ("md_gan", "fed_gan"):
+        with pytest.raises(ConfigError, match=rf"devices.profiles.small.memory_bytes: {name} needs [\d,]+ bytes"):
+            make_plan(make_config(tiny_settings | {"devices": devices, "algorithm": name}))
+
+
+def _needs(settings: dict[str, Any], name: str) -> float:
+    cost = make_plan(make_config(settings | {"algorithm": name})).algorithm.cost
+    return float(cost.memory_bytes["small"])
