@@ -13,7 +13,7 @@ from __future__ import annotations
 from functools import cached_property
 
 from raygan.algorithms.base import Back, Model, RoundResult, ServerState, Task
-from raygan.algorithms.fleet import fleet_of
+from raygan.algorithms.fleet import measured_fleet
 from raygan.algorithms.whole import WholeAlgorithm
 from raygan.config.schema import CentralConfig
 from raygan.cuts.fleet import FleetCost
@@ -56,7 +56,7 @@ class Central(WholeAlgorithm[PooledClients]):
     @cached_property
     def cost(self) -> FleetCost:
         """All of it in one place."""
-        return fleet_of(self._config, self.layout.spec).central()
+        return measured_fleet(self._config, self.layout.spec).central()
 
     def round(self, federation: Pooled, state: ServerState, cohort: Cohort) -> RoundResult:
         """Local epochs of every pool."""

@@ -13,8 +13,8 @@ from typing import Any
 
 from raygan.algorithms.base import Algorithm, Back, Document, Model, RoundResult, ServerState, Task
 from raygan.algorithms.clusters import cluster_line, cluster_measures, members, name_clusters
-from raygan.algorithms.fleet import server_of
 from raygan.cuts.fleet import Fleet, FleetCost
+from raygan.cuts.planner import fleet_of
 from raygan.errors import ConfigError
 from raygan.parties.spec import Parties
 from raygan.runtime.backend import Reference
@@ -54,9 +54,7 @@ class HuscfGan(Algorithm[SplitClients, SharedBody]):
     def cost(self) -> FleetCost:
         """As planned."""
         plan = self.split.cuts
-        generator, discriminator = plan.problem.costs
-        fleet = Fleet(generator, discriminator, plan.problem.clients, server_of(self.split.config))
-        return fleet.split(plan.latency_s, plan.cuts)
+        return Fleet(*plan.problem.costs, *fleet_of(self.split.config)).split(plan.latency_s, plan.cuts)
 
     def parties(self) -> Parties:
         """A worker for each device, and the shared body."""

@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 
 from raygan.algorithms.averaging import Averages
 from raygan.algorithms.base import Algorithm, Back, Model, RoundResult, ServerState, Task
-from raygan.algorithms.fleet import fleet_of
+from raygan.algorithms.fleet import measured_fleet
 from raygan.cuts.fleet import FleetCost
 from raygan.nn.network import build_networks
 from raygan.parties.layout import Layout, deal_to_workers
@@ -60,7 +60,7 @@ class ServedAlgorithm(Algorithm[ServedT, ServerT], Generic[ServedT, ServerT]):
         image_bytes = FLOAT_BYTES * spec.channels * spec.image_size**2
         sent = min(2, self.num_batches) * size * (image_bytes + LABEL_BYTES)
         logits = FLOAT_BYTES * size if self.mixes_logits else 0
-        return fleet_of(self._config, spec).served(self.num_batches, sent, size * image_bytes, logits)
+        return measured_fleet(self._config, spec).served(self.num_batches, sent, size * image_bytes, logits)
 
     def parties(self) -> Parties:
         """A worker for each device, and the server."""

@@ -7,7 +7,7 @@ from functools import cached_property, partial
 from typing import Any, Generic, TypeVar
 
 from raygan.algorithms.base import Algorithm, Task
-from raygan.algorithms.fleet import fleet_of
+from raygan.algorithms.fleet import measured_fleet
 from raygan.cuts.fleet import FleetCost
 from raygan.nn.network import build_networks
 from raygan.parties.base import Server
@@ -46,7 +46,7 @@ class WholeAlgorithm(Algorithm[WholeT, Server], Generic[WholeT]):
     @cached_property
     def cost(self) -> FleetCost:
         """Both networks on each client; nothing crosses in a step."""
-        return fleet_of(self._config, self.layout.spec).whole()
+        return measured_fleet(self._config, self.layout.spec).whole()
 
     def parties(self) -> Parties:
         """A worker for each device."""

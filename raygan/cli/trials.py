@@ -49,12 +49,15 @@ def shown(name: str, value: float) -> str:
     """A measure's value with its unit."""
     if name.split("/")[0] in {score.reported for score in SCORES.values() if score.is_share}:
         return f"{100 * value:.1f}%"
-    return f"{value / 1e6:.1f} MB" if name.startswith("bytes") else f"{value:.3g}"
+    return f"{value / 1e6:.1f} MB" if "bytes" in name else f"{value:.3g}"
 
 
 def words(name: str) -> str:
     """A measure's name."""
-    return {"latency_s": "latency (s)", "bytes_per_round": "bytes a round"}.get(name, name.replace("_", " "))
+    if name.endswith("_s"):
+        return f"{name.removesuffix('_s').replace('_', ' ')} (s)"
+    known = {"memory_bytes": "memory", "bytes_per_round": "bytes a round", "bytes_per_client": "bytes a client"}
+    return known.get(name, name.replace("_", " "))
 
 
 def short(value: Any) -> str:

@@ -142,6 +142,12 @@ def plan(
     )
 
 
+def fleet_of(config: Config) -> tuple[list[Device], Server]:
+    """The device of each client [K], and the server."""
+    devices = [Device.from_profile(name, config.devices.profile(name)) for name in config.profiles]
+    return devices, Server(config.devices.server.flops_per_s, config.devices.server.bytes_per_s)
+
+
 def plan_config(
     config: Config,
     *,
@@ -155,15 +161,16 @@ def plan_config(
     Args:
         kept: the cuts of each client, where they were chosen before; None: choose them.
     """
-    settings, server = config.cuts, config.devices.server
+    settings = config.cuts
+    devices, server = fleet_of(config)
     if kept is None and settings.solver == "fixed":
         given = {name: (cut.generator, cut.discriminator) for name, cut in settings.fixed.items()}
         kept = [given.get(name, ((0, 0), (0, 0))) for name in config.profiles]
     return plan(
         generator=generator,
         discriminator=discriminator,
-        devices=[Device.from_profile(name, config.devices.profile(name)) for name in config.profiles],
-        server=Server(server.flops_per_s, server.bytes_per_s),
+        devices=devices,
+        server=server,
         solver="exact" if settings.solver == "fixed" else settings.solver,
         anchor=anchor,
         seed=config.seed,

@@ -145,7 +145,7 @@ class CostsForm(Form):
     """`costs.json`."""
 
     iteration_s: Annotated[Real, Field(ge=0)]
-    memory_bytes: dict[str, Real]
+    memory_bytes: Annotated[dict[str, Real], Field(min_length=1)]
     up_bytes_per_s: Rate
     down_bytes_per_s: Rate
 

@@ -81,8 +81,8 @@ def make_plan(config: Config, survey: Survey = survey_domains, documents: Mappin
     )
     task = Task(config, clients, spec, clients_per_actor(config), documents or {})
     algorithm = algorithm_of(config.algorithm).plan(task)
-    if algorithm.cost is not None:
-        limits = {name: config.devices.profile(name).memory_bytes for name in config.devices.fleet}
+    limits = {name: config.devices.profile(name).memory_bytes for name in config.devices.fleet}
+    if documents is None and any(limits.values()) and algorithm.cost is not None:
         check_memory(algorithm.cost, limits, algorithm.name)
     default = Config()
     skipped = tuple(

@@ -12,7 +12,14 @@ from raygan.storage import read_json_lines
 
 COLOURS = ("#2f6db5", "#e2862f", "#2f9460", "#b5483e", "#7a5fb0", "#8a6d4d", "#c26a9d", "#5d6a78")
 MAX_NAMED = 12
-NAMES = {"latency_s": "predicted latency, seconds an iteration", "bytes_per_round": "bytes a round"}
+NAMES = {
+    "latency_s": "predicted latency, seconds an iteration",
+    "iteration_s": "predicted seconds of an iteration",
+    "round_s": "predicted seconds of a round",
+    "memory_bytes": "bytes that a device must hold",
+    "bytes_per_round": "bytes a round",
+    "bytes_per_client": "bytes a client and round",
+}
 
 
 def draw_curves(results: Results, path: Path) -> Path:

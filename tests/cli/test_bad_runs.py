@@ -82,6 +82,7 @@ NETWORKS = "checkpoints/round-0002/cluster-0.safetensors"
         (cut("cuts.json", 100), ("report",), "cuts.json: cannot be read"),
         (edited("cuts.json", "clients", value=[]), ("report",), "cuts.json: clients"),
         (edited("cuts.json", "clients", 0, "generator", value="0, 0"), ("report",), "clients.0.generator"),
+        (edited("costs.json", "memory_bytes", value={}), ("report",), "costs.json: memory_bytes"),
         (cut("summary.json", 50), ("report",), "summary.json: cannot be read"),
         (edited("summary.json", "finished", value=7), ("report",), "summary.json: finished"),
         (cut(NETWORKS, 100), ("sample", "--round", "2"), "cluster-0.safetensors is damaged); choose one of: 1"),

@@ -161,7 +161,7 @@ def _altered(name: str, content: bytes, rng: random.Random) -> bytes:
 
 ROUND = "checkpoints/round-0002"
 FILES = (
-    "config.yaml", "metrics.jsonl", "clusters.jsonl", "cuts.json", "summary.json",
+    "config.yaml", "metrics.jsonl", "clusters.jsonl", "cuts.json", "costs.json", "summary.json",
     f"{ROUND}/manifest.json", f"{ROUND}/cluster-0.safetensors", f"{ROUND}/body.safetensors",
 )  # fmt: skip
 
