@@ -54,8 +54,9 @@ def train(
         mirror = _mirror(config)
         if mirror is not None and mirror.names():
             raise RunError(mirror.uri, "this URI holds a run already", "choose another")
+        documents = plan.documents
         with _backend(plan, folder, in_process, listener) as (backend, dashboard):
-            folder.create(config, plan.documents, plan.infos)
+            folder.create(config, documents, plan.infos)
             with folder.locked():
                 if mirror is not None:
                     mirror.push(folder.path)

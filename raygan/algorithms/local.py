@@ -6,12 +6,14 @@ finished model, to be scored and sampled.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from raygan.algorithms.base import Back, Model, RoundResult, ServerState
 from raygan.algorithms.whole import WholeAlgorithm
 from raygan.parties.base import Server
 from raygan.runtime.backend import Reference
 from raygan.runtime.federation import Federation
-from raygan.runtime.steps import Cohort
+from raygan.runtime.steps import Cohort, Epochs
 from raygan.whole.clients import WholeClients
 from raygan.wire.records import Lost
 
@@ -29,6 +31,7 @@ class Local(WholeAlgorithm[WholeClients]):
         """Local epochs; each client's networks are its model."""
         epochs = self.local_epochs(federation, cohort)
         present = federation.check_in(cohort, epochs)
+        self.share(federation, cohort, epochs, present)
         models: dict[int, Model] = {}
         for worker, handle in federation.workers.items():
             ids, count = self.layout.workers[worker].ids, len(self.keys)
@@ -40,6 +43,13 @@ class Local(WholeAlgorithm[WholeClients]):
         everybody = range(len(self.layout.clients))
         state = ServerState(serves=dict(zip(everybody, everybody, strict=True)), num_models=len(everybody))
         return RoundResult(cohort, epochs, state, dict(sorted(models.items())))
+
+    def share(self, federation: Whole, cohort: Cohort, epochs: Epochs, present: Mapping[int, int]) -> None:
+        """What clients share at a round's end: nothing.
+
+        Args:
+            present: client -> training images, of those that are there.
+        """
 
     def rejoin(self, federation: Whole, result: RoundResult, back: Back) -> Reference[Lost | None] | None:
         """Who was late or not drawn has kept its networks; a new worker has them from the last checkpoint."""

@@ -26,6 +26,7 @@ ALGORITHMS: Choices = {
     "md_gan": "raygan.algorithms.md_gan:MdGan",
     "fed_split_gan": "raygan.algorithms.fed_split_gan:FedSplitGan",
     "ua_gan": "raygan.algorithms.ua_gan:UaGan",
+    "pfl_gan": "raygan.algorithms.pfl_gan:PflGan",
     "hierarchical": "raygan.algorithms.hierarchical:Hierarchical",
 }
 """Each a `raygan.algorithms.base.Algorithm`."""

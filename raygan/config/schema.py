@@ -397,7 +397,21 @@ class MdGanConfig(Section):
     """Epochs after which every discriminator moves to another client; None: it never does."""
 
 
-ALGORITHM_KEYS = ("central", "fed_gan", "hierarchical", "md_gan")
+class PflGanConfig(Section):
+    """For `algorithm: pfl_gan`."""
+
+    local_rounds: Literal["auto"] | Count = "auto"
+    """Rounds in which every client trains by itself, before generators are shared once; fewer than `training.rounds`.
+    `auto`: half of them."""
+    synthetic_images: Annotated[int, Field(ge=2)] = 1000
+    """Images that each client's generator makes, and that each client is sent of the others'."""
+    synthetic_share: Annotated[float, BeforeValidator(_not_bool), Field(gt=0, lt=1)] = 0.5
+    """Of a minibatch in the rounds after that."""
+    temperature: Positive = 1.0
+    """Of the weights by which others' images are mixed: the lower, the more counts whose are alike."""
+
+
+ALGORITHM_KEYS = ("central", "fed_gan", "hierarchical", "md_gan", "pfl_gan")
 """Sections that belong to the algorithm of their name."""
 
 
@@ -411,7 +425,7 @@ class Config(Section):
     place), `fed_gan` (whole networks, averaged), `clustered_fed_gan` (inside the method's clusters), or `hierarchical`
     (inside the clusters, now and then over all of them; HFL-GAN-style). With one generator on a server and a
     discriminator on each client: `md_gan` (they wander), `fed_split_gan` (they are averaged),
-    `ua_gan` (they are mixed)."""
+    `ua_gan` (they are mixed). `pfl_gan`: first alone, then with images of others' generators (PFL-GAN-style)."""
     scenario: Annotated[int, Field(ge=1, le=6)] | None = None
     """A preset of the paper: `data.{domains, partition, images_per_client}`, `training.{rounds, local_epochs, batch_size,
     steps, lr}`, `model.width` and `evaluation.usefulness_images` where they are not given; None: no preset."""
@@ -432,6 +446,8 @@ class Config(Section):
     hierarchical: HierarchicalConfig | None = None
     """Of that algorithm; None: as its keys are by default."""
     md_gan: MdGanConfig | None = None
+    """Of that algorithm; None: as its keys are by default."""
+    pfl_gan: PflGanConfig | None = None
     """Of that algorithm; None: as its keys are by default."""
 
     @model_validator(mode="after")

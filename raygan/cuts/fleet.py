@@ -21,20 +21,25 @@ activations of the blocks that it holds.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from raygan.cuts.cost import Device, NetworkCost, Server
 from raygan.cuts.cut import local_blocks
-from raygan.errors import ConfigError
+from raygan.errors import ConfigError, CutError
 from raygan.names import Cuts
 from raygan.step import num_passes
 
 
 @dataclass(frozen=True)
 class FleetCost:
-    """What an algorithm costs on a fleet, as predicted."""
+    """What an algorithm costs on a fleet, as predicted.
+
+    Raises:
+        CutError: seconds that overflow.
+    """
 
     iteration_s: float
     """Seconds of an iteration."""
@@ -44,6 +49,10 @@ class FleetCost:
     """The slowest client's up-link."""
     down_bytes_per_s: float
     """The server's down-link."""
+
+    def __post_init__(self) -> None:
+        if not math.isfinite(self.iteration_s):
+            raise CutError("devices", "the predicted times overflow", "check flops_per_s and bytes_per_s")
 
     def to_json(self) -> dict[str, Any]:
         """`costs.json`."""
@@ -61,14 +70,14 @@ class Fleet:
 
     def whole(self) -> FleetCost:
         """Both networks whole on each client."""
-        flops = _both(self.generator) + num_passes("discriminator") * _both(self.discriminator)
         needs = _memory(self.generator) + _memory(self.discriminator)
-        return self._cost(flops / min(device.flops_per_s for device in self.devices), [needs] * len(self.devices))
+        return self._cost(
+            self._step_flops / min(device.flops_per_s for device in self.devices), [needs] * len(self.devices)
+        )
 
     def central(self) -> FleetCost:
         """All of it where the server is."""
-        flops = _both(self.generator) + num_passes("discriminator") * _both(self.discriminator)
-        return self._cost(len(self.devices) * flops / self.server.flops_per_s, [0.0] * len(self.devices))
+        return self._cost(len(self.devices) * self._step_flops / self.server.flops_per_s, [0.0] * len(self.devices))
 
     def served(self, num_batches: int, down_bytes: float, up_bytes: float, logit_bytes: float = 0.0) -> FleetCost:
         """G on the server, a D on each client.
@@ -79,17 +88,13 @@ class Fleet:
             up_bytes: Y.
             logit_bytes: x, where the server mixes them; 0: it does not.
         """
-        passes, backward = num_passes("discriminator"), sum(self.discriminator.backward_flops)
-        flops, down = passes * _both(self.discriminator), self.server.bytes_per_s
-        if logit_bytes:
-            first = [
-                down_bytes / down + (flops - backward) / d.flops_per_s + logit_bytes / d.bytes_per_s
-                for d in self.devices
-            ]
-            second = [logit_bytes / down + backward / d.flops_per_s + up_bytes / d.bytes_per_s for d in self.devices]
-            clients_s = max(first) + max(second)
-        else:
-            clients_s = max(down_bytes / down + flops / d.flops_per_s + up_bytes / d.bytes_per_s for d in self.devices)
+        flops = num_passes("discriminator") * _both(self.discriminator)
+        waiting = sum(self.discriminator.backward_flops)
+        mixed = [(down_bytes, flops - waiting, logit_bytes), (logit_bytes, waiting, up_bytes)]
+        clients_s = sum(
+            max(down / self.server.bytes_per_s + work / d.flops_per_s + up / d.bytes_per_s for d in self.devices)
+            for down, work, up in (mixed if logit_bytes else [(down_bytes, flops, up_bytes)])
+        )
         server_s = num_batches * _both(self.generator) / self.server.flops_per_s
         return self._cost(server_s + clients_s, [_memory(self.discriminator)] * len(self.devices))
 
@@ -109,6 +114,12 @@ class Fleet:
             for pair in cuts
         ]
         return self._cost(latency_s, needs)
+
+    @property
+    def _step_flops(self) -> float:
+        """Of a client's iteration of both networks."""
+        generator = num_passes("generator") * _both(self.generator)
+        return generator + num_passes("discriminator") * _both(self.discriminator)
 
     def _cost(self, iteration_s: float, needs: Sequence[float]) -> FleetCost:
         memory: dict[str, float] = {}

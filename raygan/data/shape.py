@@ -94,6 +94,11 @@ def to_float(images: np.ndarray) -> np.ndarray:
     return images.astype(np.float32) / np.float32(127.5) - np.float32(1)
 
 
+def to_bytes(images: np.ndarray) -> np.ndarray:
+    """The inverse of `to_float`, rounded: -1 .. 1 to uint8."""
+    return np.clip(np.rint((images + 1) * 127.5), 0, 255).astype(np.uint8)
+
+
 def _luma(planes: np.ndarray) -> np.ndarray:
     grey = np.empty((*planes.shape[:3], 1), dtype=np.uint8)
     for start in range(0, len(planes), CHUNK):

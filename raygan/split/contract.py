@@ -1,6 +1,6 @@
 """What one sender may put on the wire: each method's record, and the form of every tensor in it.
 
-`raygan.wire.records.checked` knows what crosses at all. Here the cuts come in: a client's `generate` returns the
+`raygan.wire.contract.checked` knows what crosses at all. Here the cuts come in: a client's `generate` returns the
 activation of the last block of its G head, of that block's shape and no other, so an image or a label that was
 dressed up as a float activation is refused by the sender's actor before it leaves, and again by the body.
 Where an activation has exactly the shape of an image, no form can tell them apart.

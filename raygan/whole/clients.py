@@ -10,7 +10,7 @@ from torch import nn
 
 from raygan.names import BlockKey
 from raygan.nn.network import block_state
-from raygan.parties.data_owner import DataOwner
+from raygan.parties.data_owner import DataOwner, Minibatch
 from raygan.parties.reports import step_report
 from raygan.whole.networks import WholeNetworks
 from raygan.whole.worker import TrainingClients
@@ -27,6 +27,10 @@ class WholeClient:
     def blocks(self) -> dict[BlockKey, nn.Module]:
         """Every block of both networks, generator first."""
         return self.networks.blocks
+
+    def minibatch(self, step: int) -> Minibatch:
+        """What it trains on in a step of the round."""
+        return self.owner.minibatch(step)
 
     def is_finite(self) -> bool:
         """Whether all parameters and buffers are finite."""
@@ -57,7 +61,7 @@ class WholeClients(TrainingClients[WholeClient]):
         """One step of every client that takes part, on a minibatch and networks of its own."""
         started = time.perf_counter()
         steps = {
-            number: client.networks.step(client.owner.minibatch(step.step))
+            number: client.networks.step(client.minibatch(step.step))
             for number, client in self._taking_part(step.step).items()
         }
         return step_report(step, self.plan.worker, steps, {"train": time.perf_counter() - started})

@@ -34,9 +34,16 @@ KEYS: dict[str, dict[str, Any]] = {
     "md_gan": {"md_gan": {"num_batches": 2}},
     "fed_split_gan": {},
     "ua_gan": {},
+    "pfl_gan": {"pfl_gan": {"local_rounds": 2, "synthetic_images": 40}},
 }
 ONE = dict.fromkeys(("fed_gan", "md_gan", "fed_split_gan", "ua_gan"), 1)
-MODELS = {"local": 6, "central": 2, "clustered_fed_gan": 2, "hierarchical": 2} | ONE
+MODELS = {"local": 6, "pfl_gan": 6, "central": 2, "clustered_fed_gan": 2, "hierarchical": 2} | ONE
+
+
+def slow_but(*quick: str) -> pytest.MarkDecorator:
+    """All of them, where the default run has time for some."""
+    names = [pytest.param(name, marks=() if name in quick else pytest.mark.slow) for name in KEYS]
+    return pytest.mark.parametrize("algorithm", names, indirect=True, scope="module")
 
 
 @pytest.fixture(scope="module", params=list(KEYS))
@@ -62,12 +69,14 @@ def test_it_has_models_scores_statistics_and_a_report(whole: Path, algorithm: st
     assert f"{algorithm_of(algorithm).shown()}, 6 clients" in write_report(whole).read_text()
 
 
+@slow_but("fed_gan", "md_gan", "ua_gan")
 def test_actors_compute_the_same(small_ray: None, settings: dict, whole: Path, tmp_path: Path) -> None:
     run = train(make_config(settings), tmp_path / "run")
     assert arrays_of_round(run.path, 4) == arrays_of_round(whole, 4)
     assert_same_training(run.path, whole)
 
 
+@slow_but("md_gan")
 @pytest.mark.parametrize("how", ["in_process", pytest.param("driver", marks=pytest.mark.slow)])
 def test_a_killed_run_goes_on(settings: dict, whole: Path, tmp_path: Path, how: str) -> None:
     """SIGKILL in the middle of the third round's checkpoint."""
@@ -93,7 +102,8 @@ def test_nothing_private_leaves_a_client(
     """Images, labels and z, in every form, are searched for in every byte that the workers return."""
     sent = tapped_workers(monkeypatch)
     domains = [{"npz": str(write_canaries(tmp_path / f"{n}.npz", n)), "clients": 3} for n in range(2)]
-    training = {"rounds": 1, "batch_size": 16}
+    alone = KEYS[algorithm].get("pfl_gan", {}).get("local_rounds", 0)
+    training = {"rounds": 1 + alone, "batch_size": 16}
     config = make_config(settings | {"data": {"domains": domains}, "training": training, "evaluation": {"images": 16}})
     train(config, tmp_path / "run", in_process=True)
     search = Search(b"".join(sent))

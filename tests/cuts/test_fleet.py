@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from raygan.algorithms import algorithm_of
+from raygan.api import resume, train
 from raygan.config.choices import ALGORITHMS
 from raygan.config.loading import make_config
 from raygan.cuts.cost import Device, NetworkCost, Server
 from raygan.cuts.fleet import Fleet, FleetCost, check_memory
-from raygan.errors import ConfigError
+from raygan.errors import ConfigError, CutError
+from raygan.report import write_report
 from raygan.run.plan import make_plan
 
 SLOW, FAST, SERVER = Device("slow", 2.0, 4.0), Device("fast", 10.0, 2.0), Server(9.0, 8.0)
@@ -87,6 +92,44 @@ def test_the_split_is_what_a_small_device_can_hold_and_whole_networks_are_not(ti
     for name in ("md_gan", "fed_gan"):
         with pytest.raises(ConfigError, match=rf"devices.profiles.small.memory_bytes: {name} needs [\d,]+ bytes"):
             make_plan(make_config(tiny_settings | {"devices": devices, "algorithm": name}))
+
+
+@pytest.mark.parametrize(("server_flops_per_s", "split_is_faster"), [(1e13, True), (5e10, False)])
+def test_a_fast_server_makes_the_split_pay_on_small_computers(server_flops_per_s: float, split_is_faster: bool) -> None:
+    """The paper's networks at full width on six Raspberry Pi 4: a server of 10 TFLOP/s takes from them what they are
+    slow at; one of 50 GFLOP/s has six clients' bodies to compute, and keeps them waiting."""
+    devices = {"fleet": ["raspberry_pi_4"], "server": {"flops_per_s": server_flops_per_s, "bytes_per_s": 1e9}}
+    settings = {"model": {"width": 1}, "training": {"batch_size": 64}, "devices": devices}
+    split, whole = (
+        make_plan(make_config(settings | {"algorithm": name})).algorithm.cost for name in ("huscf", "fed_gan")
+    )
+    assert (whole.iteration_s > split.iteration_s) is split_is_faster
+
+
+def test_a_speed_at_which_predictions_overflow_is_refused_before_anything_starts(
+    tiny_settings: dict[str, Any], tmp_path: Path
+) -> None:
+    small = tiny_settings["devices"]["profiles"]["small"] | {"flops_per_s": 1e-320}
+    devices = {"fleet": ["small"], "profiles": {"small": small}}
+    kept = {key: value for key, value in tiny_settings.items() if key != "cuts"}
+    with pytest.raises(CutError, match="overflow"):
+        train(make_config(kept | {"algorithm": "local", "devices": devices}), tmp_path / "run", in_process=True)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_keeps_its_costs_and_goes_on_without_them(tiny_settings: dict[str, Any], tmp_path: Path) -> None:
+    """A run of before has none, and perhaps a device that is too small by today's reckoning."""
+    settings = {key: value for key, value in tiny_settings.items() if key != "cuts"} | {"algorithm": "md_gan"}
+    run = train(make_config(settings), tmp_path / "run", in_process=True)
+    assert json.loads((run.path / "costs.json").read_text()) == make_plan(make_config(settings)).documents["costs"]
+    for name in ("costs.json", "summary.json"):
+        (run.path / name).unlink()
+    written = yaml.safe_load((run.path / "config.yaml").read_text())
+    written["devices"]["profiles"]["small"]["memory_bytes"] = 1
+    written["training"]["rounds"] = 3
+    (run.path / "config.yaml").write_text(yaml.safe_dump(written))
+    assert len(resume(run.path, in_process=True).metrics) == 3
+    assert write_report(run.path).exists()
 
 
 def _needs(settings: dict[str, Any], name: str) -> float:

@@ -15,6 +15,7 @@ CLUSTERING = "raygan/federated/clustering.py"
 ROUND = "raygan/algorithms/huscf.py"
 SUBMIT = "raygan/split/submit.py"
 LATENCY = "raygan/cuts/latency.py"
+FLEET = "raygan/cuts/fleet.py"
 COST = "raygan/nn/cost.py"
 DATA = "raygan/data/client.py"
 FID = "raygan/evaluation/frechet.py"
@@ -35,6 +36,8 @@ AGGREGATION_TEST = ("tests/federated/test_aggregation.py",)
 CLUSTERING_TEST = ("tests/federated/test_clustering.py",)
 ASSIGNMENT_TEST = ("tests/federated/test_assignment.py",)
 LATENCY_TEST = ("tests/cuts/test_latency.py",)
+SERVED_TEST = ("tests/algorithms/test_served.py",)
+FLEET_TEST = ("tests/cuts/test_fleet.py",)
 COST_TEST = ("tests/nn/test_cost.py",)
 DATA_TEST = ("tests/data/test_client.py",)
 FID_TEST = ("tests/evaluation/test_fid.py",)
@@ -450,6 +453,83 @@ MUTATIONS = (
         "+ self.block_s[block] * inside",
         "+ self.block_s[block] * (inside > 0)",
         LATENCY_TEST,
+    ),
+    Mutation(
+        "whole networks wait for the fastest device",
+        FLEET,
+        "self._step_flops / min(device.flops_per_s",
+        "self._step_flops / max(device.flops_per_s",
+        FLEET_TEST,
+    ),
+    Mutation(
+        "the server's generator makes one batch",
+        FLEET,
+        "server_s = num_batches * _both",
+        "server_s = _both",
+        FLEET_TEST,
+    ),
+    Mutation(
+        "a discriminator's last backward pass does not wait for the mixed logits",
+        FLEET,
+        "flops - waiting, logit_bytes), (logit_bytes, waiting,",
+        "flops, logit_bytes), (logit_bytes, 0.0,",
+        FLEET_TEST,
+    ),
+    Mutation(
+        "MD-GAN sums the feedback",
+        "raygan/algorithms/md_gan.py",
+        'self.num_batches, "mean")',
+        'self.num_batches, "sum")',
+        SERVED_TEST,
+    ),
+    Mutation(
+        "each D judges the batch that it is trained on",
+        "raygan/served/server.py",
+        "client % self._num_batches, (client + 1) % self._num_batches",
+        "client % self._num_batches, client % self._num_batches",
+        SERVED_TEST,
+    ),
+    Mutation(
+        "a moved discriminator keeps its optimizer",
+        "raygan/nn/trained.py",
+        "        self._optimizer.state.clear()",
+        "        pass",
+        SERVED_TEST,
+    ),
+    Mutation(
+        "federated split GAN judges after D's update",
+        "raygan/served/foresight.py",
+        "loss, gradient = client.feedback(to_judge)\n        return client.learn(to_learn, real), loss, gradient",
+        "update = client.learn(to_learn, real)\n        return update, *client.feedback(to_judge)",
+        SERVED_TEST,
+    ),
+    Mutation(
+        "discriminators are averaged by their numbers of images",
+        "raygan/algorithms/fed_split_gan.py",
+        "weights = dict.fromkeys(present, 1 / len(present))",
+        "weights = {c: n / sum(present.values()) for c, n in present.items()}",
+        SERVED_TEST,
+    ),
+    Mutation(
+        "odds are mixed without the shares of the class",
+        "raygan/served/mixing.py",
+        "torch.logsumexp(shares + logits",
+        "torch.logsumexp(logits",
+        SERVED_TEST,
+    ),
+    Mutation(
+        "FedGAN's mean has no weights",
+        "raygan/algorithms/fed_gan.py",
+        "[count / sum(num_samples.values()) for count",
+        "[1 / len(num_samples) for count",
+        ("tests/algorithms/test_fed_gan.py",),
+    ),
+    Mutation(
+        "a client's own images are in its mixture",
+        "raygan/federated/affinity.py",
+        "others = ~np.eye(len(divergence), dtype=bool)",
+        "others = np.ones_like(divergence, dtype=bool)",
+        ("tests/federated/test_affinity.py",),
     ),
     Mutation(
         "backward FLOPs are counted as forward FLOPs",
