@@ -76,10 +76,11 @@ class Oracle:
         self.d_optimizers = {client: self._adam(blocks) for client, blocks in self.discriminators.items()}
         self.noise = torch.Generator().manual_seed(torch_seed(config.seed, "fakes", 0))
         self.data = {client: load_client(plan.layout.clients[client].data) for client in self.clients}
-        self.order = {
-            client: data.epoch_batches(stream(config.seed, "batches", 0, client), self.size)
-            for client, data in self.data.items()
-        }
+        shuffles = {client: stream(config.seed, "batches", 0, client) for client in self.clients}
+        self.order = {c: self.data[c].epoch_batches(shuffles[c], self.size) for c in self.clients}
+        for client, batches in self.order.items():  # who has fewer images goes through them again
+            while len(batches) < max(map(len, self.order.values())):
+                batches += self.data[client].epoch_batches(shuffles[client], self.size)
 
     def _adam(self, blocks: list[nn.Module]) -> torch.optim.Optimizer:
         training = self.plan.config.training
@@ -154,9 +155,11 @@ def assert_equal(found: dict[str, np.ndarray], name: str, blocks: list[nn.Module
 
 @pytest.mark.parametrize("name", list(KEYS))
 def test_a_round_is_one_graph_in_torch(settings: dict, tmp_path: Path, name: str) -> None:
-    """Six clients, four steps."""
-    path = run_of(settings, name, tmp_path / "run")
-    oracle = Oracle(make_plan(make_config(settings)))
+    """Six clients with 32 and 20 images, four steps."""
+    first, second = settings["data"]["domains"]
+    unequal = settings | {"data": {"domains": [first, second | {"limit": 60}]}}
+    path = run_of(unequal, name, tmp_path / "run")
+    oracle = Oracle(make_plan(make_config(unequal)))
     for step in range(4):
         getattr(oracle, name)(step)
     assert_equal(saved(path, "generator.safetensors"), "generator", oracle.generator)

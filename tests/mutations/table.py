@@ -36,7 +36,10 @@ AGGREGATION_TEST = ("tests/federated/test_aggregation.py",)
 CLUSTERING_TEST = ("tests/federated/test_clustering.py",)
 ASSIGNMENT_TEST = ("tests/federated/test_assignment.py",)
 LATENCY_TEST = ("tests/cuts/test_latency.py",)
-SERVED_TEST = ("tests/algorithms/test_served.py",)
+SERVED_TEST = (
+    "tests/algorithms/test_served.py::test_a_round_is_one_graph_in_torch",
+    "tests/algorithms/test_served.py::test_a_swap_moves_every_discriminator_and_begins_its_optimizer_anew",
+)
 FLEET_TEST = ("tests/cuts/test_fleet.py",)
 COST_TEST = ("tests/nn/test_cost.py",)
 DATA_TEST = ("tests/data/test_client.py",)
