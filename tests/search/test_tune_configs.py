@@ -20,8 +20,9 @@ def shipped(request: pytest.FixtureRequest) -> Search:
     return read_search(request.param)
 
 
-def test_there_are_the_five() -> None:
-    assert {path.stem for path in FILES} == {"cluster_count", "compare_smoke", "joint", "smoke", "split_search"}
+def test_there_are_the_six() -> None:
+    names = {"cluster_count", "compare_smoke", "findings_scenario_5_small", "joint", "smoke", "split_search"}
+    assert {path.stem for path in FILES} == names
 
 
 def test_it_can_run(shipped: Search) -> None:
