@@ -69,7 +69,7 @@ def test_it_has_models_scores_statistics_and_a_report(whole: Path, algorithm: st
     assert f"{algorithm_of(algorithm).shown()}, 6 clients" in write_report(whole).read_text()
 
 
-@slow_but("fed_gan", "md_gan", "ua_gan")
+@slow_but("md_gan")
 def test_actors_compute_the_same(small_ray: None, settings: dict, whole: Path, tmp_path: Path) -> None:
     run = train(make_config(settings), tmp_path / "run")
     assert arrays_of_round(run.path, 4) == arrays_of_round(whole, 4)

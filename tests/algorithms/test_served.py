@@ -330,6 +330,7 @@ def test_a_worker_may_send_only_what_is_listed(settings: dict) -> None:
     assert clients.problem("judge", fakes) == "a Fakes is nothing that leaves a client here"
 
 
+@pytest.mark.slow
 def test_a_worker_that_dies_in_the_swap(
     small_ray: None, injector: FaultInjector, settings: dict, tmp_path: Path
 ) -> None:
