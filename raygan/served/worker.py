@@ -147,11 +147,9 @@ class ServedClients(AveragedClients[ServedClient]):
         self._steps[number] = one = ClientStep(d_loss, g_loss, num_images, update.statistics(*sums))
         return one.is_finite and bool(finite)
 
-    def _sent(
-        self, kind: str, arrays: Mapping[int, np.ndarray], source: str = "client", target: str = "server"
-    ) -> None:
+    def _sent(self, kind: str, arrays: Mapping[int, np.ndarray]) -> None:
         for array in arrays.values():
-            self._traffic.add(source, target, kind, num_bytes(array))
+            self._traffic.add("client", "server", kind, num_bytes(array))
             self._sent_bytes += num_bytes(array)
 
     def _received(self, kind: str, arrays: object) -> None:

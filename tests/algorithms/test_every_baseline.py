@@ -90,6 +90,7 @@ def test_a_killed_run_goes_on(settings: dict, whole: Path, tmp_path: Path, how: 
     assert_same_training(path, whole)
 
 
+@slow_but("fed_gan", "md_gan")
 def test_clients_that_are_drawn_take_part(settings: dict, tmp_path: Path) -> None:
     drawn = settings | {"training": settings["training"] | {"participation": 0.5}}
     run = train(make_config(drawn), tmp_path / "run", in_process=True)

@@ -81,6 +81,7 @@ def test_the_default_has_every_algorithm() -> None:
     assert check_search(search).num_trials == len(search.config.variants)
 
 
+@pytest.mark.slow
 def test_a_comparison_trains_each_variant_and_answers(file: Path, two_clients: dict, tmp_path: Path) -> None:
     out = tmp_path / "compared"
     done = subprocess.run(
