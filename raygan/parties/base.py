@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
 from typing import ClassVar
 
-from raygan.wire.contract import BULK
+from raygan.wire.contract import LISTED
 from raygan.wire.records import (
     CheckIn,
     Inventory,
@@ -41,12 +41,12 @@ class Worker(Party, ABC):
     """One or several clients on one device."""
 
     sends: ClassVar[frozenset[type]] = frozenset()
-    """Records with arrays that may leave its clients; of the others, only small ones do, which have none."""
+    """Records with arrays, or counts of classes, that may leave its clients; of the others, only small ones do."""
 
     def problem(self, method: str, records: object) -> str | None:
-        """Why it may not send what a method returned: a record with arrays that is none of `sends`."""
+        """Why it may not send what a method returned: what must be one of `sends`, and is none."""
         for record in records if isinstance(records, list) else [records]:
-            if isinstance(record, BULK) and type(record) not in self.sends:
+            if isinstance(record, LISTED) and type(record) not in self.sends:
                 return f"a {type(record).__name__} is nothing that leaves a client here"
         return None
 

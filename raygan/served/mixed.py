@@ -18,7 +18,7 @@ COUNT_BYTES = 8
 class MixedClients(ServedClients):
     """One or several clients."""
 
-    sends = frozenset({Feedback, Logits})
+    sends = frozenset({ClassCounts, Feedback, Logits})
     _judged_fakes: dict[int, tuple[Tensor, Tensor]]
     """Client -> fakes, and its logits of them with the graph between."""
 

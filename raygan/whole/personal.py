@@ -74,7 +74,7 @@ class PersonalClient(WholeClient):
 class PersonalClients(WholeClients):
     """Each client trains alone, at first on its own images."""
 
-    sends = frozenset({BlockAverage, State})
+    sends = frozenset({BlockAverage, ClassCounts, State})
 
     def _equipped(self, owners: Sequence[DataOwner], new_networks: Callable[[], WholeNetworks]) -> list[WholeClient]:
         share, seed = (self._config.pfl_gan or PflGanConfig()).synthetic_share, self._config.seed

@@ -155,3 +155,5 @@ CHECKS: Mapping[type, Callable[[Any], object]] = {
 """What each record must hold; a record that is not here does not cross."""
 BULK = tuple(kind for kind in CHECKS if kind not in SMALL)
 """Records with arrays."""
+LISTED = (*BULK, ClassCounts)
+"""What leaves a client only where its `Worker.sends` has it."""
