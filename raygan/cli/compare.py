@@ -16,7 +16,14 @@ from rich.table import Table
 from raygan.cli.tables import rows_table
 from raygan.cli.trials import Progress
 from raygan.compare.document import Document, check_comparison
-from raygan.compare.words import answer, cost, difference_in_words, score_in_words
+from raygan.compare.words import (
+    answer,
+    cost,
+    difference_in_words,
+    score_in_words,
+    score_names,
+    variant_in_words,
+)
 from raygan.compare.write import write_comparison
 from raygan.search.results import collect
 from raygan.search.search import Search, read_search
@@ -90,11 +97,10 @@ def _shown(console: Console, search: Search, grid: ResultGrid, folder: Path, as_
 
 def scores_table(document: Document) -> Table:
     """A row a variant, best first."""
-    metric = document["metric"]
-    names = list(dict.fromkeys(name for variant in document["variants"] for name in variant["scores"]))
+    metric, names = document["metric"], score_names(document)
     rows = [
         {
-            "variant": f"{variant['name']} ({variant['style']})" if variant["style"] else variant["name"],
+            "variant": variant_in_words(variant),
             **{name.replace("_", " "): score_in_words(name, variant["scores"].get(name)) for name in names},
             f"against {document['reference']}": difference_in_words(metric, variant["differences"].get(metric)),
             "iteration": cost(variant, "iteration_s", lambda s: f"{s:.3g} s"),

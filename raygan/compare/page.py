@@ -9,7 +9,14 @@ from typing import Any
 from rich.filesize import decimal
 
 from raygan.compare.pictures import samples_of
-from raygan.compare.words import answer, cost, difference_in_words, score_in_words
+from raygan.compare.words import (
+    answer,
+    cost,
+    difference_in_words,
+    score_in_words,
+    score_names,
+    variant_in_words,
+)
 from raygan.report.html import Html, page, picture, section, table, tag
 
 ANCHORS = ("scores", "domains", "costs", "curves", "samples")
@@ -45,21 +52,12 @@ def _title(name: str, document: Mapping[str, Any]) -> Html:
     )
 
 
-def _names(document: Mapping[str, Any]) -> list[str]:
-    """The scores that any variant has, in their order."""
-    return list(dict.fromkeys(name for variant in document["variants"] for name in variant["scores"]))
-
-
-def _shown(variant: Mapping[str, Any]) -> str:
-    return f"{variant['name']} ({variant['style']})" if variant["style"] else str(variant["name"])
-
-
 def _scores(document: Mapping[str, Any]) -> Html:
-    names, reference = _names(document), document["reference"]
+    names, reference = score_names(document), document["reference"]
     head = ["variant", *(name.replace("_", " ") for name in names), f"{document['metric']} against {reference}"]
     rows = [
         [
-            _shown(variant),
+            variant_in_words(variant),
             *(score_in_words(name, variant["scores"].get(name)) for name in names),
             difference_in_words(document["metric"], variant["differences"].get(document["metric"])),
         ]
@@ -75,9 +73,9 @@ def _scores(document: Mapping[str, Any]) -> Html:
 
 def _domains(document: Mapping[str, Any]) -> Html:
     parts = []
-    for name in _names(document):
+    for name in score_names(document):
         rows = [
-            [_shown(variant), *(score_in_words(name, of.get(domain)) for domain in document["domains"])]
+            [variant_in_words(variant), *(score_in_words(name, of.get(domain)) for domain in document["domains"])]
             for variant in document["variants"]
             if (of := variant["scores"].get(name, {}).get("domains", {}))
         ]
@@ -92,7 +90,7 @@ def _costs(document: Mapping[str, Any]) -> Html:
     )  # fmt: skip
     rows = [
         [
-            _shown(variant),
+            variant_in_words(variant),
             cost(variant, "iteration_s", lambda s: f"{s:.3g} s"),
             cost(variant, "round_s", lambda s: f"{s:.3g} s"),
             cost(variant, "memory_bytes", lambda b: decimal(int(b))),
@@ -117,7 +115,7 @@ def _samples(document: Mapping[str, Any]) -> Html:
                 tag(
                     "figure",
                     picture(file.read_bytes(), f"samples of {variant['name']} for {domain}"),
-                    tag("figcaption", f"{_shown(variant)}: {domain}"),
+                    tag("figcaption", f"{variant_in_words(variant)}: {domain}"),
                 )
                 for domain, file in samples_of(Path(run)).items()
             ]

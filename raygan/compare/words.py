@@ -15,6 +15,16 @@ def value_in_words(name: str, value: float, sign: str = "") -> str:
     return f"{100 * value:{sign}.1f}%" if name in SHARES else f"{value:{sign}.3g}"
 
 
+def variant_in_words(variant: Mapping[str, Any]) -> str:
+    """Its name and, where its algorithm is in somebody's style, whose."""
+    return f"{variant['name']} ({variant['style']})" if variant["style"] else str(variant["name"])
+
+
+def score_names(document: Mapping[str, Any]) -> list[str]:
+    """The scores that any variant has, in their order."""
+    return list(dict.fromkeys(name for variant in document["variants"] for name in variant["scores"]))
+
+
 def score_in_words(name: str, spread: Mapping[str, Any] | None) -> str:
     """Mean and standard deviation."""
     if not spread:

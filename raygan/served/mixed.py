@@ -8,26 +8,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from raygan.served.worker import ServedClients
+from raygan.parties.counted import CountedClients
+from raygan.served.worker import ServedClient, ServedClients
 from raygan.wire.records import ClassCounts, Fakes, Feedback, Logits, Lost, StepId
 
-COUNT_BYTES = 8
-"""Of a class's number of images, in the ledger."""
 
-
-class MixedClients(ServedClients):
+class MixedClients(CountedClients[ServedClient], ServedClients):
     """One or several clients."""
 
     sends = frozenset({ClassCounts, Feedback, Logits})
     _judged_fakes: dict[int, tuple[Tensor, Tensor]]
     """Client -> fakes, and its logits of them with the graph between."""
-
-    def class_counts(self) -> list[ClassCounts]:
-        """How many images of each class every client holds."""
-        counts = [ClassCounts(number, client.owner.class_counts()) for number, client in self._clients.items()]
-        for one in counts:
-            self._traffic.add("client", "server", "ClassCounts", COUNT_BYTES * len(one.counts))
-        return counts
 
     def logits(self, step: StepId, message: Fakes | Lost) -> Logits:
         """Each D's update on fakes and reals, then its logits of the same fakes."""

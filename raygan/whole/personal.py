@@ -10,14 +10,13 @@ import torch
 
 from raygan.config.schema import PflGanConfig
 from raygan.data.shape import to_bytes, to_float
+from raygan.parties.counted import CountedClients
 from raygan.parties.data_owner import DataOwner, Minibatch
 from raygan.randomness import stream
 from raygan.whole.clients import WholeClient, WholeClients
 from raygan.whole.networks import WholeNetworks
 from raygan.wire.records import BlockAverage, ClassCounts, Fakes, Lost, State, num_bytes
 
-COUNT_BYTES = 8
-"""Of a class's number of images, in the ledger."""
 IMAGES, LABELS = "synthetic.images", "synthetic.labels"
 """Names in a client's file."""
 
@@ -71,7 +70,7 @@ class PersonalClient(WholeClient):
         self._synthetic = (arrays[IMAGES], arrays[LABELS]) if IMAGES in arrays else None
 
 
-class PersonalClients(WholeClients):
+class PersonalClients(CountedClients[WholeClient], WholeClients):
     """Each client trains alone, at first on its own images."""
 
     sends = frozenset({BlockAverage, ClassCounts, State})
@@ -95,13 +94,6 @@ class PersonalClients(WholeClients):
         found = [State(0, client.networks.generator.states()) for client in self._clients.values()]
         for state in found:
             self._traffic.add("client", "server", "State", num_bytes(state))
-        return found
-
-    def class_counts(self) -> list[ClassCounts]:
-        """How many images of each class every client holds, so that its generator is asked for no others."""
-        found = [ClassCounts(number, client.owner.class_counts()) for number, client in self._clients.items()]
-        for one in found:
-            self._traffic.add("client", "server", "ClassCounts", COUNT_BYTES * len(one.counts))
         return found
 
     def take_in(self, message: Fakes | Lost) -> Lost | None:
