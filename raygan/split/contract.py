@@ -10,7 +10,10 @@ A tensor's batch axis is not in `Shape`. Nothing is computed on the entries.
 
 from __future__ import annotations
 
-from raygan.names import End, NetworkName, Shape
+from collections.abc import Mapping
+from typing import get_args
+
+from raygan.names import NETWORKS, End, NetworkName, Shape
 from raygan.split.layout import ClientPlan, Layout, WorkerPlan
 from raygan.step import PHASES, Crossing
 from raygan.wire.records import MESSAGES, Activations, Encoded, Gradients, Lost, State, WirePart
@@ -21,6 +24,13 @@ class Contract:
 
     def __init__(self, layout: Layout, batch_size: int) -> None:
         self._layout, self._batch_size = layout, batch_size
+        self._shapes: Mapping[tuple[int, NetworkName, End], Mapping[int, Shape]] = {
+            (worker.worker, network, end): {plan.client: self._shape(plan, network, end) for plan in worker.clients}
+            for worker in layout.workers
+            for network in NETWORKS
+            for end in get_args(End)
+        }
+        """Worker, network and end of a client -> client -> the shape that crosses there."""
 
     def client_problem(self, worker: int, method: str, records: object) -> str | None:
         """Why a client actor may not send what a method returned; None: it may."""
@@ -51,16 +61,15 @@ class Contract:
         needed = MESSAGES[crossing.direction]
         if not isinstance(record, (Activations, Gradients)) or not isinstance(record, needed):
             return f"a {type(record).__name__} where {needed.__name__} belong"
-        plans = {plan.client: plan for plan in worker.clients}
+        shapes = self._shapes[worker.worker, crossing.way.network, end]
         for client, parts in record.arrays.items():
-            if client not in plans:
-                return f"client {client} is not one of {', '.join(map(str, plans))}"
+            if client not in shapes:
+                return f"client {client} is not one of {', '.join(map(str, shapes))}"
             if len(parts) != crossing.num_tensors:
                 return f"{len(parts)} tensors of client {client}, not {crossing.num_tensors}"
-            shape = self._shape(plans[client], crossing.way.network, end)
-            problem = next(filter(None, (self._part_problem(part, shape) for part in parts)), None)
-            if problem is not None:
-                return f"client {client}: {problem}"
+            for part in parts:
+                if (problem := self._part_problem(part, shapes[client])) is not None:
+                    return f"client {client}: {problem}"
         return None
 
     def _part_problem(self, part: WirePart, shape: Shape) -> str | None:

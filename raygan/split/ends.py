@@ -30,6 +30,7 @@ class NetworkEnds:
         self.head = {index: blocks[index].to(device) for index in head_blocks(cut)}
         self.tail = {index: blocks[index].to(device) for index in tail_blocks(cut, len(blocks))}
         self.blocks = {**self.head, **self.tail}
+        self._parameters = [parameter for block in self.blocks.values() for parameter in block.parameters()]
         self.optimizer = adam(self.blocks.values(), lr, betas)
         self.gradient_norm: Tensor | None = None
         """L2 norm of the last update's gradients, a scalar on the device; None: there was no update."""
@@ -39,7 +40,7 @@ class NetworkEnds:
         if self.optimizer is not None:
             self.gradient_norm = gradient_norm(self.optimizer)
             self.optimizer.step()
-            self.optimizer.zero_grad()
+            self.forget_gradients()
 
     def forget_moments(self) -> None:
         """Adam begins anew."""
@@ -49,8 +50,8 @@ class NetworkEnds:
 
     def forget_gradients(self) -> None:
         """Drops gradients without a step."""
-        for block in self.blocks.values():
-            block.zero_grad()
+        for parameter in self._parameters:
+            parameter.grad = None
 
 
 def leaf(x: Tensor) -> Tensor:

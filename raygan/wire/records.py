@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
+from functools import cache
 from typing import Any, Literal, TypeVar
 
 import numpy as np
@@ -332,8 +333,14 @@ class Usage:
     """Memory that would be free if the process ended: the object store and shared libraries are not in it."""
 
 
+PLAIN = (int, float, str, type(None))
+"""What holds nothing further."""
+
+
 def arrays_of(record: Any) -> Iterator[Array]:
     """Every array or tensor inside a record, however deep."""
+    if isinstance(record, PLAIN):
+        return
     if type_name(record) is not None:
         yield record
     elif isinstance(record, Mapping):
@@ -349,6 +356,8 @@ def arrays_of(record: Any) -> Iterator[Array]:
 
 def num_bytes(record: Any) -> int:
     """Bytes of the arrays inside a record, and of the scales of encoded ones."""
+    if isinstance(record, np.ndarray):
+        return record.nbytes
     if isinstance(record, Encoded):
         return int(record.payload.nbytes) + CODECS[record.codec].scale_bytes
     if isinstance(record, Mapping):
@@ -369,7 +378,13 @@ def wire_bytes(num_elements: float, codec: Codec) -> float:
 def type_name(payload: Any) -> str | None:
     """Name of the type of an array's or a torch tensor's entries; None for anything else."""
     if isinstance(payload, np.ndarray):
-        return str(payload.dtype.name)
+        return _dtype_name(payload.dtype)
     if type(payload).__module__ == "torch" and type(payload).__name__ == "Tensor":
         return str(payload.dtype).removeprefix("torch.")
     return None
+
+
+@cache
+def _dtype_name(dtype: np.dtype[Any]) -> str:
+    """Kept, since numpy puts the name together each time that it is asked for."""
+    return str(dtype.name)
