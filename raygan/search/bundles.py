@@ -16,28 +16,30 @@ from raygan.run.plan import Plan, make_plan
 from raygan.runtime.ray.capacity import place, shortage
 from raygan.runtime.ray.demand import ActorDemand, all_demands
 from raygan.runtime.ray.nodes import find_autoscaler, live_nodes
-from raygan.search.schema import TrialResources
+from raygan.search.schema import SearchConfig
 
 Bundle = dict[str, float]
 Trial = tuple[ActorDemand, ...]
 """What one trial asks for: the process that drives it, then each actor that asks for something."""
 
 
-def trial_demands(config: Config, resources: TrialResources) -> Trial:
+def trial_demands(config: Config, search: SearchConfig) -> Trial:
     """What a trial asks for; actors that ask for nothing run where there is room.
 
     Raises:
         InputError: data, networks or cuts that cannot be used.
     """
-    plan = _planned(_federation(config))
+    plan, resources = _planned(_federation(config)), search.resources
     driver = ActorDemand("the trial's driver", resources.cpus_per_trial, resources.gpus_per_trial, {}, {})
+    if search.in_process:
+        return (driver,)
     actors = all_demands(plan.algorithm.parties(), plan.config)
     return driver, *(demand for demand in actors if demand.bundle)
 
 
-def placement(config: Config, resources: TrialResources) -> PlacementGroupFactory:
+def placement(config: Config, search: SearchConfig) -> PlacementGroupFactory:
     """The placement group of a trial."""
-    driver, *actors = trial_demands(config, resources)
+    driver, *actors = trial_demands(config, search)
     labels = [dict(demand.labels) for demand in (driver, *actors)]
     if not driver.bundle:
         labels = labels[1:]  # Ray drops an empty first bundle, so its labels must go too

@@ -42,6 +42,9 @@ def check_space(search: Search) -> dict[str, Config]:
         configs[told] = _config(search, point, f"space: {told}")
     for config in configs.values():
         _check_places(config)
+        if search.config.in_process and config.devices.emulate:
+            found = "true, but each trial runs in one process (in_process)"
+            raise ConfigError("base.devices.emulate", found, "set one of the two to false")
         check_metrics(search.config.metric, config)
         if learns and config.evaluation.every > 1:
             found = f"scores come only every {config.evaluation.every} rounds"

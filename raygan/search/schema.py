@@ -94,7 +94,7 @@ class SearchConfig(Section):
     """Dotted configuration key -> what it may become (`raygan/search/domain.py`)."""
     variants: dict[str, dict[str, Any]] = Field(default={})
     """Name -> keys and values that change the base, such as `{algorithm: fed_gan}`: each is tried, with every point of
-    the space. `raygan compare` compares them."""
+    the space. `raygan compare` compares them. `all`, in the file: every algorithm, and the method without its parts."""
     reference: str | None = None
     """The variant that the others are compared with; None: the first."""
     conditional: str | None = None
@@ -118,6 +118,9 @@ class SearchConfig(Section):
     """Which trials go on; None: all."""
     stop: StopConfig = StopConfig()
     """When to stop early."""
+    in_process: bool = False
+    """Whether each trial runs in the process that drives it instead of as actors of its own: equal numbers, and no actors
+    to start; one trial then has one process's speed, `resources.cpus_per_trial` is all that it asks for."""
     resources: TrialResources = TrialResources()
     """What a trial reserves."""
     max_failures: Annotated[int, Field(ge=0)] = 2

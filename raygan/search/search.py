@@ -33,6 +33,9 @@ from raygan.search.schema import VARIANT, SearchConfig
 from raygan.storage import write_bytes
 
 Point = dict[str, Label]
+ALL = "all"
+ALL_VARIANTS = Path(__file__).with_name("all_variants.yaml")
+"""What `variants: all` stands for."""
 POINT = "set"
 """Where a trial's configuration, as Ray Tune has it, keeps the point."""
 
@@ -182,6 +185,8 @@ def read_search(path: str | Path, overrides: Sequence[str] = ()) -> Search:
     changes = [parse_override(override) for override in overrides]
     base = dict(changes).get("base", settings.get("base"))
     settings["base"] = read_yaml(file.parent / base) if isinstance(base, str) else (base or {})
+    if settings.get("variants") == ALL:
+        settings["variants"] = read_yaml(ALL_VARIANTS)
     for key, value in changes:
         head, _, rest = key.partition(".")
         if key == "base":

@@ -1,4 +1,4 @@
-"""One trial: a whole federation in an actor of Ray Tune, reported round by round.
+"""One trial: a whole federation that an actor of Ray Tune drives, or holds, reported round by round.
 
 A trial's folder holds its run (`run-1`), as `raygan train` writes it. What Ray Tune keeps as a checkpoint only names
 a run and a round: the run's own checkpoints hold the state. From these two a trial that starts finds out what to do:
@@ -53,15 +53,16 @@ def run_trial(given: Mapping[str, Any], folder: Path, classifiers: str | None) -
         folder: the search's.
         classifiers: `evaluation.cache` of all trials.
     """
-    config = with_cache(read_search(folder / SEARCH_FILE).config_of(given[POINT]), classifiers)
+    search = read_search(folder / SEARCH_FILE)
+    config = with_cache(search.config_of(given[POINT]), classifiers)
     home = folder / trial_folder(tune.get_context().get_trial_id())
     known = _known(tune.get_checkpoint())
     run, is_new = prepare(home, config, known)
     reporter = Reporter(run, known.round if known else 0)
     if is_new:
-        train(config, run, listener=reporter)
+        train(config, run, in_process=search.config.in_process, listener=reporter)
     else:
-        resume(run, address=config.ray.address, listener=reporter)
+        resume(run, address=config.ray.address, in_process=search.config.in_process, listener=reporter)
     reporter.catch_up()
 
 

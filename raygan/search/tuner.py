@@ -79,7 +79,7 @@ def check_search(search: Search) -> Checked:
     trials: list[Trial] = []
     for told, config in configs.items():
         try:
-            trial = trial_demands(config, search.config.resources)
+            trial = trial_demands(config, search.config)
         except InputError as error:
             raise type(error)(f"space: {told}", f"{error.where}: {error.found}", error.remedy) from None
         if trial not in trials:
@@ -195,7 +195,7 @@ def _trainable(checked: Checked, folder: Path) -> Any:
     search, cache = checked.search, checked.configs[0].evaluation.cache
     classifiers = None if cache is None else str(Path(cache).expanduser())
     trial = partial(run_trial, folder=folder, classifiers=classifiers)
-    return tune.with_resources(trial, lambda given: placement(search.config_of(given[POINT]), search.config.resources))
+    return tune.with_resources(trial, lambda given: placement(search.config_of(given[POINT]), search.config))
 
 
 def _trial_name(trial: Any) -> str:

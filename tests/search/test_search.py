@@ -134,6 +134,7 @@ def test_a_base_may_be_a_file(search_file, tmp_path, two_clients) -> None:
         ("space.data.partition={grid: {a: iid, b: iid}}", "'b' gives the same configuration as a"),
         ("space.seed={grid: [0, 1]}", "space.seed: a seed is not searched; give seeds"),
         ("seeds=[1, 1]", "seeds: the same seed twice"),
+        ("in_process=sometimes", "in_process: 'sometimes' does not fit"),
         ("base.training.roundz=3", "base.training.roundz: unknown key; did you mean 'rounds'?"),
         ("base=nowhere.yaml", "nowhere.yaml: cannot be read"),
         ("metric=label_agrement", "metric: 'label_agrement' is not reported; did you mean 'label_agreement'?"),

@@ -75,7 +75,7 @@ def test_a_trial_keeps_classifiers_where_its_search_says(
     search_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trained = []
-    monkeypatch.setattr(trial, "train", lambda config, run, listener: trained.append(config))
+    monkeypatch.setattr(trial, "train", lambda config, run, in_process, listener: trained.append(config))
     monkeypatch.setattr(trial, "Reporter", lambda run, told: SimpleNamespace(catch_up=lambda: None))
     context = SimpleNamespace(get_trial_id=lambda: "a")
     monkeypatch.setattr(trial.tune, "get_context", lambda: context)

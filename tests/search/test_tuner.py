@@ -104,6 +104,16 @@ def test_two_trials_side_by_side(run, tmp_path: Path) -> None:
     assert_same_training(again, best.run)
 
 
+def test_a_trial_in_process_asks_for_its_driver_alone_and_has_the_same_numbers(run, tmp_path: Path) -> None:
+    watch = Watch()
+    results = run("in_process=true", "concurrency=2", "space={training.lr: {grid: [5.0e-4, 1.0e-3]}}", callback=watch)
+    assert [trial.metrics["round"] for trial in results.trials] == [3, 3]
+    assert all(left["body"] == 2 and left["small"] == 4 for _, left, _ in watch.seen), "no actors"
+    first = results.trials[0].run
+    assert first is not None
+    assert_same_training(in_process_run(first / "config.yaml", tmp_path / "again"), first)
+
+
 class Kill(Callback):
     """Kills a trial's process once, after its first round."""
 
