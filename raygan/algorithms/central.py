@@ -34,6 +34,7 @@ class Central(WholeAlgorithm[PooledClients]):
 
     name = "central"
     models_from = "client"
+    reads = frozenset()
     worker_type = PooledClients
 
     @classmethod

@@ -40,7 +40,7 @@ class ClusteredFedGan(WholeAlgorithm[ObservedClients]):
     name = "clustered_fed_gan"
     model_kind = "cluster"
     record_names = ("clusters",)
-    reads = frozenset({"clusters"})
+    reads = frozenset({"clusters", "devices.emulate"})
     worker_type = ObservedClients
 
     @property

@@ -21,14 +21,14 @@ from functools import partial
 from typing import cast
 
 from raygan.algorithms.base import Task
+from raygan.algorithms.fleet import parties_of
 from raygan.algorithms.local import Local, Whole
 from raygan.config.schema import PflGanConfig
 from raygan.errors import ConfigError
-from raygan.parties.spec import SERVER_RESOURCE, Parties, PartySpec
+from raygan.parties.spec import Parties
 from raygan.runtime.backend import Reference, together
 from raygan.runtime.federation import Federation
 from raygan.runtime.steps import Cohort, Epochs
-from raygan.simulation.threads import server_threads
 from raygan.whole.personal import PersonalClients
 from raygan.whole.synthetic import SyntheticServer
 from raygan.wire.records import ClassCounts, Lost, State
@@ -55,10 +55,8 @@ class PflGan(Local):
 
     def parties(self) -> Parties:
         """A worker for each device, and the server."""
-        parties, config = super().parties(), self._config
-        make = partial(SyntheticServer, self.layout, config)
-        server = PartySpec("server", make, server_threads(config), {SERVER_RESOURCE: 1})
-        return Parties(parties.layout, parties.workers, (server,), parties.num_aggregators)
+        make_server = partial(SyntheticServer, self.layout, self._config)
+        return parties_of(self.layout, self._config, self.worker_type, self.cost, make_server)
 
     def share(self, federation: Whole, cohort: Cohort, epochs: Epochs, present: Mapping[int, int]) -> None:
         """After the last local round: generators up, mixtures down."""

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Collection, Mapping
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Generic, TypeVar
 
 from raygan.algorithms.averaging import Averages
 from raygan.algorithms.base import Algorithm, Back, Model, RoundResult, ServerState, Task
-from raygan.algorithms.fleet import measured_fleet
+from raygan.algorithms.fleet import measured_fleet, parties_of
 from raygan.cuts.fleet import FleetCost
 from raygan.nn.network import build_networks
 from raygan.parties.layout import Layout, deal_to_workers
-from raygan.parties.spec import SERVER_RESOURCE, Parties, PartySpec
+from raygan.parties.spec import Parties
 from raygan.runtime.backend import Handle, Reference, by_key
 from raygan.runtime.federation import Federation
 from raygan.runtime.steps import Cohort, Epochs, Submit, Submitted, needed
 from raygan.served.server import GeneratorServer
 from raygan.served.worker import ServedClients
-from raygan.simulation.threads import server_threads, worker_threads
 from raygan.wire.records import Fakes, Feedback, Lost, StepId
 
 FLOAT_BYTES, LABEL_BYTES = 4, 8
@@ -31,6 +30,7 @@ class ServedAlgorithm(Algorithm[ServedT, ServerT], Generic[ServedT, ServerT]):
     """One model for all. How G learns, and what becomes of the discriminators after an epoch, is a subclass's."""
 
     models_from = "server"
+    reads = frozenset({"devices.emulate"})
     num_batches = 1
     """Of fakes, in a step."""
     mixes_logits = False
@@ -64,14 +64,7 @@ class ServedAlgorithm(Algorithm[ServedT, ServerT], Generic[ServedT, ServerT]):
 
     def parties(self) -> Parties:
         """A worker for each device, and the server."""
-        layout, config = self.layout, self._config
-        threads = worker_threads(len(layout.workers), config)
-        workers = tuple(
-            PartySpec(plan.name, partial(self.worker_type, plan, layout.spec, config), threads)
-            for plan in layout.workers
-        )
-        server = PartySpec("server", self.server(), server_threads(config), {SERVER_RESOURCE: 1})
-        return Parties(layout, workers, (server,), 1)
+        return parties_of(self.layout, self._config, self.worker_type, self.cost, self.server())
 
     def begin(self, federation: Federation[ServedT, ServerT], cohort: Cohort) -> None:
         """What comes before a round's first step: nothing."""

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any, Generic, TypeVar
 
 from raygan.algorithms.base import Algorithm, Task
-from raygan.algorithms.fleet import measured_fleet
+from raygan.algorithms.fleet import measured_fleet, parties_of
 from raygan.cuts.fleet import FleetCost
 from raygan.nn.network import build_networks
 from raygan.parties.base import Server
 from raygan.parties.layout import ClientPlan, Layout, WorkerPlan, deal_to_workers
-from raygan.parties.spec import Parties, PartySpec
+from raygan.parties.spec import Parties
 from raygan.runtime.federation import Federation
 from raygan.runtime.steps import Cohort, Epochs, Submit, Submitted
-from raygan.simulation.threads import worker_threads
 from raygan.whole.worker import TrainingClients
 from raygan.wire.records import StepId
 
@@ -25,6 +24,7 @@ WholeT = TypeVar("WholeT", bound=TrainingClients[Any])
 class WholeAlgorithm(Algorithm[WholeT, Server], Generic[WholeT]):
     """A worker for each device, and no server. How a round goes on after the local epochs is a subclass's."""
 
+    reads = frozenset({"devices.emulate"})
     worker_type: type[WholeT]
 
     def __init__(self, task: Task) -> None:
@@ -50,13 +50,7 @@ class WholeAlgorithm(Algorithm[WholeT, Server], Generic[WholeT]):
 
     def parties(self) -> Parties:
         """A worker for each device."""
-        layout, config = self.layout, self._config
-        threads = worker_threads(len(layout.workers), config)
-        workers = tuple(
-            PartySpec(plan.name, partial(self.worker_type, plan, layout.spec, config), threads)
-            for plan in layout.workers
-        )
-        return Parties(layout, workers, (), 1)
+        return parties_of(self.layout, self._config, self.worker_type, self.cost)
 
     def local_epochs(self, federation: Federation[WholeT, Server], cohort: Cohort) -> Epochs:
         """All steps of a round; errors as `Federation.local_epochs`."""

@@ -204,6 +204,9 @@ class DevicesConfig(Section):
     """The server's speed and link."""
     emulate: bool = False
     """Make clients and body take as long as their profiles say."""
+    fits: Literal["require", "drop"] = "require"
+    """What becomes of clients whose device has less memory (its profile's `memory_bytes`) than the algorithm needs there:
+    `require`: the run is refused; `drop`: they sit out. Cuts are planned to fit; a device that none fits is refused."""
 
     @model_validator(mode="after")
     def _known(self) -> DevicesConfig:

@@ -15,22 +15,43 @@ two, since it waits for all of them before it answers (x bytes of logits each wa
 
     max_i [ X / r_s + (p (F_D + W_D) - W_D) / c_i + x / r_i ] + max_i [ x / r_s + W_D / c_i + Y / r_i ]
 
-Networks that are split have the planner's latency. Memory of a client: weights, gradients, Adam's moments and
-activations of the blocks that it holds.
+Every bracket is a call of the clients, whose seconds `devices.emulate` makes it take (`Phases`). Networks that are split
+have the planner's latency, and phases of their own (`raygan/simulation/emulation.py`).
+
+Memory of a client: weights, gradients, Adam's moments and activations of the blocks that it holds.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from raygan.cuts.cost import Device, NetworkCost, Server
 from raygan.cuts.cut import local_blocks
-from raygan.errors import ConfigError, CutError
+from raygan.errors import CutError
 from raygan.names import Cuts
 from raygan.step import num_passes
+
+
+@dataclass(frozen=True)
+class Phases:
+    """Seconds of an iteration's calls with full minibatches; each waits for all of the ones before."""
+
+    clients: Mapping[str, Sequence[float]]
+    """Method of a worker -> each client's seconds, from when it is sent what it needs until what it sends is there."""
+    server: Mapping[str, float] = field(default_factory=dict)
+    """Method of the server -> its seconds."""
+
+    @property
+    def iteration_s(self) -> float:
+        """Of all calls, one after the other."""
+        return sum(self.server.values()) + sum(max(seconds) for seconds in self.clients.values())
+
+    def of_worker(self, clients: Sequence[int]) -> dict[str, float]:
+        """Method -> seconds of the slowest of these clients, which are devices of their own."""
+        return {method: max(seconds[client] for client in clients) for method, seconds in self.clients.items()}
 
 
 @dataclass(frozen=True)
@@ -49,6 +70,8 @@ class FleetCost:
     """The slowest client's up-link."""
     down_bytes_per_s: float
     """The server's down-link."""
+    phases: Phases | None = None
+    """What the iteration consists of; None: it has no calls of its own that wait for each other."""
 
     def __post_init__(self) -> None:
         if not math.isfinite(self.iteration_s):
@@ -56,7 +79,7 @@ class FleetCost:
 
     def to_json(self) -> dict[str, Any]:
         """`costs.json`."""
-        return asdict(self)
+        return {key: value for key, value in asdict(self).items() if key != "phases"}
 
 
 @dataclass(frozen=True)
@@ -71,9 +94,8 @@ class Fleet:
     def whole(self) -> FleetCost:
         """Both networks whole on each client."""
         needs = _memory(self.generator) + _memory(self.discriminator)
-        return self._cost(
-            self._step_flops / min(device.flops_per_s for device in self.devices), [needs] * len(self.devices)
-        )
+        phases = Phases({"train": [self._step_flops / device.flops_per_s for device in self.devices]})
+        return self._cost(phases.iteration_s, [needs] * len(self.devices), phases)
 
     def central(self) -> FleetCost:
         """All of it where the server is."""
@@ -90,13 +112,23 @@ class Fleet:
         """
         flops = num_passes("discriminator") * _both(self.discriminator)
         waiting = sum(self.discriminator.backward_flops)
-        mixed = [(down_bytes, flops - waiting, logit_bytes), (logit_bytes, waiting, up_bytes)]
-        clients_s = sum(
-            max(down / self.server.bytes_per_s + work / d.flops_per_s + up / d.bytes_per_s for d in self.devices)
-            for down, work, up in (mixed if logit_bytes else [(down_bytes, flops, up_bytes)])
+        legs = {"judge": (down_bytes, flops, up_bytes)}
+        if logit_bytes:
+            legs = {"logits": (down_bytes, flops - waiting, logit_bytes), "answer": (logit_bytes, waiting, up_bytes)}
+        generator, speed = self.generator, self.server.flops_per_s
+        phases = Phases(
+            {
+                method: [
+                    down / self.server.bytes_per_s + work / d.flops_per_s + up / d.bytes_per_s for d in self.devices
+                ]
+                for method, (down, work, up) in legs.items()
+            },
+            {
+                "fakes": num_batches * sum(generator.forward_flops) / speed,
+                "learn": num_batches * sum(generator.backward_flops) / speed,
+            },
         )
-        server_s = num_batches * _both(self.generator) / self.server.flops_per_s
-        return self._cost(server_s + clients_s, [_memory(self.discriminator)] * len(self.devices))
+        return self._cost(phases.iteration_s, [_memory(self.discriminator)] * len(self.devices), phases)
 
     def split(self, latency_s: float, cuts: Sequence[Cuts]) -> FleetCost:
         """Heads and tails on the clients.
@@ -121,31 +153,26 @@ class Fleet:
         generator = num_passes("generator") * _both(self.generator)
         return generator + num_passes("discriminator") * _both(self.discriminator)
 
-    def _cost(self, iteration_s: float, needs: Sequence[float]) -> FleetCost:
+    def _cost(self, iteration_s: float, needs: Sequence[float], phases: Phases | None = None) -> FleetCost:
         memory: dict[str, float] = {}
         for device, needed in zip(self.devices, needs, strict=True):
             memory[device.name] = max(needed, memory.get(device.name, 0.0))
         slowest = min(device.bytes_per_s for device in self.devices)
-        return FleetCost(iteration_s, memory, slowest, self.server.bytes_per_s)
+        return FleetCost(iteration_s, memory, slowest, self.server.bytes_per_s, phases)
 
 
-def check_memory(cost: FleetCost, limits: Mapping[str, float | None], algorithm: str) -> None:
-    """Refuses a fleet that cannot hold what the algorithm leaves on its devices.
+def too_small(cost: FleetCost, limits: Mapping[str, float | None]) -> dict[str, str]:
+    """The device profiles that cannot hold what an algorithm leaves on them, each with what it needs and has.
 
     Args:
         limits: device profile -> bytes; None: no limit.
-
-    Raises:
-        ConfigError: naming the profile, what it needs and what it has.
     """
-    for name, needed in cost.memory_bytes.items():
-        limit = limits[name]
-        if limit is not None and needed > limit:
-            found = f"{algorithm} needs {needed:,.0f} bytes on it, it has {limit:,.0f}"
-            remedy = (
-                "choose an algorithm that leaves less on clients, a smaller batch, narrower networks or more memory"
-            )
-            raise ConfigError(f"devices.profiles.{name}.memory_bytes", found, remedy)
+    has = {name: limits[name] for name in cost.memory_bytes}
+    return {
+        name: f"{needed:,.0f} bytes on it, it has {limit:,.0f}"
+        for name, needed in cost.memory_bytes.items()
+        if (limit := has[name]) is not None and needed > limit
+    }
 
 
 def _both(network: NetworkCost) -> float:

@@ -26,6 +26,8 @@ class PartySpec(Generic[PartyT_co]):
     """Torch threads of its process."""
     resources: Mapping[str, float] = field(default_factory=dict)
     """Custom resources of its node, beside those of a worker's device profile."""
+    pace: Mapping[str, float] = field(default_factory=dict)
+    """Method -> seconds that a call takes on the emulated hardware; others take what they need."""
 
 
 @dataclass(frozen=True)

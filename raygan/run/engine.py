@@ -158,7 +158,8 @@ class Engine:
         return self._folder.rewind(self._checkpoints, names, self._listener.on_fault, at_most)
 
     def _cohort(self, number: int) -> Cohort:
-        available = [client for worker in self._backend.workers for client in self._layout.workers[worker].ids]
+        there = [client for worker in self._backend.workers for client in self._layout.workers[worker].ids]
+        available = [client for client in there if client not in self._plan.dropped]
         clients = sample_clients(available, self._config, number)
         return Cohort(number, self._num_steps(clients), clients, self._config.training.min_clients)
 

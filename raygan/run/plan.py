@@ -17,9 +17,10 @@ from raygan.algorithms import algorithm_of
 from raygan.algorithms.base import Algorithm, Document, Task
 from raygan.config.loading import cluster_address, without_labels
 from raygan.config.schema import Config
-from raygan.cuts.fleet import check_memory
+from raygan.cuts.fleet import too_small
 from raygan.data import CommonShape, DomainInfo, DomainSurvey, client_slices, common_shape, survey_domains
 from raygan.data.holdings import Holding
+from raygan.errors import ConfigError
 from raygan.nn.network import network_spec
 from raygan.parties.layout import ClientPlan, Layout
 from raygan.simulation.device import check_device
@@ -40,7 +41,9 @@ class Plan:
     """Of each domain."""
     holdings: tuple[Holding, ...]
     warnings: tuple[str, ...] = ()
-    """Settings that are skipped."""
+    """Settings that are skipped, and devices."""
+    dropped: tuple[int, ...] = ()
+    """Clients that sit out all rounds: their devices are too small."""
 
     @property
     def documents(self) -> dict[str, Document]:
@@ -81,16 +84,35 @@ def make_plan(config: Config, survey: Survey = survey_domains, documents: Mappin
     )
     task = Task(config, clients, spec, clients_per_actor(config), documents or {})
     algorithm = algorithm_of(config.algorithm).plan(task)
-    limits = {name: config.devices.profile(name).memory_bytes for name in config.devices.fleet}
-    if documents is None and any(limits.values()) and algorithm.cost is not None:
-        check_memory(algorithm.cost, limits, algorithm.name)
+    small = _too_small(config, algorithm) if documents is None or config.devices.fits == "drop" else {}
     default = Config()
     skipped = tuple(
         f"{key} is skipped: algorithm {algorithm.name} does not read it"
         for key in OPTIONAL
         if key not in algorithm.reads and attrgetter(key)(config) != attrgetter(key)(default)
     )
-    return Plan(config, algorithm, shape, infos, held, skipped)
+    dropped = tuple(plan.client for plan in clients if plan.profile in small)
+    told = tuple(f"{name} cannot hold {algorithm.name} ({needs}): its clients sit out" for name, needs in small.items())
+    return Plan(config, algorithm, shape, infos, held, (*skipped, *told), dropped)
+
+
+def _too_small(config: Config, algorithm: Algorithm[Any, Any]) -> dict[str, str]:
+    """The device profiles that cannot hold what the algorithm leaves on them, whose clients are to sit out.
+
+    Raises:
+        ConfigError: one of them is required to, or all are too small.
+    """
+    limits = {name: config.devices.profile(name).memory_bytes for name in config.devices.fleet}
+    if not any(limits.values()) or algorithm.cost is None:
+        return {}
+    small = too_small(algorithm.cost, limits)
+    if small and (config.devices.fits == "require" or len(small) == len(limits)):
+        name, needs = next(iter(small.items()))
+        remedy = "choose an algorithm that leaves less on clients, a smaller batch, narrower networks or more memory"
+        if len(small) < len(limits):
+            remedy += ", or devices.fits: drop"
+        raise ConfigError(f"devices.profiles.{name}.memory_bytes", f"{algorithm.name} needs {needs}", remedy)
+    return small
 
 
 def clients_per_actor(config: Config) -> int:

@@ -11,7 +11,8 @@ The body takes F_b n_b / c_s for its blocks. A down-link is spent by its receive
 body. Real computing counts: a phase sleeps for the rest. Clients of one actor are devices of their own: they
 have equal profiles and cuts and take their time together, not one after the other.
 
-Numbers do not change: only when a phase returns does.
+Numbers do not change: only when a phase returns does. Where networks are whole on clients, or D is, a call is a phase,
+with the seconds of `raygan.cuts.fleet`: what runs the party holds its calls back.
 """
 
 from __future__ import annotations
@@ -81,13 +82,54 @@ def _phase_seconds(plan: Plan) -> dict[str, Floats]:
     return seconds
 
 
-class Pacer:
-    """Holds back one actor's work until its devices would be done."""
+class PacedCalls:
+    """Holds back a party's calls until its devices would be done.
 
-    def __init__(self, pace: Pace | None, name: str) -> None:
-        self._pace, self._name = pace, name
+    Args:
+        seconds: method -> what a call takes with full minibatches; others take what they need.
+        step_s: predicted seconds of a step.
+    """
+
+    def __init__(self, name: str, seconds: Mapping[str, float], step_s: float) -> None:
+        self._name, self._seconds, self._step_s = name, seconds, step_s
         self._overtime_s = 0.0
         self._told_round = -1
+
+    def hold(self, method: str, started: float) -> None:
+        """Returns when the call would have ended.
+
+        Args:
+            started: `time.perf_counter()` when it began.
+        """
+        if method in self._seconds:
+            self._hold_for(self._seconds[method], started)
+
+    def end_step(self, step: StepId) -> list[str]:
+        """The fault, if real work outlasted the emulated devices in this step; once a round, and not for a
+        round's first step, which is slow where torch and Ray are still warming up."""
+        overtime_s, self._overtime_s = self._overtime_s, 0.0
+        if step.step == 0 or step.round == self._told_round or overtime_s <= TOLERATED * self._step_s:
+            return []
+        self._told_round = step.round
+        return [
+            f"{self._name}: too slow to emulate its device: {overtime_s:.2g} s of real work too much in a step "
+            f"predicted to take {self._step_s:.2g} s; use slower profiles or smaller networks"
+        ]
+
+    def _hold_for(self, seconds: float, started: float) -> None:
+        rest_s = started + seconds - time.perf_counter()
+        if rest_s > 0:
+            time.sleep(rest_s)
+        else:
+            self._overtime_s -= rest_s
+
+
+class Pacer(PacedCalls):
+    """Holds back one actor's part of a split network."""
+
+    def __init__(self, pace: Pace | None, name: str) -> None:
+        super().__init__(name, {}, pace.step_s if pace is not None else 0.0)
+        self._pace = pace
 
     def hold_client(self, phase: str, started: float, num_images: Mapping[int, int]) -> None:
         """Returns when the slowest of the clients would have ended its phase.
@@ -99,7 +141,7 @@ class Pacer:
         if self._pace is not None:
             pace = self._pace
             shares = [count / pace.batch_size * pace.phases[c][phase] for c, count in num_images.items()]
-            self._hold(started, max(shares, default=0.0))
+            self._hold_for(max(shares, default=0.0), started)
 
     def hold_body(
         self,
@@ -111,25 +153,4 @@ class Pacer:
     ) -> None:
         """Returns when the server would have run a stage over merged batches of so many images."""
         if self._pace is not None:
-            self._hold(started, self._pace.body_seconds(network, direction, blocks, sum(num_images)))
-
-    def end_step(self, step: StepId) -> list[str]:
-        """The fault, if real work outlasted the emulated devices in this step; once a round, and not for a
-        round's first step, which is slow where torch and Ray are still warming up."""
-        overtime_s, self._overtime_s = self._overtime_s, 0.0
-        if self._pace is None or step.step == 0 or step.round == self._told_round:
-            return []
-        if overtime_s <= TOLERATED * self._pace.step_s:
-            return []
-        self._told_round = step.round
-        return [
-            f"{self._name}: too slow to emulate its device: {overtime_s:.2g} s of real work too much in a step "
-            f"predicted to take {self._pace.step_s:.2g} s; use slower profiles or smaller networks"
-        ]
-
-    def _hold(self, started: float, seconds: float) -> None:
-        rest_s = started + seconds - time.perf_counter()
-        if rest_s > 0:
-            time.sleep(rest_s)
-        else:
-            self._overtime_s -= rest_s
+            self._hold_for(self._pace.body_seconds(network, direction, blocks, sum(num_images)), started)

@@ -14,7 +14,7 @@ from raygan.api import resume, train
 from raygan.config.choices import ALGORITHMS
 from raygan.config.loading import make_config
 from raygan.cuts.cost import Device, NetworkCost, Server
-from raygan.cuts.fleet import Fleet, FleetCost, check_memory
+from raygan.cuts.fleet import Fleet, FleetCost, too_small
 from raygan.errors import ConfigError, CutError
 from raygan.report import write_report
 from raygan.run.plan import make_plan
@@ -66,9 +66,24 @@ def test_split_clients_hold_heads_and_tails(fleet: Fleet) -> None:
 
 def test_a_device_that_is_too_small_is_named() -> None:
     cost = FleetCost(1.0, {"slow": 282, "fast": 282}, 1.0, 1.0)
-    check_memory(cost, {"slow": None, "fast": 282}, "fed_gan")
-    with pytest.raises(ConfigError, match=r"slow\.memory_bytes: fed_gan needs 282 bytes on it, it has 281"):
-        check_memory(cost, {"slow": 281, "fast": None}, "fed_gan")
+    assert too_small(cost, {"slow": None, "fast": 282}) == {}
+    assert too_small(cost, {"slow": 281, "fast": None}) == {"slow": "282 bytes on it, it has 281"}
+
+
+def test_clients_whose_device_is_too_small_sit_out_where_they_may(
+    tiny_settings: dict[str, Any], tmp_path: Path
+) -> None:
+    kept = {key: value for key, value in tiny_settings.items() if key != "cuts"} | {"algorithm": "fed_gan"}
+    profiles = kept["devices"]["profiles"]
+    profiles = profiles | {"small": profiles["small"] | {"memory_bytes": 1}}
+    devices = {"fleet": list(profiles), "profiles": profiles, "fits": "drop"}
+    run = train(make_config(kept | {"devices": devices}), tmp_path / "run", in_process=True)
+    small = [plan.client for plan in make_plan(run.config).layout.clients if plan.profile == "small"]
+    assert small
+    assert run.metrics["clients"].tolist() == [run.config.num_clients - len(small)] * len(run.metrics)
+    everybody = {name: profile | {"memory_bytes": 1} for name, profile in profiles.items()}
+    with pytest.raises(ConfigError, match="memory_bytes: fed_gan needs"):
+        make_plan(make_config(kept | {"devices": devices | {"profiles": everybody}}))
 
 
 @pytest.mark.parametrize("name", list(ALGORITHMS))

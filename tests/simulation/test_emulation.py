@@ -5,11 +5,14 @@ from __future__ import annotations
 import statistics
 import time
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from raygan.algorithms.base import Algorithm
+from raygan.algorithms.huscf import split_plan
 from raygan.api import train
 from raygan.config.loading import make_config
 from raygan.cuts import Plan
@@ -38,17 +41,24 @@ def emulated(settings: dict, small: tuple, medium: tuple, large: tuple, server: 
 
 
 class Watch(Listener):
-    """When each step ended, and what was predicted."""
+    """When each step ended, and what was planned."""
 
     def __init__(self) -> None:
         self.ends_s: list[float] = []
-        self.cuts: Plan | None = None
+        self.algorithm: Algorithm[Any, Any] | None = None
 
     def on_start(self, plan, *_) -> None:
-        self.cuts = plan.cuts
+        self.algorithm = plan.algorithm
 
     def on_step(self, *_) -> None:
         self.ends_s.append(time.perf_counter())
+
+    @property
+    def step_s(self) -> float:
+        """Median of the steps of a round of eight, without the first two."""
+        assert len(self.ends_s) == 8
+        steps_s = [later - earlier for earlier, later in pairwise(self.ends_s)]
+        return statistics.median(steps_s[1:])
 
 
 @dataclass(frozen=True)
@@ -56,17 +66,14 @@ class Measured:
     """Seconds of a step."""
 
     step_s: float
-    """Median of the steps of a round, without the first two."""
     cuts: Plan
 
 
 def measure(settings: dict, folder: Path) -> Measured:
     watch = Watch()
     train(make_config(settings), folder, listener=watch)
-    steps_s = [later - earlier for earlier, later in zip(watch.ends_s, watch.ends_s[1:], strict=False)]
-    assert len(steps_s) == 7
-    assert watch.cuts is not None
-    return Measured(statistics.median(steps_s[1:]), watch.cuts)
+    assert watch.algorithm is not None
+    return Measured(watch.step_s, split_plan(watch.algorithm).cuts)
 
 
 def test_emulation_changes_no_number(tiny_settings: dict, tmp_path: Path) -> None:
@@ -106,3 +113,18 @@ def test_clients_that_are_slow_in_turn_overlap(tiny_settings: dict, tmp_path: Pa
     assert found.cuts.overlapped_s < 0.82 * found.cuts.latency_s
     print(f"overlapped {found.cuts.overlapped_s:.3f} s, measured {found.step_s:.3f} s")
     assert found.step_s == pytest.approx(found.cuts.overlapped_s, rel=0.1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("algorithm", ["fed_gan", "md_gan", "ua_gan"])
+def test_other_algorithms_take_as_long_as_predicted(tiny_settings: dict, tmp_path: Path, algorithm: str) -> None:
+    """Whole networks on each client; G on a server, a D on each; and two round trips a step."""
+    fleet = {"small": (2e6, 6e4), "medium": (4.5e6, 1.2e5), "large": (3e7, 6e5), "server": (1.5e7, 6e5)}
+    settings = {key: value for key, value in tiny_settings.items() if key != "cuts"}
+    settings = emulated(settings, **fleet, algorithm=algorithm)
+    watch = Watch()
+    train(make_config(settings), tmp_path / "run", listener=watch)
+    assert watch.algorithm is not None
+    predicted_s = watch.algorithm.cost.iteration_s
+    print(f"{algorithm}: predicted {predicted_s:.3f} s, measured {watch.step_s:.3f} s")
+    assert watch.step_s == pytest.approx(predicted_s, rel=0.1)

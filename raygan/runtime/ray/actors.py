@@ -10,6 +10,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import psutil  # Ray ships it
@@ -22,12 +23,9 @@ from raygan.parties.base import Party
 from raygan.parties.spec import PartySpec
 from raygan.runtime.ray.transport import check_direct, gather, is_late, receive, ship
 from raygan.simulation.allocator import keep_freed_memory
+from raygan.simulation.emulation import PacedCalls
 from raygan.wire.contract import enforce
-from raygan.wire.records import (
-    Lost,
-    StepId,
-    Usage,
-)
+from raygan.wire.records import Lost, StepId, StepReport, Usage
 
 
 class StepDeadline:
@@ -115,12 +113,15 @@ class PartyActor:
         with self._timing("wait"):
             received = self._receive(method, arguments)
         with self._timing("work"):
-            records = getattr(self._party, method)(*received)
+            records = self._call(method, received)
         with self._timing("send"):
             enforce(self._name, method, self._party.problem(method, records))
             sent = records if isinstance(records, list) else [records]
             shipped = [ship(record, self._direct) for record in sent]
             return (*shipped, None) if shipped else None
+
+    def _call(self, method: str, received: list[Any]) -> Any:
+        return getattr(self._party, method)(*received)
 
     @contextmanager
     def _timing(self, kind: str) -> Iterator[None]:
@@ -165,6 +166,7 @@ class _DeviceActor(PartyActor):
         super().__init__(spec.name)
         _compute_with(spec.threads)
         self._direct = config.ray.transport == "direct"
+        self._paced = PacedCalls(spec.name, spec.pace, sum(spec.pace.values()))
 
         def build() -> Party:
             from raygan.simulation.device import pick_device
@@ -175,6 +177,15 @@ class _DeviceActor(PartyActor):
             return spec.make(device, **options)
 
         self._build(build)
+
+    def _call(self, method: str, received: list[Any]) -> Any:
+        """Takes as long as on the emulated device, if there is one."""
+        started = time.perf_counter()
+        records = super()._call(method, received)
+        self._paced.hold(method, started)
+        if isinstance(records, StepReport) and (faults := self._paced.end_step(records.step)):
+            return replace(records, faults=(*records.faults, *faults))
+        return records
 
 
 class ClientActor(_DeviceActor):
