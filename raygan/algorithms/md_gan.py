@@ -53,6 +53,9 @@ class MdGan(ServedAlgorithm[WanderingClients, GeneratorServer]):
         super().__init__(task)
         self._settings = task.config.md_gan or MdGanConfig()
         self.num_batches = num_batches(self._settings.num_batches, len(task.clients))
+        if self._settings.swap_every is not None and len(task.clients) == 1:
+            found = "md_gan with one client, whose discriminator has nowhere to go"
+            raise ConfigError("algorithm", found, "add clients, choose another, or set md_gan.swap_every: null")
 
     def server(self) -> Callable[..., GeneratorServer]:
         """Makes the server, given its device."""

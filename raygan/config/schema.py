@@ -397,7 +397,7 @@ class MdGanConfig(Section):
     num_batches: Literal["auto"] | Count = "auto"
     """Batches of fakes that the server makes in a step, at most one a client; `auto`: max(2, floor(ln clients))."""
     swap_every: Count | None = 1
-    """Epochs after which every discriminator moves to another client; None: it never does."""
+    """Epochs after which every discriminator moves to another client, of at least two; None: it never does."""
 
 
 class PflGanConfig(Section):

@@ -185,10 +185,10 @@ def test_a_round_is_one_graph_in_torch(settings: dict, tmp_path: Path, name: str
 def test_one_client_is_a_plain_gan_on_the_servers_noise(settings: dict, tmp_path: Path) -> None:
     """MD-GAN with one batch and no swap, and UA-GAN, whose one client has all shares: equal to the last bits."""
     first = settings["data"]["domains"][0] | {"clients": 1}
-    alone = settings | {"data": {"domains": [first]}}
-    md_gan = run_of(alone, "md_gan", tmp_path / "md_gan", md_gan={"swap_every": None})
+    alone, keys = settings | {"data": {"domains": [first]}}, {"swap_every": None}
+    md_gan = run_of(alone, "md_gan", tmp_path / "md_gan", md_gan=keys)
     ua_gan = run_of(alone, "ua_gan", tmp_path / "ua_gan")
-    oracle = Oracle(make_plan(make_config(alone)))
+    oracle = Oracle(make_plan(make_config(alone | {"md_gan": keys})))
     for step in range(len(oracle.order[0])):
         oracle.md_gan(step, k=1)
     for path in (md_gan, ua_gan):
@@ -231,6 +231,14 @@ def test_batches_of_fakes_are_two_or_the_logarithm_of_the_clients(settings: dict
     config = make_config(settings | {"md_gan": {"num_batches": 7}})
     with pytest.raises(ConfigError, match="7 batches for 6 clients"):
         make_plan(config)
+
+
+def test_one_client_has_nobody_to_swap_with(settings: dict) -> None:
+    first = settings["data"]["domains"][0] | {"clients": 1}
+    alone = {key: value for key, value in settings.items() if key != "clusters"} | {"data": {"domains": [first]}}
+    with pytest.raises(ConfigError, match=r"algorithm: md_gan with one client, .+; add clients"):
+        make_plan(make_config(alone | {"algorithm": "md_gan", "md_gan": {"num_batches": 1}}))
+    make_plan(make_config(alone | {"algorithm": "md_gan", "md_gan": {"swap_every": None}}))
 
 
 def test_odds_are_mixed_by_the_shares_of_each_class() -> None:
