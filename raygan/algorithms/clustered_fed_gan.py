@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 
-from raygan.algorithms.averaging import average, load, states_of, take_over, workers_of
+from raygan.algorithms.averaging import load, take_over
 from raygan.algorithms.base import Back, Document, Model, RoundResult, ServerState
 from raygan.algorithms.clusters import cluster_line, cluster_measures, members, name_clusters
 from raygan.algorithms.whole import WholeAlgorithm
@@ -25,6 +25,7 @@ from raygan.config.schema import ClusterConfig
 from raygan.federated.assignment import cluster_and_weigh
 from raygan.parties.aggregator import ClusterAggregator
 from raygan.parties.base import Server
+from raygan.runtime.averages import average, collect, workers_of
 from raygan.runtime.backend import Reference, together
 from raygan.runtime.federation import Federation
 from raygan.runtime.steps import Cohort, needed
@@ -52,7 +53,8 @@ class ClusteredFedGan(WholeAlgorithm[ObservedClients]):
         """Local epochs, cluster, weigh, average. The work of a lost aggregator is done again."""
         epochs = self.local_epochs(federation, cohort)
         num_samples = federation.check_in(cohort, epochs)
-        states, maps = states_of(federation, self.layout, num_samples), self._anchor_maps(federation, num_samples)
+        states = collect(federation, self.layout, num_samples, ObservedClients.states)
+        maps = self._anchor_maps(federation, num_samples)
         found = federation.averaged(lambda: self.cluster_and_weigh(federation, cohort, num_samples, maps))
         assignment, state = name_clusters(found, state, range(len(self.layout.clients)))
         models, lost = federation.averaged(lambda: self._averaged(federation, cohort, assignment, states))

@@ -15,11 +15,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from raygan.algorithms.averaging import average, load, states_of, take_over
+from raygan.algorithms.averaging import load, take_over
 from raygan.algorithms.base import Back, Model, RoundResult, ServerState, Task
 from raygan.algorithms.whole import WholeAlgorithm
 from raygan.config.schema import FedGanConfig
 from raygan.parties.base import Server
+from raygan.runtime.averages import average, collect
 from raygan.runtime.backend import Reference
 from raygan.runtime.federation import Federation
 from raygan.runtime.steps import Cohort, Epochs
@@ -57,7 +58,7 @@ class FedGan(WholeAlgorithm[AveragedWholeClients]):
             StoppedError: they are too few.
         """
         num_samples = federation.check_in(cohort, epochs)
-        states = states_of(federation, self.layout, num_samples)
+        states = collect(federation, self.layout, num_samples, AveragedWholeClients.states)
         weights = dict(zip(num_samples, self.weights(num_samples), strict=True))
 
         def averaged() -> tuple[Model, dict[int, Lost]]:

@@ -20,9 +20,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from raygan.algorithms.averaging import Averages, average, load, states_of, take_over
+from raygan.algorithms.averaging import load, take_over
 from raygan.algorithms.base import Back, Model, RoundResult
 from raygan.algorithms.served import ServedAlgorithm
+from raygan.runtime.averages import Averages, average, collect
 from raygan.runtime.backend import Reference
 from raygan.runtime.federation import Federation
 from raygan.runtime.steps import Cohort, Epochs
@@ -46,7 +47,7 @@ class FedSplitGan(ServedAlgorithm[ForesightClients, GeneratorServer]):
     def end_epoch(self, federation: Served, cohort: Cohort, epochs: Epochs, number: int) -> Averages:
         """The mean of the discriminators, which all take over. The work of a lost aggregator is done again."""
         present, keys = federation.check_in(cohort, epochs), self.discriminator_keys
-        states = states_of(federation, self.layout, present)
+        states = collect(federation, self.layout, present, ForesightClients.states)
         weights = dict.fromkeys(present, 1 / len(present))
 
         def averaged() -> tuple[Model, dict[int, Lost]]:

@@ -17,12 +17,13 @@ from raygan.cuts.fleet import Fleet, FleetCost
 from raygan.cuts.planner import fleet_of
 from raygan.errors import ConfigError
 from raygan.parties.spec import Parties
+from raygan.runtime.averages import average, collect
 from raygan.runtime.backend import Reference
 from raygan.runtime.steps import Cohort, Submitted, needed
 from raygan.split.body import SharedBody
 from raygan.split.layout import Layout
 from raygan.split.plan import SplitPlan, plan_split
-from raygan.split.submit import Split, average, collect_states, load_averages, rejoin, train_step
+from raygan.split.submit import Split, load_averages, rejoin, train_step
 from raygan.split.worker import SplitClients
 from raygan.wire.records import Assignment, Lost, State, StepId
 
@@ -90,7 +91,7 @@ class HuscfGan(Algorithm[SplitClients, SharedBody]):
         Raises:
             RoundLost: the body was lost, or a client whose state was not out yet.
         """
-        states = collect_states(federation, self.layout, assignment.cluster)
+        states = collect(federation, self.layout, assignment.cluster, SplitClients.state)
         body = federation.server.call(SharedBody.state)
         return federation.averaged(lambda: self._aggregated(federation, assignment, states, body))
 

@@ -27,12 +27,12 @@ from typing import TypeVar
 
 import numpy as np
 
-from raygan.algorithms.averaging import Averages, states_of, workers_of
 from raygan.algorithms.base import Task
 from raygan.algorithms.served import ServedAlgorithm
 from raygan.config.schema import MdGanConfig
 from raygan.errors import ConfigError
 from raygan.randomness import stream
+from raygan.runtime.averages import Averages, collect, workers_of
 from raygan.runtime.backend import by_key
 from raygan.runtime.federation import Federation
 from raygan.runtime.steps import Cohort, Epochs
@@ -69,7 +69,7 @@ class MdGan(ServedAlgorithm[WanderingClients, GeneratorServer]):
         present = list(federation.check_in(cohort, epochs))
         if len(present) > 1:
             order = deranged(present, stream(self._config.seed, "swap", number))
-            states = states_of(federation, self.layout, present)
+            states = collect(federation, self.layout, present, WanderingClients.states)
             arriving = {client: states[other] for client, other in zip(present, order, strict=True)}
             answers = {}
             for worker in workers_of(federation, self.layout, present):

@@ -7,13 +7,13 @@ from collections.abc import Callable, Collection, Mapping
 from functools import cached_property
 from typing import Generic, TypeVar
 
-from raygan.algorithms.averaging import Averages
 from raygan.algorithms.base import Algorithm, Back, Model, RoundResult, ServerState, Task
 from raygan.algorithms.fleet import measured_fleet, parties_of
 from raygan.cuts.fleet import FleetCost
 from raygan.nn.network import build_networks
 from raygan.parties.layout import Layout, deal_to_workers
 from raygan.parties.spec import Parties
+from raygan.runtime.averages import Averages
 from raygan.runtime.backend import Handle, Reference, by_key
 from raygan.runtime.federation import Federation
 from raygan.runtime.steps import Cohort, Epochs, Submit, Submitted, needed

@@ -20,8 +20,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import partial
 
-from raygan.algorithms.averaging import Averages
 from raygan.algorithms.served import ServedAlgorithm
+from raygan.runtime.averages import Averages
 from raygan.runtime.backend import Handle, Reference, by_key, together
 from raygan.runtime.federation import Federation
 from raygan.runtime.steps import Cohort, Epochs

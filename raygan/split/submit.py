@@ -9,22 +9,19 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from raygan.names import BlockKey
-from raygan.parties.aggregator import ClusterAggregator
-from raygan.runtime.backend import Handle, Reference, by_key, together
+from raygan.runtime.averages import Averages, workers_of
+from raygan.runtime.backend import Reference, by_key, together
 from raygan.runtime.federation import Federation
 from raygan.runtime.steps import Submitted
 from raygan.split.body import SharedBody
 from raygan.split.layout import Layout
 from raygan.split.worker import SplitClients
 from raygan.step import CROSSINGS, STEP, Crossing
-from raygan.wire.records import BlockAverage, Lost, State, StepId
+from raygan.wire.records import BlockAverage, Lost, StepId
 
 Split = Federation[SplitClients, SharedBody]
 ByWorker = Mapping[int, Reference[Any]]
 """What the workers sent or received: its type is the table's, row by row, and the contract checks it."""
-Averages = Mapping[BlockKey, Reference[BlockAverage | Lost]]
-"""A model, block by block."""
 SET_ASIDE = Lost("set aside", "late")
 """Stands for the messages of a worker that does not take part."""
 
@@ -58,28 +55,6 @@ def _through_body(federation: Split, layout: Layout, step: StepId, crossing: Cro
     return received
 
 
-def collect_states(federation: Split, layout: Layout, clients: Collection[int]) -> dict[int, Reference[State]]:
-    """Client -> what it holds of both networks, of these clients and of those that share their workers."""
-    states: dict[int, Reference[State]] = {}
-    for worker in _workers_of(federation, layout, clients):
-        ids = layout.workers[worker].ids
-        states |= zip(ids, federation.workers[worker].call_many(len(ids), SplitClients.state), strict=True)
-    return states
-
-
-def average(
-    aggregator: Handle[ClusterAggregator],
-    keys: Sequence[BlockKey],
-    weights: Mapping[int, float],
-    states: Mapping[int, Reference[State]],
-    body: Reference[State | Lost],
-) -> Averages:
-    """Block -> its average over clients by their weights; where one lacks the block, it counts with the body's."""
-    members = together([states[client] for client in weights])
-    asked = (keys, list(weights.values()), body, members)
-    return dict(zip(keys, aggregator.call_many(len(keys), ClusterAggregator.average, *asked), strict=True))
-
-
 def load_averages(
     federation: Split,
     layout: Layout,
@@ -90,7 +65,7 @@ def load_averages(
     """Each client takes over its cluster's model, the body the average over all clients; who was lost over it."""
     answers = {
         worker: federation.workers[worker].call(SplitClients.load, _averages(layout, worker, cluster, models))
-        for worker in _workers_of(federation, layout, cluster)
+        for worker in workers_of(federation, layout, cluster)
     }
     loaded = federation.server.call(SharedBody.load, together(list(of_all.values())))
     return federation.loaded([loaded], answers)
@@ -102,10 +77,6 @@ def rejoin(
     """A worker that is back takes over its clients' models."""
     averages = _averages(layout, worker, cluster, models)
     return federation.workers[worker].call(SplitClients.rejoin, averages)
-
-
-def _workers_of(federation: Split, layout: Layout, clients: Collection[int]) -> list[int]:
-    return [worker for worker in federation.workers if set(clients) & set(layout.workers[worker].ids)]
 
 
 def _averages(

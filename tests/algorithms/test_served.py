@@ -146,11 +146,13 @@ def through(blocks: list[nn.Module], *inputs: Tensor) -> Tensor:
 
 
 def assert_equal(found: dict[str, np.ndarray], name: str, blocks: list[nn.Module]) -> None:
+    """To rounding, which differs with the processor; where a gradient is next to nothing, Adam makes some 1e-5 of it. A
+    wrong formula is a learning rate a step: 5e-4."""
     for index, block in enumerate(blocks):
         for part, tensor in block.state_dict().items():
             if not part.endswith(ROUNDING_ALONE):
                 key = f"{name}.{index}.{part}"
-                np.testing.assert_allclose(found[key], tensor.numpy(), rtol=1e-3, atol=1e-5, err_msg=key)
+                np.testing.assert_allclose(found[key], tensor.numpy(), rtol=1e-3, atol=1e-4, err_msg=key)
 
 
 @pytest.mark.parametrize("name", list(KEYS))
@@ -177,7 +179,7 @@ def test_a_round_is_one_graph_in_torch(settings: dict, tmp_path: Path, name: str
             if not key.endswith((*ROUNDING_ALONE, "num_batches_tracked", "running_var")):
                 mean = torch.stack([state[key] for state in states]).mean(0)
                 found = arrays[f"discriminator.{key}"]
-                np.testing.assert_allclose(found, mean.numpy(), rtol=1e-3, atol=1e-5, err_msg=f"{client} {key}")
+                np.testing.assert_allclose(found, mean.numpy(), rtol=1e-3, atol=1e-4, err_msg=f"{client} {key}")
         for name, array in saved(path, "model-0.safetensors").items():
             assert name.startswith("generator.") or np.array_equal(array, arrays[name])
 
