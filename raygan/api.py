@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
 
-from raygan.config.loading import absolute_paths, changed_config
+from raygan.algorithms import algorithm_of
+from raygan.config.loading import absolute_paths, changed_config, parse_override
 from raygan.config.schema import Config
 from raygan.errors import RunError
 from raygan.parties.evaluator import Evaluator
 from raygan.run.engine import Engine
 from raygan.run.events import Listener, Listeners
 from raygan.run.folder import RunFolder
+from raygan.run.going_on import check_configuration, check_data, check_files
 from raygan.run.mirror import Mirror, is_uri
 from raygan.run.plan import Plan, planned
 from raygan.run.scoring import evaluator_plan
@@ -67,37 +69,44 @@ def train(
 def resume(
     path: str | Path,
     *,
+    changes: Sequence[str] = (),
     address: str | None = None,
     wait_for_nodes_s: float | None = None,
     in_process: bool = False,
     listener: Listener | None = None,
 ) -> Run:
     """Continues an interrupted run after its last whole round; the numbers are those of a run that was not
-    interrupted. A run that has ended is returned as it is.
+    interrupted. A run that has ended is returned as it is; with more `training.rounds` it goes on.
 
     Args:
         path: the run's folder, or its storage URI: then it is fetched into a new folder under `runs/` first.
+        changes: `key=value` of what may change in a run (`raygan.run.going_on`), kept in its `config.yaml`.
         address: another Ray cluster than the run's configuration names; None: as configured.
         wait_for_nodes_s: another wait than `ray.wait_for_nodes_s`; None: as configured.
         in_process, listener: as for `train`.
 
     Raises:
-        RunError: there is no run in the folder.
-        InputError: as `train`.
+        RunError: there is no run in the folder, or its files contradict each other.
+        InputError: as `train`, and a configuration or data that has become another.
     """
     run = Run.load(fetched(path))
-    if run.ended:
-        return run
-    changed = {"address": address, "wait_for_nodes_s": wait_for_nodes_s}
-    given = [(f"ray.{key}", value) for key, value in changed.items() if value is not None]
-    config = changed_config(run.config.model_dump(mode="json"), given)
+    kept = absolute_paths(changed_config(run.config.model_dump(mode="json"), list(map(parse_override, changes))))
     folder = RunFolder(run.path)
+    check_configuration(folder, kept)
+    if run.ended and kept.training.rounds <= run.config.training.rounds:
+        return run
+    here = {"address": address, "wait_for_nodes_s": wait_for_nodes_s}
+    given = [(f"ray.{key}", value) for key, value in here.items() if value is not None]
+    config = changed_config(kept.model_dump(mode="json"), given)
+    check_files(folder, config, algorithm_of(config.algorithm).record_names)
     listener = listener or Listener()
     with (
         folder.locked(),
         planned(config, in_process, listener.on_wait, folder.documents()) as plan,
-        _backend(plan, folder, in_process, listener) as (backend, dashboard),
+        _checked_backend(plan, folder, in_process, listener) as (backend, dashboard),
     ):
+        if changes:
+            folder.write_config(kept)
         listener = _published(listener, folder, in_process)
         Engine(plan, folder, backend, listener, _mirror(config)).run(dashboard)
     return Run.load(folder.path)
@@ -160,6 +169,17 @@ def push_copy(run: Run) -> None:
 def default_folder() -> Path:
     """A new folder under `runs/`, named by the time."""
     return Path("runs") / datetime.now().strftime("%Y%m%d-%H%M%S")
+
+
+@contextmanager
+def _checked_backend(
+    plan: Plan, folder: RunFolder, in_process: bool, listener: Listener
+) -> Iterator[tuple[Backend, str | None]]:
+    """As `_backend`, once the data is found to be what the run began with."""
+    if folder.domains_file.exists():
+        check_data(folder.infos(), plan.infos)
+    with _backend(plan, folder, in_process, listener) as started:
+        yield started
 
 
 @contextmanager

@@ -125,6 +125,11 @@ class Algorithm(ABC, Generic[WorkerT, ServerT]):
         """
 
     @classmethod
+    def plans_by_rounds(cls, config: Config) -> bool:
+        """Whether what a round does depends on how many there are, so that a run cannot be given more."""
+        return False
+
+    @classmethod
     def shown(cls) -> str:
         """Its name, as people read it."""
         return f"{cls.name} ({cls.style})" if cls.style else cls.name

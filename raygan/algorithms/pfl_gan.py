@@ -23,7 +23,7 @@ from typing import cast
 from raygan.algorithms.base import Task
 from raygan.algorithms.fleet import parties_of
 from raygan.algorithms.local import Local, Whole
-from raygan.config.schema import PflGanConfig
+from raygan.config.schema import Config, PflGanConfig
 from raygan.errors import ConfigError
 from raygan.parties.spec import Parties
 from raygan.runtime.backend import Reference, together
@@ -52,6 +52,11 @@ class PflGan(Local):
         if self._local_rounds >= rounds:
             found = f"{self._local_rounds} local rounds of {rounds}"
             raise ConfigError("pfl_gan.local_rounds", found, "lower it, or raise training.rounds")
+
+    @classmethod
+    def plans_by_rounds(cls, config: Config) -> bool:
+        """Generators are shared after half of them, where nothing else is said."""
+        return (config.pfl_gan or PflGanConfig()).local_rounds == "auto"
 
     def parties(self) -> Parties:
         """A worker for each device, and the server."""

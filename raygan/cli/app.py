@@ -56,10 +56,10 @@ def train(
     from raygan.config.loading import read_config
 
     if resume is not None:
-        if config or overrides or out is not None or dry_run:
-            found = "given together with a configuration, --set, --out or --dry-run"
-            raise InputError("--resume", found, "give --resume alone: the run's own configuration is used")
-        resume_and_show(resume, address, in_process, wait_for_nodes)
+        if config or out is not None or dry_run:
+            found = "given together with a configuration, --out or --dry-run"
+            raise InputError("--resume", found, "give --resume, with --set for what may change: the run has its own")
+        resume_and_show(resume, overrides or [], address, in_process, wait_for_nodes)
         return
     changes = [*(overrides or []), *([f"ray.address={address}"] if address else [])]
     if wait_for_nodes is not None:

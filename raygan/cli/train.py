@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -39,15 +39,23 @@ def train_and_show(config: Config, out: str | None, in_process: bool) -> None:
     _follow(console, lambda display: train(config, out, in_process=in_process, listener=display))
 
 
-def resume_and_show(run_path: str, address: str | None, in_process: bool, wait_for_nodes_s: float | None) -> None:
+def resume_and_show(
+    run_path: str, changes: Sequence[str], address: str | None, in_process: bool, wait_for_nodes_s: float | None
+) -> None:
     """Continues a run with a progress display; says so if it has ended already."""
     console, path = Console(), fetched(run_path)
-    if Run.load(path).ended:
-        console.print(f"{path} has ended: nothing is left to do", highlight=False)
+    if Run.load(path).ended and not changes:
+        text = f"{path} has ended: nothing is left to do; --set training.rounds=N trains it longer"
+        console.print(text, highlight=False, soft_wrap=True)
     _follow(
         console,
         lambda display: resume(
-            path, address=address, wait_for_nodes_s=wait_for_nodes_s, in_process=in_process, listener=display
+            path,
+            changes=changes,
+            address=address,
+            wait_for_nodes_s=wait_for_nodes_s,
+            in_process=in_process,
+            listener=display,
         ),
     )
 

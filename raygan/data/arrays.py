@@ -5,6 +5,8 @@ Legend: N images, H W space, C channels (1 or 3).
 
 from __future__ import annotations
 
+import hashlib
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -28,6 +30,8 @@ class DomainInfo:
         channels: 1 (grey) or 3 (RGB).
         classes: a name for each label.
         class_counts: training images of each class, after `limit`.
+        digest: of training labels and images, by which other data is told from the same; None: of a run that did not
+            keep it. It is no image: nobody can read one from it.
     """
 
     num_train: int
@@ -36,6 +40,7 @@ class DomainInfo:
     channels: int
     classes: tuple[str, ...]
     class_counts: tuple[int, ...]
+    digest: str | None = None
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,8 @@ class Outline:
     channels: int
     classes: tuple[str, ...]
     groups: Mapping[str, np.ndarray] = field(default_factory=dict)
+    checksum: int = 0
+    """Of all training images, as their source has them."""
 
     def class_counts(self, indices: np.ndarray | slice = slice(None)) -> tuple[int, ...]:
         """Training images of each class, of all or of some of the images."""
@@ -56,7 +63,8 @@ class Outline:
     def info(self) -> DomainInfo:
         """Its numbers."""
         labels, counts = self.train_labels, self.class_counts()
-        return DomainInfo(len(labels), self.num_test, self.image_size, self.channels, self.classes, counts)
+        digest = hashlib.sha256(labels.astype("<i8").tobytes() + self.checksum.to_bytes(8, "little")).hexdigest()
+        return DomainInfo(len(labels), self.num_test, self.image_size, self.channels, self.classes, counts, digest)
 
     def limited(self, limit: int | None) -> Outline:
         """The same with at most `limit` training images, drawn evenly (see `evenly`)."""
@@ -141,6 +149,11 @@ class Arrays:
 
     def outline(self) -> Outline:
         """The same domain without its images."""
+        outline = self.form()
+        return replace(outline, checksum=zlib.crc32(np.ascontiguousarray(self.train_images).data))
+
+    def form(self) -> Outline:
+        """As `outline`, without looking at the images."""
         *size, channels = image_form(self.train_images)
         return Outline(
             self.train_labels, len(self.test_labels), (size[0], size[1]), channels, self.classes, self.groups

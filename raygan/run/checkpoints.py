@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from raygan.algorithms.base import ServerState
 from raygan.algorithms.identities import served_after
-from raygan.config.schema import CheckpointConfig
+from raygan.config.schema import CheckpointConfig, Config
 from raygan.errors import RunError
 from raygan.parties.aggregator import model_file
 from raygan.parties.base import client_file
@@ -55,6 +55,8 @@ class Manifest(BaseModel):
     """What the algorithm knows at the server; None: of a checkpoint that had none yet."""
     set_aside: tuple[int, ...] = ()
     """Clients that the run had set aside."""
+    config: dict[str, Any] | None = None
+    """The configuration that the run was trained with; None: of a checkpoint that did not know it yet."""
     whole: bool = True
     """False: thinned out to the models, so that no run can go on from here."""
 
@@ -119,6 +121,7 @@ class Checkpoint:
         served: Mapping[int, int],
         set_aside: Sequence[int],
         state: Mapping[str, Any],
+        config: Config,
     ) -> None:
         """Writes the manifest and gives the draft its name.
 
@@ -132,6 +135,7 @@ class Checkpoint:
             clusters=dict(served),
             set_aside=tuple(set_aside),
             state=dict(state),
+            config=config.model_dump(mode="json"),
         )
         self._write_manifest(self.draft, manifest)
         with writing(self.path):
@@ -181,6 +185,10 @@ class Checkpoint:
         with writing(self.path):
             for name in manifest.files.keys() - networks.keys():
                 (self.path / name).unlink(missing_ok=True)
+
+    def adopt(self, config: Config) -> None:
+        """Goes on under another configuration."""
+        self._write_manifest(self.path, self.manifest().model_copy(update={"config": config.model_dump(mode="json")}))
 
     @staticmethod
     def _write_manifest(folder: Path, manifest: Manifest) -> None:

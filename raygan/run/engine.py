@@ -284,7 +284,7 @@ class Engine:
             self._roster.lost_while_saving(lost, result)
             return False
         gone = [client for worker in self._roster.given_up for client in self._layout.workers[worker].ids]
-        checkpoint.finish(written, result.served, sorted(gone), result.state.model_dump(mode="json"))
+        checkpoint.finish(written, result.served, sorted(gone), result.state.model_dump(mode="json"), self._config)
         return True
 
     def _save_models(self, result: RoundResult, draft: str) -> list[Reference[Written | Lost]]:

@@ -223,6 +223,7 @@ def fork(source: str | Path, num_rounds: int, config: Config, out: str | Path) -
     here.checkpoints.mkdir(parents=True)
     shutil.copytree(kept.path, copy.path)
     _check_whole(copy, source)
+    copy.adopt(config)
     for file in map(there.record_file, RECORD_FORMS):
         if file.exists():
             _write_lines(here.path / file.name, read_json_lines(file)[:num_rounds])

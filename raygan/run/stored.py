@@ -92,9 +92,10 @@ class Run:
 
     @property
     def ended(self) -> bool:
-        """Whether all of its rounds are done. A summary that was cut off does not count: it is written again."""
+        """Whether all rounds of its configuration are done. A summary that was cut off is written again, so it does not
+        count."""
         try:
-            return bool(self._folder.summary())
+            return bool(self._folder.summary()["rounds"] >= self.config.training.rounds)
         except RunError:
             return False
 

@@ -148,7 +148,7 @@ def test_a_folder_that_holds_a_run_is_not_overwritten(
 
 
 def test_resume_goes_alone(run_cli, capsys: pytest.CaptureFixture[str]) -> None:
-    assert "give --resume alone" in refused(run_cli, capsys, "--resume", "runs/mine")
+    assert "give --resume, with --set" in refused(run_cli, capsys, "--resume", "runs/mine")
 
 
 def test_nothing_to_resume(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

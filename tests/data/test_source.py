@@ -21,7 +21,16 @@ def test_the_embedded_sample_is_balanced(name):
 
 def test_a_description_counts_what_the_limit_leaves(make_npz):
     info = describe_domain(DomainConfig(npz=make_npz(), limit=10), DataConfig())
-    assert info == DomainInfo(10, 8, (8, 8), 1, ("ant", "bee", "cat", "dog"), (3, 2, 3, 2))
+    assert info == DomainInfo(10, 8, (8, 8), 1, ("ant", "bee", "cat", "dog"), (3, 2, 3, 2), info.digest)
+
+
+@pytest.mark.parametrize("name", ["train_images", "train_labels"])
+def test_other_images_or_labels_have_another_digest(make_npz, name):
+    fields = dict(np.load(make_npz()))
+    turned = describe_domain(DomainConfig(npz=make_npz("turned.npz", changes={name: fields[name][::-1]})), DataConfig())
+    same = describe_domain(DomainConfig(npz=make_npz("same.npz")), DataConfig())
+    assert describe_domain(DomainConfig(npz=make_npz()), DataConfig()).digest == same.digest
+    assert turned.digest != same.digest
 
 
 def test_labels_of_domains_are_short():

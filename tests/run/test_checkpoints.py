@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from raygan.algorithms.base import ServerState
-from raygan.config.schema import CheckpointConfig
+from raygan.config.schema import CheckpointConfig, Config
 from raygan.errors import RunError
 from raygan.run.checkpoints import Checkpoint, Checkpoints, mean_score
 from raygan.storage import write_bytes
@@ -23,7 +23,7 @@ def make(folder: Path, *rounds: int) -> None:
         checkpoint = Checkpoint(folder, number - 1)
         draft = Path(checkpoint.begin())
         written = [write_bytes(draft / name, f"{name} of {number}".encode()) for name in FILES]
-        checkpoint.finish(written, {0: 0, 11: 0, 2: 1}, [5], STATE)
+        checkpoint.finish(written, {0: 0, 11: 0, 2: 1}, [5], STATE, Config())
 
 
 def lines(*scores: float | None) -> list[dict]:

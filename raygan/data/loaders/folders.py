@@ -8,6 +8,7 @@ Classes are the folders' names in sorted order; files lie at any depth below; hi
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,11 +40,14 @@ class FolderSource:
 
     def outline(self) -> Outline:
         """Every file is read once, one at a time, so that a broken one is found here."""
-        first, channels = self.decode(self.train_files[0]), 1
-        for path in (*self.train_files, *self.test_files):
-            channels = max(channels, self.decode(path).ndim * 2 - 3)  # (H, W): 1, (H, W, 3): 3
+        first, channels, checksum = self.decode(self.train_files[0]), 1, 0
+        for number, path in enumerate((*self.train_files, *self.test_files)):
+            image = self.decode(path)
+            channels = max(channels, image.ndim * 2 - 3)  # (H, W): 1, (H, W, 3): 3
+            if number < len(self.train_files):
+                checksum = zlib.crc32(np.ascontiguousarray(image).data, checksum)
         size = (first.shape[0], first.shape[1])
-        return Outline(self.train_labels, len(self.test_files), size, channels, self.classes, self.groups)
+        return Outline(self.train_labels, len(self.test_files), size, channels, self.classes, self.groups, checksum)
 
     def load(self) -> Arrays:
         """All files in memory."""
