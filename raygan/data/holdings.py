@@ -28,7 +28,7 @@ class Holding:
 
 @dataclass(frozen=True)
 class DomainSurvey:
-    """What is known of a domain before training: counts and a digest, so that it may leave the site that keeps the data."""
+    """What is known of a domain before training: counts and a digest, which may leave the site that keeps the data."""
 
     info: DomainInfo
     holdings: tuple[Holding, ...]
