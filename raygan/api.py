@@ -12,7 +12,7 @@ from pathlib import Path
 from raygan.algorithms import algorithm_of
 from raygan.config.loading import absolute_paths, changed_config, parse_override
 from raygan.config.schema import Config
-from raygan.errors import RunError
+from raygan.errors import ConfigError, RunError
 from raygan.parties.evaluator import Evaluator
 from raygan.run.engine import Engine
 from raygan.run.events import Listener, Listeners
@@ -45,6 +45,9 @@ def train(
     Raises:
         InputError: a configuration, data or cluster that cannot be used; found before training starts.
     """
+    if not isinstance(config, Config):
+        found = f"a {type(config).__name__} where a Config belongs"
+        raise ConfigError("raygan.train", found, "give Config(), read_config(file) or make_config({...})")
     if out == "":
         raise RunError("--out", "is empty", "give the folder of the run")
     if isinstance(out, str) and is_uri(out):

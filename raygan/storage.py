@@ -6,6 +6,7 @@ What cannot be written (a full disk, a folder that was locked) is a `RunError` t
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import shutil
@@ -93,6 +94,13 @@ def write_bytes(path: Path, content: bytes) -> Written:
     with writing(path):
         replace_file(path, content)
     return Written(path.name, len(content), hashlib.sha256(content).hexdigest())
+
+
+def png_of(figure: Any) -> bytes:
+    """A picture of a matplotlib figure."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png")
+    return buffer.getvalue()
 
 
 def remove_folder(path: Path) -> None:

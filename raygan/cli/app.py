@@ -11,6 +11,7 @@ import typer
 from typer import Argument, Option
 
 from raygan.cli.signals import stopping_on_signals
+from raygan.cli.streams import outlive_readers
 from raygan.errors import InputError, StoppedError
 
 GOES_ON = {
@@ -18,6 +19,8 @@ GOES_ON = {
     "tune": "; a search goes on with raygan tune --resume DIR",
 }
 """What a person who has stopped a command may want to know."""
+
+CHECK_PATH = "check the path, its disk and your rights there"
 
 app = typer.Typer(
     help="Train conditional GANs over devices that may not share their data.",
@@ -255,12 +258,18 @@ def dashboard(
 
 def main() -> None:
     """Entry point of the `raygan` command."""
+    outlive_readers()
     with stopping_on_signals() as received:
         try:
             app()
+            sys.stdout.flush()
         except (InputError, StoppedError) as error:
             print(f"raygan: {error}", file=sys.stderr)
             sys.exit(2 if isinstance(error, InputError) else 1)
+        except OSError as error:
+            where = "standard output" if error.filename is None else str(error.filename)
+            print(f"raygan: {InputError(where, error.strerror or str(error), CHECK_PATH)}", file=sys.stderr)
+            sys.exit(2)
         except SystemExit:
             if not received:
                 raise

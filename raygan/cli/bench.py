@@ -51,7 +51,7 @@ def show_bench(config: Config, options: BenchOptions, scale: str | None, vmap: b
 def parse_counts(text: str) -> list[int]:
     """`10,50,200`. Raises InputError: it is no list of different positive numbers."""
     parts = [part.strip() for part in text.split(",")]
-    if not all(part.isdigit() and int(part) for part in parts) or len(set(parts)) < len(parts):
+    if not all(part.isdecimal() and int(part) for part in parts) or len(set(parts)) < len(parts):
         remedy = "give different numbers of clients, such as 10,50,200"
         raise InputError("--scale", f"{text!r} is no list of numbers of clients", remedy)
     return [int(part) for part in parts]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from pathlib import Path
 
@@ -12,8 +13,10 @@ from raygan.errors import InputError
 from raygan.evaluation.grid import sample_grid
 from raygan.evaluation.images import as_uint8
 from raygan.run.stored import Run
+from raygan.storage import replace_file
 
-SUFFIXES = (".png", ".npz")
+MOST = {".png": 1_000, ".npz": 1_000_000}
+"""What may be written, and the most images of a label in it."""
 
 
 def draw_samples(
@@ -37,10 +40,11 @@ def draw_samples(
     Raises:
         InputError: an unknown model, label, round or suffix, or a file that cannot be written.
     """
-    if out.suffix.lower() not in SUFFIXES:
+    if out.suffix.lower() not in MOST:
         raise InputError("--out", f"{out.name!r} is neither a picture nor an array", "end it in .png or .npz")
-    if count < 1:
-        raise InputError("--count", str(count), "give at least 1")
+    most = MOST[out.suffix.lower()]
+    if not 1 <= count <= most:
+        raise InputError("--count", str(count), f"give 1 to {most:,} images of each label")
     if not 0 <= seed < 2**63:
         raise InputError("--seed", str(seed), "give a whole number from 0")
     number = run.kept_round(round_number)
@@ -73,14 +77,15 @@ def _class_names(run: Run, cluster: int, membership: dict[int, int]) -> list[str
 def _write_npz(path: Path, images: torch.Tensor, labels: np.ndarray, names: list[str]) -> None:
     pixels = as_uint8(images).permute(0, 2, 3, 1).numpy()
     shown = pixels[..., 0] if pixels.shape[-1] == 1 else pixels
-    path.parent.mkdir(parents=True, exist_ok=True)
-    np.savez_compressed(path, images=shown, labels=labels, classes=np.array(names))
+    content = io.BytesIO()
+    np.savez_compressed(content, images=shown, labels=labels, classes=np.array(names))
+    replace_file(path, content.getvalue())
 
 
 def _parsed(labels: str | None, num_held: int, num_known: int) -> list[int]:
     if labels is None:
         return list(range(num_held))
-    if not re.fullmatch(r"\s*\d+\s*(,\s*\d+\s*)*", labels):
+    if not re.fullmatch(r"\s*\d{1,9}\s*(,\s*\d{1,9}\s*)*", labels):
         raise InputError("--labels", repr(labels), "give numbers with commas between, such as 0,1,2")
     numbers = list(dict.fromkeys(int(part) for part in labels.split(",")))
     for number in numbers:

@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM end a command at once; a run first ends its round and writes its checkpoint, if it is let."""
+"""SIGINT, SIGTERM and SIGHUP end a command at once; a run first ends its round with its checkpoint, if it is let."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
-STOPPING = (signal.SIGINT, signal.SIGTERM)
+STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @contextmanager
 def stopping_on_signals() -> Iterator[list[int]]:
-    """Both signals raise KeyboardInterrupt, the only exception that Ray's own waits let through.
+    """All of them raise KeyboardInterrupt, the only exception that Ray's own waits let through.
 
     Yields:
         The signals that have come so far.
@@ -31,7 +31,7 @@ class StopRequest:
 
     def __init__(self, tell: Callable[[], None]) -> None:
         self._tell = tell
-        self._before = {number: signal.getsignal(number) for number in STOPPING}
+        self._before = {number: signal.getsignal(number) for number in _heeded()}
         self.asked: int | None = None
         """The signal that has come."""
 
@@ -55,9 +55,14 @@ class StopRequest:
 
 @contextmanager
 def _handling(handler: Callable[[int, object], None]) -> Iterator[None]:
-    before = {number: signal.signal(number, handler) for number in STOPPING}
+    before = {number: signal.signal(number, handler) for number in _heeded()}
     try:
         yield
     finally:
         for number, old in before.items():
             signal.signal(number, old)
+
+
+def _heeded() -> list[signal.Signals]:
+    """Without those that whoever started this process has it ignore, as `nohup` does with SIGHUP."""
+    return [number for number in STOPPING if signal.getsignal(number) != signal.SIG_IGN]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
 from itertools import accumulate
 from pathlib import Path
@@ -12,7 +11,7 @@ import pandas as pd
 
 from raygan.run.folder import RunFolder
 from raygan.search.reported import reported
-from raygan.storage import read_json_lines
+from raygan.storage import png_of, read_json_lines
 
 COLOURS = (
     "#2f6db5", "#e2862f", "#2f9460", "#b5483e", "#7a5fb0", "#8a6d4d", "#c26a9d", "#5d6a78", "#a8a032", "#3aa6b0",
@@ -42,9 +41,7 @@ def draw_curves(document: Mapping[str, Any]) -> bytes:
         axes.set_xscale("log" if along == SECONDS else "linear")
     if axes_of:
         panels[0].legend(fontsize=7, frameon=False)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
-    return buffer.getvalue()
+    return png_of(figure)
 
 
 def _curve(runs: Sequence[Path], metric: str) -> pd.DataFrame:

@@ -59,11 +59,23 @@ def _absolute(domain: DomainConfig, index: int, start: Path) -> DomainConfig:
     if kind not in ("npz", "images", "wav"):
         return domain
     if not domain.labels:
-        return domain.model_copy(update={kind: str(start / Path(value).expanduser())})
+        return domain.model_copy(update={kind: str(start / from_home(value))})
     if not value.startswith(("/", "~")):
         found = f"{value!r} is relative, and its labels say that it is on other machines"
         raise ConfigError(f"data.domains[{index}].{kind}", found, "give the whole path, as it is there")
     return domain
+
+
+def from_home(path: str) -> Path:
+    """A path that may begin with `~` or `~user`.
+
+    Raises:
+        ConfigError: there is no such user on this machine, or nobody's home is known.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise ConfigError(path, "no such user here, or no home folder", "write the path out") from None
 
 
 def without_labels(config: Config) -> Config:
@@ -128,7 +140,7 @@ def _changed(node: Any, path: list[str], value: Any, default: Any, key: str) -> 
     if node is None:
         node = default if isinstance(default, list) else {}
     if isinstance(node, list):
-        if not head.isdigit() or int(head) >= len(node):
+        if not head.isdecimal() or int(head) >= len(node):
             raise ConfigError(key, f"a list of {len(node)} entries has no {head!r}", "give an entry's number, from 0")
         return [_changed(item, rest, value, None, key) if n == int(head) else item for n, item in enumerate(node)]
     if not isinstance(node, Mapping):
@@ -183,14 +195,17 @@ def first_mistake(error: ValidationError, root: type[BaseModel] = Config) -> Con
 
 def _of_the_meant_variant(mistakes: list[Any]) -> list[Any]:
     """Without the members of a union that do not know a key which another member knows."""
-    strange = {m["loc"][:-1] for m in mistakes if m["type"] == "extra_forbidden" and any(map(_is_variant, m["loc"]))}
+    unknown = [m["loc"][:-1] for m in mistakes if m["type"] == "extra_forbidden"]
+    strange = {place for place in unknown if any(map(_is_variant, place))}
     shapes = ("literal_error", "float_type") if any(isinstance(m["input"], dict) for m in mistakes) else ("model_type",)
     meant = [m for m in mistakes if m["loc"][:-1] not in strange and m["type"] not in shapes]
     return meant or mistakes
 
 
 def _path(mistake: Mapping[str, Any]) -> list[str | int]:
-    return [part for part in mistake["loc"] if not _is_variant(part)]
+    *above, last = mistake["loc"] or [""]
+    own = mistake["type"] == "extra_forbidden" or not _is_variant(last)  # an unknown key is the user's, whatever it is
+    return [*(part for part in above if not _is_variant(part)), *([last] if own and last != "" else [])]
 
 
 def _is_variant(part: str | int) -> bool:

@@ -11,6 +11,7 @@ from raygan.cuts.latency import phase_name
 from raygan.cuts.planner import Plan
 from raygan.cuts.schedule import Breakdown, Phase
 from raygan.step import CROSSINGS
+from raygan.storage import png_of, replace_file
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -52,7 +53,7 @@ def draw_timeline(plan: Plan, path: str | Path) -> Path:
     _draw_rows(axes, plan.breakdown, rows)
     _draw_phases(axes, plan.breakdown, len(rows))
     _label(figure, axes, plan, rows)
-    figure.savefig(path)
+    replace_file(Path(path), png_of(figure))
     return Path(path)
 
 

@@ -8,6 +8,7 @@ from functools import lru_cache, partial
 from itertools import chain, count
 from pathlib import Path
 
+from raygan.config.loading import from_home
 from raygan.config.schema import DataConfig, DomainConfig
 from raygan.data.arrays import Arrays, DomainInfo, Outline, TrainView
 from raygan.data.loaders.custom import load_custom
@@ -88,9 +89,10 @@ def _key(domain: DomainConfig, data: DataConfig) -> tuple[DomainConfig, DataConf
 
 def _stamp(domain: DomainConfig) -> Stamp:
     kind, value = domain.source
-    if kind not in FILE_KINDS or not Path(value).expanduser().exists():
+    path = from_home(value) if kind in FILE_KINDS else Path()
+    if kind not in FILE_KINDS or not path.exists():
         return None
-    stat = Path(value).expanduser().stat()
+    stat = path.stat()
     return stat.st_mtime_ns, stat.st_size
 
 
@@ -125,7 +127,7 @@ class _Whole:
 def _open(domain: DomainConfig, data: DataConfig, image_size: int | None) -> NpzFile | FolderSource | _Whole:
     """The loader of the domain's kind; nothing but a folder's listing is read yet."""
     kind, value = domain.source
-    root, path = Path(data.root).expanduser(), Path(value).expanduser()
+    root, path = from_home(data.root), from_home(value)
     if kind == "images":
         return open_images(path, value, image_size)
     if kind == "wav":

@@ -17,6 +17,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
+from raygan.config.loading import from_home
 from raygan.evaluation.classifier import (
     QUICK,
     ClassifierRecipe,
@@ -58,7 +59,7 @@ def load_or_train(
     tensor = as_images(images)
     targets = as_labels(labels, len(tensor), num_classes)
     key = cache_key(tensor, targets, num_classes, recipe, seed)
-    path = Path(cache_dir).expanduser() / f"{key}.safetensors"
+    path = from_home(str(cache_dir)) / f"{key}.safetensors"
     if path.exists():
         try:
             return load_classifier(path, image_shape_of(tensor), num_classes, recipe)

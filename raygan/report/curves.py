@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping
 
 import pandas as pd
@@ -10,6 +9,7 @@ import pandas as pd
 from raygan.report.html import Html, picture
 from raygan.report.record import Record
 from raygan.scores import SCORES, with_count
+from raygan.storage import png_of
 
 COLOURS = ("#2f6db5", "#e2862f", "#2f9460", "#b5483e", "#7a5fb0", "#8a6d4d", "#c26a9d", "#5d6a78")
 NORM = "_gradient_norm"
@@ -80,9 +80,7 @@ def _chart(values: pd.DataFrame, title: str, label: str, marks: Mapping[str, flo
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(alpha=0.25)
     axes.legend(fontsize=8, frameon=False)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
-    return [picture(buffer.getvalue(), title)]
+    return [picture(png_of(figure), title)]
 
 
 def _plain(text: str) -> str:

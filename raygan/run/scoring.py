@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
+from raygan.config.loading import from_home
 from raygan.config.schema import Config
 from raygan.data import CommonShape, DomainInfo, domain_names
 from raygan.nn.spec import NetworkSpec
@@ -40,7 +40,7 @@ def evaluator_plan(
         seed=config.seed,
         num_images=config.evaluation.images,
         samples=samples,
-        cache=None if cache is None else str(Path(cache).expanduser()),
+        cache=None if cache is None else str(from_home(cache)),
         last_round=config.training.rounds - 1,
         scores={score: count for score, count in counts.items() if count is not None},
         classes=tuple(info.classes for info in infos),

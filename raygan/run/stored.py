@@ -39,7 +39,10 @@ class Generator:
         Raises:
             RunError: a label that the networks do not know.
         """
-        wanted = torch.as_tensor(np.asarray(labels), dtype=torch.int64)
+        given = np.asarray(labels)
+        if len(given) and given.dtype.kind not in "iu":
+            raise RunError("labels", f"{given.dtype} numbers", "give whole numbers")
+        wanted = torch.as_tensor(given, dtype=torch.int64)
         if len(wanted) and not 0 <= int(wanted.min()) <= int(wanted.max()) < self.num_classes:
             found = f"labels from {int(wanted.min())} to {int(wanted.max())}"
             raise RunError("labels", found, f"give labels from 0 to {self.num_classes - 1}")

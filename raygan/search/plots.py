@@ -8,7 +8,7 @@ from typing import Any
 from raygan.run.folder import RunFolder
 from raygan.search.reported import reported
 from raygan.search.results import Results, Trial
-from raygan.storage import read_json_lines
+from raygan.storage import png_of, read_json_lines, write_bytes
 
 COLOURS = ("#2f6db5", "#e2862f", "#2f9460", "#b5483e", "#7a5fb0", "#8a6d4d", "#c26a9d", "#5d6a78")
 MAX_NAMED = 12
@@ -39,7 +39,7 @@ def draw_curves(results: Results, path: Path) -> Path:
     axes.set_ylabel(_named(results.metric))
     if points:
         axes.legend(fontsize=7, frameon=False)
-    figure.savefig(path, format="png")
+    write_bytes(path, png_of(figure))
     return path
 
 
@@ -66,7 +66,7 @@ def draw_pareto(results: Results, path: Path) -> Path:
         axes.set_xlabel(_named(cost))
         axes.set_ylabel(_named(results.metric))
         axes.legend(fontsize=7, frameon=False)
-    figure.savefig(path, format="png")
+    write_bytes(path, png_of(figure))
     return path
 
 

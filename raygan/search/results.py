@@ -178,7 +178,7 @@ def collect(search: Search, grid: tune.ResultGrid) -> Results:
 def write_results(results: Results, folder: Path) -> list[Path]:
     """Writes `results.csv` and, where something was scored, `best.yaml`."""
     written = [folder / "results.csv"]
-    results.table().to_csv(written[0], index=False)
+    write_bytes(written[0], results.table().to_csv(index=False).encode())
     best = results.best()
     if best is not None and best.run is not None:
         written.append(folder / "best.yaml")

@@ -17,7 +17,7 @@ import pandas as pd
 from ray import tune
 from ray.tune import Callback, Tuner
 
-from raygan.config.loading import cluster_address
+from raygan.config.loading import cluster_address, from_home
 from raygan.config.schema import Config
 from raygan.errors import InputError, RunError
 from raygan.runtime.ray.cluster import ray_with
@@ -193,7 +193,7 @@ def _trainable(checked: Checked, folder: Path) -> Any:
     """What Ray Tune runs: made anew when a search is resumed, so that nothing that it keeps has the folder's path. All
     trials have one cache of classifiers, where this process sees it."""
     search, cache = checked.search, checked.configs[0].evaluation.cache
-    classifiers = None if cache is None else str(Path(cache).expanduser())
+    classifiers = None if cache is None else str(from_home(cache))
     trial = partial(run_trial, folder=folder, classifiers=classifiers)
     return tune.with_resources(trial, lambda given: placement(search.config_of(given[POINT]), search.config))
 

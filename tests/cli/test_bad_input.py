@@ -11,7 +11,9 @@ import ray
 import torch
 import yaml
 
+from raygan.api import train
 from raygan.cli import main
+from raygan.errors import ConfigError
 from tests.conftest import write_domain
 
 
@@ -81,10 +83,31 @@ def refused(run_cli, capsys, *arguments: str) -> str:
         ("training.rounds", "--set training.rounds: no key=value; write it as key.path=value"),
         ("training.rounds={", "is not YAML"),
         ("seed.deeper=1", "seed: {'deeper': 1} does not fit"),
+        ("Training.rounds=3", "Training: unknown key; did you mean 'training'?"),
+        ("training.Rounds=3", "training.Rounds: unknown key; did you mean 'rounds'?"),
+        ("[x]=3", "[x]: unknown key"),
+        ("data.domains.0.Name=mnist", "data.domains.0.Name: unknown key; did you mean 'name'?"),
+        ("data.domains.\u00b2=3", "data.domains.\u00b2: a list of 2 entries has no '\u00b2'; give an entry's number"),
+        (
+            "data.domains.0.npz=~nosuchuser/a.npz",
+            "~nosuchuser/a.npz: no such user here, or no home folder; write",
+        ),
+        ("data.root=~nosuchuser/a", "~nosuchuser/a: no such user here"),
+        ("evaluation.cache=~nosuchuser/a", "~nosuchuser/a: no such user here"),
     ],
 )
 def test_a_bad_setting(run_cli, capsys: pytest.CaptureFixture[str], override: str, message: str) -> None:
     assert message in refused(run_cli, capsys, "--set", override)
+
+
+def test_a_name_that_is_too_long(run_cli, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "File name too long; check the path" in refused(run_cli, capsys, "--in-process", "--out", "a" * 300)
+
+
+def test_python_is_told_what_belongs_there() -> None:
+    for given in (None, {"seed": 1}, "config.yaml"):
+        with pytest.raises(ConfigError, match=r"raygan.train: a \w+ where a Config belongs; give Config\(\)"):
+            train(given)  # type: ignore[arg-type]
 
 
 def test_a_gpu_that_is_not_there(run_cli, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

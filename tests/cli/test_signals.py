@@ -36,6 +36,7 @@ def settings(tiny_settings: dict) -> dict:
     [
         pytest.param(signal.SIGTERM, [], id="actors", marks=pytest.mark.slow),
         pytest.param(signal.SIGINT, ["--in-process"], id="in_process"),
+        pytest.param(signal.SIGHUP, ["--in-process"], id="hangup"),
         pytest.param(signal.SIGINT, [], id="actors-int", marks=pytest.mark.slow),
     ],
 )
@@ -74,6 +75,46 @@ def test_a_second_signal_ends_a_run_at_once(settings: dict, tmp_path: Path) -> N
     assert run.returncode in (128 + signal.SIGINT, 128 + signal.SIGTERM)
     assert "Traceback" not in error.decode()
     assert Run.load(path).rounds == []
+
+
+def test_a_run_outlives_the_reader_of_its_lines(tiny_settings: dict, tmp_path: Path) -> None:
+    """`raygan train | head -1`."""
+    run, path = started(tiny_settings, tmp_path, ["--in-process"])
+    with run:
+        assert run.stdout is not None
+        assert run.stdout.readline()
+        run.stdout.close()
+        assert run.stderr is not None
+        error = run.stderr.read().decode()
+        assert run.wait(timeout=180) == 0
+    assert "Traceback" not in error
+    assert Run.load(path).ended
+
+
+def test_a_run_that_ignores_hangups_goes_on(tiny_settings: dict, tmp_path: Path) -> None:
+    """As under `nohup`."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a child inherits it
+    try:
+        run, path = started(tiny_settings, tmp_path, ["--in-process"])
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    with run:
+        wait_for(path / "config.yaml", run)
+        run.send_signal(signal.SIGHUP)
+        run.communicate(timeout=180)
+    assert run.returncode == 0
+    assert Run.load(path).ended
+
+
+def test_a_full_disk_behind_standard_output_is_one_line() -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [*COMMAND[:-1], "dashboard", "--grafana"], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert done.returncode == 2
+    assert done.stderr == (
+        "raygan: standard output: No space left on device; check the path, its disk and your rights there\n"
+    )
 
 
 def started(settings: dict, folder: Path, arguments: list[str]) -> tuple[subprocess.Popen, Path]:

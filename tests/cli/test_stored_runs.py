@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -14,9 +16,11 @@ import yaml
 from PIL import Image
 
 import raygan
-from raygan.cli import main
+from raygan.cli import main, sample
+from raygan.errors import RunError
 from raygan.evaluation.classifier import ClassifierRecipe
 from raygan.evaluation.scores import usefulness
+from raygan.run.stored import Run
 from raygan.storage import read_json_lines
 
 
@@ -101,7 +105,10 @@ def test_a_report_can_be_written_again(cli, kept: Path) -> None:
         (("--round", 9), "there is no round 9; choose one of: 1, 2"),
         (("--round", 0), "there is no round 0; choose one of: 1, 2"),
         (("--out", "a.jpg"), "--out: 'a.jpg' is neither a picture nor an array; end it in .png or .npz"),
-        (("--count", 0), "--count: 0; give at least 1"),
+        (("--count", 0), "--count: 0; give 1 to 1,000 images of each label"),
+        (("--count", 99999999999), "--count: 99999999999; give 1 to 1,000 images of each label"),
+        (("--count", 99999999999, "--out", "a.npz"), "--count: 99999999999; give 1 to 1,000,000 images of each label"),
+        (("--labels", "9" * 5000), "--labels: '999"),
         (("--seed", -1), "--seed: -1; give a whole number from 0"),
     ],
 )
@@ -110,6 +117,29 @@ def test_what_cannot_be_sampled(cli, kept: Path, tmp_path: Path, arguments: tupl
     assert (status, shown, error.count("\n")) == (2, "", 1)
     assert message in error
     assert not list(tmp_path.iterdir())
+
+
+def test_arrays_are_written_whole_or_not_at_all(
+    cli, kept: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is there stays there where the disk is full."""
+    out = tmp_path / "a.npz"
+    out.write_bytes(b"before")
+
+    def full(path: Path, content: bytes) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+    monkeypatch.setattr(sample, "replace_file", full)
+    status, _, error = cli("sample", kept, "--out", out)
+    assert (status, error.count("\n")) == (2, 1)
+    assert "a.npz cannot be written (No space left on device)" in error
+    assert out.read_bytes() == b"before"
+
+
+@pytest.mark.parametrize("labels", [[1.5], ["a"], [[0.0]]])
+def test_labels_are_whole_numbers(kept: Path, labels: list) -> None:
+    with pytest.raises(RunError, match=r"labels: .+ numbers; give whole numbers"):
+        Run.load(kept).generators()[0].sample(labels)
 
 
 def test_a_round_that_was_not_kept_has_no_scores(cli, kept: Path) -> None:
@@ -138,7 +168,7 @@ def made_before(kept: Path, tmp_path: Path) -> Path:
     (path / "metrics.jsonl").write_text("".join(line + "\n" for line in without))
     for file in path.glob("checkpoints/*/manifest.json"):
         manifest = json.loads(file.read_text())
-        del manifest["state"], manifest["digest"]
+        del manifest["state"], manifest["config"], manifest["digest"]
         digest = hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
         file.write_text(json.dumps(manifest | {"digest": digest}))
     return path

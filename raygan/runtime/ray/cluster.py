@@ -122,5 +122,5 @@ def _is_refused(error: BaseException | None) -> bool:
 def _reach(address: str) -> None:
     """Tries `host:port` itself: Ray would try for minutes before it says that nobody is there."""
     host, colon, port = address.rpartition(":")
-    if colon and port.isdigit():
+    if colon and port.isdecimal():
         socket.create_connection((host, int(port)), timeout=LIMITS.reach_s).close()
