@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 from typer import Argument, Option
 
+import raygan
 from raygan.cli.signals import stopping_on_signals
 from raygan.cli.streams import outlive_readers
 from raygan.errors import InputError, StoppedError
@@ -27,7 +28,24 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"raygan {raygan.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, Option("--version", is_eager=True, callback=_version, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
 
 ConfigFile = Annotated[Path | None, Argument(help="Configuration (YAML). None: the two-domain demo.")]
 Address = Annotated[str | None, Option(help="Ray cluster to join, such as auto.")]

@@ -23,9 +23,9 @@ def shipped(request: pytest.FixtureRequest) -> Search:
 
 
 def test_all_are_there() -> None:
-    searches = {"cluster_count", "compare_smoke", "findings_colour_64", "joint", "smoke", "split_search"}
+    searches = {"cluster_count", "clustering_seeds", "compare_smoke", "findings_colour_64", "joint", "smoke"}
     scenarios = {f"findings_scenario_{number}{size}" for number in range(1, 7) for size in ("", "_small")}
-    assert {path.stem for path in FILES} == searches | scenarios
+    assert {path.stem for path in FILES} == searches | {"split_search"} | scenarios
 
 
 def test_it_can_run(shipped: Search) -> None:
@@ -34,7 +34,7 @@ def test_it_can_run(shipped: Search) -> None:
     if all((domain.name or "").startswith("demo_") for domain in domains):
         checked = check_search(shipped)
         assert checked.num_trials > 1
-        assert checked.needs["body"] == 1
+        assert ("body" in checked.needs) != shipped.config.in_process
     else:
         assert len(check_space(shipped)) == len(shipped.points()) > 1
 

@@ -1,0 +1,5 @@
+"""`python -m raygan`: the command line."""
+
+from raygan.cli import main
+
+main()
