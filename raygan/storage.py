@@ -9,6 +9,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
@@ -23,6 +24,7 @@ from raygan.errors import RunError
 from raygan.wire.records import Written
 
 CHUNK_BYTES = 2**20
+ARRAY_NAME = re.compile(r"(generator|discriminator)\.(\d{1,6})\.(.+)")
 
 
 @contextmanager
@@ -129,6 +131,22 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
         return load_file(path)
     except (OSError, SafetensorError) as error:
         raise RunError(str(path), f"cannot be read ({error})", "use another round or run") from None
+
+
+def block_states(arrays: Mapping[str, np.ndarray], network: str) -> dict[int, dict[str, np.ndarray]]:
+    """Block -> parameters and buffers of a network in a model's file, whose arrays are `network.block.name`.
+
+    Raises:
+        RunError: an array has another name.
+    """
+    states: dict[int, dict[str, np.ndarray]] = {}
+    for full_name, array in arrays.items():
+        found = ARRAY_NAME.fullmatch(full_name)
+        if found is None:
+            raise RunError("a model's file", f"has an array named {full_name[:60]!r}", "use another round or run")
+        if found[1] == network:
+            states.setdefault(int(found[2]), {})[found[3]] = array
+    return states
 
 
 def write_json(path: Path, content: Any) -> Written:

@@ -30,6 +30,7 @@ LEVELS = [
     {"search", "report", "bench"},
     {"compare"},
     {"cli"},
+    {"__main__"},
 ]
 LEVEL = {name: number for number, names in enumerate(LEVELS) for name in names}
 MAY_USE_RAY = {"runtime/ray", "search", "telemetry", "cli"}

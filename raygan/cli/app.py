@@ -174,6 +174,7 @@ def compare(
 
 
 RunFolder = Annotated[Path, Argument(metavar="RUN", help="A run's folder.")]
+Trust = Annotated[bool, Option("--trust", help="Load the code that the run's configuration names.")]
 Round = Annotated[int | None, Option("--round", help="Round, from 1. Default: the last kept.")]
 
 
@@ -185,13 +186,17 @@ def evaluate(
         int | None,
         Option(help="Also train a CNN on so many generated images of each domain (the paper: 30000)."),
     ] = None,
+    trust: Trust = False,
     as_json: AsJson = False,
 ) -> None:
     """Compute the scores of a kept round again, from its checkpoint and without Ray."""
     from raygan.cli.evaluate import show_scores
+    from raygan.cli.trust import check_trust
     from raygan.run.stored import Run
 
-    show_scores(Run.load(run), round_number, usefulness_images, as_json)
+    found = Run.load(run)
+    check_trust(found.config, trust, reads_data=True)
+    show_scores(found, round_number, usefulness_images, as_json)
 
 
 @app.command()
@@ -203,12 +208,16 @@ def sample(
     round_number: Round = None,
     seed: Annotated[int, Option(help="The same seed gives the same images.")] = 0,
     out: Annotated[Path, Option(help="A picture (.png) or arrays (.npz).")] = Path("samples.png"),
+    trust: Trust = False,
 ) -> None:
     """Draw images from the generator of a cluster (or other model), as a grid or as arrays."""
     from raygan.cli.sample import draw_samples
+    from raygan.cli.trust import check_trust
     from raygan.run.stored import Run
 
-    print(draw_samples(Run.load(run), cluster, labels, count, round_number, seed, out))
+    found = Run.load(run)
+    check_trust(found.config, trust)
+    print(draw_samples(found, cluster, labels, count, round_number, seed, out))
 
 
 @app.command()

@@ -20,6 +20,7 @@ from raygan.names import BlockKey, BlockState, NetworkName
 from raygan.nn.losses import gan_loss
 from raygan.nn.network import adam, block_state, frozen, gradient_norm, is_finite, load_block_state, run_blocks
 from raygan.nn.persistence import load_network_arrays, network_arrays
+from raygan.storage import block_states
 from raygan.wire.statistics import Mean
 
 
@@ -84,13 +85,8 @@ class TrainedNetwork:
 
 
 def states_in(name: NetworkName, arrays: Mapping[str, np.ndarray]) -> dict[BlockKey, dict[str, np.ndarray]]:
-    """The blocks of a network in a model's file, `network.block.name`."""
-    found: dict[BlockKey, dict[str, np.ndarray]] = {}
-    for full_name, array in arrays.items():
-        network, index, key = full_name.split(".", 2)
-        if network == name:
-            found.setdefault((name, int(index)), {})[key] = array
-    return found
+    """The blocks of a network in a model's file; errors as `block_states`."""
+    return {(name, index): state for index, state in block_states(arrays, name).items()}
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from raygan.config.choices import AGGREGATIONS, chosen
 from raygan.federated import Aggregation, Grouping
 from raygan.names import BlockKey
 from raygan.parties.base import Party
-from raygan.storage import read_arrays, write_arrays
+from raygan.storage import block_states, read_arrays, write_arrays
 from raygan.wire.records import AnchorMap, Assignment, BlockAverage, Lost, State, Traffic, Written, num_bytes
 from raygan.wire.traffic import TrafficCounter
 
@@ -98,11 +98,6 @@ def generator_states(file: Path) -> dict[int, dict[str, np.ndarray]]:
     """Block -> parameters and buffers of the generator in a model's file.
 
     Raises:
-        RunError: the file is missing or damaged.
+        RunError: the file is missing or damaged, or is no model's.
     """
-    states: dict[int, dict[str, np.ndarray]] = {}
-    for name, array in read_arrays(file).items():
-        network, index, key = name.split(".", 2)
-        if network == "generator":
-            states.setdefault(int(index), {})[key] = array
-    return states
+    return block_states(read_arrays(file), "generator")

@@ -266,10 +266,18 @@ def _traffic_to(source: str, generators: Sequence[Sequence[BlockAverage | Lost]]
 def load_generator(
     spec: NetworkSpec, blocks: str | None, states: Mapping[int, Mapping[str, np.ndarray]]
 ) -> list[nn.Module]:
-    """The whole generator, ready to sample (BatchNorm uses its running statistics)."""
+    """The whole generator, ready to sample (BatchNorm uses its running statistics).
+
+    Raises:
+        RunError: the states are another network's.
+    """
     network = build_networks(spec, blocks, 0).generator
-    for index, state in states.items():
-        load_block_state(network[index], dict(state))
+    try:
+        for index, state in states.items():
+            load_block_state(network[index], dict(state))
+    except (RuntimeError, IndexError):  # torch's words for shapes or blocks that differ
+        found = "the checkpoint's networks are not those of its config.yaml"
+        raise RunError("the run", found, "put config.yaml back as the run wrote it") from None
     return [block.eval() for block in network]
 
 

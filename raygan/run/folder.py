@@ -20,7 +20,7 @@ from raygan.config.schema import Config
 from raygan.data import DomainInfo
 from raygan.errors import RunError
 from raygan.run.checkpoints import Checkpoint, Checkpoints
-from raygan.run.forms import DOCUMENT_FORMS, RECORD_FORMS, LineForm, SummaryForm, in_form
+from raygan.run.forms import DOCUMENT_FORMS, DOMAINS_FORM, RECORD_FORMS, LineForm, SummaryForm, in_form, malformed
 from raygan.runtime.limits import LIMITS
 from raygan.storage import (
     check_makeable,
@@ -133,11 +133,11 @@ class RunFolder:
         Raises:
             RunError: the file is missing or damaged.
         """
-        entries = read_json(self.domains_file)
+        content = read_json(self.domains_file)
         try:
-            return [DomainInfo(**{key: _frozen(value) for key, value in entry.items()}) for entry in entries]
-        except (TypeError, AttributeError):
-            raise RunError(str(self.domains_file), "is damaged", "use another run") from None
+            return [DomainInfo(**entry.model_dump()) for entry in DOMAINS_FORM.validate_python(content)]
+        except ValidationError as error:
+            raise malformed(str(self.domains_file), error, "restore the file") from None
 
     def documents(self) -> dict[str, dict[str, Any]]:
         """What the run's algorithm had planned, as far as it is there.
@@ -263,7 +263,3 @@ def _good_lines(file: Path, name: str, warn: Callable[[str], None]) -> list[Any]
     if damaged is not None or good < len(lines):
         warn(f"{file.name}, line {good + 1} is damaged: the rounds from there on are run again")
     return lines[:good]
-
-
-def _frozen(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value

@@ -6,13 +6,14 @@ Every form allows more keys than it names: a run's lines may grow.
 from __future__ import annotations
 
 from functools import cache
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
+    TypeAdapter,
     ValidationError,
     create_model,
     model_validator,
@@ -148,6 +149,30 @@ class CostsForm(Form):
     memory_bytes: Annotated[dict[str, Real], Field(min_length=1)]
     up_bytes_per_s: Rate
     down_bytes_per_s: Rate
+
+
+class DomainInfoForm(BaseModel):
+    """A domain in `domains.json`."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+    num_train: Annotated[int, Field(ge=1, lt=2**53)]
+    num_test: Annotated[int, Field(ge=0, lt=2**53)]
+    image_size: tuple[Annotated[int, Field(ge=1, le=2**16)], Annotated[int, Field(ge=1, le=2**16)]]
+    channels: Literal[1, 3]
+    classes: Annotated[tuple[str, ...], Field(min_length=1, max_length=2**16)]
+    class_counts: tuple[Whole, ...]
+    digest: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> DomainInfoForm:
+        if len(self.classes) != len(self.class_counts) or sum(self.class_counts) != self.num_train:
+            raise ValueError("class_counts are not those of its classes and images")
+        return self
+
+
+DOMAINS_FORM = TypeAdapter(Annotated[list[DomainInfoForm], Field(min_length=1)])
+"""`domains.json`."""
 
 
 class SummaryForm(Form):

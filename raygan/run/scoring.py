@@ -67,6 +67,8 @@ def score_round(run: Run, round_number: int | None = None, usefulness_images: in
     if usefulness_images is not None:
         plan = replace(plan, scores={**(plan.scores or {}), SCORES["usefulness"]: usefulness_images})
     tasks = model_tasks(cluster, domains, run.model_kind)
+    for task in tasks:
+        run.generator(task.cluster, number)  # networks that cannot be used are the user's to mend, no missing score
     states = [run.generator_states(number, task.cluster) for task in tasks]
     blocks = [[BlockAverage(("generator", i), block) for i, block in of_one.items()] for of_one in states]
     result = Evaluator(plan).evaluate(number - 1, tasks, blocks)

@@ -12,7 +12,7 @@ import torch
 
 from raygan.algorithms import algorithm_of
 from raygan.config import Config
-from raygan.data import CommonShape, DomainInfo, common_shape, describe_domain
+from raygan.data import CommonShape, DomainInfo, common_shape
 from raygan.errors import RunError
 from raygan.nn.network import network_spec
 from raygan.nn.spec import NetworkSpec
@@ -104,8 +104,10 @@ class Run:
 
     @property
     def samples(self) -> list[Path]:
-        """The pictures, in the order of rounds and clusters."""
-        return sorted(self._folder.samples.glob("*.png"))
+        """The pictures, in the order of rounds and clusters; what lies behind a link is none of the run's."""
+        if self._folder.samples.is_symlink():
+            return []
+        return sorted(file for file in self._folder.samples.glob("*.png") if file.is_file() and not file.is_symlink())
 
     @property
     def rounds(self) -> list[int]:
@@ -167,11 +169,7 @@ class Run:
             RunError: no whole checkpoint of that round, no such cluster in it, or networks of another form.
         """
         states = self.generator_states(self.kept_round(round_number), cluster)
-        try:
-            return Generator(self.spec, load_generator(self.spec, self.config.model.blocks, states))
-        except (RuntimeError, KeyError):  # torch's word for shapes or blocks that differ
-            found = "the checkpoint's networks are not those of its config.yaml"
-            raise RunError(str(self.path), found, "put config.yaml back as the run wrote it") from None
+        return Generator(self.spec, load_generator(self.spec, self.config.model.blocks, states))
 
     def generator_states(self, round_number: int, cluster: int) -> dict[int, dict[str, np.ndarray]]:
         """Block -> parameters and buffers of a cluster's generator in a kept round.
@@ -197,15 +195,16 @@ class Run:
 
     @cached_property
     def infos(self) -> list[DomainInfo]:
-        """What is known of each domain, though its data may be elsewhere by now.
+        """What is known of each domain, though its data may be elsewhere by now: it is not looked at.
 
         Raises:
-            DataError: the run's file of it cannot be read, and the data is not where it was.
+            RunError: the run's file of it is missing or damaged, or is of another configuration.
         """
-        try:
-            return self._folder.infos()
-        except RunError:
-            return [describe_domain(domain, self.config.data) for domain in self.config.data.domains]
+        infos = self._folder.infos()
+        if len(infos) != len(self.config.data.domains):
+            found = f"has {len(infos)} domains, config.yaml {len(self.config.data.domains)}"
+            raise RunError(str(self._folder.domains_file), found, "put both back as the run wrote them")
+        return infos
 
     @cached_property
     def shape(self) -> CommonShape:

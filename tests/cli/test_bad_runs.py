@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import yaml
 
 from raygan.api import resume
 from raygan.errors import ConfigError
 from raygan.report import write_report
 from raygan.run.stored import Run
+from raygan.storage import write_arrays
 from tests.cli.command import command
 
 Damage = Callable[[Path], object]
@@ -55,6 +59,35 @@ def edited(name: str, *path: Any, value: Any) -> Damage:
     return edit
 
 
+def with_other_arrays(arrays: dict[str, np.ndarray]) -> Damage:
+    """Networks that are none, in a checkpoint whose checksums are right."""
+
+    def write(run: Path) -> None:
+        written = write_arrays(run / NETWORKS, arrays)
+        manifest = json.loads((run / MANIFEST).read_text())
+        del manifest["digest"]
+        manifest["files"][Path(NETWORKS).name] = {"bytes": written.num_bytes, "sha256": written.sha256}
+        digest = hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
+        (run / MANIFEST).write_text(json.dumps(manifest | {"digest": digest}))
+
+    return write
+
+
+def text_added(name: str, section: str, key: str, value: Any) -> Damage:
+    def write(run: Path) -> None:
+        content = yaml.safe_load((run / name).read_text())
+        content[section][key] = value
+        (run / name).write_text(yaml.safe_dump(content))
+
+    return write
+
+
+def loader_added(run: Path) -> None:
+    content = yaml.safe_load((run / "config.yaml").read_text())
+    content["data"]["domains"][0] |= {"npz": None, "loader": "mine:load"}
+    (run / "config.yaml").write_text(yaml.safe_dump(content))
+
+
 BODY, MANIFEST = "checkpoints/round-0002/body.safetensors", "checkpoints/round-0002/manifest.json"
 NETWORKS = "checkpoints/round-0002/cluster-0.safetensors"
 
@@ -83,6 +116,17 @@ NETWORKS = "checkpoints/round-0002/cluster-0.safetensors"
         (edited("cuts.json", "clients", value=[]), ("report",), "cuts.json: clients"),
         (edited("cuts.json", "clients", 0, "generator", value="0, 0"), ("report",), "clients.0.generator"),
         (edited("costs.json", "memory_bytes", value={}), ("report",), "costs.json: memory_bytes"),
+        (gone("domains.json"), ("sample",), "domains.json: cannot be read"),
+        (text("domains.json", "[]"), ("sample",), "domains.json: the document: List should have at least 1 item"),
+        (edited("domains.json", 0, "channels", value=2), ("sample",), "domains.json: 0.channels"),
+        (edited("domains.json", 0, "num_train", value=3), ("sample",), "class_counts are not those of its classes"),
+        (edited("domains.json", 0, "classes", value="no list"), ("sample",), "domains.json: 0.classes"),
+        (with_other_arrays({"x": np.zeros(1, np.float32)}), ("sample",), "has an array named 'x'; use another round"),
+        (with_other_arrays({"generator.99.w": np.zeros(1, np.float32)}), ("sample",), "not those of its config.yaml"),
+        (with_other_arrays({"generator.0.w": np.zeros(1, np.float32)}), ("evaluate",), "not those of its config.yaml"),
+        (text_added("config.yaml", "model", "blocks", "mynets:blocks"), ("sample",),
+         "--trust: this run needs code of its own (model.blocks mynets:blocks); give --trust"),
+        (loader_added, ("evaluate",), "--trust: this run needs code of its own (loader mine:load)"),
         (cut("summary.json", 50), ("report",), "summary.json: cannot be read"),
         (edited("summary.json", "finished", value=7), ("report",), "summary.json: finished"),
         (cut(NETWORKS, 100), ("sample", "--round", "2"), "cluster-0.safetensors is damaged); choose one of: 1"),
@@ -132,13 +176,33 @@ def test_a_wait_that_has_no_end_is_refused(run: Path) -> None:
         resume(run, in_process=True, wait_for_nodes_s=float("nan"))
 
 
+def test_a_picture_behind_a_link_is_none_of_the_runs(run: Path, tmp_path: Path) -> None:
+    """It would end up in a page that is passed on."""
+    secret = Path(shutil.copy(run / "samples" / "round-0001-cluster-0.png", tmp_path / "secret.png"))
+    for file in (run / "samples").glob("*.png"):
+        file.unlink()
+        file.symlink_to(secret)
+    assert Run.load(run).samples == []
+    assert "No picture has been drawn" in write_report(run).read_text()
+
+
+def test_a_run_is_read_without_its_data_or_code(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither the file of a domain nor a loader beside the folder is looked at."""
+    loader_added(run)
+    (run.parent / "mine.py").write_text("raise SystemExit('loaded')\n")
+    monkeypatch.chdir(run.parent)
+    assert write_report(run).exists()
+    assert command("sample", run, "--out", "a.png").status == 0
+    assert Run.load(run).generators()[0].num_classes == 4
+
+
 def test_weights_of_other_networks_are_refused(run: Path) -> None:
     """As after an edit of config.yaml."""
     gone("summary.json")(run)
     config = (run / "config.yaml").read_text()
     assert "width: 0.0625" in config
     (run / "config.yaml").write_text(config.replace("width: 0.0625", "width: 0.125").replace("rounds: 2", "rounds: 3"))
-    command("train", "--resume", run, "--in-process").assert_refused("does not fit", "resume with the configuration")
+    command("train", "--resume", run, "--in-process").assert_refused("model.width 0.125 instead of 0.0625")
 
 
 HOSTILE = "<script>alert(1)</script>&\"'"
