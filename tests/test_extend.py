@@ -139,8 +139,8 @@ def test_it_trains(extended: Extended, title: str) -> None:
     assert all(entry["label_agreement"] is not None for entry in rounds[-1]["scores"].values())
 
 
-def test_the_hinge_loss_by_hand(extended: Extended) -> None:
-    assert extended.answers["A loss"] == [(0 + 1.5) / 2 + (0 + 1) / 2, -(-2 + 0.5) / 2]
+def test_the_least_squares_loss_by_hand(extended: Extended) -> None:
+    assert extended.answers["A loss"] == [((4 + 0.25) / 2 + (1 + 1) / 2) / 2, (9 + 0.25) / 2 / 2]
 
 
 def test_the_score_by_hand_in_each_line_and_again(extended: Extended) -> None:

@@ -33,9 +33,9 @@ class Unsplit:
         self._threads, self._round = threads, 0
         networks = build_networks(layout.spec, config.model.blocks, torch_seed(config.seed, "networks"))
         self.generator, self.discriminator = networks.generator, networks.discriminator
-        lr, betas = config.training.lr, config.training.betas
-        self._generator_optimizer = adam(self.generator, lr, betas)
-        self._discriminator_optimizer = adam(self.discriminator, lr, betas)
+        training = config.training
+        self._generator_optimizer = adam(self.generator, training.lr_of("generator"), training.betas)
+        self._discriminator_optimizer = adam(self.discriminator, training.lr_of("discriminator"), training.betas)
         self._data = {plan.client: load_client(plan.data) for plan in layout.clients}
         self._latent = torch.Generator().manual_seed(torch_seed(config.seed, "latent"))
 

@@ -32,6 +32,7 @@ ALGORITHMS: Choices = {
 """Each a `raygan.algorithms.base.Algorithm`."""
 LOSSES: Choices = {
     "bce": "raygan.nn.losses:BCE",
+    "hinge": "raygan.nn.losses:HINGE",
 }
 """Each a `raygan.nn.losses.GanLoss`."""
 CLUSTERINGS: Choices = {

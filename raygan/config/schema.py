@@ -20,7 +20,7 @@ from pydantic import (
 from raygan.config.choices import AGGREGATIONS, ALGORITHMS, CLUSTERINGS, LOSSES, WEIGHTINGS, one_of
 from raygan.config.devices import DeviceProfile, catalogue
 from raygan.errors import instead_of
-from raygan.names import Codec
+from raygan.names import Codec, NetworkName
 from raygan.scores import every_round, names
 
 CLASSIFIERS = "~/.cache/raygan/classifiers"
@@ -139,6 +139,15 @@ class ModelConfig(Section):
     """Import path `package.module:function` of networks of your own; None: the paper's."""
 
 
+class LearningRates(Section):
+    """A learning rate for each network (TTUR: Heusel et al. 2017, arXiv 1706.08500)."""
+
+    generator: Positive = 5e-4
+    """Of G."""
+    discriminator: Positive = 5e-4
+    """Of D."""
+
+
 class TrainingConfig(Section):
     """The loop."""
 
@@ -153,15 +162,19 @@ class TrainingConfig(Section):
     batch_size: Annotated[int, Field(ge=2, le=2**20)] = 32
     """Images of one client in one step."""
     loss: Annotated[str, one_of(LOSSES)] = "bce"
-    """The losses of both networks; `bce`: the paper's, binary cross-entropy on logits."""
-    lr: Positive = 5e-4
-    """Adam's learning rate (the paper: 2e-4, for many more rounds)."""
+    """The losses of both networks; `bce`: the paper's, binary cross-entropy on logits; `hinge`: the hinge loss."""
+    lr: Positive | LearningRates = 5e-4
+    """Adam's learning rate (the paper: 2e-4, for many more rounds), or one for each network."""
     betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = (0.5, 0.999)
     """Adam's decay rates."""
     participation: Annotated[float, BeforeValidator(_not_bool), Field(gt=0, le=1)] = 1.0
     """Share of the clients that take part in a round, drawn anew for each; the others take over an average."""
     min_clients: Count = 1
     """A round that fewer clients than this bring to its end stops the run; its last checkpoint is whole."""
+
+    def lr_of(self, network: NetworkName) -> float:
+        """A network's learning rate."""
+        return self.lr if isinstance(self.lr, float) else float(getattr(self.lr, network))
 
 
 class ClusterConfig(Section):

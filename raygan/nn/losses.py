@@ -8,7 +8,7 @@ from typing import cast
 
 import torch
 from torch import Tensor
-from torch.nn.functional import binary_cross_entropy_with_logits
+from torch.nn.functional import binary_cross_entropy_with_logits, relu
 
 from raygan.config.choices import LOSSES, chosen
 
@@ -42,3 +42,17 @@ def generator_loss(fake_logits: Tensor) -> Tensor:
 
 BCE = GanLoss(discriminator_loss, generator_loss)
 """The paper's: binary cross-entropy on logits."""
+
+
+def hinge_discriminator_loss(fake_logits: Tensor, real_logits: Tensor) -> Tensor:
+    """Mean max(0, 1 + fake) + mean max(0, 1 - real). Logits (B,) -> scalar."""
+    return relu(1 + fake_logits).mean() + relu(1 - real_logits).mean()
+
+
+def hinge_generator_loss(fake_logits: Tensor) -> Tensor:
+    """-mean fake. Logits (B,) -> scalar."""
+    return -fake_logits.mean()
+
+
+HINGE = GanLoss(hinge_discriminator_loss, hinge_generator_loss)
+"""The hinge loss (Lim and Ye 2017, arXiv 1705.02894)."""

@@ -40,7 +40,7 @@ class TrainedNetwork:
     ) -> None:
         self.name = name
         self._blocks = [copy.deepcopy(block).to(device) for block in blocks]
-        optimizer = adam(self._blocks, training.lr, training.betas)
+        optimizer = adam(self._blocks, training.lr_of(name), training.betas)
         if optimizer is None:
             raise ConfigError("model.blocks", f"the {name} has no parameters", "give it some to train")
         self._optimizer = optimizer

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from raygan.config.schema import Config
 from raygan.federated.assignment import cluster_and_weigh
-from raygan.names import BlockKey
+from raygan.names import BlockKey, NetworkName
 from raygan.nn.network import (
     adam,
     block_state,
@@ -66,12 +66,12 @@ class SharedBody(Server):
         self._layout, self._config, self._device = layout, config, device
         networks = build_networks(layout.spec, config.model.blocks, torch_seed(config.seed, "networks"))
         whole = {"generator": networks.generator, "discriminator": networks.discriminator}
-        self._blocks: dict[str, dict[int, nn.Module]] = {"generator": {}, "discriminator": {}}
+        self._blocks: dict[NetworkName, dict[int, nn.Module]] = {"generator": {}, "discriminator": {}}
         for network, index in sorted(layout.body_held):
             self._blocks[network][index] = whole[network][index].to(device)
         training = config.training
         self._optimizers = {
-            name: adam(blocks.values(), training.lr, training.betas) for name, blocks in self._blocks.items()
+            name: adam(blocks.values(), training.lr_of(name), training.betas) for name, blocks in self._blocks.items()
         }
         self._stages = layout.stages
         self._pacer = Pacer(layout.pace, "body")

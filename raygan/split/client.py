@@ -57,9 +57,9 @@ class Client:
         training, latent_size = config.training, spec.latent_size
         self.owner = DataOwner(plan.client, plan.data, training, config.seed, latent_size, device, again)
         self._loss = gan_loss(training.loss)
-        lr, betas = training.lr, training.betas
-        self.generator = NetworkEnds(networks.generator, plan.generator_cut, lr, betas, device)
-        self.discriminator = NetworkEnds(networks.discriminator, plan.discriminator_cut, lr, betas, device)
+        g_lr, d_lr, betas = training.lr_of("generator"), training.lr_of("discriminator"), training.betas
+        self.generator = NetworkEnds(networks.generator, plan.generator_cut, g_lr, betas, device)
+        self.discriminator = NetworkEnds(networks.discriminator, plan.discriminator_cut, d_lr, betas, device)
         self.losses: tuple[float, float] = (math.nan, math.nan)
         self.num_images = 0
         """Real images in the current step."""

@@ -71,6 +71,20 @@ MUTATIONS = (
         LOSSES_TEST,
     ),
     Mutation(
+        "the hinge stands at 0",
+        LOSSES,
+        "relu(1 + fake_logits)",
+        "relu(fake_logits)",
+        LOSSES_TEST,
+    ),
+    Mutation(
+        "D's heads and tails have G's learning rate",
+        CLIENT,
+        'training.lr_of("discriminator"), training.betas',
+        'training.lr_of("generator"), training.betas',
+        ("tests/run/test_exactness.py::test_each_network_has_a_learning_rate_of_its_own",),
+    ),
+    Mutation(
         "G's loss is doubled",
         LOSSES,
         "return binary_cross_entropy_with_logits(",
@@ -87,8 +101,8 @@ MUTATIONS = (
     Mutation(
         "D's loss takes fakes for reals",
         LOSSES,
-        "(fake_logits: Tensor, real_logits: Tensor)",
-        "(real_logits: Tensor, fake_logits: Tensor)",
+        "def discriminator_loss(fake_logits: Tensor, real_logits: Tensor)",
+        "def discriminator_loss(real_logits: Tensor, fake_logits: Tensor)",
         LOSSES_TEST,
     ),
     Mutation(
@@ -194,8 +208,8 @@ MUTATIONS = (
     Mutation(
         "the body's learning rate is doubled",
         BODY,
-        "adam(blocks.values(), training.lr, training.betas)",
-        "adam(blocks.values(), 2 * training.lr, training.betas)",
+        "adam(blocks.values(), training.lr_of(name), training.betas)",
+        "adam(blocks.values(), 2 * training.lr_of(name), training.betas)",
         STEP_TEST,
     ),
     Mutation("Adam's betas are swapped", NETWORK, "betas=betas, fused", "betas=betas[::-1], fused", STEP_TEST),
@@ -460,22 +474,22 @@ MUTATIONS = (
     Mutation(
         "whole networks wait for the fastest device",
         FLEET,
-        "self._step_flops / min(device.flops_per_s",
-        "self._step_flops / max(device.flops_per_s",
+        "sum(max(seconds) for seconds in self.clients.values())",
+        "sum(min(seconds) for seconds in self.clients.values())",
         FLEET_TEST,
     ),
     Mutation(
         "the server's generator makes one batch",
         FLEET,
-        "server_s = num_batches * _both",
-        "server_s = _both",
+        "num_batches * sum(generator.forward_flops)",
+        "sum(generator.forward_flops)",
         FLEET_TEST,
     ),
     Mutation(
         "a discriminator's last backward pass does not wait for the mixed logits",
         FLEET,
-        "flops - waiting, logit_bytes), (logit_bytes, waiting,",
-        "flops, logit_bytes), (logit_bytes, 0.0,",
+        'flops - waiting, logit_bytes), "answer": (logit_bytes, waiting,',
+        'flops, logit_bytes), "answer": (logit_bytes, 0.0,',
         FLEET_TEST,
     ),
     Mutation(

@@ -61,3 +61,11 @@ def test_a_step_down_the_generators_loss_raises_fakes_most_where_it_is_found_out
     torch.autograd.backward(generator_loss(fake))
     assert fake.grad is not None
     assert fake.grad.tolist() == pytest.approx([-0.495, -0.005]), "-(1 - p) / B: it does not saturate"
+
+
+def test_the_hinge_loss() -> None:
+    """Fakes at -2 and 0.5 cost 0 and 1.5, reals at 2 and 0 cost 0 and 1; G gets the mean of its fakes, turned."""
+    hinge = gan_loss("hinge")
+    fake, real = torch.tensor([-2.0, 0.5]), torch.tensor([2.0, 0.0])
+    assert hinge.discriminator(fake, real).item() == (0 + 1.5) / 2 + (0 + 1) / 2
+    assert hinge.generator(fake).item() == (2 - 0.5) / 2

@@ -62,14 +62,16 @@ class Reference:
         self._data = {plan.client: load_client(plan.data) for plan in layout.clients}
         self._batches = self._minibatches(number)
         self.optimizers = {
-            network: [self._adam(owner[network]) for owner in (self.body, *self.own.values())] for network in NETWORKS
+            network: [self._adam(network, owner[network]) for owner in (self.body, *self.own.values())]
+            for network in NETWORKS
         }
         """Of the body, then of each client."""
 
-    def _adam(self, blocks: list[nn.Module]) -> torch.optim.Adam:
+    def _adam(self, network: NetworkName, blocks: list[nn.Module]) -> torch.optim.Adam:
         parameters = [parameter for block in blocks for parameter in block.parameters()]
         training = self._config.training
-        return torch.optim.Adam(parameters, lr=training.lr, betas=training.betas)
+        lr = training.lr if isinstance(training.lr, float) else training.lr.model_dump()[network]
+        return torch.optim.Adam(parameters, lr=lr, betas=training.betas)
 
     def _minibatches(self, number: int) -> dict[int, list[np.ndarray]]:
         """Client -> indices of each step's images: passes over all that it has, as many as it or somebody else needs."""

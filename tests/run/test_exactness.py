@@ -47,6 +47,11 @@ def test_clients_with_different_cuts_equal_one_graph_over_merged_batches(
     equals_the_reference(plan, num_steps=3)
 
 
+def test_each_network_has_a_learning_rate_of_its_own(tiny_settings: dict) -> None:
+    training = tiny_settings["training"] | {"lr": {"generator": 1e-3, "discriminator": 2e-4}}
+    equals_the_reference(make_plan(make_config(tiny_settings | {"training": training})), num_steps=3)
+
+
 def equals_the_reference(plan: Plan, num_steps: int) -> None:
     """Losses of every step, then every parameter and BatchNorm buffer of clients and body."""
     started = in_process(plan)
