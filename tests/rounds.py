@@ -1,8 +1,10 @@
-"""Two runs' rounds, compared by their `metrics.jsonl`."""
+"""Two runs' rounds, compared by their `metrics.jsonl`, and checkpoints as they were before."""
 
 from __future__ import annotations
 
+import hashlib
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -30,3 +32,18 @@ def _flat(node: Any, name: str = "") -> dict[str, float]:
     if isinstance(node, dict):
         return {key: value for part in node for key, value in _flat(node[part], f"{name}/{part}").items()}
     return {} if node is None else {name: node}
+
+
+def rewrite_manifests(path: Path, change: Callable[[dict[str, Any]], object], name: str = "*") -> None:
+    """Changes the manifests of a run's checkpoints, of all or of one; their own checksums are right."""
+    for file in path.glob(f"checkpoints/{name}/manifest.json"):
+        manifest = json.loads(file.read_text())
+        del manifest["digest"]
+        change(manifest)
+        digest = hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
+        file.write_text(json.dumps(manifest | {"digest": digest}))
+
+
+def forget_configuration(path: Path) -> None:
+    """As checkpoints were before they knew the configuration that they were trained with."""
+    rewrite_manifests(path, lambda manifest: manifest.pop("config"))

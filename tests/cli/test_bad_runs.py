@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 from collections.abc import Callable
@@ -19,6 +18,7 @@ from raygan.report import write_report
 from raygan.run.stored import Run
 from raygan.storage import write_arrays
 from tests.cli.command import command
+from tests.rounds import rewrite_manifests
 
 Damage = Callable[[Path], object]
 
@@ -64,11 +64,9 @@ def with_other_arrays(arrays: dict[str, np.ndarray]) -> Damage:
 
     def write(run: Path) -> None:
         written = write_arrays(run / NETWORKS, arrays)
-        manifest = json.loads((run / MANIFEST).read_text())
-        del manifest["digest"]
-        manifest["files"][Path(NETWORKS).name] = {"bytes": written.num_bytes, "sha256": written.sha256}
-        digest = hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
-        (run / MANIFEST).write_text(json.dumps(manifest | {"digest": digest}))
+        entry = {"bytes": written.num_bytes, "sha256": written.sha256}
+        files = {Path(NETWORKS).name: entry}
+        rewrite_manifests(run, lambda manifest: manifest["files"].update(files), Path(NETWORKS).parent.name)
 
     return write
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 import json
 import os
 import shutil
@@ -22,6 +21,7 @@ from raygan.evaluation.classifier import ClassifierRecipe
 from raygan.evaluation.scores import usefulness
 from raygan.run.stored import Run
 from raygan.storage import read_json_lines
+from tests.rounds import rewrite_manifests
 
 
 @pytest.fixture
@@ -166,11 +166,7 @@ def made_before(kept: Path, tmp_path: Path) -> Path:
     lines = read_json_lines(path / "metrics.jsonl")
     without = [json.dumps({key: value for key, value in line.items() if key != "statistics"}) for line in lines]
     (path / "metrics.jsonl").write_text("".join(line + "\n" for line in without))
-    for file in path.glob("checkpoints/*/manifest.json"):
-        manifest = json.loads(file.read_text())
-        del manifest["state"], manifest["config"], manifest["digest"]
-        digest = hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
-        file.write_text(json.dumps(manifest | {"digest": digest}))
+    rewrite_manifests(path, lambda manifest: [manifest.pop("state"), manifest.pop("config")])
     return path
 
 

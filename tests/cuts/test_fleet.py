@@ -18,6 +18,7 @@ from raygan.cuts.fleet import Fleet, FleetCost, too_small
 from raygan.errors import ConfigError, CutError
 from raygan.report import write_report
 from raygan.run.plan import make_plan
+from tests.rounds import forget_configuration
 
 SLOW, FAST, SERVER = Device("slow", 2.0, 4.0), Device("fast", 10.0, 2.0), Server(9.0, 8.0)
 
@@ -139,6 +140,7 @@ def test_a_run_keeps_its_costs_and_goes_on_without_them(tiny_settings: dict[str,
     assert json.loads((run.path / "costs.json").read_text()) == make_plan(make_config(settings)).documents["costs"]
     for name in ("costs.json", "summary.json"):
         (run.path / name).unlink()
+    forget_configuration(run.path)
     written = yaml.safe_load((run.path / "config.yaml").read_text())
     written["devices"]["profiles"]["small"]["memory_bytes"] = 1
     written["training"]["rounds"] = 3

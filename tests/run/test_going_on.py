@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 from collections.abc import Callable
@@ -15,7 +14,7 @@ import yaml
 from raygan.api import resume, train
 from raygan.config.loading import make_config
 from raygan.errors import InputError
-from tests.rounds import assert_same_training
+from tests.rounds import assert_same_training, forget_configuration
 from tests.run.test_resume import Interrupt
 
 
@@ -183,17 +182,10 @@ def test_a_run_that_plans_by_its_rounds_cannot_be_given_more(settings: dict[str,
 
 
 def test_a_run_of_before_has_checkpoints_that_do_not_know_their_configuration(run: Path) -> None:
-    for file in run.glob("checkpoints/*/manifest.json"):
-        manifest = json.loads(file.read_text())
-        del manifest["config"], manifest["digest"]
-        file.write_text(json.dumps(manifest | {"digest": digest_of(manifest)}))
+    forget_configuration(run)
     infos = json.loads((run / "domains.json").read_text())
     (run / "domains.json").write_text(json.dumps([{k: v for k, v in i.items() if k != "digest"} for i in infos]))
     assert len(resume(run, changes=["training.rounds=7"], in_process=True).metrics) == 7
-
-
-def digest_of(content: Any) -> str:
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def test_a_run_killed_before_its_first_line_begins_again(settings: dict[str, Any], tmp_path: Path) -> None:
