@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -13,10 +14,13 @@ from raygan.algorithms import algorithm_of
 from raygan.compare.differences import difference
 from raygan.data import domain_names
 from raygan.errors import ConfigError
+from raygan.run.folder import RunFolder
 from raygan.scores import SCORES, Score
+from raygan.search.reported import bytes_per_client
 from raygan.search.results import Results
 from raygan.search.schema import VARIANT
 from raygan.search.search import Search
+from raygan.storage import read_json_lines
 
 COSTS = ("iteration_s", "round_s", "memory_bytes", "bytes_per_client", "seconds")
 """As trials report them: predicted seconds of an iteration and of a round on the fleet, the most that a device needs,
@@ -80,10 +84,19 @@ def _variant(
             for score in scores
             if name != reference and (found := _difference(mine, _ended(table, reference), score, domains))
         },
-        "costs": {cost: float(mine[cost].mean()) for cost in COSTS if cost in mine and mine[cost].notna().any()},
+        "costs": _costs(mine),
         "leaves": sorted(kind.__name__ for kind in algorithm.worker_type.sends),
         "runs": [str(run) for run in mine["run"].dropna()],
     }
+
+
+def _costs(mine: pd.DataFrame) -> dict[str, float]:
+    """Means over the runs; of bytes over their rounds as well, since some algorithms send much in one round alone."""
+    found = {cost: float(mine[cost].mean()) for cost in COSTS if cost in mine and mine[cost].notna().any()}
+    files = [RunFolder(Path(run)).metrics_file for run in mine["run"].dropna()]
+    counted = [bytes_per_client(line) for file in files for line in read_json_lines(file)]
+    known = [count for count in counted if count is not None]
+    return found | ({"bytes_per_client": sum(known) / len(known)} if known else {})
 
 
 def _ended(table: pd.DataFrame, name: str) -> pd.DataFrame:

@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from raygan.run.folder import RunFolder
+from raygan.scores import HEADLINE, every_round, names
 from raygan.search.reported import reported
 from raygan.storage import png_of, read_json_lines
 
@@ -20,21 +21,22 @@ STEPS, SECONDS = "client steps", "predicted seconds of the fleet"
 
 
 def draw_curves(document: Mapping[str, Any]) -> bytes:
-    """A PNG: the first metric over client steps and, where it is predicted, over the fleet's seconds; a line for each
-    variant, mean over its seeds."""
+    """A PNG: the first metric (where that is computed once, in the end, the label agreement) over client steps and, where
+    they are predicted, over the fleet's seconds; a line for each variant, mean over its seeds."""
     from matplotlib.figure import Figure  # slow to import
 
-    curves = {v["name"]: _curve([Path(run) for run in v["runs"]], document["metric"]) for v in document["variants"]}
+    asked: str = document["metric"]
+    metric = asked if asked.split("/")[0] in names(every_round()) else HEADLINE
+    curves = {v["name"]: _curve([Path(run) for run in v["runs"]], metric) for v in document["variants"]}
     axes_of = [name for name in (STEPS, SECONDS) if any(name in curve for curve in curves.values())]
     figure = Figure(figsize=(6.4 * max(1, len(axes_of)), 4.2), dpi=140, layout="constrained")
     panels = figure.subplots(1, max(1, len(axes_of)), squeeze=False)[0]
     for axes, along in zip(panels, axes_of, strict=False):
         for number, (name, curve) in enumerate(curves.items()):
             if along in curve:
-                style = {"color": COLOURS[number % len(COLOURS)], "marker": "o", "markersize": 3, "linewidth": 1.5}
-                axes.plot(curve[along], curve["score"], label=name.replace("$", r"\$"), **style)
+                axes.plot(curve[along], curve["score"], label=name.replace("$", r"\$"), **_style(number))
         axes.set_xlabel(along)
-        axes.set_ylabel(document["metric"].replace("_", " "))
+        axes.set_ylabel(metric.replace("_", " "))
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(alpha=0.25)
         axes.tick_params(labelsize=8)
@@ -42,6 +44,13 @@ def draw_curves(document: Mapping[str, Any]) -> bytes:
     if axes_of:
         panels[0].legend(fontsize=7, frameon=False)
     return png_of(figure)
+
+
+def _style(number: int) -> dict[str, Any]:
+    """Of a variant's line: colours, then the same ones dashed, then dotted."""
+    again, colour = divmod(number, len(COLOURS))
+    dashes = ("solid", "dashed", "dotted")[again % 3]
+    return {"color": COLOURS[colour], "linestyle": dashes, "marker": "o", "markersize": 3, "linewidth": 1.5}
 
 
 def _curve(runs: Sequence[Path], metric: str) -> pd.DataFrame:
