@@ -29,7 +29,7 @@ def draw_curves(document: Mapping[str, Any]) -> bytes:
     metric = asked if asked.split("/")[0] in names(every_round()) else HEADLINE
     curves = {v["name"]: _curve([Path(run) for run in v["runs"]], metric) for v in document["variants"]}
     axes_of = [name for name in (STEPS, SECONDS) if any(name in curve for curve in curves.values())]
-    figure = Figure(figsize=(6.4 * max(1, len(axes_of)), 4.2), dpi=140, layout="constrained")
+    figure = Figure(figsize=(6.4 * max(1, len(axes_of)) + 1.6, 4.2), dpi=140, layout="constrained")
     panels = figure.subplots(1, max(1, len(axes_of)), squeeze=False)[0]
     for axes, along in zip(panels, axes_of, strict=False):
         for number, (name, curve) in enumerate(curves.items()):
@@ -42,7 +42,7 @@ def draw_curves(document: Mapping[str, Any]) -> bytes:
         axes.tick_params(labelsize=8)
         axes.set_xscale("log" if along == SECONDS else "linear")
     if axes_of:
-        panels[0].legend(fontsize=7, frameon=False)
+        figure.legend(*panels[0].get_legend_handles_labels(), fontsize=7, frameon=False, loc="outside right center")
     return png_of(figure)
 
 
