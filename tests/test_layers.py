@@ -30,13 +30,13 @@ LEVELS = [
     {"search", "report", "bench"},
     {"compare"},
     {"cli"},
-    {"__main__"},
 ]
 LEVEL = {name: number for number, names in enumerate(LEVELS) for name in names}
 MAY_USE_RAY = {"runtime/ray", "search", "telemetry", "cli"}
 MAX_DEPTH = 18
 """Modules in the longest chain of imports: who reads the top one need not follow more."""
-FILES = sorted(path for path in ROOT.rglob("*.py") if path != ROOT / "__init__.py")
+FRONT = (ROOT / "__init__.py", ROOT / "__main__.py")
+FILES = sorted(path for path in ROOT.rglob("*.py") if path not in FRONT)
 
 
 def part_of(path: Path) -> str:
