@@ -89,6 +89,9 @@ def check_data(before: Sequence[DomainInfo], now: Sequence[DomainInfo]) -> None:
     Raises:
         DataError: a domain has become another.
     """
+    if len(before) != len(now):
+        found, remedy = f"{len(now)} domains, but the run began with {len(before)}", "put config.yaml back"
+        raise DataError("data.domains", found, remedy)
     for index, (old, new) in enumerate(zip(before, now, strict=True)):
         for part in fields(DomainInfo):
             was, found = getattr(old, part.name), getattr(new, part.name)

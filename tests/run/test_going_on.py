@@ -13,7 +13,9 @@ import yaml
 
 from raygan.api import resume, train
 from raygan.config.loading import make_config
-from raygan.errors import InputError
+from raygan.data import DomainInfo
+from raygan.errors import DataError, InputError
+from raygan.run.going_on import check_data
 from tests.rounds import assert_same_training, forget_configuration
 from tests.run.test_resume import Interrupt
 
@@ -139,6 +141,13 @@ def test_swapped_domains_are_other_data(run: Path) -> None:
 
     edit(run, swap)
     assert_refused(run, "data.domains[0]: is not what the run began with: other images")
+
+
+def test_a_domain_less_is_another_run() -> None:
+    info = DomainInfo(10, 10, (28, 28), 1, ("a",), (10,))
+    check_data([info, info], [info, info])
+    with pytest.raises(DataError, match=r"data\.domains: 1 domains, but the run began with 2; put config\.yaml back"):
+        check_data([info, info], [info])
 
 
 def test_data_that_was_replaced_is_other_data(run: Path) -> None:

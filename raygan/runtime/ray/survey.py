@@ -1,4 +1,4 @@
-"""Describes the domains of a cluster, each where it is kept: only counts come back."""
+"""Describes the domains of a cluster, each where it is kept: counts and a digest come back."""
 
 from __future__ import annotations
 
