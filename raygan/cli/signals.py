@@ -64,5 +64,6 @@ def _handling(handler: Callable[[int, object], None]) -> Iterator[None]:
 
 
 def _heeded() -> list[signal.Signals]:
-    """Without those that whoever started this process has it ignore, as `nohup` does with SIGHUP."""
-    return [number for number in STOPPING if signal.getsignal(number) != signal.SIG_IGN]
+    """Without hangups where whoever started this process has it ignore them, as `nohup` does."""
+    ignored = signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    return [number for number in STOPPING if number != signal.SIGHUP or not ignored]

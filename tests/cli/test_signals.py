@@ -93,11 +93,7 @@ def test_a_run_outlives_the_reader_of_its_lines(tiny_settings: dict, tmp_path: P
 
 def test_a_run_that_ignores_hangups_goes_on(tiny_settings: dict, tmp_path: Path) -> None:
     """As under `nohup`."""
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a child inherits it
-    try:
-        run, path = started(tiny_settings, tmp_path, ["--in-process"])
-    finally:
-        signal.signal(signal.SIGHUP, before)
+    run, path = started(tiny_settings, tmp_path, ["--in-process"], on_hangup=signal.SIG_IGN)
     with run:
         wait_for(path / "config.yaml", run)
         run.send_signal(signal.SIGHUP)
@@ -117,12 +113,18 @@ def test_a_full_disk_behind_standard_output_is_one_line() -> None:
     )
 
 
-def started(settings: dict, folder: Path, arguments: list[str]) -> tuple[subprocess.Popen, Path]:
-    """`raygan train` and its run's folder."""
+def started(
+    settings: dict, folder: Path, arguments: list[str], on_hangup: signal.Handlers = signal.SIG_DFL
+) -> tuple[subprocess.Popen, Path]:
+    """`raygan train` and its run's folder; what it does on SIGHUP it would inherit from the tests."""
     (folder / "config.yaml").write_text(yaml.safe_dump(settings))
     environment = {key: value for key, value in os.environ.items() if key != "RAY_ADDRESS"}
     command = [*COMMAND, str(folder / "config.yaml"), "--out", str(folder / "run"), *arguments]
-    run = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    before = signal.signal(signal.SIGHUP, on_hangup)
+    try:
+        run = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    finally:
+        signal.signal(signal.SIGHUP, before)
     return run, folder / "run"
 
 
