@@ -31,6 +31,7 @@ def bench(*arguments: object, **environment: str) -> dict:
     return json.loads(done.stdout)
 
 
+@pytest.mark.slow
 def test_the_document_holds_speeds_phases_bytes_memory_and_overheads(config: Path) -> None:
     document = bench(config)
     settings, throughput = document["settings"], document["throughput"]

@@ -109,8 +109,10 @@ def test_another_seed_is_another_run(tiny_settings: dict, in_process_run: Path, 
 
 @pytest.mark.parametrize(
     ("clients_per_actor", "steps_ahead"),
-    [(1, 1), (2, 8)],
-    ids=["one client each, one step at a time", "virtual clients, steps submitted ahead"],
+    [
+        pytest.param(1, 1, id="one client each, one step at a time", marks=pytest.mark.slow),
+        pytest.param(2, 8, id="virtual clients, steps submitted ahead"),
+    ],
 )
 def test_actors_and_one_process_are_bit_identical(
     tiny_settings: dict, in_process_run: Path, tmp_path: Path, clients_per_actor: int, steps_ahead: int

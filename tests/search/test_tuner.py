@@ -139,6 +139,7 @@ def test_a_trial_whose_process_dies_goes_on_after_its_last_round(run, tmp_path: 
     assert_same_training(in_process_run(trial.run / "config.yaml", tmp_path / "in_process"), trial.run)
 
 
+@pytest.mark.slow
 def test_asha_stops_a_bad_trial_early(run) -> None:
     results = run(
         "space={training.lr: {grid: [1.0e-3, 1.0e-9]}}",
