@@ -18,9 +18,8 @@ from ray.cluster_utils import Cluster
 
 from raygan.api import train
 from raygan.config.loading import make_config
-from raygan.run import roster
 from raygan.run.events import Listener
-from raygan.runtime.limits import LIMITS
+from raygan.runtime import limits
 from raygan.runtime.ray.backend import RayBackend
 from tests.cluster.started import wait_for
 
@@ -78,7 +77,7 @@ def living(profile: str) -> list[str]:
 def test_the_others_go_on_and_its_clients_come_back(
     cluster: Cluster, tiny_settings: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(roster, "LIMITS", replace(LIMITS, join_s=5.0))
+    monkeypatch.setattr(limits, "LIMITS", replace(limits.LIMITS, join_s=5.0))
     weather, join = Weather(cluster), RayBackend.join
     waits: list[tuple[int, float]] = []
 
@@ -100,4 +99,4 @@ def test_the_others_go_on_and_its_clients_come_back(
         assert [fault for fault in weather.faults if fault.startswith(f"{name} was lost")]
     assert not [fault for fault in weather.faults if "set aside" in fault]
     later = [wait_s for number, wait_s in waits if GOES < number < COMES]
-    assert set(later) == {LIMITS.look_s}, "they are waited for in the round that lost them only"
+    assert set(later) == {limits.LIMITS.look_s}, "they are waited for in the round that lost them only"

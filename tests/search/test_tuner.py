@@ -168,7 +168,7 @@ def learning_rates(actor: Any) -> list[float]:
     """Of every optimizer of an actor's clients."""
     return [
         group["lr"]
-        for client in actor._plain._clients.values()
+        for client in actor._party._clients.values()
         for ends in (client.generator, client.discriminator)
         for group in ends.optimizer.param_groups
     ]
