@@ -167,11 +167,10 @@ def too_small(cost: FleetCost, limits: Mapping[str, float | None]) -> dict[str, 
     Args:
         limits: device profile -> bytes; None: no limit.
     """
-    has = {name: limits[name] for name in cost.memory_bytes}
     return {
         name: f"{needed:,.0f} bytes on it, it has {limit:,.0f}"
         for name, needed in cost.memory_bytes.items()
-        if (limit := has[name]) is not None and needed > limit
+        if (limit := limits[name]) is not None and needed > limit
     }
 
 
