@@ -12,6 +12,9 @@ import pytest
 import ray
 import yaml
 
+import raygan
+from raygan.config.loading import make_config
+
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch: spinning threads starve the actors
 
 DEVICES = {
@@ -59,6 +62,13 @@ def tiny_settings(tmp_path_factory: pytest.TempPathFactory) -> dict:
         "ray": {"client_threads": 1, "body_threads": 1},
         "evaluation": {"images": 40},
     }
+
+
+@pytest.fixture(scope="session")
+def kept(tiny_settings: dict, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run for all tests that only read it or copy it: two rounds of the tiny federation."""
+    path = tmp_path_factory.mktemp("stored") / "run"
+    return raygan.train(make_config(tiny_settings), path, in_process=True).path
 
 
 @pytest.fixture(scope="session")

@@ -27,7 +27,7 @@ LEVELS = [
     {"run"},
     {"telemetry"},
     {"api"},
-    {"search", "report", "bench"},
+    {"search", "report", "bench", "export"},
     {"compare"},
     {"cli"},
 ]

@@ -177,6 +177,8 @@ RunFolder = Annotated[Path, Argument(metavar="RUN", help="A run's folder.")]
 Trust = Annotated[bool, Option("--trust", help="Load the code that the run's configuration names.")]
 Round = Annotated[int | None, Option("--round", help="Round, from 1. Default: the last kept.")]
 
+Cluster = Annotated[int | None, Option("--cluster", "--model", help="Whose generator. Default: the first.")]
+
 
 @app.command()
 def evaluate(
@@ -201,8 +203,8 @@ def evaluate(
 
 @app.command()
 def sample(
-    run: RunFolder,
-    cluster: Annotated[int | None, Option("--cluster", "--model", help="Whose generator. Default: the first.")] = None,
+    run: Annotated[Path, Argument(metavar="RUN", help="A run's folder, or a file of raygan export.")],
+    cluster: Cluster = None,
     labels: Annotated[str | None, Option(help="Such as 0,1,2. Default: all classes of its clients' domains.")] = None,
     count: Annotated[int, Option(help="Images of each label.")] = 10,
     round_number: Round = None,
@@ -211,13 +213,43 @@ def sample(
     trust: Trust = False,
 ) -> None:
     """Draw images from the generator of a cluster (or other model), as a grid or as arrays."""
-    from raygan.cli.sample import draw_samples
+    from raygan.cli.sample import Wanted, sample_export, sample_run
     from raygan.cli.trust import check_trust
+    from raygan.export import is_export
+    from raygan.run.stored import Run
+
+    wanted = Wanted(labels, count, seed, out)
+    if is_export(run):
+        if cluster is not None or round_number is not None:
+            raise InputError(str(run), "given with --cluster or --round", "leave them out: it is one generator")
+        print(sample_export(run, trust, wanted))
+        return
+    found = Run.load(run)
+    check_trust(found.config, trust)
+    print(sample_run(found, cluster, round_number, wanted))
+
+
+@app.command()
+def export(
+    run: RunFolder,
+    cluster: Cluster = None,
+    kind: Annotated[
+        str,
+        Option("--format", help="torch (.pt2), onnx (needs raygan[onnx]) or safetensors (parameters alone)."),
+    ] = "torch",
+    round_number: Round = None,
+    out: Annotated[Path | None, Option(help="The file. Default: RUN-cluster-K.pt2 here.")] = None,
+    trust: Trust = False,
+) -> None:
+    """Write the generator of a cluster (or other model) to a file that needs no raygan."""
+    from raygan.cli.trust import check_trust
+    from raygan.export import write_export
     from raygan.run.stored import Run
 
     found = Run.load(run)
     check_trust(found.config, trust)
-    print(draw_samples(found, cluster, labels, count, round_number, seed, out))
+    path = write_export(found, cluster, kind, out, round_number)
+    print(f"wrote {path} ({path.stat().st_size:,} bytes)")
 
 
 @app.command()

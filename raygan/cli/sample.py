@@ -1,9 +1,11 @@
-"""`raygan sample`: a grid or an `.npz` file of images from one model's generator."""
+"""`raygan sample`: a grid or an `.npz` file of images from one model's generator, of a run or an exported file."""
 
 from __future__ import annotations
 
 import io
 import re
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,69 +14,84 @@ import torch
 from raygan.errors import InputError
 from raygan.evaluation.grid import sample_grid
 from raygan.evaluation.images import as_uint8
-from raygan.run.stored import Run
+from raygan.export import read_export
+from raygan.run.stored import Generator, Run
 from raygan.storage import replace_file
 
 MOST = {".png": 1_000, ".npz": 1_000_000}
 """What may be written, and the most images of a label in it."""
 
 
-def draw_samples(
-    run: Run,
-    cluster: int | None,
-    labels: str | None,
-    count: int,
-    round_number: int | None,
-    seed: int,
-    out: Path,
-) -> str:
-    """Writes `count` images of each label from one model and says in one line what was written.
-
-    Args:
-        cluster: the model; None: the first.
-        labels: such as `0,1,2`; None: all classes of its clients' domains.
-        round_number: from 1; None: the last that was kept.
-        out: `.png` (a grid, a row a label) or `.npz` (`images` uint8 (N, H, W) or (N, H, W, 3), `labels`
-            int64 (N,), `classes`).
+@dataclass(frozen=True)
+class Wanted:
+    """What is to be drawn; checked.
 
     Raises:
-        InputError: an unknown model, label, round or suffix, or a file that cannot be written.
+        InputError: a number that cannot be, or a file of a kind that is not written.
     """
-    if out.suffix.lower() not in MOST:
-        raise InputError("--out", f"{out.name!r} is neither a picture nor an array", "end it in .png or .npz")
-    most = MOST[out.suffix.lower()]
-    if not 1 <= count <= most:
-        raise InputError("--count", str(count), f"give 1 to {most:,} images of each label")
-    if not 0 <= seed < 2**63:
-        raise InputError("--seed", str(seed), "give a whole number from 0")
+
+    labels: str | None
+    """Such as `0,1,2`; None: all that have a name."""
+    count: int
+    """Images of each label."""
+    seed: int
+    out: Path
+    """`.png` (a grid, a row a label) or `.npz` (`images` uint8 (N, H, W) or (N, H, W, 3), `labels` int64 (N,),
+    `classes`)."""
+
+    def __post_init__(self) -> None:
+        if self.suffix not in MOST:
+            found = f"{self.out.name!r} is neither a picture nor an array"
+            raise InputError("--out", found, "end it in .png or .npz")
+        if not 1 <= self.count <= MOST[self.suffix]:
+            raise InputError("--count", str(self.count), f"give 1 to {MOST[self.suffix]:,} images of each label")
+        if not 0 <= self.seed < 2**63:
+            raise InputError("--seed", str(self.seed), "give a whole number from 0")
+
+    @property
+    def suffix(self) -> str:
+        """Of the file, in small letters."""
+        return self.out.suffix.lower()
+
+
+def sample_run(run: Run, cluster: int | None, round_number: int | None, wanted: Wanted) -> str:
+    """Draws from a model's generator (None: the first; the last kept round) and says in one line what was written.
+
+    Raises:
+        InputError: an unknown model, label or round, or a file that cannot be written.
+    """
     number = run.kept_round(round_number)
-    membership = run.membership(number)
-    chosen = min(membership.values()) if cluster is None else cluster
+    chosen = run.first_model(number) if cluster is None else cluster
     generator = run.generator(chosen, number)
-    names = _class_names(run, chosen, membership)
-    wanted = np.repeat(_parsed(labels, len(names), generator.num_classes), count)
-    images = torch.from_numpy(generator.sample(wanted, seed))
     name = f"{run.model_kind} {chosen} after round {number}"
+    return _draw(generator, run.class_names(chosen, number), run.path.name, name, wanted)
+
+
+def sample_export(path: Path, trust: bool, wanted: Wanted) -> str:
+    """As `sample_run`, from a file of `raygan export`.
+
+    Raises:
+        InputError: not such a file, or as there.
+    """
+    card, generator = read_export(path, trust)
+    return _draw(generator, card.classes, card.run, f"{card.model} after round {card.round}", wanted)
+
+
+def _draw(generator: Generator, names: Sequence[str], run: str, name: str, wanted: Wanted) -> str:
+    labels = np.repeat(_parsed(wanted.labels, len(names), generator.num_classes), wanted.count)
+    images = torch.from_numpy(generator.sample(labels, wanted.seed))
     try:
-        if out.suffix.lower() == ".png":
-            sample_grid(images, wanted, out, names, f"{run.path.name}: {name}, seed {seed}", columns=count)
+        if wanted.suffix == ".png":
+            title = f"{run}: {name}, seed {wanted.seed}"
+            sample_grid(images, labels, wanted.out, names, title, columns=wanted.count)
         else:
-            _write_npz(out, images, wanted, names)
+            _write_npz(wanted.out, images, labels, names)
     except OSError as error:
-        raise InputError("--out", f"{out} cannot be written ({error.strerror})", "choose another") from None
-    return f"wrote {out}: {len(wanted)} images of {name}"
+        raise InputError("--out", f"{wanted.out} cannot be written ({error.strerror})", "choose another") from None
+    return f"wrote {wanted.out}: {len(labels)} images of {name}"
 
 
-def _class_names(run: Run, cluster: int, membership: dict[int, int]) -> list[str]:
-    """Names of the labels that a model's clients hold; where their domains differ, the numbers."""
-    held = {run.domain_of[client] for client, number in membership.items() if number == cluster}
-    classes = [run.infos[index].classes for index in sorted(held)] or [info.classes for info in run.infos]
-    if all(names == classes[0] for names in classes):
-        return list(classes[0])
-    return [str(label) for label in range(max(map(len, classes)))]
-
-
-def _write_npz(path: Path, images: torch.Tensor, labels: np.ndarray, names: list[str]) -> None:
+def _write_npz(path: Path, images: torch.Tensor, labels: np.ndarray, names: Sequence[str]) -> None:
     pixels = as_uint8(images).permute(0, 2, 3, 1).numpy()
     shown = pixels[..., 0] if pixels.shape[-1] == 1 else pixels
     content = io.BytesIO()

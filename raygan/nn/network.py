@@ -102,6 +102,14 @@ def run_blocks(blocks: Iterable[nn.Module], *inputs: Tensor) -> Tensor:
     return x
 
 
+class GeneratorModule(nn.Sequential):
+    """A generator's blocks as one module. Its state's names are those of the blocks: `0.linear.weight`."""
+
+    def forward(self, z: Tensor, labels: Tensor) -> Tensor:  # type: ignore[override]
+        """Latents (B, Z), labels (B,) -> images (B, C, S, S) in [-1, 1]."""
+        return run_blocks(self, z, labels)
+
+
 def adam(blocks: Iterable[nn.Module], lr: float, betas: tuple[float, float]) -> torch.optim.Optimizer | None:
     """Adam over the blocks' parameters; None if they have none."""
     parameters = [parameter for block in blocks for parameter in block.parameters()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,9 @@ import torch
 
 from raygan.algorithms import algorithm_of
 from raygan.config import Config
-from raygan.data import CommonShape, DomainInfo, common_shape
+from raygan.data import CommonShape, DomainInfo, common_shape, domain_names
 from raygan.errors import RunError
-from raygan.nn.network import network_spec
+from raygan.nn.network import GeneratorModule, network_spec
 from raygan.nn.spec import NetworkSpec
 from raygan.parties.aggregator import generator_states, model_file
 from raygan.parties.evaluator import load_generator, sample_images
@@ -32,6 +33,11 @@ class Generator:
     def num_classes(self) -> int:
         """Labels that it knows: 0 to num_classes - 1."""
         return self._spec.num_classes
+
+    def module(self) -> torch.nn.Module:
+        """A copy as a plain module, in evaluation mode on the CPU: z float32 (B, Z), standard normal, and labels int64
+        (B,) to images float32 (B, C, S, S) in [-1, 1]. `raygan export` writes it to a file."""
+        return GeneratorModule(*copy.deepcopy(self._blocks)).eval()
 
     def sample(self, labels: list[int] | np.ndarray, seed: int = 0) -> np.ndarray:
         """Images for labels (N,): float32 (N, C, S, S) in [-1, 1]; the same seed gives the same images.
@@ -157,10 +163,32 @@ class Run:
         domains = self.config.data.domains
         return dict(enumerate(i for i, domain in enumerate(domains) for _ in range(domain.clients)))
 
+    @property
+    def domain_names(self) -> list[str]:
+        """By index."""
+        return domain_names(self.config.data)
+
+    def first_model(self, round_number: int) -> int:
+        """The lowest number among the models that serve clients in a kept round; errors as `membership`."""
+        return min(self.membership(round_number).values())
+
+    def domains_of(self, model: int, round_number: int) -> list[int]:
+        """Indices of the domains of a model's clients in a kept round; errors as `membership`."""
+        members = self.membership(round_number).items()
+        return sorted({self.domain_of[client] for client, number in members if number == model})
+
+    def class_names(self, model: int, round_number: int) -> list[str]:
+        """Names of the labels that a model's clients hold; where their domains differ, the numbers."""
+        held = self.domains_of(model, round_number)
+        classes = [self.infos[index].classes for index in held] or [info.classes for info in self.infos]
+        if all(names == classes[0] for names in classes):
+            return list(classes[0])
+        return [str(label) for label in range(max(map(len, classes)))]
+
     def generators(self, round_number: int | None = None) -> dict[int, Generator]:
         """Cluster -> generator of a round; arguments and errors as `generator`."""
         number = self.kept_round(round_number)
-        return {cluster: self.generator(cluster, number) for cluster in self._clusters(number)}
+        return {cluster: self.generator(cluster, number) for cluster in self.models(number)}
 
     def generator(self, cluster: int, round_number: int | None = None) -> Generator:
         """One cluster's generator of a round (from 1); None: the last.
@@ -177,7 +205,7 @@ class Run:
         Raises:
             RunError: no such cluster in that round.
         """
-        known = self._clusters(round_number)
+        known = self.models(round_number)
         if cluster not in known:
             found = f"no cluster {cluster} in round {round_number}"
             raise RunError(str(self.path), found, f"choose one of: {', '.join(map(str, known))}")
@@ -189,7 +217,8 @@ class Run:
         """What files call the models of its algorithm: `cluster`."""
         return algorithm_of(self.config.algorithm).model_kind
 
-    def _clusters(self, round_number: int) -> list[int]:
+    def models(self, round_number: int) -> list[int]:
+        """Numbers of the clusters (or other models) that a kept round has, ascending."""
         files = self._checkpoints.of(round_number - 1).manifest().files
         return sorted(int(match[2]) for name in files if (match := MODEL_FILE.fullmatch(name)))
 
