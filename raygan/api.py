@@ -204,7 +204,7 @@ def _backend(
 
     namespace = f"raygan-{folder.path.name}"
     with (
-        connection(parties, config, namespace, listener.on_wait) as dashboard,
-        closing(RayBackend(parties, config, evaluator)) as backend,
+        connection(parties, config, namespace, listener.on_wait) as (placed, dashboard),
+        closing(RayBackend(parties, placed, evaluator)) as backend,
     ):
         yield backend, dashboard

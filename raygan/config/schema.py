@@ -296,7 +296,18 @@ class RayConfig(Section):
     """The actor system."""
 
     address: str | None = None
-    """Ray cluster to join (`auto`, `host:port`); None: `RAY_ADDRESS` if set, else a local Ray is started."""
+    """Ray cluster to join (`auto`, `host:port`); None: `RAY_ADDRESS` if set, else a local Ray is started. A Ray that this
+    process has joined already (`ray.init`, a job, a task) is used. Any will do: see `placement`."""
+    placement: Literal["auto", "devices", "cpus"] = "auto"
+    """What actors are placed by. `devices`: the custom resources of their profiles (`jetson_nano`, ...) and the body's
+    (`body`), which nodes must declare (`ray start --resources`, `cluster.yaml`); a local Ray of raygan's own has them.
+    `cpus`: CPUs and memory, as every Ray has them. `auto`: by devices where a node or the autoscaler declares any of
+    them, or nodes are waited for (`wait_for_nodes_s`), else by CPUs."""
+    cpus_per_actor: Literal["auto"] | NonNegative = "auto"
+    """CPUs that the body's actor reserves where placement is by CPUs, and each client actor whose profile names no
+    `num_cpus`; `auto`: 1, less where there are fewer CPUs than actors."""
+    memory_per_actor: Literal["auto"] | Annotated[int, Field(ge=0)] = "auto"
+    """Bytes that they reserve there; `auto`: 512 MiB, none where there is less."""
     wait_for_nodes_s: NonNegative | None = None
     """Seconds to wait for nodes that are not there yet; None: 10 minutes for those that the autoscaler may start, no time
     for others."""

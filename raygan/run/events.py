@@ -15,7 +15,7 @@ class Listener:
     """Does nothing; override what you want to see."""
 
     def on_wait(self, progress: str) -> None:
-        """Nodes of the cluster are waited for."""
+        """Nodes of the cluster are waited for, or it declares no devices."""
 
     def on_start(self, plan: Plan, num_steps: int, first_round: int, dashboard: str | None) -> None:
         """The actors are up; rounds have `num_steps` steps."""

@@ -2,44 +2,59 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from functools import lru_cache
 
-import ray
 from ray.tune import PlacementGroupFactory
 
-from raygan.config.loading import cluster_address
 from raygan.config.schema import ClusterConfig, Config, TrainingConfig
 from raygan.errors import InputError
 from raygan.run.plan import Plan, make_plan
 from raygan.runtime.ray.capacity import place, shortage
+from raygan.runtime.ray.cluster import is_ours
 from raygan.runtime.ray.demand import ActorDemand, all_demands
 from raygan.runtime.ray.nodes import find_autoscaler, live_nodes
-from raygan.search.schema import SearchConfig
+from raygan.search.schema import TrialResources
 
+PARTS = 10_000
+"""Ray counts in 10,000ths of a CPU."""
 Bundle = dict[str, float]
 Trial = tuple[ActorDemand, ...]
 """What one trial asks for: the process that drives it, then each actor that asks for something."""
 
 
-def trial_demands(config: Config, search: SearchConfig) -> Trial:
-    """What a trial asks for; actors that ask for nothing run where there is room.
+def trial_demands(config: Config, resources: TrialResources, in_process: bool) -> Trial:
+    """What a trial asks for; actors that ask for nothing run where there is room. Where `ray.placement` is `cpus`, the
+    trial's CPUs are dealt evenly to its processes.
 
     Raises:
         InputError: data, networks or cuts that cannot be used.
     """
-    plan, resources = _planned(_federation(config)), search.resources
+    plan = _planned(_federation(config))
     driver = ActorDemand("the trial's driver", resources.cpus_per_trial, resources.gpus_per_trial, {}, {})
-    if search.in_process:
+    if in_process:
         return (driver,)
-    actors = all_demands(plan.algorithm.parties(), plan.config)
-    return driver, *(demand for demand in actors if demand.bundle)
+    actors = _asking(plan, plan.config)
+    if config.ray.placement == "cpus":
+        share = math.floor(resources.cpus_per_trial / (1 + len(actors)) * PARTS) / PARTS
+        keys = {"cpus_per_actor": share, "memory_per_actor": 0}
+        given = {key: value for key, value in keys.items() if getattr(config.ray, key) == "auto"}
+        actors = _asking(plan, plan.config.model_copy(update={"ray": config.ray.model_copy(update=given)}))
+        driver = replace(driver, num_cpus=share)
+    return driver, *actors
 
 
-def placement(config: Config, search: SearchConfig) -> PlacementGroupFactory:
+def _asking(plan: Plan, config: Config) -> list[ActorDemand]:
+    """The actors that ask for something."""
+    return [demand for demand in all_demands(plan.algorithm.parties(), config) if demand.bundle]
+
+
+def placement(config: Config, resources: TrialResources, in_process: bool) -> PlacementGroupFactory:
     """The placement group of a trial."""
-    driver, *actors = trial_demands(config, search)
+    driver, *actors = trial_demands(config, resources, in_process)
     labels = [dict(demand.labels) for demand in (driver, *actors)]
     if not driver.bundle:
         labels = labels[1:]  # Ray drops an empty first bundle, so its labels must go too
@@ -67,14 +82,14 @@ def local_resources(trial: Mapping[str, float], concurrency: int, config: Config
     Raises:
         InputError: this machine has too few CPUs.
     """
-    if cluster_address(config) is not None or ray.is_initialized():
+    if not is_ours(config):
         return {}
     needs = {name: amount * concurrency for name, amount in trial.items()}
     cores = os.cpu_count() or 1
     if needs.get("CPU", 0) > cores:
         found = f"{concurrency} trials of {trial['CPU']:g} CPUs each need {needs['CPU']:g}, this machine has {cores}"
         raise InputError("concurrency", found, "lower concurrency or resources.cpus_per_trial")
-    return {name: amount for name, amount in needs.items() if name != "CPU"}
+    return {name: amount for name, amount in needs.items() if name not in ("CPU", "memory")}
 
 
 def check_fit(trials: Iterable[Trial], concurrency: int) -> int:

@@ -127,8 +127,9 @@ def _name(run: Path) -> str:
 
 
 def _same(one: Config, other: Config) -> bool:
-    """Whether only the cluster and the cache differ, if anything: no number depends on them."""
-    there = other.ray.model_copy(update={"address": one.ray.address})
+    """Whether only the cluster, the places there and the cache differ, if anything: no number depends on them."""
+    places = ("address", "placement", "cpus_per_actor", "memory_per_actor")
+    there = other.ray.model_copy(update={key: getattr(one.ray, key) for key in places})
     return one == with_cache(other.model_copy(update={"ray": there}), one.evaluation.cache)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -15,12 +15,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from ray import tune
-from ray.tune import Callback, Tuner
+from ray.tune import Callback, PlacementGroupFactory, Tuner
 
 from raygan.config.loading import cluster_address, from_home
 from raygan.config.schema import Config
 from raygan.errors import InputError, RunError
-from raygan.runtime.ray.cluster import ray_with
+from raygan.runtime.ray.cluster import is_ours, ray_with
+from raygan.runtime.ray.placing import chosen
 from raygan.search.bundles import Bundle, Trial, check_fit, local_resources, placement, trial_demands
 from raygan.search.checks import check_base, check_space
 from raygan.search.scheduling import StopRules, make_loggers, make_scheduler, make_searcher
@@ -76,17 +77,22 @@ def check_search(search: Search) -> Checked:
     make_scheduler(search, list(configs.values()))
     make_searcher(search)
     make_loggers(search.config.callbacks)
+    learns = search.config.searcher.name == "optuna"
+    num_trials = search.config.samples if learns else len(search.points())
+    return Checked(search, tuple(configs.values()), _trials(search, configs), num_trials)
+
+
+def _trials(search: Search, configs: Mapping[str, Config]) -> tuple[Trial, ...]:
+    """What trials ask for, each kind once."""
     trials: list[Trial] = []
     for told, config in configs.items():
         try:
-            trial = trial_demands(config, search.config)
+            trial = trial_demands(config, search.config.resources, search.config.in_process)
         except InputError as error:
             raise type(error)(f"space: {told}", f"{error.where}: {error.found}", error.remedy) from None
         if trial not in trials:
             trials.append(trial)
-    learns = search.config.searcher.name == "optuna"
-    num_trials = search.config.samples if learns else len(search.points())
-    return Checked(search, tuple(configs.values()), tuple(trials), num_trials)
+    return tuple(trials)
 
 
 def run_search(
@@ -139,7 +145,7 @@ def resume_search(folder: Path, address: str | None = None, warn: Callable[[str]
 def _ray(checked: Checked, folder: Path, warn: Callable[[str], None]) -> Iterator[None]:
     """Ray with what the trials ask for, and Ray Tune's settings, for the time of the search."""
     wanted = min(checked.search.config.concurrency, checked.num_trials)
-    resources = local_resources(checked.needs, wanted, checked.configs[0])
+    resources, ours = local_resources(checked.needs, wanted, checked.configs[0]), is_ours(checked.configs[0])
     with ExitStack() as until_exit:
         for name, value in ENVIRONMENT.items():
             until_exit.callback(_set_variable, name, os.environ.get(name))
@@ -149,7 +155,11 @@ def _ray(checked: Checked, folder: Path, warn: Callable[[str], None]) -> Iterato
             logger.setLevel(logging.CRITICAL)
         namespace = f"raygan-{folder.name}"
         until_exit.enter_context(ray_with(resources, checked.configs[0], namespace=namespace))
-        fitting = check_fit(checked.trials, wanted)
+        trials = checked.trials
+        if not (ours or checked.search.config.in_process):
+            chosen(checked.configs[0], warn)  # once with its line
+            trials = _trials(checked.search, {str(n): chosen(config) for n, config in enumerate(checked.configs)})
+        fitting = check_fit(trials, wanted)
         if fitting < wanted:
             warn(f"only {fitting} of {wanted} trials fit at a time: the others wait")
         yield
@@ -195,7 +205,12 @@ def _trainable(checked: Checked, folder: Path) -> Any:
     search, cache = checked.search, checked.configs[0].evaluation.cache
     classifiers = None if cache is None else str(from_home(cache))
     trial = partial(run_trial, folder=folder, classifiers=classifiers)
-    return tune.with_resources(trial, lambda given: placement(search.config_of(given[POINT]), search.config))
+    resources, in_process = search.config.resources, search.config.in_process
+
+    def bundles(given: dict[str, Any]) -> PlacementGroupFactory:
+        return placement(chosen(search.config_of(given[POINT])), resources, in_process)
+
+    return tune.with_resources(trial, bundles)
 
 
 def _trial_name(trial: Any) -> str:

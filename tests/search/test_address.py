@@ -29,7 +29,7 @@ def no_ray(monkeypatch: pytest.MonkeyPatch) -> None:
 def actors_of_a_trial(folder: Path) -> list[str]:
     """As the trial itself finds them, in a process with another environment."""
     search = read_search(folder / SEARCH_FILE)
-    demands = trial_demands(search.config_of(search.points()[0]), search.config)
+    demands = trial_demands(search.config_of(search.points()[0]), search.config.resources, False)
     return [demand.name for demand in demands if demand.name.startswith("client")]
 
 

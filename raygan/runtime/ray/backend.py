@@ -246,7 +246,7 @@ class RayBackend:
         options = {**demand.options(), "name": name, "namespace": self._namespace, "max_concurrency": 1}
         if os.environ.get("OMP_WAIT_POLICY") != "PASSIVE":
             options["runtime_env"] = {"env_vars": WORKER_ENVIRONMENT}
-        if demand.profile is None and not demand.bundle and not demand.labels:
+        if role in (actors.AggregatorActor, actors.EvaluatorActor) and not demand.labels:
             options |= self._beside_server()
         direct = self._config.ray.transport == "direct" and role in (actors.ClientActor, actors.ServerActor)
         remote: Any = ray.remote  # its types lack the option

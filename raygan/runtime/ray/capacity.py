@@ -175,5 +175,9 @@ def _error(missing: ActorDemand, found: str, autoscaler: Autoscaler | None, name
     verb = "declares" if autoscaler else "declare"
     what = f"that {verb} {name!r}" if name else f"labelled {label_text(missing.labels)}"
     add = "raise max_workers of a node type" if autoscaler else "add nodes"
+    if name in ("CPU", "memory") and not missing.resources:
+        remedy = f"add nodes with more of it, or lower {'num_cpus of its profile or ' if missing.profile else ''}"
+        key = {"CPU": "ray.cpus_per_actor", "memory": "ray.memory_per_actor"}[name]
+        return InputError(missing.kind, found, remedy + key)
     key = "devices.fleet" if missing.profile else "ray.address"
     return InputError(missing.kind, found, f"{add} {what}, or change {key}")

@@ -20,6 +20,7 @@ from raygan.parties.spec import Parties
 from raygan.runtime.limits import LIMITS
 from raygan.runtime.ray.demand import all_demands, required
 from raygan.runtime.ray.nodes import await_nodes
+from raygan.runtime.ray.placing import chosen, shared
 
 WORKER_ENVIRONMENT = {"OMP_WAIT_POLICY": "PASSIVE"}
 """Threads that wait must sleep: actors share cores, and spinning made a step up to ten times slower."""
@@ -35,15 +36,25 @@ thousands of them (each is several kB)."""
 @contextmanager
 def connection(
     parties: Parties, config: Config, namespace: str, tell: Callable[[str], None] = lambda _: None
-) -> Iterator[str | None]:
+) -> Iterator[tuple[Config, str | None]]:
     """As `ray_with` what the actors of a run ask for, once there is a node for each.
+
+    Yields:
+        The configuration with its placement decided, and the address of the dashboard, if there is one.
 
     Raises:
         InputError: a cluster that cannot be reached or that lacks what the actors ask for.
     """
+    ours = is_ours(config)
     with ray_with(required(parties, config), config, namespace) as dashboard:
-        await_nodes(all_demands(parties, config), config.ray.wait_for_nodes_s, tell)
-        yield dashboard
+        placed = config if ours else shared(parties, chosen(config, tell))
+        await_nodes(all_demands(parties, placed), config.ray.wait_for_nodes_s, tell)
+        yield placed, dashboard
+
+
+def is_ours(config: Config) -> bool:
+    """Whether Ray will be a local one of our own, which declares whatever is asked for."""
+    return not has_ray() and cluster_address(config) is None
 
 
 def has_ray() -> bool:
@@ -88,7 +99,7 @@ def _start(needs: Mapping[str, float], config: Config, namespace: str) -> None:
         return
     for name, value in (WORKER_ENVIRONMENT | OWN_RAY).items():
         os.environ.setdefault(name, value)  # workers inherit it
-    custom = {name: amount for name, amount in needs.items() if name not in ("CPU", "GPU")}
+    custom = {name: amount for name, amount in needs.items() if name not in ("CPU", "GPU", "memory")}
     cpus = max(os.cpu_count() or 1, int(-(-needs.get("CPU", 0) // 1)))
     ray.init("local", num_cpus=cpus, resources=custom, include_dashboard=True, **common)
 

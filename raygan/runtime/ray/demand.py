@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from raygan.config.schema import Config
 from raygan.parties.spec import Parties
 from raygan.simulation.device import gpu_shares
+
+MEMORY_BYTES = 512 * 2**20
+"""About what a client's or the body's process holds (raygan/docs/measurements.md, "Memory")."""
 
 
 @dataclass(frozen=True)
@@ -22,6 +25,8 @@ class ActorDemand:
     labels: Mapping[str, str] = field(default_factory=dict)
     profile: str | None = None
     """The device profile of its clients; None: it has none."""
+    memory: int = 0
+    """Bytes."""
 
     @property
     def kind(self) -> str:
@@ -31,12 +36,14 @@ class ActorDemand:
     @property
     def bundle(self) -> dict[str, float]:
         """What it takes of its node, by resource."""
-        amounts = {"CPU": self.num_cpus, "GPU": self.num_gpus, **self.resources}
+        amounts = {"CPU": self.num_cpus, "GPU": self.num_gpus, "memory": self.memory, **self.resources}
         return {name: amount for name, amount in amounts.items() if amount}
 
     def options(self) -> dict[str, Any]:
         """As arguments of `ActorClass.options`."""
         options: dict[str, Any] = {"name": self.name, "num_cpus": self.num_cpus, "num_gpus": self.num_gpus}
+        if self.memory:
+            options["memory"] = self.memory
         if self.resources:
             options["resources"] = dict(self.resources)
         if self.labels:
@@ -53,16 +60,30 @@ def demands(parties: Parties, config: Config) -> dict[str, list[ActorDemand]]:
         profile = config.devices.profile(worker.profile)
         amount = {name: value * len(worker.clients) for name, value in profile.resources.items()}
         labels = {**profile.labels, **worker.labels}
-        clients.append(ActorDemand(worker.name, profile.num_cpus, num_gpus, amount, labels, worker.profile))
+        demand = ActorDemand(worker.name, profile.num_cpus, num_gpus, amount, labels, worker.profile)
+        clients.append(_by_cpus(demand, config))
     labelled = [domain.labels for domain in config.data.domains if domain.labels]
     sites = [labels for number, labels in enumerate(labelled) if labels not in labelled[:number]]
     at_sites = [ActorDemand(f"evaluator {label_text(labels)}", labels=labels) for labels in sites]
     return {
         "client": clients,
-        "server": [ActorDemand(spec.name, 0, server_gpus, spec.resources) for spec in parties.servers],
+        "server": [_by_cpus(ActorDemand(s.name, 0, server_gpus, s.resources), config) for s in parties.servers],
         "aggregator": [ActorDemand(f"aggregator-{number}") for number in range(parties.num_aggregators)],
         "evaluator": [ActorDemand("evaluator"), *at_sites],
     }
+
+
+def _by_cpus(demand: ActorDemand, config: Config) -> ActorDemand:
+    """The demand as it is or, where `ray.placement` is `cpus`, with CPUs and memory in place of devices."""
+    if config.ray.placement != "cpus":
+        return demand
+    cpus, memory = config.ray.cpus_per_actor, config.ray.memory_per_actor
+    return replace(
+        demand,
+        num_cpus=demand.num_cpus or (1 if cpus == "auto" else cpus),
+        memory=MEMORY_BYTES if memory == "auto" else memory,
+        resources={},
+    )
 
 
 def domains_of(config: Config, labels: Mapping[str, str]) -> tuple[int, ...]:

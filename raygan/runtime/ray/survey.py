@@ -12,6 +12,7 @@ from raygan.data import DomainSurvey, domain_label, survey_domain
 from raygan.errors import InputError
 from raygan.runtime.ray.demand import ActorDemand, label_text
 from raygan.runtime.ray.nodes import await_nodes
+from raygan.runtime.ray.placing import chosen
 from raygan.wire.contract import counts_only
 
 
@@ -21,6 +22,7 @@ def survey_sites(config: Config, tell: Callable[[str], None]) -> list[DomainSurv
     Raises:
         InputError: a domain that cannot be used, no node of its site, or one that does not answer.
     """
+    config = chosen(config)
     demands = [_first_client(config, index) for index, domain in enumerate(config.data.domains) if domain.labels]
     await_nodes(demands, config.ray.wait_for_nodes_s, tell)
     surveys = [_submitted(config, index) for index in range(len(config.data.domains))]
@@ -65,4 +67,5 @@ def _first_client(config: Config, index: int) -> ActorDemand:
     name = config.devices.fleet[number % len(config.devices.fleet)]
     profile = config.devices.profile(name)
     labels = {**profile.labels, **config.data.domains[index].labels}
-    return ActorDemand(f"client-{number:02d}", profile.num_cpus, profile.num_gpus, profile.resources, labels, name)
+    resources = {} if config.ray.placement == "cpus" else profile.resources
+    return ActorDemand(f"client-{number:02d}", profile.num_cpus, profile.num_gpus, resources, labels, name)
