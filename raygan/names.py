@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
 import numpy as np
@@ -10,10 +10,15 @@ import numpy as np
 NetworkName = Literal["generator", "discriminator"]
 NETWORKS: tuple[NetworkName, NetworkName] = ("generator", "discriminator")
 
-BlockKey = tuple[NetworkName, int]
-"""A block of one of the networks, by its index from 0."""
+BlockOwner = NetworkName | Literal["average"]
+BlockKey = tuple[BlockOwner, int]
+"""A block of one of the networks, or the moving average of a block of G (`raygan/nn/average.py`), by its index from 0."""
 BlockState = Mapping[str, np.ndarray]
 """Parameters and buffers of one block by their name inside the block."""
+WEIGHTS = "weights"
+"""Under this name the state of a block's average has the block's own parameters and buffers."""
+Weights = Literal["average", "last"]
+"""Which weights of G: those of the last update, or their moving average where there is one."""
 Shape = tuple[int, ...]
 """Of a tensor, without the batch axis where it says so."""
 
@@ -26,3 +31,15 @@ Direction = Literal["forward", "backward"]
 End = Literal["head", "tail"]
 Codec = Literal["float32", "bfloat16", "float16", "int8"]
 """Number format of activations and gradients on the wire."""
+
+
+def with_averages(keys: Iterable[BlockKey], averaged: bool) -> tuple[BlockKey, ...]:
+    """The keys; if G is averaged, those of the averages of its blocks among them as well."""
+    own = tuple(keys)
+    return (*own, *(("average", index) for network, index in own if network == "generator")) if averaged else own
+
+
+def weights_in(state: BlockState) -> BlockState:
+    """The averaged parameters and buffers, by their names in the block, in the state of a block's average."""
+    prefix = f"{WEIGHTS}."
+    return {name.removeprefix(prefix): array for name, array in state.items() if name.startswith(prefix)}

@@ -24,7 +24,7 @@ from raygan.errors import RunError
 from raygan.wire.records import Written
 
 CHUNK_BYTES = 2**20
-ARRAY_NAME = re.compile(r"(generator|discriminator)\.(\d{1,6})\.(.+)")
+ARRAY_NAME = re.compile(r"(generator|discriminator|average)\.(\d{1,6})\.(.+)")
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict
 
 from raygan.config.schema import Config
 from raygan.cuts.fleet import FleetCost
-from raygan.names import BlockKey
+from raygan.names import BlockKey, Weights
 from raygan.nn.spec import NetworkSpec
 from raygan.parties.base import Server, Worker
 from raygan.parties.layout import ClientPlan, Layout
@@ -68,10 +68,11 @@ class Model:
         """All blocks, as one argument."""
         return together(list(self.blocks.values()))
 
-    @property
-    def generator(self) -> list[Reference[BlockAverage | Lost]]:
-        """The generator's blocks, in order."""
-        return [reference for key, reference in self.blocks.items() if key[0] == "generator"]
+    def generator(self, weights: Weights) -> list[Reference[BlockAverage | Lost]]:
+        """The generator's blocks, in order, or those of their average."""
+        averages = [reference for key, reference in self.blocks.items() if key[0] == "average"]
+        last = [reference for key, reference in self.blocks.items() if key[0] == "generator"]
+        return averages if averages and weights == "average" else last
 
 
 @dataclass(frozen=True)

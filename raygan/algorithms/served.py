@@ -10,6 +10,7 @@ from typing import Generic, TypeVar
 from raygan.algorithms.base import Algorithm, Back, Model, RoundResult, ServerState, Task
 from raygan.algorithms.fleet import measured_fleet, parties_of
 from raygan.cuts.fleet import FleetCost
+from raygan.names import with_averages
 from raygan.nn.network import build_networks
 from raygan.parties.layout import Layout, deal_to_workers
 from raygan.parties.spec import Parties
@@ -41,7 +42,8 @@ class ServedAlgorithm(Algorithm[ServedT, ServerT], Generic[ServedT, ServerT]):
         self._config = task.config
         self.layout = Layout(deal_to_workers(task.clients, task.clients_per_actor), task.spec)
         networks = build_networks(task.spec, task.config.model.blocks, task.config.seed)
-        self.generator_keys = tuple(key for key in networks.blocks if key[0] == "generator")
+        averaged = task.config.training.average is not None
+        self.generator_keys = with_averages((key for key in networks.blocks if key[0] == "generator"), averaged)
         self.discriminator_keys = tuple(key for key in networks.blocks if key[0] == "discriminator")
 
     @classmethod

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast, get_args
 
 import typer
 from typer import Argument, Option
@@ -14,6 +14,7 @@ import raygan
 from raygan.cli.signals import stopping_on_signals
 from raygan.cli.streams import outlive_readers
 from raygan.errors import InputError, StoppedError
+from raygan.names import Weights
 
 GOES_ON = {
     "train": "; a run goes on after its last whole round with raygan train --resume RUN",
@@ -176,8 +177,21 @@ def compare(
 RunFolder = Annotated[Path, Argument(metavar="RUN", help="A run's folder.")]
 Trust = Annotated[bool, Option("--trust", help="Load the code that the run's configuration names.")]
 Round = Annotated[int | None, Option("--round", help="Round, from 1. Default: the last kept.")]
-
+WhichWeights = Annotated[
+    str | None,
+    Option("--weights", metavar="average|last", help="Of the generators. Default: as evaluation.weights says."),
+]
 Cluster = Annotated[int | None, Option("--cluster", "--model", help="Whose generator. Default: the first.")]
+
+
+def _checked(weights: str | None) -> Weights | None:
+    """One of the names that `evaluation.weights` takes."""
+    for known in get_args(Weights):
+        if weights == known:
+            return cast(Weights, known)
+    if weights is not None:
+        raise InputError("--weights", repr(weights), f"give {' or '.join(get_args(Weights))}")
+    return None
 
 
 @app.command()
@@ -188,6 +202,7 @@ def evaluate(
         int | None,
         Option(help="Also train a CNN on so many generated images of each domain (the paper: 30000)."),
     ] = None,
+    weights: WhichWeights = None,
     trust: Trust = False,
     as_json: AsJson = False,
 ) -> None:
@@ -198,7 +213,7 @@ def evaluate(
 
     found = Run.load(run)
     check_trust(found.config, trust, reads_data=True)
-    show_scores(found, round_number, usefulness_images, as_json)
+    show_scores(found, round_number, usefulness_images, _checked(weights), as_json)
 
 
 @app.command()
@@ -210,6 +225,7 @@ def sample(
     round_number: Round = None,
     seed: Annotated[int, Option(help="The same seed gives the same images.")] = 0,
     out: Annotated[Path, Option(help="A picture (.png) or arrays (.npz).")] = Path("samples.png"),
+    weights: WhichWeights = None,
     trust: Trust = False,
 ) -> None:
     """Draw images from the generator of a cluster (or other model), as a grid or as arrays."""
@@ -220,13 +236,14 @@ def sample(
 
     wanted = Wanted(labels, count, seed, out)
     if is_export(run):
-        if cluster is not None or round_number is not None:
-            raise InputError(str(run), "given with --cluster or --round", "leave them out: it is one generator")
+        if any(given is not None for given in (cluster, round_number, weights)):
+            found = "given with --cluster, --round or --weights"
+            raise InputError(str(run), found, "leave them out: it is one generator")
         print(sample_export(run, trust, wanted))
         return
-    found = Run.load(run)
-    check_trust(found.config, trust)
-    print(sample_run(found, cluster, round_number, wanted))
+    opened = Run.load(run)
+    check_trust(opened.config, trust)
+    print(sample_run(opened, cluster, round_number, wanted, _checked(weights)))
 
 
 @app.command()

@@ -10,20 +10,26 @@ from rich.markup import escape
 from rich.table import Table
 
 from raygan.errors import InputError
+from raygan.names import Weights
 from raygan.report.scores import named_scores, score_table
 from raygan.run.scoring import score_round
 from raygan.run.stored import Run
 
 
-def show_scores(run: Run, round_number: int | None, usefulness_images: int | None, as_json: bool) -> None:
+def show_scores(
+    run: Run, round_number: int | None, usefulness_images: int | None, weights: Weights | None, as_json: bool
+) -> None:
     """Computes and prints a table, or one JSON document with the scores under names that state their protocol.
+
+    Args:
+        weights: as for `Run.generator_states`.
 
     Raises:
         InputError: no such round, or data that is not where it was.
     """
     if usefulness_images is not None and usefulness_images < 2:
         raise InputError("--usefulness-images", str(usefulness_images), "give at least 2 (the paper: 30000)")
-    result = score_round(run, round_number, usefulness_images)
+    result = score_round(run, round_number, usefulness_images, weights)
     if as_json:
         scores = {name: _named(entry) for name, entry in result["scores"].items()}
         print(json.dumps({**result, "scores": scores}, indent=2, allow_nan=False))

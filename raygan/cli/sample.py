@@ -15,6 +15,7 @@ from raygan.errors import InputError
 from raygan.evaluation.grid import sample_grid
 from raygan.evaluation.images import as_uint8
 from raygan.export import read_export
+from raygan.names import Weights
 from raygan.run.stored import Generator, Run
 from raygan.storage import replace_file
 
@@ -54,15 +55,20 @@ class Wanted:
         return self.out.suffix.lower()
 
 
-def sample_run(run: Run, cluster: int | None, round_number: int | None, wanted: Wanted) -> str:
+def sample_run(
+    run: Run, cluster: int | None, round_number: int | None, wanted: Wanted, weights: Weights | None = None
+) -> str:
     """Draws from a model's generator (None: the first; the last kept round) and says in one line what was written.
+
+    Args:
+        weights: as for `Run.generator_states`.
 
     Raises:
         InputError: an unknown model, label or round, or a file that cannot be written.
     """
     number = run.kept_round(round_number)
     chosen = run.first_model(number) if cluster is None else cluster
-    generator = run.generator(chosen, number)
+    generator = run.generator(chosen, number, weights)
     name = f"{run.model_kind} {chosen} after round {number}"
     return _draw(generator, run.class_names(chosen, number), run.path.name, name, wanted)
 

@@ -20,7 +20,7 @@ from pydantic import (
 from raygan.config.choices import AGGREGATIONS, ALGORITHMS, CLUSTERINGS, LOSSES, WEIGHTINGS, one_of
 from raygan.config.devices import DeviceProfile, catalogue
 from raygan.errors import instead_of
-from raygan.names import Codec, NetworkName
+from raygan.names import Codec, NetworkName, Weights
 from raygan.scores import every_round, names
 
 CLASSIFIERS = "~/.cache/raygan/classifiers"
@@ -148,6 +148,13 @@ class LearningRates(Section):
     """Of D."""
 
 
+class AverageConfig(Section):
+    """A moving average of the generator's weights, for samples and scores."""
+
+    half_life_images: Positive = 1000
+    """Images of one client after which an update counts half as much: about a tenth of those of a run."""
+
+
 class TrainingConfig(Section):
     """The loop."""
 
@@ -167,6 +174,9 @@ class TrainingConfig(Section):
     """Adam's learning rate (the paper: 2e-4, for many more rounds), or one for each network."""
     betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = (0.5, 0.999)
     """Adam's decay rates."""
+    average: AverageConfig | None = None
+    """Keep a moving average of the generator's weights, which samples and scores take (`evaluation.weights`); None: keep
+    none. `{}`: as its keys are by default."""
     participation: Annotated[float, BeforeValidator(_not_bool), Field(gt=0, le=1)] = 1.0
     """Share of the clients that take part in a round, drawn anew for each; the others take over an average."""
     min_clients: Count = 1
@@ -353,6 +363,9 @@ class EvaluationConfig(Section):
     """Score after every n-th round (and after the last)."""
     images: Annotated[int, Field(ge=2)] = 5000
     """Generated images a domain for the scores."""
+    weights: Weights = "average"
+    """Which weights of the generators scores, pictures and samples take: their moving `average`, where the run keeps one
+    (`training.average`), or the `last`."""
     timeout_s: Positive = 3600.0
     """An evaluator that works longer on a round's scores (or on its classifiers) is taken for hung."""
     usefulness_images: Annotated[int, Field(ge=2)] | None = None

@@ -20,7 +20,7 @@ from raygan.config.devices import DeviceProfile
 from raygan.errors import CutError
 
 MIN_BLOCKS = 3  # one at the front, one in the body, one at the back
-OPTIMIZER_COPIES = 4  # weights, gradients and Adam's two moments
+TRAINED_COPIES = 4  # weights, gradients and Adam's two moments
 
 
 def number(where: str, value: Any, least: str = "> 0") -> float:
@@ -63,11 +63,13 @@ class NetworkCost:
     """Bytes of block b's parameters. None: unknown, so no memory limit can be checked."""
     activation_bytes: Sequence[float] | None = None
     """Bytes that block b keeps for the backward pass, all passes that are alive at once. None: unknown."""
+    averaged: bool = False
+    """Whether a moving average of its weights is kept."""
 
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
-            if value is not None:
+            if value is not None and field.name != "averaged":
                 object.__setattr__(self, field.name, _numbers(field.name, value))
                 self._check_length(field.name)
 
@@ -85,11 +87,12 @@ class NetworkCost:
 
     @property
     def memory_bytes(self) -> tuple[float, ...] | None:
-        """Bytes that training block b takes: weights, gradients, Adam's two moments, activations; or None."""
+        """Bytes that training block b takes: weights, gradients, Adam's two moments, activations, average; or None."""
         if self.parameter_bytes is None or self.activation_bytes is None:
             return None
         pairs = zip(self.parameter_bytes, self.activation_bytes, strict=True)
-        return tuple(OPTIMIZER_COPIES * parameters + activations for parameters, activations in pairs)
+        copies = TRAINED_COPIES + self.averaged
+        return tuple(copies * parameters + activations for parameters, activations in pairs)
 
 
 BlockSets = tuple[tuple[int, ...], tuple[int, ...]]

@@ -18,7 +18,8 @@ two, since it waits for all of them before it answers (x bytes of logits each wa
 Every bracket is a call of the clients, whose seconds `devices.emulate` makes it take (`Phases`). Networks that are split
 have the planner's latency, and phases of their own (`raygan/simulation/emulation.py`).
 
-Memory of a client: weights, gradients, Adam's moments and activations of the blocks that it holds.
+Memory of a client: weights, gradients, Adam's moments and activations of the blocks that it holds, and the moving average
+of those of G, where one is kept.
 """
 
 from __future__ import annotations

@@ -116,14 +116,23 @@ def adam(blocks: Iterable[nn.Module], lr: float, betas: tuple[float, float]) -> 
     return torch.optim.Adam(parameters, lr=lr, betas=betas, fused=True) if parameters else None
 
 
+def has_gradients(optimizer: torch.optim.Optimizer) -> bool:
+    """Whether the optimizer's next step will change anything."""
+    return any(parameter.grad is not None for parameter in _parameters(optimizer))
+
+
 def gradient_norm(optimizer: torch.optim.Optimizer) -> Tensor:
     """L2 norm of all gradients that an optimizer is about to use: a scalar on their device, 0 without any."""
-    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    parameters = _parameters(optimizer)
     gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
     if not gradients:
         return torch.zeros((), device=parameters[0].device)
     norm: Tensor = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
     return norm
+
+
+def _parameters(optimizer: torch.optim.Optimizer) -> list[Tensor]:
+    return [parameter for group in optimizer.param_groups for parameter in group["params"]]
 
 
 @contextmanager

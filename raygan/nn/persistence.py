@@ -9,8 +9,10 @@ import torch
 from torch import nn
 
 from raygan.errors import RunError, reason
+from raygan.nn.average import WeightAverage
 from raygan.nn.network import block_state, load_block_state
 
+AVERAGE = "average"
 MOMENTS = ("step", "exp_avg", "exp_avg_sq")
 
 
@@ -58,3 +60,14 @@ def load_network_arrays(
                 optimizer.state[parameter] = {
                     m: torch.from_numpy(np.array(value)).to(parameter.device) for m, value in saved.items()
                 }
+
+
+def average_arrays(average: WeightAverage | None) -> dict[str, np.ndarray]:
+    """`average.block.name` for all of a moving average; empty without one."""
+    return {} if average is None else network_arrays(AVERAGE, average.blocks, None)
+
+
+def load_average(average: WeightAverage | None, arrays: Mapping[str, np.ndarray]) -> None:
+    """The inverse of `average_arrays`, in place; errors as `load_network_arrays`."""
+    if average is not None:
+        load_network_arrays(AVERAGE, average.blocks, None, arrays)

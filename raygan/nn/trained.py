@@ -16,10 +16,11 @@ from torch import Tensor, nn
 
 from raygan.config.schema import TrainingConfig
 from raygan.errors import ConfigError
-from raygan.names import BlockKey, BlockState, NetworkName
+from raygan.names import BlockKey, BlockOwner, BlockState, NetworkName, weights_in
+from raygan.nn.average import averaged_blocks, weight_average
 from raygan.nn.losses import gan_loss
 from raygan.nn.network import adam, block_state, frozen, gradient_norm, is_finite, load_block_state, run_blocks
-from raygan.nn.persistence import load_network_arrays, network_arrays
+from raygan.nn.persistence import average_arrays, load_average, load_network_arrays, network_arrays
 from raygan.storage import block_states
 from raygan.wire.statistics import Mean
 
@@ -44,38 +45,50 @@ class TrainedNetwork:
         if optimizer is None:
             raise ConfigError("model.blocks", f"the {name} has no parameters", "give it some to train")
         self._optimizer = optimizer
+        self._average = weight_average(dict(enumerate(self._blocks)), training) if name == "generator" else None
 
     @property
     def blocks(self) -> dict[BlockKey, nn.Module]:
-        """By key, in order."""
-        return {(self.name, index): block for index, block in enumerate(self._blocks)}
+        """By key, in order; behind them the generator's average, if it has one."""
+        own: dict[BlockKey, nn.Module] = {(self.name, index): block for index, block in enumerate(self._blocks)}
+        return own | averaged_blocks(self._average)
 
     def __call__(self, *inputs: Tensor) -> Tensor:
         """What comes out of the last block."""
         return run_blocks(self._blocks, *inputs)
 
     def update(self) -> Tensor:
-        """One optimizer step; the norm of its gradients, which are then forgotten."""
+        """One optimizer step, which the average takes in; the norm of its gradients, which are then forgotten."""
         norm = gradient_norm(self._optimizer)
         self._optimizer.step()
         self._optimizer.zero_grad()
+        if self._average is not None:
+            self._average.update()
         return norm
 
     def is_finite(self) -> bool:
         """Whether all parameters and buffers are finite."""
-        return is_finite(self._blocks)
+        return is_finite(self.blocks.values())
 
     def states(self) -> dict[BlockKey, BlockState]:
         """A copy of each block's parameters and buffers."""
         return {key: block_state(block) for key, block in self.blocks.items()}
 
+    def to_sample(self) -> dict[BlockKey, BlockState]:
+        """The network as it is to be sampled from: its average, if it has one."""
+        own = [block_state(block) for block in self._blocks]
+        averages = [weights_in(block_state(block)) for block in averaged_blocks(self._average).values()]
+        return {(self.name, index): state for index, state in enumerate(averages or own)}
+
     def arrays(self) -> dict[str, np.ndarray]:
-        """Blocks and optimizer, for a checkpoint."""
-        return network_arrays(self.name, dict(enumerate(self._blocks)), self._optimizer)
+        """Blocks, optimizer and average, for a checkpoint."""
+        own = network_arrays(self.name, dict(enumerate(self._blocks)), self._optimizer)
+        return own | average_arrays(self._average)
 
     def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
         """The inverse of `arrays`."""
         load_network_arrays(self.name, dict(enumerate(self._blocks)), self._optimizer, arrays)
+        load_average(self._average, arrays)
 
     def take_over(self, states: Mapping[BlockKey, BlockState]) -> None:
         """Loads others' blocks; the optimizer begins anew."""
@@ -84,9 +97,9 @@ class TrainedNetwork:
         self._optimizer.state.clear()
 
 
-def states_in(name: NetworkName, arrays: Mapping[str, np.ndarray]) -> dict[BlockKey, dict[str, np.ndarray]]:
-    """The blocks of a network in a model's file; errors as `block_states`."""
-    return {(name, index): state for index, state in block_states(arrays, name).items()}
+def states_in(arrays: Mapping[str, np.ndarray], *names: BlockOwner) -> dict[BlockKey, dict[str, np.ndarray]]:
+    """The blocks of these networks in a model's file; errors as `block_states`."""
+    return {(name, index): state for name in names for index, state in block_states(arrays, name).items()}
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-import numpy as np
-
 from raygan.config.choices import AGGREGATIONS, chosen
 from raygan.federated import Aggregation, Grouping
-from raygan.names import BlockKey
+from raygan.names import BlockKey, BlockState, Weights, weights_in
 from raygan.parties.base import Party
 from raygan.storage import block_states, read_arrays, write_arrays
 from raygan.wire.records import AnchorMap, Assignment, BlockAverage, Lost, State, Traffic, Written, num_bytes
@@ -94,10 +92,14 @@ def model_file(name: str) -> str:
     return f"{name}.safetensors"
 
 
-def generator_states(file: Path) -> dict[int, dict[str, np.ndarray]]:
-    """Block -> parameters and buffers of the generator in a model's file.
+def generator_states(file: Path, weights: Weights) -> dict[int, BlockState]:
+    """Block -> parameters and buffers of the generator in a model's file, or of its average, if it has one.
 
     Raises:
         RunError: the file is missing or damaged, or is no model's.
     """
-    return block_states(read_arrays(file), "generator")
+    arrays = read_arrays(file)
+    averages = block_states(arrays, "average") if weights == "average" else {}
+    if averages:
+        return {index: weights_in(state) for index, state in averages.items()}
+    return {**block_states(arrays, "generator")}

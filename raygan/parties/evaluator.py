@@ -24,6 +24,7 @@ from raygan.evaluation.cache import load_or_train
 from raygan.evaluation.drawing import RealDomain, Sample
 from raygan.evaluation.grid import sample_grid
 from raygan.evaluation.scores.state import Reference
+from raygan.names import Weights, weights_in
 from raygan.nn.network import build_networks, load_block_state, run_blocks
 from raygan.nn.spec import NetworkSpec
 from raygan.parties.aggregator import generator_states, model_file
@@ -68,6 +69,8 @@ class EvaluatorPlan:
     """What to compute, each from how many generated images; None: what every round has, from `num_images`."""
     models_from: str = "aggregator"
     """Role of the parties that send it models, as traffic is counted."""
+    weights: Weights = "average"
+    """Which of the generators' weights it reads from checkpoints."""
 
     def scores_of(self, round_number: int) -> Mapping[Score, int]:
         """What a round (from 0) gets."""
@@ -212,13 +215,13 @@ class Evaluator(Party):
 
     def _sampler(self, task: ModelTask, blocks: Sequence[BlockAverage | Lost], round_number: int) -> Sample:
         plan = self._plan
-        states: Mapping[int, Mapping[str, np.ndarray]]
-        states = {a.block[1]: a.state for a in blocks if not isinstance(a, Lost)}
+        there = [block for block in blocks if not isinstance(block, Lost)]
+        states = {a.block[1]: weights_in(a.state) if a.block[0] == "average" else a.state for a in there}
         if len(states) < len(blocks):
             if task.file is None:
                 found = f"an average of round {round_number + 1} was lost and it has no checkpoint"
                 raise RunError("evaluation", found, "set checkpoints.every to 1")
-            states = generator_states(Path(task.file))
+            states = generator_states(Path(task.file), plan.weights)
         generator = load_generator(plan.spec, plan.blocks, states)
         return lambda labels: sample_images(generator, plan.spec, labels, torch.default_generator)
 

@@ -95,7 +95,8 @@ class PendingScores:
         saved = self._checkpoints.due(result.cohort.round, self._config.training.rounds)
         folder = self._checkpoints.of(result.cohort.round).path if saved else None
         tasks = model_tasks(result.served, self._plan.domains, self._plan.algorithm.model_kind, folder)
-        generators = together([together(model.generator) for model in result.models.values()])
+        weights = self._config.evaluation.weights
+        generators = together([together(model.generator(weights)) for model in result.models.values()])
         return self._backend.evaluator.call(Evaluator.evaluate, result.cohort.round, tasks, generators)
 
     def _scores(self, pending: _Pending) -> Evaluation | None:

@@ -9,6 +9,7 @@ from typing import Any
 from raygan.config.loading import from_home
 from raygan.config.schema import Config
 from raygan.data import CommonShape, DomainInfo, domain_names
+from raygan.names import Weights
 from raygan.nn.spec import NetworkSpec
 from raygan.parties.evaluator import Evaluator, EvaluatorPlan, model_tasks
 from raygan.run.metrics import domain_scores
@@ -39,6 +40,7 @@ def evaluator_plan(
         blocks=config.model.blocks,
         seed=config.seed,
         num_images=config.evaluation.images,
+        weights=config.evaluation.weights,
         samples=samples,
         cache=None if cache is None else str(from_home(cache)),
         last_round=config.training.rounds - 1,
@@ -47,12 +49,18 @@ def evaluator_plan(
     )
 
 
-def score_round(run: Run, round_number: int | None = None, usefulness_images: int | None = None) -> dict[str, Any]:
+def score_round(
+    run: Run,
+    round_number: int | None = None,
+    usefulness_images: int | None = None,
+    weights: Weights | None = None,
+) -> dict[str, Any]:
     """The scores of a kept round, computed in this process from its checkpoint: those of `metrics.jsonl`.
 
     Args:
         round_number: from 1; None: the last that was kept.
         usefulness_images: generated images for usefulness; None: as configured, for any round.
+        weights: as for `Run.generator_states`.
 
     Returns:
         `round`, `scores` (by domain, as in `metrics.jsonl`) and `faults`.
@@ -68,8 +76,8 @@ def score_round(run: Run, round_number: int | None = None, usefulness_images: in
         plan = replace(plan, scores={**(plan.scores or {}), SCORES["usefulness"]: usefulness_images})
     tasks = model_tasks(cluster, domains, run.model_kind)
     for task in tasks:
-        run.generator(task.cluster, number)  # networks that cannot be used are the user's to mend, no missing score
-    states = [run.generator_states(number, task.cluster) for task in tasks]
+        run.generator(task.cluster, number, weights)  # what cannot be used is the user's to mend, no missing score
+    states = [run.generator_states(number, task.cluster, weights) for task in tasks]
     blocks = [[BlockAverage(("generator", i), block) for i, block in of_one.items()] for of_one in states]
     result = Evaluator(plan).evaluate(number - 1, tasks, blocks)
     scores = domain_scores(result, cluster, domains, domain_names(run.config.data))

@@ -15,6 +15,7 @@ from raygan.algorithms import algorithm_of
 from raygan.config import Config
 from raygan.data import CommonShape, DomainInfo, common_shape, domain_names
 from raygan.errors import RunError
+from raygan.names import BlockState, Weights
 from raygan.nn.network import GeneratorModule, network_spec
 from raygan.nn.spec import NetworkSpec
 from raygan.parties.aggregator import generator_states, model_file
@@ -185,22 +186,31 @@ class Run:
             return list(classes[0])
         return [str(label) for label in range(max(map(len, classes)))]
 
-    def generators(self, round_number: int | None = None) -> dict[int, Generator]:
+    def generators(self, round_number: int | None = None, weights: Weights | None = None) -> dict[int, Generator]:
         """Cluster -> generator of a round; arguments and errors as `generator`."""
         number = self.kept_round(round_number)
-        return {cluster: self.generator(cluster, number) for cluster in self.models(number)}
+        return {cluster: self.generator(cluster, number, weights) for cluster in self.models(number)}
 
-    def generator(self, cluster: int, round_number: int | None = None) -> Generator:
-        """One cluster's generator of a round (from 1); None: the last.
+    def generator(self, cluster: int, round_number: int | None = None, weights: Weights | None = None) -> Generator:
+        """One cluster's generator of a round.
+
+        Args:
+            round_number: from 1; None: the last.
+            weights: as for `generator_states`.
 
         Raises:
             RunError: no whole checkpoint of that round, no such cluster in it, or networks of another form.
         """
-        states = self.generator_states(self.kept_round(round_number), cluster)
+        states = self.generator_states(self.kept_round(round_number), cluster, weights)
         return Generator(self.spec, load_generator(self.spec, self.config.model.blocks, states))
 
-    def generator_states(self, round_number: int, cluster: int) -> dict[int, dict[str, np.ndarray]]:
+    def generator_states(
+        self, round_number: int, cluster: int, weights: Weights | None = None
+    ) -> dict[int, BlockState]:
         """Block -> parameters and buffers of a cluster's generator in a kept round.
+
+        Args:
+            weights: their `average`, where the run has kept one, or the `last`; None: as `evaluation.weights` says.
 
         Raises:
             RunError: no such cluster in that round.
@@ -210,7 +220,8 @@ class Run:
             found = f"no cluster {cluster} in round {round_number}"
             raise RunError(str(self.path), found, f"choose one of: {', '.join(map(str, known))}")
         checkpoint = self._checkpoints.of(round_number - 1)
-        return generator_states(checkpoint.path / model_file(f"{self.model_kind}-{cluster}"))
+        file = checkpoint.path / model_file(f"{self.model_kind}-{cluster}")
+        return generator_states(file, weights or self.config.evaluation.weights)
 
     @property
     def model_kind(self) -> str:

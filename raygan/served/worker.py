@@ -49,7 +49,7 @@ class ServedClient:
 
     def take_over(self, arrays: Mapping[str, np.ndarray]) -> None:
         """Loads the discriminator of a model that has one; else its own stays what it is."""
-        if states := states_in("discriminator", arrays):
+        if states := states_in(arrays, "discriminator"):
             self.discriminator.take_over(states)
 
     def learn(self, fakes: FakeBatch, real: Minibatch) -> DiscriminatorUpdate:

@@ -16,16 +16,18 @@ from torch import Tensor, nn
 from raygan.config.schema import Config
 from raygan.federated.assignment import cluster_and_weigh
 from raygan.names import BlockKey, NetworkName
+from raygan.nn.average import averaged_blocks, weight_average
 from raygan.nn.network import (
     adam,
     block_state,
     build_networks,
     frozen,
     gradient_norm,
+    has_gradients,
     is_finite,
     load_block_state,
 )
-from raygan.nn.persistence import load_network_arrays, network_arrays
+from raygan.nn.persistence import average_arrays, load_average, load_network_arrays, network_arrays
 from raygan.parties.base import Server
 from raygan.randomness import torch_seed
 from raygan.simulation.emulation import Pacer
@@ -67,12 +69,14 @@ class SharedBody(Server):
         networks = build_networks(layout.spec, config.model.blocks, torch_seed(config.seed, "networks"))
         whole = {"generator": networks.generator, "discriminator": networks.discriminator}
         self._blocks: dict[NetworkName, dict[int, nn.Module]] = {"generator": {}, "discriminator": {}}
-        for network, index in sorted(layout.body_held):
-            self._blocks[network][index] = whole[network][index].to(device)
+        for network, blocks in self._blocks.items():
+            mine = sorted(index for name, index in layout.body_held if name == network)
+            blocks.update({index: whole[network][index].to(device) for index in mine})
         training = config.training
         self._optimizers = {
             name: adam(blocks.values(), training.lr_of(name), training.betas) for name, blocks in self._blocks.items()
         }
+        self._average = weight_average(self._blocks["generator"], training)
         self._stages = layout.stages
         self._pacer = Pacer(layout.pace, "body")
         self._traffic = TrafficCounter()
@@ -144,9 +148,12 @@ class SharedBody(Server):
             outputs.append(merged.backward(parts))
         optimizer = self._optimizers[way.network]
         if stage_index == 0 and way.body_trains and optimizer is not None:
+            trained = has_gradients(optimizer)
             self._norms[f"body_{way.network}_gradient_norm"] = gradient_norm(optimizer)
             optimizer.step()
             optimizer.zero_grad()
+            if way.network == "generator" and self._average is not None and trained:
+                self._average.update()
         self._pacer.hold_body(way.network, "backward", stage.blocks, rows, started)
         self._count(crossing, started)
         out = [Gradients(step, arrays) for arrays in self._pack(stage.entering, outputs)]
@@ -203,20 +210,22 @@ class SharedBody(Server):
         return self._traffic.take()
 
     def save(self, folder: str) -> Written:
-        """Writes blocks and optimizers."""
+        """Writes blocks, optimizers and averages."""
         arrays: dict[str, np.ndarray] = {}
         for network, blocks in self._blocks.items():
             arrays |= network_arrays(network, blocks, self._optimizers[network])
-        return write_arrays(Path(folder) / BODY_FILE, arrays)
+        return write_arrays(Path(folder) / BODY_FILE, arrays | average_arrays(self._average))
 
     def restore(self, folder: str) -> None:
         """The inverse of `save`."""
         arrays = read_arrays(Path(folder) / BODY_FILE)
         for network, blocks in self._blocks.items():
             load_network_arrays(network, blocks, self._optimizers[network], arrays)
+        load_average(self._average, arrays)
 
     def _block(self, key: BlockKey) -> nn.Module:
-        return self._blocks[key[0]][key[1]]
+        network, index = key
+        return averaged_blocks(self._average)[key] if network == "average" else self._blocks[network][index]
 
     def _begin(self, way: Pass) -> tuple[MergedPass, ...]:
         anchor = self._layout.anchors["discriminator"]

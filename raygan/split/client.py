@@ -18,10 +18,11 @@ from torch import Tensor, nn
 
 from raygan.config.schema import Config
 from raygan.names import NETWORKS, BlockKey, BlockState, NetworkName
+from raygan.nn.average import averaged_blocks, weight_average
 from raygan.nn.blocks import Networks
 from raygan.nn.losses import gan_loss
 from raygan.nn.network import block_state, frozen, is_finite, load_block_state
-from raygan.nn.persistence import load_network_arrays, network_arrays
+from raygan.nn.persistence import average_arrays, load_average, load_network_arrays, network_arrays
 from raygan.nn.spec import NetworkSpec
 from raygan.nn.vmapped import Tensors
 from raygan.parties.data_owner import DataOwner
@@ -60,6 +61,7 @@ class Client:
         g_lr, d_lr, betas = training.lr_of("generator"), training.lr_of("discriminator"), training.betas
         self.generator = NetworkEnds(networks.generator, plan.generator_cut, g_lr, betas, device)
         self.discriminator = NetworkEnds(networks.discriminator, plan.discriminator_cut, d_lr, betas, device)
+        self.average = weight_average(self.generator.blocks, training)
         self.losses: tuple[float, float] = (math.nan, math.nan)
         self.num_images = 0
         """Real images in the current step."""
@@ -123,9 +125,11 @@ class Client:
         return (gradient_of(self._generator_tail_in),)
 
     def update_generator(self, received: Tensors) -> Computation[None]:
-        """Backward through the G head, then G's update."""
+        """Backward through the G head, then G's update, which its average takes in."""
         yield Backward([self._generated], received)
         self.generator.update()
+        if self.average is not None:
+            self.average.update()
 
     def _generator_head(self, z: Tensor) -> Run:
         return Run("generator", self.generator.head, (z, self._labels))
@@ -152,8 +156,11 @@ class Client:
 
     @property
     def blocks(self) -> dict[BlockKey, nn.Module]:
-        """Heads and tails of both networks."""
-        return {(network, index): x for network in NETWORKS for index, x in self.ends(network).blocks.items()}
+        """Heads and tails of both networks, and the averages of those of G."""
+        own: dict[BlockKey, nn.Module] = {
+            (network, index): x for network in NETWORKS for index, x in self.ends(network).blocks.items()
+        }
+        return own | averaged_blocks(self.average)
 
     def is_finite(self) -> bool:
         """Whether all parameters and buffers of heads and tails are finite."""
@@ -168,26 +175,27 @@ class Client:
         load_block_state(self.blocks[key], dict(state))
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Everything a resumed client needs: heads, tails and their optimizers' states."""
-        return {
+        """Everything a resumed client needs: heads, tails, their optimizers' states and averages."""
+        own = {
             name: array
             for network in NETWORKS
             for name, array in network_arrays(network, self.ends(network).blocks, self.ends(network).optimizer).items()
         }
+        return own | average_arrays(self.average)
 
     def restore(self, arrays: dict[str, np.ndarray]) -> None:
         """The inverse of `arrays`."""
         for network in NETWORKS:
             ends = self.ends(network)
             load_network_arrays(network, ends.blocks, ends.optimizer, arrays)
+        load_average(self.average, arrays)
 
     def take_over(self, arrays: Mapping[str, np.ndarray]) -> None:
         """Loads its blocks from a cluster's networks, `network.block.name`; its optimizers begin anew."""
-        for network in NETWORKS:
-            for index in self.ends(network).blocks:
-                prefix = f"{network}.{index}."
-                state = {name.removeprefix(prefix): a for name, a in arrays.items() if name.startswith(prefix)}
-                self.load((network, index), state)
+        for network, index in self.blocks:
+            prefix = f"{network}.{index}."
+            state = {name.removeprefix(prefix): a for name, a in arrays.items() if name.startswith(prefix)}
+            self.load((network, index), state)
         self.forget_moments()
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from raygan.cuts.cut import body_blocks, local_blocks
-from raygan.names import BlockKey, Cut, NetworkName, Shape
+from raygan.names import BlockKey, Cut, NetworkName, Shape, with_averages
 from raygan.parties import layout as parties
 from raygan.simulation.emulation import Pace
 from raygan.split.stages import Stage, merge_stages
@@ -41,6 +41,8 @@ class Layout(parties.Layout[ClientPlan]):
     """Shape of every parameter and buffer of both networks' blocks."""
     pace: Pace | None = None
     """How long everybody is to take; None: as long as they need."""
+    averaged: bool = False
+    """Whether everybody keeps a moving average of its blocks of G: then these belong to all that is listed below."""
 
     @cached_property
     def stages(self) -> dict[NetworkName, list[Stage[int]]]:
@@ -52,11 +54,12 @@ class Layout(parties.Layout[ClientPlan]):
 
     def held_blocks(self, plan: ClientPlan) -> tuple[BlockKey, ...]:
         """The blocks that a client holds."""
-        return tuple(
+        own = (
             (network, block)
             for network, count in self.num_blocks.items()
             for block in local_blocks(plan.cut(network), count)
         )
+        return with_averages(own, self.averaged)
 
     @cached_property
     def body_held(self) -> tuple[BlockKey, ...]:
@@ -65,12 +68,13 @@ class Layout(parties.Layout[ClientPlan]):
         for network, count in self.num_blocks.items():
             for plan in self.clients:
                 keys |= {(network, block) for block in body_blocks(plan.cut(network), count)}
-        return tuple(sorted(keys, reverse=True))
+        return with_averages(sorted(keys, reverse=True), self.averaged)
 
     @cached_property
     def all_blocks(self) -> tuple[BlockKey, ...]:
         """Every block of both networks, generator first."""
-        return tuple((network, block) for network, count in self.num_blocks.items() for block in range(count))
+        own = ((network, block) for network, count in self.num_blocks.items() for block in range(count))
+        return with_averages(own, self.averaged)
 
 
 def deal_to_workers(plans: Iterable[ClientPlan], clients_per_actor: int) -> tuple[WorkerPlan, ...]:

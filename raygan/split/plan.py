@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from torch import nn
+
 from raygan import cuts
 from raygan.config.schema import Config
 from raygan.names import BlockKey, Cuts, NetworkName, Shape
+from raygan.nn.average import AveragedBlock
 from raygan.nn.blocks import Networks
 from raygan.nn.network import build_networks
 from raygan.nn.spec import NetworkSpec
@@ -79,15 +82,22 @@ def plan_split(
         "generator": networks.generator_anchor,
         "discriminator": networks.discriminator_anchor,
     }
-    layout = Layout(workers, spec, num_blocks, anchors, costs.output_shapes, state_shapes(networks), pace)
+    averaged = config.training.average is not None
+    shapes = state_shapes(networks, averaged)
+    layout = Layout(workers, spec, num_blocks, anchors, costs.output_shapes, shapes, pace, averaged)
     return SplitPlan(config, layout, chosen)
 
 
-def state_shapes(networks: Networks) -> dict[BlockKey, dict[str, Shape]]:
-    """Block -> the shape of each of its parameters and buffers."""
-    return {
-        key: {name: tuple(x.shape) for name, x in block.state_dict().items()} for key, block in networks.blocks.items()
-    }
+def state_shapes(networks: Networks, averaged: bool = False) -> dict[BlockKey, dict[str, Shape]]:
+    """Block -> the shape of each of its parameters and buffers.
+
+    Args:
+        averaged: whether there are averages of G's blocks.
+    """
+    blocks: dict[BlockKey, nn.Module] = dict(networks.blocks)
+    if averaged:
+        blocks |= {("average", index): AveragedBlock(block) for index, block in enumerate(networks.generator)}
+    return {key: {name: tuple(x.shape) for name, x in block.state_dict().items()} for key, block in blocks.items()}
 
 
 def kept_cuts(documents: Mapping[str, Mapping[str, Any]]) -> tuple[Cuts, ...] | None:

@@ -43,13 +43,13 @@ def measure(config: Config, networks: Networks, spec: NetworkSpec) -> Costs:
         found = f"{config.model.blocks}: the blocks do not fit ({first_line(error)})"
         raise ConfigError("model.blocks", found, "make each take what the one before returns") from None
     anchor = (networks.generator_anchor, networks.discriminator_anchor)
-    codec = config.wire.codec
+    codec, averaged = config.wire.codec, config.training.average is not None
     shapes: dict[NetworkName, tuple[Shape, ...]] = {
         "generator": generator.output_shapes,
         "discriminator": discriminator.output_shapes,
     }
-    costs = _cost(generator, "generator", codec), _cost(discriminator, "discriminator", codec)
-    return Costs(*costs, anchor, shapes)
+    of_generator = replace(_cost(generator, "generator", codec), averaged=averaged)
+    return Costs(of_generator, _cost(discriminator, "discriminator", codec), anchor, shapes)
 
 
 def choose_cuts(config: Config, costs: Costs, kept: Sequence[Cuts] | None = None) -> Plan:

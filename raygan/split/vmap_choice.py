@@ -8,7 +8,8 @@ import torch
 from torch import nn
 
 from raygan.config.schema import Config
-from raygan.names import BlockKey
+from raygan.cuts.cut import local_blocks
+from raygan.names import BlockKey, NetworkName
 from raygan.nn.blocks import Networks
 from raygan.nn.vmapped import BlockTime, Tensors
 from raygan.simulation.executors import Executor, InStep, one_by_one
@@ -61,10 +62,11 @@ def block_times(
     """Each block of heads and tails: the seconds of the actor's clients one by one and at once, as they are kept on
     this machine or else measured. Arguments as above."""
     times: dict[BlockKey, BlockTime] = {}
-    for network, index in layout.held_blocks(plan.clients[0]):
-        inputs = _inputs(layout, (network, index), config.training.batch_size)
-        on_device = tuple(x.to(device) for x in inputs)
-        times[network, index] = kept_or_timed(networks.blocks[network, index], num_measured(plan), on_device)
+    for network, count in layout.num_blocks.items():
+        for index in local_blocks(plan.clients[0].cut(network), count):
+            inputs = _inputs(layout, network, index, config.training.batch_size)
+            on_device = tuple(x.to(device) for x in inputs)
+            times[network, index] = kept_or_timed(networks.blocks[network, index], num_measured(plan), on_device)
     return times
 
 
@@ -78,9 +80,9 @@ def worth_it(taken: BlockTime) -> bool:
     return taken.vmapped_s is not None and taken.vmapped_s <= WORTH * taken.one_by_one_s
 
 
-def _inputs(layout: Layout, key: BlockKey, batch_size: int) -> Tensors:
+def _inputs(layout: Layout, network: NetworkName, index: int, batch_size: int) -> Tensors:
     """Random ones, that only the measurement sees."""
-    (network, index), spec = key, layout.spec
+    spec = layout.spec
     draw = torch.Generator().manual_seed(0)
     if index > 0:
         shape = layout.output_shapes[network][index - 1]

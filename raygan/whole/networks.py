@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from raygan.config.schema import TrainingConfig
-from raygan.names import BlockKey
+from raygan.names import NETWORKS, BlockKey
 from raygan.nn.blocks import Networks
 from raygan.nn.trained import TrainedDiscriminator, TrainedNetwork, states_in
 from raygan.parties.data_owner import Minibatch
@@ -36,8 +36,9 @@ class WholeNetworks:
 
     @property
     def blocks(self) -> dict[BlockKey, nn.Module]:
-        """Every block of both networks, generator first."""
-        return self.generator.blocks | self.discriminator.blocks
+        """Every block of both networks, generator first, then the average's: as `with_averages` has their keys."""
+        blocks = self.generator.blocks | self.discriminator.blocks
+        return dict(sorted(blocks.items(), key=lambda item: item[0][0] == "average"))
 
     def step(self, batch: Minibatch) -> ClientStep:
         """One D update and one G update.
@@ -69,5 +70,6 @@ class WholeNetworks:
 
     def take_over(self, arrays: Mapping[str, np.ndarray]) -> None:
         """Loads a model's networks, `network.block.name`; its optimizers begin anew."""
+        states = states_in(arrays, *NETWORKS, "average")
         for network in (self.generator, self.discriminator):
-            network.take_over(states_in(network.name, arrays))
+            network.take_over(states)

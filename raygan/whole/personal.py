@@ -91,7 +91,7 @@ class PersonalClients(CountedClients[WholeClient], WholeClients):
 
     def generators(self) -> list[State]:
         """Each client's generator, once."""
-        found = [State(0, client.networks.generator.states()) for client in self._clients.values()]
+        found = [State(0, client.networks.generator.to_sample()) for client in self._clients.values()]
         for state in found:
             self._traffic.add("client", "server", "State", num_bytes(state))
         return found

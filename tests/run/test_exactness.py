@@ -87,6 +87,12 @@ def assert_bit_identical(first: Path, second: Path) -> None:
 
 
 @pytest.fixture(scope="module")
+def tiny_settings(tiny_settings: dict) -> dict:
+    """With a moving average of G's weights, which no other number depends on."""
+    return tiny_settings | {"training": tiny_settings["training"] | {"average": {"half_life_images": 32}}}
+
+
+@pytest.fixture(scope="module")
 def in_process_run(tiny_settings: dict, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The plain sequential run: one client a worker, one step at a time."""
     ray_settings = tiny_settings["ray"] | {"clients_per_actor": 1, "steps_ahead": 1}

@@ -51,7 +51,8 @@ def arrays_of_round(path: Path, number: int) -> dict[str, bytes]:
 
 @pytest.fixture(scope="module")
 def four_rounds(tiny_settings: dict) -> dict:
-    return tiny_settings | {"training": tiny_settings["training"] | {"rounds": 4}}
+    """With a moving average of G's weights."""
+    return tiny_settings | {"training": tiny_settings["training"] | {"rounds": 4, "average": {"half_life_images": 40}}}
 
 
 @pytest.fixture(scope="module")
