@@ -13,10 +13,10 @@ from raygan.config.loading import make_config
 
 @pytest.fixture(scope="module")
 def settings(tiny_settings: dict[str, Any], algorithm: str) -> dict[str, Any]:
-    """Four rounds of an algorithm of whole networks, two actors with three clients each, with an average of G."""
+    """Four rounds of an algorithm of whole networks, two actors with three clients each."""
     alone = {
         "algorithm": algorithm,
-        "training": tiny_settings["training"] | {"rounds": 4, "average": {"half_life_images": 40}},
+        "training": tiny_settings["training"] | {"rounds": 4},
         "ray": tiny_settings["ray"] | {"clients_per_actor": 3},
         "devices": tiny_settings["devices"] | {"fleet": ["small", "medium"]},
         "checkpoints": {"keep": None},

@@ -53,10 +53,11 @@ def algorithm(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="module")
 def settings(settings: dict[str, Any], algorithm: str) -> dict[str, Any]:
-    """With keys of its own, and clients that have unequal numbers of images."""
+    """With keys of its own, clients that have unequal numbers of images, and a moving average of G's weights."""
     first, second = settings["data"]["domains"]
-    domains = {"domains": [first, second | {"limit": 60}]}
-    return settings | {"data": domains} | KEYS[algorithm]
+    data = {"domains": [first, second | {"limit": 60}]}
+    training = settings["training"] | {"average": {"half_life_images": 40}}
+    return settings | {"data": data, "training": training} | KEYS[algorithm]
 
 
 def test_it_has_models_scores_statistics_and_a_report(whole: Path, algorithm: str) -> None:
@@ -66,6 +67,8 @@ def test_it_has_models_scores_statistics_and_a_report(whole: Path, algorithm: st
         assert all(domain["label_agreement"] is not None for domain in line["scores"].values())
     models = {name.partition(".")[0] for name in arrays_of_round(whole, 4) if name.startswith(("model-", "cluster-"))}
     assert len(models) == MODELS[algorithm]
+    averages = {name.partition(".safetensors/")[2] for name in arrays_of_round(whole, 4) if "/average." in name}
+    assert len({name.split(".")[1] for name in averages}) == 5, "of every block of G"
     assert f"{algorithm_of(algorithm).shown()}, 6 clients" in write_report(whole).read_text()
 
 
