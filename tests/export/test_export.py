@@ -228,8 +228,8 @@ def test_networks_that_no_graph_can_hold(kept: Path, tmp_path: Path, monkeypatch
     ("name", "arguments", "message"),
     [
         ("torch", (), "torch reads this format by unpickling; give --trust if you know whose it is"),
-        ("onnx", ("--round", 1), "given with --cluster or --round; leave them out"),
-        ("safetensors", ("--cluster", 1), "given with --cluster or --round; leave them out"),
+        ("onnx", ("--round", 1), "given with --cluster, --round or --weights; leave them out"),
+        ("safetensors", ("--cluster", 1), "given with --cluster, --round or --weights; leave them out"),
         ("safetensors", ("--labels", "4"), "--labels: no label 4; give labels from 0 to 3"),
     ],
 )
