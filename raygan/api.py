@@ -51,9 +51,9 @@ def train(
     if out == "":
         raise RunError("--out", "is empty", "give the folder of the run")
     if isinstance(out, str) and is_uri(out):
-        config, out = with_storage(config, out), local_folder(out)
+        config, out = with_storage(config, out), run_folder(out)
     config = absolute_paths(config)
-    folder = RunFolder.new(Path(out) if out else default_folder())
+    folder = RunFolder.new(run_folder(out))
     listener = listener or Listener()
     with planned(config, in_process, listener.on_wait) as plan:
         mirror = _mirror(config)
@@ -142,6 +142,13 @@ def with_storage(config: Config, uri: str) -> Config:
     """The same configuration with a copy at the URI."""
     checkpoints = config.checkpoints.model_copy(update={"storage": uri.rstrip("/")})
     return config.model_copy(update={"checkpoints": checkpoints})
+
+
+def run_folder(out: str | Path | None) -> Path:
+    """Where a run's files are on this machine, as `train` takes `out`."""
+    if not out:
+        return default_folder()
+    return local_folder(out) if isinstance(out, str) and is_uri(out) else Path(out)
 
 
 def local_folder(uri: str) -> Path:

@@ -5,29 +5,26 @@ from __future__ import annotations
 import signal
 import sys
 from pathlib import Path
-from typing import Annotated, cast, get_args
+from typing import Annotated, NoReturn, cast, get_args
 
 import typer
 from typer import Argument, Option
 
 import raygan
+from raygan.cli.going_on import GOING_ON
 from raygan.cli.signals import stopping_on_signals
 from raygan.cli.streams import outlive_readers
 from raygan.errors import InputError, StoppedError
 from raygan.names import Weights
 
-GOES_ON = {
-    "train": "; a run goes on after its last whole round with raygan train --resume RUN",
-    "tune": "; a search goes on with raygan tune --resume DIR",
-}
-"""What a person who has stopped a command may want to know."""
+GOES_ON = {"tune": "; a search goes on with raygan tune --resume DIR"}
+"""What a person who has stopped a command may want to know, where the command does not say it itself."""
 
 CHECK_PATH = "check the path, its disk and your rights there"
 
 app = typer.Typer(
     help="Train conditional GANs over devices that may not share their data.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -48,6 +45,9 @@ def _options(
     pass
 
 
+Quiet = Annotated[bool, Option("--quiet", "-q", help="Warnings and errors alone.")]
+Verbose = Annotated[bool, Option("--verbose", "-v", help="More: each round's seconds and bytes, progress every 5 s.")]
+LogFile = Annotated[Path | None, Option(help="Append every line to this file, with the time.")]
 ConfigFile = Annotated[Path | None, Argument(help="Configuration (YAML). None: the two-domain demo.")]
 Address = Annotated[str | None, Option(help="Ray cluster to join, such as auto.")]
 AsJson = Annotated[bool, Option("--json", help="One JSON document, nothing else.")]
@@ -72,16 +72,21 @@ def train(
     ] = None,
     dry_run: Annotated[bool, Option("--dry-run", help="Show configuration, actors and cuts; train nothing.")] = False,
     in_process: Annotated[bool, Option("--in-process", help="Without Ray: the same numbers from one process.")] = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+    log_file: LogFile = None,
 ) -> None:
     """Train, cluster, weigh, aggregate, score and draw."""
+    from raygan.cli.screen import make_screen
     from raygan.cli.train import resume_and_show, show_plan, train_and_show
     from raygan.config.loading import read_config
 
+    screen = make_screen(quiet, verbose, log_file)
     if resume is not None:
         if config or out is not None or dry_run:
             found = "given together with a configuration, --out or --dry-run"
             raise InputError("--resume", found, "give --resume, with --set for what may change: the run has its own")
-        resume_and_show(resume, overrides or [], address, in_process, wait_for_nodes)
+        resume_and_show(resume, overrides or [], address, in_process, wait_for_nodes, screen)
         return
     changes = [*(overrides or []), *([f"ray.address={address}"] if address else [])]
     if wait_for_nodes is not None:
@@ -90,7 +95,7 @@ def train(
     if dry_run:
         show_plan(settings)
     else:
-        train_and_show(settings, out, in_process)
+        train_and_show(settings, out, in_process, screen)
 
 
 @app.command()
@@ -340,15 +345,19 @@ def main() -> None:
             app()
             sys.stdout.flush()
         except (InputError, StoppedError) as error:
-            print(f"raygan: {error}", file=sys.stderr)
-            sys.exit(2 if isinstance(error, InputError) else 1)
+            _end(str(error), 2 if isinstance(error, InputError) else 1)
         except OSError as error:
             where = "standard output" if error.filename is None else str(error.filename)
-            print(f"raygan: {InputError(where, error.strerror or str(error), CHECK_PATH)}", file=sys.stderr)
-            sys.exit(2)
+            _end(str(InputError(where, error.strerror or str(error), CHECK_PATH)), 2)
         except SystemExit:
             if not received:
                 raise
-            name = signal.Signals(received[0]).name
-            print(f"raygan: stopped by {name}{GOES_ON.get(sys.argv[1], '')}", file=sys.stderr)
+            hint = GOING_ON.hint or GOES_ON.get(sys.argv[1], "")
+            print(f"raygan: stopped by {signal.Signals(received[0]).name}{hint}", file=sys.stderr)
             sys.exit(128 + received[0])
+
+
+def _end(line: str, status: int) -> NoReturn:
+    """Says why, and how to go on if something has begun."""
+    print(f"raygan: {line}{GOING_ON.hint if GOING_ON.begun else ''}", file=sys.stderr)
+    sys.exit(status)

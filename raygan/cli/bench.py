@@ -9,12 +9,11 @@ from contextlib import redirect_stdout
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 
 from raygan.bench.run import run_bench, run_scale
 from raygan.bench.settings import BenchOptions
 from raygan.bench.vmap import run_vmap
-from raygan.cli.tables import rows_table, wide_console
+from raygan.cli.tables import FittingTable, make_console, rows_table
 from raygan.config import Config
 from raygan.errors import InputError
 from raygan.simulation.allocator import keep_freed_memory
@@ -45,7 +44,7 @@ def show_bench(config: Config, options: BenchOptions, scale: str | None, vmap: b
     if as_json:
         print(json.dumps(document, indent=2, allow_nan=False))
     else:
-        show(document, wide_console(110))
+        show(document, make_console())
 
 
 def parse_counts(text: str) -> list[int]:
@@ -69,7 +68,7 @@ def _show_contenders(document: Mapping[str, Any], console: Console) -> None:
     console.print(f"round end, seconds: {ends}; {of_round}", soft_wrap=True)
 
 
-def _throughput_table(document: Mapping[str, Any]) -> Table:
+def _throughput_table(document: Mapping[str, Any]) -> FittingTable:
     """Images a second and their share of the limit."""
     s = document["settings"]
     rows = [
@@ -85,7 +84,7 @@ def _throughput_table(document: Mapping[str, Any]) -> Table:
     return rows_table(f"{_sizes(s)}, {s['codec']}, {s['cores']} cores", rows)
 
 
-def _actors_table(document: Mapping[str, Any]) -> Table:
+def _actors_table(document: Mapping[str, Any]) -> FittingTable:
     """Where each actor's time of a step goes, its memory, and its link."""
     seconds = {"works": "work", "waits": "wait", "sends": "send", "idle": "idle", "CPU": "cpu"}
     moved = {"up MB": "up_bytes", "down MB": "down_bytes"}
@@ -101,7 +100,7 @@ def _actors_table(document: Mapping[str, Any]) -> Table:
     return rows_table("a step, by actor (seconds)", rows)
 
 
-def _phases_table(document: Mapping[str, Any]) -> Table:
+def _phases_table(document: Mapping[str, Any]) -> FittingTable:
     """Work of a step by phase, in one process and as actors."""
     both = document["phases"]
     rows = [

@@ -11,9 +11,8 @@ from ray.tune import ResultGrid
 from rich.console import Console
 from rich.filesize import decimal
 from rich.markup import escape
-from rich.table import Table
 
-from raygan.cli.tables import rows_table
+from raygan.cli.tables import FittingTable, make_console, rows_table
 from raygan.cli.trials import Progress
 from raygan.compare.document import Document, check_comparison
 from raygan.compare.words import (
@@ -42,7 +41,7 @@ def compare_and_show(file: Path | None, overrides: Sequence[str], out: Path | No
     Raises:
         InputError: a mistake in the file, or a comparison that does not fit; before anything is written.
     """
-    console = Console(stderr=as_json)
+    console = make_console(as_json)
     search = read_search(file or DEFAULT, overrides)
     check_comparison(search)
     console.print("checking every variant's configuration ...")
@@ -61,7 +60,7 @@ def compare_and_show(file: Path | None, overrides: Sequence[str], out: Path | No
 
 def resume_and_show(folder: Path, address: str | None, as_json: bool) -> int:
     """Continues a comparison; returns the exit status as `compare_and_show`."""
-    console = Console(stderr=as_json)
+    console = make_console(as_json)
     if (folder / SEARCH_FILE).exists():
         check_comparison(read_search(folder / SEARCH_FILE))
     grid = resume_search(folder, address, lambda told: _warn(console, told))
@@ -83,7 +82,6 @@ def _shown(console: Console, search: Search, grid: ResultGrid, folder: Path, as_
         print(json.dumps(document, indent=1))
     else:
         table = scores_table(document)
-        console.width = max(console.width, 14 * len(table.columns) + 20)  # a narrow terminal may scroll
         console.print(table)
         console.print(answer(document), highlight=False, soft_wrap=True, markup=False)
         for path in written:
@@ -95,7 +93,7 @@ def _shown(console: Console, search: Search, grid: ResultGrid, folder: Path, as_
     return 0 if all(document["metric"] in variant["scores"] for variant in document["variants"]) else 1
 
 
-def scores_table(document: Document) -> Table:
+def scores_table(document: Document) -> FittingTable:
     """A row a variant, best first."""
     metric, names = document["metric"], score_names(document)
     rows = [

@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from rich.table import Table
-
-from raygan.cli.tables import rows_table, wide_console
+from raygan.cli.tables import FittingTable, make_console, rows_table
 from raygan.config import Config
 from raygan.cuts import Baseline, Plan, Study, draw_timeline
 from raygan.errors import InputError
@@ -41,7 +39,7 @@ def show_study(config: Config, out: Path | None, as_json: bool) -> None:
         drawn = None if out is None else str(_drawn(study.plan, out))
         print(json.dumps({**study.to_json(), "timeline": drawn}, indent=2, allow_nan=False))
         return
-    console = wide_console(100)
+    console = make_console()
     console.print(_profiles_table(study), _phases_table(study), _comparison_table(study))
     for line in (
         f"slowest: {study.slowest} decides the longest phase",
@@ -53,7 +51,7 @@ def show_study(config: Config, out: Path | None, as_json: bool) -> None:
         console.print(line, soft_wrap=True)
 
 
-def _profiles_table(study: Study) -> Table:
+def _profiles_table(study: Study) -> FittingTable:
     """The chosen cuts of every profile."""
     rows = [
         {
@@ -69,7 +67,7 @@ def _profiles_table(study: Study) -> Table:
     return rows_table(f"cuts (h, t) of {len(study.plan.cuts)} clients", rows)
 
 
-def _phases_table(study: Study) -> Table:
+def _phases_table(study: Study) -> FittingTable:
     """The latency with its parts, and who decides each."""
     rows = [
         {
@@ -84,7 +82,7 @@ def _phases_table(study: Study) -> Table:
     return rows_table(f"one iteration: {_seconds(study.plan.latency_s)} s predicted", rows, words=2)
 
 
-def _comparison_table(study: Study) -> Table:
+def _comparison_table(study: Study) -> FittingTable:
     """What other choices would cost."""
     rows = [
         {

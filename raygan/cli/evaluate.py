@@ -5,10 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
-
+from raygan.cli.screen import Screen
+from raygan.cli.tables import FittingTable, rows_table
 from raygan.errors import InputError
 from raygan.names import Weights
 from raygan.report.scores import named_scores, score_table
@@ -34,10 +32,10 @@ def show_scores(
         scores = {name: _named(entry) for name, entry in result["scores"].items()}
         print(json.dumps({**result, "scores": scores}, indent=2, allow_nan=False))
         return
-    console = Console()
-    print_table(console, run, result["scores"], f"{run.path.name}: round {result['round']}")
+    screen = Screen()
+    screen.show(scores_table(run, result["scores"], f"{run.path.name}: round {result['round']}"))
     for fault in result["faults"]:
-        console.print(f"[yellow]warning[/yellow] {escape(fault)}", highlight=False)
+        screen.warn(fault)
 
 
 def _named(entry: dict[str, Any]) -> dict[str, Any]:
@@ -49,15 +47,7 @@ def _named(entry: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def print_table(console: Console, run: Run, scores: dict[str, Any], title: str) -> None:
-    """The scores, a row a domain; as wide as they are, since a narrow terminal may scroll."""
+def scores_table(run: Run, scores: dict[str, Any], title: str) -> FittingTable:
+    """The scores, a row a domain."""
     head, rows = score_table(scores, run.model_kind)
-    widths = [max(map(len, (row[0] for row in rows)), default=6)]
-    widths += [max(8, *map(len, name.split())) for name in head[1:]]
-    table = Table(title=title, title_justify="left")
-    for name, width in zip(head, widths, strict=True):
-        table.add_column(name, justify="left" if name == "domain" else "right", width=width)
-    for row in rows:
-        table.add_row(*row)
-    console.width = max(console.width, sum(widths) + 3 * len(widths) + 1)
-    console.print(table)
+    return rows_table(title, [dict(zip(head, row, strict=True)) for row in rows] or [dict.fromkeys(head, "-")])

@@ -11,9 +11,8 @@ import pandas as pd
 from ray.tune import ResultGrid
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
-from raygan.cli.tables import rows_table
+from raygan.cli.tables import FittingTable, make_console, rows_table
 from raygan.cli.trials import Progress, short, shown, words
 from raygan.report import write_report
 from raygan.scores import every_round, names
@@ -30,7 +29,7 @@ def search_and_show(file: Path, overrides: Sequence[str], out: Path | None) -> i
     Raises:
         InputError: a mistake in the file, or a search that does not fit; before anything is written.
     """
-    console = Console()
+    console = make_console()
     console.print("checking every trial's configuration ...")
     checked = check_search(read_search(file, overrides))
     search, config = checked.search, checked.search.config
@@ -44,7 +43,7 @@ def search_and_show(file: Path, overrides: Sequence[str], out: Path | None) -> i
 
 def resume_and_show(folder: Path, address: str | None) -> int:
     """Continues a search; returns the exit status as `search_and_show`."""
-    console = Console()
+    console = make_console()
     grid = resume_search(folder, address, _warn(console))
     return _shown(console, read_search(folder / SEARCH_FILE), grid, folder)
 
@@ -68,7 +67,6 @@ def _shown(console: Console, search: Search, grid: ResultGrid, folder: Path) -> 
     if best.run is not None:
         written.append(write_report(best.run))
     table = answer_table(results, groups)
-    console.width = max(console.width, 12 * len(table.columns) + 20)  # a narrow terminal may scroll
     console.print(table)
     console.print(answer(results, groups, best), highlight=False, soft_wrap=True)
     for path in written:
@@ -80,7 +78,7 @@ def _shown(console: Console, search: Search, grid: ResultGrid, folder: Path) -> 
     return 0
 
 
-def answer_table(results: Results, groups: pd.DataFrame) -> Table:
+def answer_table(results: Results, groups: pd.DataFrame) -> FittingTable:
     """A row a point, best first, with the spread over its seeds."""
     always = [*names(every_round()), "cluster_agreement", "latency_s", "bytes_per_round"]
     measures = [name for name in dict.fromkeys([*results.search.config.metric, *always]) if name in groups]

@@ -51,7 +51,7 @@ def test_a_signal_ends_a_run_that_goes_on_later(
         out, error = run.communicate(timeout=180)
     assert run.returncode == 128 + number
     assert "stopping once this round has ended and is saved" in out.decode()
-    assert f"stopped by {number.name}; a run goes on" in error.decode()
+    assert f"stopped by {number.name}; it goes on with raygan train --resume {path}" in error.decode()
     assert "Traceback" not in error.decode()
     assert are_gone(below), "no actor is left"
     (saved,) = Run.load(path).rounds

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import signal
+from pathlib import Path
 
 import pytest
 
+from raygan.cli.going_on import GOING_ON
+from raygan.errors import RunError, StoppedError
 from tests.cli.command import command
 
 
@@ -13,7 +16,7 @@ from tests.cli.command import command
 @pytest.mark.parametrize(
     ("arguments", "called", "hint"),
     [
-        (["train"], "train.train_and_show", "; a run goes on after its last whole round with raygan train --resume"),
+        (["train"], "train.train_and_show", ""),
         (["tune", "a.yaml"], "tune.search_and_show", "; a search goes on with raygan tune --resume DIR"),
         (["tune", "--resume", "a"], "tune.resume_and_show", "; a search goes on with raygan tune --resume DIR"),
         (["bench"], "bench.show_bench", ""),
@@ -29,3 +32,41 @@ def test_a_command_says_how_it_goes_on(
     line = stopped.err.splitlines()[-1]
     assert line.startswith(f"raygan: stopped by {number.name}{hint}")
     assert hint or line.endswith(number.name)
+
+
+@pytest.fixture
+def begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A run's folder, with a space in its name, whose work has begun."""
+    monkeypatch.setattr(GOING_ON, "begun", False)
+    folder = tmp_path / "my run"
+    folder.mkdir()
+    (folder / "config.yaml").touch()
+    GOING_ON.begin("raygan train --resume", folder, "config.yaml")
+    yield folder
+    GOING_ON.begin("", Path(), "")
+
+
+def stopped_by(monkeypatch: pytest.MonkeyPatch, stop: Exception | signal.Signals) -> str:
+    """The last line of `raygan train`, stopped so."""
+
+    def train(*given: object) -> None:
+        if isinstance(stop, Exception):
+            raise stop
+        signal.raise_signal(stop)
+
+    monkeypatch.setattr("raygan.cli.train.train_and_show", train)
+    return command("train").err.splitlines()[-1]
+
+
+def test_a_stop_names_the_folder(begun: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hint = f"; it goes on with raygan train --resume '{begun}'"
+    assert stopped_by(monkeypatch, signal.SIGTERM) == f"raygan: stopped by SIGTERM{hint}"
+    GOING_ON.begun = True
+    assert stopped_by(monkeypatch, StoppedError("round 2 was lost 3 times")).endswith(f"lost 3 times{hint}")
+    assert stopped_by(monkeypatch, RunError("a.json", "full", "free it")).endswith(f"free it{hint}")
+
+
+def test_nothing_goes_on_that_has_not_begun(begun: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert stopped_by(monkeypatch, RunError("a.json", "full", "free it")) == "raygan: a.json: full; free it"
+    (begun / "config.yaml").unlink()
+    assert stopped_by(monkeypatch, signal.SIGTERM) == "raygan: stopped by SIGTERM"

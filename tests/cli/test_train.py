@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -14,6 +15,7 @@ import yaml
 
 from raygan.api import Run
 from raygan.cli import main
+from raygan.cli.progress import EVERY_SECONDS
 
 
 def run_cli(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> None:
@@ -54,8 +56,15 @@ def test_a_dry_run_shows_configuration_actors_and_cuts(
 def test_a_run_ends_with_scores_and_what_was_written(
     config: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run_cli(monkeypatch, "train", config, "--in-process", "--out", "here")
+    monkeypatch.setitem(EVERY_SECONDS, "normal", 0.0)
+    run_cli(monkeypatch, "train", config, "--in-process", "--out", "here", "--log-file", "logs/run.log")
     shown = capsys.readouterr().out
+    first, *others = shown.splitlines()
+    assert first == "run here; after a stop it goes on with raygan train --resume here"
+    assert [line for line in others if re.match(r"round   2  step 4 of 4  D .* images/s  0:00:00 left$", line)]
+    log = Path("logs/run.log").read_text().splitlines()
+    assert all(re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} (INFO|DEBUG|WARNING) ", line) for line in log)
+    assert {line.split(" ", 3)[3] for line in log} >= set(shown.splitlines())
     for text in (
         "round   1",
         "round   2",
@@ -70,6 +79,8 @@ def test_a_run_ends_with_scores_and_what_was_written(
     assert "here/samples/round-0002-cluster-0.png" in written
     assert all(Path(path).is_file() for path in written)
     assert Run.load("here").ended
+    run_cli(monkeypatch, "train", "--resume", "here", "--in-process", "--quiet")
+    assert capsys.readouterr() == ("", "")
 
 
 def _cuts(run: Run) -> list[dict]:

@@ -82,7 +82,7 @@ def test_the_answer_names_the_point_and_who_is_as_good() -> None:
 def test_the_table_shows_what_auto_chose() -> None:
     results = made(*FOUR, question="How many?")
     table = answer_table(results, results.groups())
-    columns = {column.header: list(column.cells) for column in table.columns}
+    columns = {name: [row[name] for row in table.rows] for name in table.rows[0]}
     assert table.title == "How many?"
     assert columns["clusters.count"] == ["auto", "1"]
     assert columns["clusters"] == ["2", "1"]
@@ -121,7 +121,7 @@ def test_trials_without_cuts_and_clusters_are_compared(tmp_path: Path) -> None:
     results = Results(some.search, trials)
     assert results.objectives == {"bytes_per_round": "min", "label_agreement": "max"}
     assert [trial.name for trial in results.front()] == ["trial-1"]
-    headers = [column.header for column in answer_table(results, results.groups()).columns]
+    headers = list(answer_table(results, results.groups()).rows[0])
     assert headers == ["clusters.count", "label agreement", "bytes a round", "trials", "rounds"]
     assert draw_pareto(results, tmp_path / "pareto.png").stat().st_size > 0
 
