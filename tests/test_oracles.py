@@ -10,8 +10,8 @@ import pytest
 TESTS = Path(__file__).parent
 MAY_IMPORT = {
     "run/reference.py": {
-        "ClientPlan", "Layout", "Config", "NETWORKS", "NetworkName", "State",  # records
-        "build_networks", "load_client", "stream", "torch_seed",  # inputs
+        "ClientPlan", "Layout", "Config", "NETWORKS", "NetworkName", "State", "Transform",  # records
+        "build_networks", "draw_transform", "load_client", "stream", "torch_seed",  # inputs
     },
     "cuts/reference.py": {"Device", "NetworkCost", "Server"},
 }  # fmt: skip

@@ -34,7 +34,7 @@ class Central(WholeAlgorithm[PooledClients]):
 
     name = "central"
     models_from = "client"
-    reads = frozenset()
+    reads = frozenset({"training.fake_labels"})
     worker_type = PooledClients
 
     @classmethod

@@ -41,7 +41,7 @@ class ClusteredFedGan(WholeAlgorithm[ObservedClients]):
     name = "clustered_fed_gan"
     model_kind = "cluster"
     record_names = ("clusters",)
-    reads = frozenset({"clusters", "devices.emulate"})
+    reads = frozenset({"clusters", "devices.emulate", "training.fake_labels"})
     worker_type = ObservedClients
 
     @property

@@ -35,7 +35,7 @@ class HuscfGan(Algorithm[SplitClients, SharedBody]):
     worker_type = SplitClients
     model_kind = "cluster"
     record_names = ("clusters",)
-    reads = frozenset({"clusters", "cuts", "wire", "devices.emulate"})
+    reads = frozenset({"clusters", "cuts", "wire", "devices.emulate", "training.fake_labels"})
     layout: Layout
 
     def __init__(self, split: SplitPlan) -> None:

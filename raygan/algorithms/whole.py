@@ -25,7 +25,7 @@ WholeT = TypeVar("WholeT", bound=TrainingClients[Any])
 class WholeAlgorithm(Algorithm[WholeT, Server], Generic[WholeT]):
     """A worker for each device, and no server. How a round goes on after the local epochs is a subclass's."""
 
-    reads = frozenset({"devices.emulate"})
+    reads = frozenset({"devices.emulate", "training.fake_labels"})
     worker_type: type[WholeT]
 
     def __init__(self, task: Task) -> None:

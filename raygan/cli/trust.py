@@ -16,7 +16,8 @@ def check_trust(config: Config, trusted: bool, reads_data: bool = False) -> None
     Raises:
         InputError: code would have to be loaded, and nobody has said that it is trusted.
     """
-    named = [] if config.model.blocks is None else [f"model.blocks {config.model.blocks}"]
+    key, path = config.model.own_networks
+    named = [] if path is None else [f"{key} {path}"]
     if reads_data:
         named += [f"loader {domain.loader}" for domain in config.data.domains if domain.loader is not None]
     if named and not trusted:

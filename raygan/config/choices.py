@@ -35,6 +35,18 @@ LOSSES: Choices = {
     "hinge": "raygan.nn.losses:HINGE",
 }
 """Each a `raygan.nn.losses.GanLoss`."""
+AUGMENTATIONS: Choices = {
+    "translation": "raygan.nn.augmentation:TRANSLATION",
+    "cutout": "raygan.nn.augmentation:CUTOUT",
+    "colour": "raygan.nn.augmentation:COLOUR",
+}
+"""Each a `raygan.nn.augmentation.Augmentation`."""
+NETWORKS: Choices = {
+    "paper": "raygan.nn.blocks:paper_networks",
+    "projection": "raygan.nn.projection:projection_networks",
+    "plane_projection": "raygan.nn.projection:plane_projection_networks",
+}
+"""Each a function from `raygan.nn.NetworkSpec` to `raygan.nn.Networks`."""
 CLUSTERINGS: Choices = {
     "kmeans": "raygan.federated.clustering:cluster_clients",
 }
@@ -55,12 +67,17 @@ def chosen(choices: Choices, name: str) -> Any:
     return getattr(import_module(module), attribute)
 
 
-def one_of(choices: Choices) -> AfterValidator:
-    """Refuses, for a field of the configuration, every other name."""
+def one_of(choices: Choices, or_path: bool = False) -> AfterValidator:
+    """Refuses, for a field of the configuration, every other name.
+
+    Args:
+        or_path: whether it may be an import path `package.module:attribute` as well.
+    """
 
     def check(name: str) -> str:
-        if name not in choices:
-            raise ValueError(f"unknown name {name!r}; {instead_of(name, list(choices))}")
+        if name not in choices and not (or_path and ":" in name):
+            more = " or give package.module:function" if or_path else ""
+            raise ValueError(f"unknown name {name!r}; {instead_of(name, list(choices))}{more}")
         return name
 
     return AfterValidator(check)

@@ -17,7 +17,16 @@ from pydantic import (
     model_validator,
 )
 
-from raygan.config.choices import AGGREGATIONS, ALGORITHMS, CLUSTERINGS, LOSSES, WEIGHTINGS, one_of
+from raygan.config.choices import (
+    AGGREGATIONS,
+    ALGORITHMS,
+    AUGMENTATIONS,
+    CLUSTERINGS,
+    LOSSES,
+    NETWORKS,
+    WEIGHTINGS,
+    one_of,
+)
 from raygan.config.devices import DeviceProfile, catalogue
 from raygan.errors import instead_of
 from raygan.names import Codec, NetworkName, Weights
@@ -135,8 +144,25 @@ class ModelConfig(Section):
     """Entries of z."""
     label_embedding_size: Annotated[Count, Field(le=2**16)] = 10
     """Entries of the generator's learned label embedding."""
+    networks: Annotated[str, one_of(NETWORKS, or_path=True)] = "paper"
+    """Which networks. `paper`: the paper's, D's label an image plane in its first block; `projection`: the same with D's
+    label in its last block, which never leaves the client; `plane_projection`: in both. Or the import path
+    `package.module:function` of networks of your own."""
     blocks: str | None = None
-    """Import path `package.module:function` of networks of your own; None: the paper's."""
+    """The older key for an import path of networks of your own, in place of `networks`; None: those of `networks`."""
+
+    @model_validator(mode="after")
+    def _one_choice(self) -> ModelConfig:
+        if self.blocks is not None and self.networks != "paper":
+            raise ValueError(f"blocks {self.blocks!r} and networks {self.networks!r} together; give networks alone")
+        return self
+
+    @property
+    def own_networks(self) -> tuple[str, str | None]:
+        """The key of networks of the user's own, and their import path; None: there are none."""
+        if self.blocks is not None:
+            return "model.blocks", self.blocks
+        return "model.networks", self.networks if ":" in self.networks else None
 
 
 class LearningRates(Section):
@@ -170,6 +196,13 @@ class TrainingConfig(Section):
     """Images of one client in one step."""
     loss: Annotated[str, one_of(LOSSES)] = "bce"
     """The losses of both networks; `bce`: the paper's, binary cross-entropy on logits; `hinge`: the hinge loss."""
+    augment: tuple[Annotated[str, one_of(AUGMENTATIONS)], ...] = ()
+    """Augmentations of all that D sees, in this order, through which gradients go (DiffAugment, arXiv 2006.10738):
+    `translation`, by up to an eighth of the side; `cutout`, of a square of half the side; `colour`, brightness,
+    saturation and contrast."""
+    fake_labels: Literal["own", "even"] = "own"
+    """Labels of a client's fakes. `own`: those of its minibatch, so its own distribution (the paper's); `even`: drawn
+    evenly over the classes that it holds. Where G is on a server, they are always even over all classes."""
     lr: Positive | LearningRates = 5e-4
     """Adam's learning rate (the paper: 2e-4, for many more rounds), or one for each network."""
     betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = (0.5, 0.999)

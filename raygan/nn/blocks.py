@@ -1,16 +1,19 @@
 """The paper's generator and discriminator as ordered lists of blocks (arXiv 2507.12979).
 
 Shape legend: B batch, C image channels, S image side (divisible by 4), Z latent entries, M class count.
-A block is one main layer with its norm and activation. Block 0 is called with two tensors, every other
-block with the one that the block before it returned:
+A block is one main layer with its norm and activation. It is called with what the block before it returned, and
+with the labels as well if it says so (`takes_labels = True`):
 
     generator block 0        z (B, Z) float, labels (B,) int64
     generator last block     returns images (B, C, S, S) in [-1, 1]
-    discriminator block 0    images (B, C, S, S) in [-1, 1], labels (B,) int64
-    discriminator last block returns logits (B,)
+    discriminator block 0    images (B, C, S, S) in [-1, 1], and labels (B,) int64 if it takes them
+    discriminator last block returns logits (B,); may take labels (B,) int64 too
+
+Labels stay on the client, so only blocks that are always there may take them: the first of each network and D's last.
+Where no block of D says anything, its first takes them.
 
 Networks of your own follow the same rule: a function `(NetworkSpec) -> Networks`, named by its import path
-in `model.blocks`. Nothing else in raygan knows what a block holds.
+in `model.networks`. Nothing else in raygan knows what a block holds.
 """
 
 from __future__ import annotations
@@ -41,12 +44,23 @@ class Networks:
         return {(name, index): block for name, network in networks for index, block in enumerate(network)}
 
 
-class LatentBlock(nn.Module):
-    """Generator block 0: z and the label's embedding, a linear layer, a small map (B, features, side, side)."""
+def takes_labels(block: nn.Module) -> bool:
+    """Whether a block is called with the labels as well."""
+    return bool(getattr(block, "takes_labels", False))
 
-    def __init__(self, spec: NetworkSpec, features: int) -> None:
+
+class LatentBlock(nn.Module):
+    """Generator block 0: z and the label's embedding, a linear layer, a small map (B, features, side, side).
+
+    Args:
+        side: of the map; None: a quarter of the image's.
+    """
+
+    takes_labels = True
+
+    def __init__(self, spec: NetworkSpec, features: int, side: int | None = None) -> None:
         super().__init__()
-        self.side = spec.image_size // 4
+        self.side = side or spec.image_size // 4
         outputs = features * self.side**2
         self.embedding = nn.Embedding(spec.num_classes, spec.label_embedding_size)
         self.linear = nn.Linear(spec.latent_size + spec.label_embedding_size, outputs)
@@ -62,6 +76,8 @@ class LatentBlock(nn.Module):
 
 class ImageBlock(nn.Module):
     """Discriminator block 0: the label as one more image plane, then a strided convolution."""
+
+    takes_labels = True
 
     def __init__(self, spec: NetworkSpec, features: int) -> None:
         super().__init__()
@@ -89,7 +105,8 @@ def _up(inputs: int, outputs: int, kernel: int, stride: int) -> nn.Module:
     return nn.Sequential(convolution, nn.BatchNorm2d(outputs), nn.ReLU())
 
 
-def _down(inputs: int, outputs: int, kernel: int, stride: int) -> nn.Module:
+def down(inputs: int, outputs: int, kernel: int, stride: int) -> nn.Module:
+    """A convolution, BatchNorm, leaky ReLU: (B, inputs, s, s) -> (B, outputs, ~s / stride, ~s / stride)."""
     convolution = nn.Conv2d(inputs, outputs, kernel, stride, padding=1)
     return nn.Sequential(convolution, nn.BatchNorm2d(outputs), nn.LeakyReLU(0.2))
 
@@ -107,9 +124,9 @@ def paper_networks(spec: NetworkSpec) -> Networks:
     ]
     discriminator = [
         ImageBlock(spec, c64),
-        _down(c64, c128, 4, 2),
-        _down(c128, c128, 3, 1),
-        _down(c128, c256, 4, 2),
+        down(c64, c128, 4, 2),
+        down(c128, c128, 3, 1),
+        down(c128, c256, 4, 2),
         LogitBlock(c256 * (spec.image_size // 8) ** 2),
     ]
     return Networks(generator, discriminator)

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from raygan.nn.blocks import Networks
+from raygan.nn.network import block_inputs
 from raygan.nn.spec import NetworkSpec
 
 
@@ -40,10 +41,10 @@ def network_costs(networks: Networks, spec: NetworkSpec, batch_size: int) -> tup
     labels = torch.zeros(batch_size, dtype=torch.int64, device="meta")
     z = torch.empty(batch_size, spec.latent_size, device="meta")
     images = torch.empty(batch_size, spec.channels, size, size, device="meta")
-    return _costs(networks.generator, (z, labels)), _costs(networks.discriminator, (images, labels))
+    return _costs(networks.generator, z, labels), _costs(networks.discriminator, images, labels)
 
 
-def _costs(blocks: list[nn.Module], inputs: tuple[Tensor, ...]) -> BlockCosts:
+def _costs(blocks: list[nn.Module], x: Tensor, labels: Tensor) -> BlockCosts:
     rows: list[tuple[Any, ...]] = []
     for block in blocks:
         block = block.to("meta")
@@ -51,7 +52,7 @@ def _costs(blocks: list[nn.Module], inputs: tuple[Tensor, ...]) -> BlockCosts:
         layers = [layer for layer in block.modules() if not list(layer.children())]
         hooks = [layer.register_forward_hook(_note(layer_bytes)) for layer in layers]
         with FlopCounterMode(display=False) as forward:
-            output = block(*inputs)
+            output = block(*block_inputs(block, x, labels))
         with FlopCounterMode(display=False) as backward:
             output.sum().backward()
         for hook in hooks:
@@ -59,7 +60,7 @@ def _costs(blocks: list[nn.Module], inputs: tuple[Tensor, ...]) -> BlockCosts:
         flops = (float(counter.get_total_flops()) for counter in (forward, backward))
         parameters = float(sum(p.numel() * p.element_size() for p in block.parameters()))
         rows.append((*flops, tuple(output.shape[1:]), output.numel(), parameters, float(sum(layer_bytes))))
-        inputs = (output.detach().requires_grad_(),)
+        x = output.detach().requires_grad_()
     return BlockCosts(*zip(*rows, strict=True))
 
 

@@ -14,10 +14,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from raygan.config.choices import NETWORKS as NETWORK_NAMES
+from raygan.config.choices import chosen
 from raygan.config.schema import ModelConfig
 from raygan.errors import ConfigError
 from raygan.names import NETWORKS, BlockState
-from raygan.nn.blocks import Networks, paper_networks
+from raygan.nn.blocks import Networks, takes_labels
 from raygan.nn.spec import NetworkSpec
 
 
@@ -30,6 +32,7 @@ def network_spec(model: ModelConfig, channels: int, num_classes: int) -> Network
         width=model.width,
         latent_size=model.latent_size,
         label_embedding_size=model.label_embedding_size,
+        networks=model.networks,
     )
 
 
@@ -37,41 +40,63 @@ def build_networks(spec: NetworkSpec, blocks: str | None, seed: int) -> Networks
     """The initial networks, the same for the same arguments; the global generator is left alone.
 
     Args:
-        blocks: import path of the user's own networks, or None for the paper's.
+        blocks: `model.blocks`, the older key for an import path; None: the networks that the spec names.
 
     Raises:
-        ConfigError: the import path does not lead to networks of at least three blocks around an anchor.
+        ConfigError: an import path does not lead to networks of at least three blocks around an anchor, or a block
+            takes labels that may be on the server.
     """
-    make = paper_networks if blocks is None else _import_blocks(blocks)
+    key, name = ("model.networks", spec.networks) if blocks is None else ("model.blocks", blocks)
+    known = blocks is None and name in NETWORK_NAMES
+    make = chosen(NETWORK_NAMES, name) if known else _import_blocks(key, name)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         try:
             networks = make(spec)
         except Exception as error:
-            if blocks is None:
+            if known:
                 found = f"networks of this size cannot be built ({_first_line(error)})"
                 raise ConfigError("model", found, "lower width, image_size or the embedding sizes") from None
-            raise ConfigError("model.blocks", f"{blocks} failed ({_first_line(error)})", "mend it") from None
+            raise ConfigError(key, f"{name} failed ({_first_line(error)})", "mend it") from None
     if not isinstance(networks, Networks):
-        found = f"{blocks} returned {type(networks).__name__}"
-        raise ConfigError("model.blocks", found, "return a raygan.nn.Networks")
+        found = f"{name} returned {type(networks).__name__}"
+        raise ConfigError(key, found, "return a raygan.nn.Networks")
+    _check_anchors(networks, key)
+    _check_labels(networks, key)
+    return networks
+
+
+def _check_anchors(networks: Networks, key: str) -> None:
     for name in NETWORKS:
         count, anchor = len(getattr(networks, name)), getattr(networks, f"{name}_anchor")
         if not 0 < anchor < count - 1:
             found = f"{name} of {count} blocks with anchor {anchor}"
-            remedy = "the anchor must be an inner block (at least three blocks)"
-            raise ConfigError("model.blocks", found, remedy)
-    return networks
+            raise ConfigError(key, found, "the anchor must be an inner block (at least three blocks)")
 
 
-def _import_blocks(path: str) -> Callable[[NetworkSpec], Networks]:
+def _check_labels(networks: Networks, key: str) -> None:
+    """Marks the first blocks where nothing is said, and refuses labels in a block that the server may have."""
+    last = len(networks.discriminator) - 1
+    if not any(takes_labels(block) for block in networks.discriminator):
+        vars(networks.discriminator[0])["takes_labels"] = True
+    vars(networks.generator[0])["takes_labels"] = True
+    allowed = (("generator", 0), ("discriminator", 0), ("discriminator", last))
+    for (network, index), block in networks.blocks.items():
+        if takes_labels(block) and (network, index) not in allowed:
+            remedy = (
+                "give them to the first block of a network or to the discriminator's last, which stay on the client"
+            )
+            raise ConfigError(key, f"block {index} of the {network} takes labels", remedy)
+
+
+def _import_blocks(key: str, path: str) -> Callable[[NetworkSpec], Networks]:
     module, _, function = path.partition(":")
     try:
         make: Callable[[NetworkSpec], Networks] = getattr(importlib.import_module(module), function)
         return make
     except Exception as error:  # a module of the user's may raise anything
         found = f"{path!r} cannot be imported ({error})"
-        raise ConfigError("model.blocks", found, "give package.module:function") from None
+        raise ConfigError(key, found, "give package.module:function") from None
 
 
 def _first_line(error: Exception) -> str:
@@ -93,12 +118,18 @@ def is_finite(blocks: Iterable[nn.Module]) -> bool:
     return all(bool(tensor.isfinite().all()) for block in blocks for tensor in block.state_dict().values())
 
 
-def run_blocks(blocks: Iterable[nn.Module], *inputs: Tensor) -> Tensor:
-    """Calls the blocks one after the other; the first may take two tensors."""
-    first, *rest = blocks
-    x: Tensor = first(*inputs)
-    for block in rest:
-        x = block(x)
+def block_inputs(block: nn.Module, x: Tensor, labels: Tensor | None) -> tuple[Tensor, ...]:
+    """What a block is called with: labels only where it takes them."""
+    if not takes_labels(block):
+        return (x,)
+    assert labels is not None, "this block takes labels"
+    return x, labels
+
+
+def run_blocks(blocks: Iterable[nn.Module], x: Tensor, labels: Tensor | None = None) -> Tensor:
+    """Calls the blocks one after the other, with the labels those that take them."""
+    for block in blocks:
+        x = block(*block_inputs(block, x, labels))
     return x
 
 

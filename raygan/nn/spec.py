@@ -21,6 +21,8 @@ class NetworkSpec:
     """Z."""
     label_embedding_size: int = 10
     """Entries of the generator's label embedding."""
+    networks: str = "paper"
+    """Which networks: a name, or an import path `package.module:function`."""
 
     def scaled(self, num_channels: int) -> int:
         """The paper's channel count times `width`."""

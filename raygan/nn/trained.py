@@ -43,7 +43,7 @@ class TrainedNetwork:
         self._blocks = [copy.deepcopy(block).to(device) for block in blocks]
         optimizer = adam(self._blocks, training.lr_of(name), training.betas)
         if optimizer is None:
-            raise ConfigError("model.blocks", f"the {name} has no parameters", "give it some to train")
+            raise ConfigError("model.networks", f"the {name} has no parameters", "give it some to train")
         self._optimizer = optimizer
         self._average = weight_average(dict(enumerate(self._blocks)), training) if name == "generator" else None
 
@@ -53,9 +53,9 @@ class TrainedNetwork:
         own: dict[BlockKey, nn.Module] = {(self.name, index): block for index, block in enumerate(self._blocks)}
         return own | averaged_blocks(self._average)
 
-    def __call__(self, *inputs: Tensor) -> Tensor:
+    def __call__(self, x: Tensor, labels: Tensor) -> Tensor:
         """What comes out of the last block."""
-        return run_blocks(self._blocks, *inputs)
+        return run_blocks(self._blocks, x, labels)
 
     def update(self) -> Tensor:
         """One optimizer step, which the average takes in; the norm of its gradients, which are then forgotten."""
@@ -180,4 +180,4 @@ class TrainedDiscriminator(TrainedNetwork):
             return self(images, labels)
         seen = run_blocks(self._blocks[: self._anchor + 1], images, labels)
         self._maps.append(seen.detach().mean(0))
-        return run_blocks(self._blocks[self._anchor + 1 :], seen)
+        return run_blocks(self._blocks[self._anchor + 1 :], seen, labels)

@@ -16,6 +16,7 @@ from raygan.config.schema import Config, TrainingConfig
 from raygan.data.client import ImageSet, load_client
 from raygan.data.shape import ClientSlice
 from raygan.errors import DataError
+from raygan.nn.augmentation import IDENTITY, Transform, draw_transform
 from raygan.nn.spec import NetworkSpec
 from raygan.parties.layout import ClientPlan, WorkerPlan
 from raygan.randomness import stream, torch_seed
@@ -33,6 +34,15 @@ class Minibatch:
     """(B,) int64."""
     z: Tensor
     """(B, Z) float32 ~ N(0, 1)."""
+    labels_of_fakes: Tensor | None = None
+    """(B,) int64; None: as `labels`."""
+    transform: Transform = IDENTITY
+    """What the step's fakes and reals go through before D sees them."""
+
+    @property
+    def fake_labels(self) -> Tensor:
+        """(B,) int64: the labels of the fakes that z becomes."""
+        return self.labels if self.labels_of_fakes is None else self.labels_of_fakes
 
 
 class DataOwner:
@@ -74,6 +84,7 @@ class DataOwner:
         self._batches: list[npt.NDArray[np.int64]] = []
         self._shuffle = stream(0, "inventory")
         self._latent = torch.Generator()
+        self._round = 0
 
     @property
     def num_held(self) -> int:
@@ -94,6 +105,7 @@ class DataOwner:
         self._shuffle = stream(self._seed, "batches", round_number, self.client)
         self._batches = [batch for _ in range(self._training.local_epochs) for batch in self._epoch(self._shuffle)]
         self._latent.manual_seed(torch_seed(self._seed, "latent", round_number, self.client))
+        self._round = round_number
 
     def takes_part(self, step: int) -> bool:
         """Whether it has a minibatch for this step of the round: if everybody is to, also after its own local epochs."""
@@ -107,8 +119,27 @@ class DataOwner:
         assert self._data is not None, "without data it has no minibatches"
         images, labels = self._data.batch(self._batches[step])
         z = torch.randn(len(labels), self._latent_size, generator=self._latent)
-        of_device = (x.to(self._device) for x in (torch.from_numpy(images), torch.from_numpy(labels), z))
-        return Minibatch(*of_device)
+        return Minibatch(
+            torch.from_numpy(images).to(self._device),
+            torch.from_numpy(labels).to(self._device),
+            z.to(self._device),
+            self._labels_of_fakes(step, len(labels)),
+            self._transform(step),
+        )
+
+    def _labels_of_fakes(self, step: int, count: int) -> Tensor | None:
+        if self._training.fake_labels == "own":
+            return None
+        draw = stream(self._seed, "fake_labels", self._round, self.client, step)
+        return torch.from_numpy(draw.choice(sorted(self.class_counts()), count)).to(self._device)
+
+    def _transform(self, step: int) -> Transform:
+        """For a full batch, since the fakes of a server's generator may be more than the reals."""
+        training = self._training
+        if not training.augment:
+            return IDENTITY
+        seed = torch_seed(self._seed, "augment", self._round, self.client, step)
+        return draw_transform(training.augment, training.batch_size, seed, self._device)
 
     def _epoch(self, shuffle: np.random.Generator) -> list[npt.NDArray[np.int64]]:
         """Minibatches of one pass over its images: indices."""

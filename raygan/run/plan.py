@@ -25,7 +25,7 @@ from raygan.nn.network import network_spec
 from raygan.parties.layout import ClientPlan, Layout
 from raygan.simulation.device import check_device
 
-OPTIONAL = ("clusters", "cuts", "wire", "devices.emulate")
+OPTIONAL = ("clusters", "cuts", "wire", "devices.emulate", "training.fake_labels")
 """Keys of the configuration that not every algorithm reads."""
 Survey = Callable[[Config], list[DomainSurvey]]
 

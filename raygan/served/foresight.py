@@ -17,5 +17,5 @@ class ForesightClients(ServedClients):
         self, client: ServedClient, to_learn: FakeBatch, to_judge: FakeBatch, real: Minibatch
     ) -> tuple[DiscriminatorUpdate, Tensor, Tensor]:
         """D's update, G's loss through D as it was before it, and its gradient."""
-        loss, gradient = client.feedback(to_judge)
+        loss, gradient = client.feedback(to_judge, real.transform)
         return client.learn(to_learn, real), loss, gradient

@@ -28,7 +28,7 @@ class MixedClients(CountedClients[ServedClient], ServedClients):
             real = client.owner.minibatch(step.step)
             update = client.learn(fakes, real)
             images = fakes.images.detach().requires_grad_()
-            logits = client.discriminator.judge(images, fakes.labels)
+            logits = client.discriminator.judge(real.transform(images), fakes.labels)
             if self._note(number, update, client.discriminator.loss_of(logits), logits, len(real.labels)):
                 self._judged_fakes[number] = images, logits
         told = {number: logits.detach().cpu().numpy() for number, (_, logits) in self._judged_fakes.items()}

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from raygan.config.schema import Config
 from raygan.names import BlockKey
+from raygan.nn.augmentation import Transform
 from raygan.nn.network import build_networks
 from raygan.nn.spec import NetworkSpec
 from raygan.nn.trained import DiscriminatorUpdate, TrainedDiscriminator, states_in
@@ -53,13 +54,15 @@ class ServedClient:
             self.discriminator.take_over(states)
 
     def learn(self, fakes: FakeBatch, real: Minibatch) -> DiscriminatorUpdate:
-        """D's update."""
-        return self.discriminator.learn(fakes.images, fakes.labels, real.images, real.labels)
+        """D's update; it sees both through the minibatch's transform."""
+        seen = real.transform(fakes.images), fakes.labels, real.transform(real.images), real.labels
+        return self.discriminator.learn(*seen)
 
-    def feedback(self, fakes: FakeBatch) -> tuple[Tensor, Tensor]:
-        """G's loss on fakes, mean over the batch, and its gradient with respect to them."""
+    def feedback(self, fakes: FakeBatch, transform: Transform) -> tuple[Tensor, Tensor]:
+        """G's loss on fakes that D sees through the transform, mean over the batch, and its gradient with respect to the
+        fakes."""
         images = fakes.images.detach().requires_grad_()
-        loss = self.discriminator.generator_loss(images, fakes.labels)
+        loss = self.discriminator.generator_loss(transform(images), fakes.labels)
         (gradient,) = torch.autograd.grad(loss, images)
         return loss.detach(), gradient
 
@@ -124,7 +127,7 @@ class ServedClients(AveragedClients[ServedClient]):
     ) -> tuple[DiscriminatorUpdate, Tensor, Tensor]:
         """D's update, G's loss through the new D, and its gradient."""
         update = client.learn(to_learn, real)
-        return update, *client.feedback(to_judge)
+        return update, *client.feedback(to_judge, real.transform)
 
     def _begin(self, step: StepId, message: Fakes | Lost) -> dict[int, tuple[ServedClient, FakeBatch, FakeBatch]]:
         """Who takes part in the step, each with the fakes for D and those that are to be judged."""

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from raygan.names import BlockKey, NetworkName
-from raygan.nn.network import run_blocks
+from raygan.nn.network import block_inputs, run_blocks
 from raygan.nn.vmapped import Tensors, VmappedBlock
 
 
@@ -29,7 +29,9 @@ class Run:
 
     network: NetworkName
     blocks: Mapping[int, nn.Module]
-    inputs: Tensors
+    x: Tensor
+    labels: Tensor | None = None
+    """For the blocks that take them."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,7 @@ def _alone(computation: Computation[Result]) -> Result:
             returned: Result = end.value
             return returned
         if isinstance(wanted, Run):
-            result = run_blocks(wanted.blocks.values(), *wanted.inputs)
+            result = run_blocks(wanted.blocks.values(), wanted.x, wanted.labels)
         else:
             torch.autograd.backward(wanted.outputs, wanted.gradients)
             result = None
@@ -125,15 +127,16 @@ class InStep:
         if not runs:
             return {}
         first = next(iter(runs.values()))
-        inputs = {client: run.inputs for client, run in runs.items()}
-        outputs: dict[int, Tensor] = {}
+        outputs = {client: run.x for client, run in runs.items()}
         for index in first.blocks:
+            inputs = {
+                client: block_inputs(run.blocks[index], outputs[client], run.labels) for client, run in runs.items()
+            }
             vmapped = self._vmapped.get((first.network, index))
             if vmapped is None:
                 outputs = {client: runs[client].blocks[index](*x) for client, x in inputs.items()}
             else:
                 outputs = self._at_once(vmapped, inputs)
-            inputs = {client: (x,) for client, x in outputs.items()}
         return outputs
 
     def _at_once(self, block: VmappedBlock, inputs: Mapping[int, Tensors]) -> dict[int, Tensor]:

@@ -69,9 +69,11 @@ class Client:
         """Of the current step: the mean of D over its fakes and over its reals."""
 
     def generate(self, step: int) -> Computation[Tensors]:
-        """Passes z ~ N(0, 1) and the minibatch's labels through the G head."""
+        """Passes z ~ N(0, 1) and the fakes' labels through the G head."""
         minibatch = self.owner.minibatch(step)
-        self._reals, self._labels = minibatch.images, minibatch.labels
+        self._transform = minibatch.transform
+        self._reals, self._labels = self._transform(minibatch.images), minibatch.labels
+        self._fake_labels = minibatch.fake_labels
         self.num_images = len(self._labels)
         self._generated = yield self._generator_head(minibatch.z)
         return (self._generated,)
@@ -79,17 +81,17 @@ class Client:
     def discriminate(self, received: Tensors) -> Computation[Tensors]:
         """Fakes from the G tail; the D head on the fakes (detached) and, separately, on the reals."""
         self._generator_tail_in = leaf(received[0])
-        self._fakes = yield Run("generator", self.generator.tail, (self._generator_tail_in,))
-        of_fakes = yield self._discriminator_head(self._fakes.detach())
-        of_reals = yield self._discriminator_head(self._reals)
+        self._fakes = yield Run("generator", self.generator.tail, self._generator_tail_in)
+        of_fakes = yield self._discriminator_head(self._transform(self._fakes.detach()), self._fake_labels)
+        of_reals = yield self._discriminator_head(self._reals, self._labels)
         self._discriminated = (of_fakes, of_reals)
         return self._discriminated
 
     def discriminator_loss(self, received: Tensors) -> Computation[Tensors]:
         """D's loss on fakes and reals, backward through the D tail."""
         fakes, reals = (leaf(x) for x in received)
-        fake_logits = yield self._discriminator_tail(fakes)
-        real_logits = yield self._discriminator_tail(reals)
+        fake_logits = yield self._discriminator_tail(fakes, self._fake_labels)
+        real_logits = yield self._discriminator_tail(reals, self._labels)
         loss = self._loss.discriminator(fake_logits, real_logits)
         with torch.no_grad():
             sums = [logits.sigmoid().sum() for logits in (fake_logits, real_logits)]
@@ -107,14 +109,14 @@ class Client:
         yield Backward(self._discriminated, received)
         self.discriminator.update()
         with frozen(self.discriminator.blocks.values()):
-            self._adversarial = yield self._discriminator_head(self._fakes)
+            self._adversarial = yield self._discriminator_head(self._transform(self._fakes), self._fake_labels)
         return (self._adversarial,)
 
     def generator_loss(self, received: Tensors) -> Computation[Tensors]:
         """G's loss, backward through the D tail without D's weight gradients."""
         x = leaf(received[0])
         with frozen(self.discriminator.tail.values()):
-            loss = self._loss.generator((yield self._discriminator_tail(x)))
+            loss = self._loss.generator((yield self._discriminator_tail(x, self._fake_labels)))
             self.losses = (self.losses[0], _finite(loss.item()))
             yield Backward([loss], [None])
         return (gradient_of(x),)
@@ -132,13 +134,13 @@ class Client:
             self.average.update()
 
     def _generator_head(self, z: Tensor) -> Run:
-        return Run("generator", self.generator.head, (z, self._labels))
+        return Run("generator", self.generator.head, z, self._fake_labels)
 
-    def _discriminator_head(self, images: Tensor) -> Run:
-        return Run("discriminator", self.discriminator.head, (images, self._labels))
+    def _discriminator_head(self, images: Tensor, labels: Tensor) -> Run:
+        return Run("discriminator", self.discriminator.head, images, labels)
 
-    def _discriminator_tail(self, x: Tensor) -> Run:
-        return Run("discriminator", self.discriminator.tail, (x,))
+    def _discriminator_tail(self, x: Tensor, labels: Tensor) -> Run:
+        return Run("discriminator", self.discriminator.tail, x, labels)
 
     def abandon(self) -> None:
         """Forgets the step's gradients: the client sits out the rest of it."""

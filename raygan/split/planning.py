@@ -37,11 +37,12 @@ def measure(config: Config, networks: Networks, spec: NetworkSpec) -> Costs:
     try:
         generator, discriminator = network_costs(networks, spec, config.training.batch_size)
     except RuntimeError as error:
-        if config.model.blocks is None:
+        key, path = config.model.own_networks
+        if path is None:
             found = f"networks of this size cannot be built ({first_line(error)})"
             raise ConfigError("model", found, "lower width, image_size or training.batch_size") from None
-        found = f"{config.model.blocks}: the blocks do not fit ({first_line(error)})"
-        raise ConfigError("model.blocks", found, "make each take what the one before returns") from None
+        found = f"{path}: the blocks do not fit ({first_line(error)})"
+        raise ConfigError(key, found, "make each take what the one before returns") from None
     anchor = (networks.generator_anchor, networks.discriminator_anchor)
     codec, averaged = config.wire.codec, config.training.average is not None
     shapes: dict[NetworkName, tuple[Shape, ...]] = {

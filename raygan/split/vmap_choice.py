@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from raygan.config.schema import Config
 from raygan.cuts.cut import local_blocks
-from raygan.names import BlockKey, NetworkName
+from raygan.names import BlockKey, NetworkName, Shape
 from raygan.nn.blocks import Networks
-from raygan.nn.vmapped import BlockTime, Tensors
+from raygan.nn.network import block_inputs
+from raygan.nn.vmapped import BlockTime
 from raygan.simulation.executors import Executor, InStep, one_by_one
 from raygan.simulation.vmap_timings import kept_or_timed
 from raygan.split.layout import Layout, WorkerPlan
@@ -64,9 +65,10 @@ def block_times(
     times: dict[BlockKey, BlockTime] = {}
     for network, count in layout.num_blocks.items():
         for index in local_blocks(plan.clients[0].cut(network), count):
-            inputs = _inputs(layout, network, index, config.training.batch_size)
+            block = networks.blocks[network, index]
+            inputs = block_inputs(block, *_inputs(layout, network, index, config.training.batch_size))
             on_device = tuple(x.to(device) for x in inputs)
-            times[network, index] = kept_or_timed(networks.blocks[network, index], num_measured(plan), on_device)
+            times[network, index] = kept_or_timed(block, num_measured(plan), on_device)
     return times
 
 
@@ -80,14 +82,13 @@ def worth_it(taken: BlockTime) -> bool:
     return taken.vmapped_s is not None and taken.vmapped_s <= WORTH * taken.one_by_one_s
 
 
-def _inputs(layout: Layout, network: NetworkName, index: int, batch_size: int) -> Tensors:
-    """Random ones, that only the measurement sees."""
+def _inputs(layout: Layout, network: NetworkName, index: int, batch_size: int) -> tuple[Tensor, Tensor]:
+    """Random ones and labels, that only the measurement sees."""
     spec = layout.spec
     draw = torch.Generator().manual_seed(0)
+    side = spec.image_size
+    shape: Shape = (spec.latent_size,) if network == "generator" else (spec.channels, side, side)
     if index > 0:
         shape = layout.output_shapes[network][index - 1]
-        return (torch.randn(batch_size, *shape, generator=draw),)
-    side = spec.image_size
-    first = (spec.latent_size,) if network == "generator" else (spec.channels, side, side)
     labels = torch.randint(spec.num_classes, (batch_size,), generator=draw)
-    return torch.randn(batch_size, *first, generator=draw), labels
+    return torch.randn(batch_size, *shape, generator=draw), labels

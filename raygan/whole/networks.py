@@ -43,11 +43,13 @@ class WholeNetworks:
     def step(self, batch: Minibatch) -> ClientStep:
         """One D update and one G update.
 
-        D: loss on G(z, y), detached, and on the real images. G: loss on the same fakes through the new D.
+        D: loss on G(z, y), detached, and on the real images. G: loss on the same fakes through the new D. All that D
+        sees goes through the step's transform.
         """
-        fakes = self.generator(batch.z, batch.labels)
-        update = self.discriminator.learn(fakes.detach(), batch.labels, batch.images, batch.labels)
-        g_loss = self.discriminator.generator_loss(fakes, batch.labels)
+        transform, fake_labels = batch.transform, batch.fake_labels
+        fakes = self.generator(batch.z, fake_labels)
+        update = self.discriminator.learn(transform(fakes.detach()), fake_labels, transform(batch.images), batch.labels)
+        g_loss = self.discriminator.generator_loss(transform(fakes), fake_labels)
         g_loss.backward()
         g_norm = self.generator.update()
         found = torch.stack([*update.scalars, g_loss.detach(), g_norm]).tolist()  # one wait for the device

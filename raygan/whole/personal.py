@@ -57,6 +57,8 @@ class PersonalClient(WholeClient):
             torch.cat([own.images[:kept], torch.from_numpy(to_float(images[rows])).to(device)]),
             torch.cat([own.labels[:kept], torch.from_numpy(labels[rows]).to(device)]),
             own.z,
+            own.labels_of_fakes,
+            own.transform,
         )
 
     def arrays(self) -> dict[str, np.ndarray]:

@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
+from raygan.nn.augmentation import merged_transform
 from raygan.nn.network import block_state
 from raygan.parties.data_owner import DataOwner, Minibatch
 from raygan.parties.reports import step_report
@@ -77,4 +78,6 @@ def _merged(batches: list[Minibatch]) -> Minibatch:
         torch.cat([one.images for one in batches]),
         torch.cat([one.labels for one in batches]),
         torch.cat([one.z for one in batches]),
+        torch.cat([one.fake_labels for one in batches]),
+        merged_transform([one.transform for one in batches], [len(one.labels) for one in batches]),
     )

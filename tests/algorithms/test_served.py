@@ -16,6 +16,7 @@ from raygan.api import train
 from raygan.config.loading import make_config
 from raygan.data import load_client
 from raygan.errors import ConfigError
+from raygan.nn.augmentation import draw_transform
 from raygan.nn.network import build_networks
 from raygan.parties.base import client_file
 from raygan.randomness import stream, torch_seed
@@ -94,10 +95,15 @@ class Oracle:
     def discriminate(self, client: int, x: Tensor, labels: Tensor) -> Tensor:
         return torch.sigmoid(through(self.discriminators[client], x, labels).double())
 
+    def seen(self, client: int, step: int, x: Tensor) -> Tensor:
+        """What the client's D sees of images."""
+        seed = torch_seed(self.plan.config.seed, "augment", 0, client, step)
+        return draw_transform(self.plan.config.training.augment, self.size, seed)(x)
+
     def update(self, client: int, fakes: tuple[Tensor, Tensor], step: int) -> None:
         images, labels = (torch.from_numpy(x) for x in self.data[client].batch(self.order[client][step]))
-        of_fakes = self.discriminate(client, fakes[0].detach(), fakes[1])
-        of_reals = self.discriminate(client, images, labels)
+        of_fakes = self.discriminate(client, self.seen(client, step, fakes[0].detach()), fakes[1])
+        of_reals = self.discriminate(client, self.seen(client, step, images), labels)
         self.d_optimizers[client].zero_grad()
         (-(1 - of_fakes).log().mean() - of_reals.log().mean()).backward()
         self.d_optimizers[client].step()
@@ -111,7 +117,8 @@ class Oracle:
         batches = [self.fakes() for _ in range(k)]
         for client in self.clients:
             self.update(client, batches[client % k], step)
-        judged = [self.discriminate(client, *batches[(client + 1) % k]) for client in self.clients]
+        to_judge = {client: batches[(client + 1) % k] for client in self.clients}
+        judged = [self.discriminate(c, self.seen(c, step, x), labels) for c, (x, labels) in to_judge.items()]
         self.update_generator(torch.stack([-p.log().mean() for p in judged]).mean())
 
     def fed_split_gan(self, step: int) -> None:
@@ -184,10 +191,12 @@ def test_a_round_is_one_graph_in_torch(settings: dict, tmp_path: Path, name: str
             assert name.startswith("generator.") or np.array_equal(array, arrays[name])
 
 
-def test_one_client_is_a_plain_gan_on_the_servers_noise(settings: dict, tmp_path: Path) -> None:
+@pytest.mark.parametrize("augment", [[], ["translation", "cutout"]], ids=["plain", "augmented"])
+def test_one_client_is_a_plain_gan_on_the_servers_noise(settings: dict, tmp_path: Path, augment: list) -> None:
     """MD-GAN with one batch and no swap, and UA-GAN, whose one client has all shares: equal to the last bits."""
     first = settings["data"]["domains"][0] | {"clients": 1}
-    alone, keys = settings | {"data": {"domains": [first]}}, {"swap_every": None}
+    training = {"training": settings["training"] | {"augment": augment}}
+    alone, keys = settings | training | {"data": {"domains": [first]}}, {"swap_every": None}
     md_gan = run_of(alone, "md_gan", tmp_path / "md_gan", md_gan=keys)
     ua_gan = run_of(alone, "ua_gan", tmp_path / "ua_gan")
     oracle = Oracle(make_plan(make_config(alone | {"md_gan": keys})))

@@ -143,7 +143,7 @@ MUTATIONS = (
         self._discriminated = (of_fakes, of_reals)
 """,
         """        images, labels = torch.cat([self._fakes.detach(), self._reals]), torch.cat([self._labels] * 2)
-        both = yield Run("discriminator", self.discriminator.head, (images, labels))
+        both = yield Run("discriminator", self.discriminator.head, images, labels)
         self._discriminated = tuple(both.chunk(2))
 """,
         STEP_TEST,

@@ -3,9 +3,11 @@ from __future__ import annotations
 import pytest
 import torch
 
+from raygan.config.loading import make_config
 from raygan.errors import ConfigError
 from raygan.nn.blocks import Networks, paper_networks
 from raygan.nn.network import build_networks, run_blocks
+from raygan.nn.projection import ProjectionBlock, projection_networks
 from raygan.nn.spec import NetworkSpec
 
 
@@ -79,3 +81,73 @@ def test_blocks_of_a_users_own() -> None:
 def test_blocks_that_are_none_are_refused(path: str, message: str) -> None:
     with pytest.raises(ConfigError, match=f"model.blocks: .*{message}"):
         build_networks(NetworkSpec(12, 1, 4, 0.05), path, 0)
+
+
+def test_a_projection_by_hand() -> None:
+    """w = (1, 2), b = 3, V_1 = (10, 20), phi = (4, 5): 4 + 10 + 3, and 40 + 100 more for class 1."""
+    block = ProjectionBlock(NetworkSpec(12, 1, 2), 2)
+    with torch.no_grad():
+        block.linear.weight.copy_(torch.tensor([[1.0, 2.0]]))
+        block.linear.bias.fill_(3)
+        block.classes.weight.copy_(torch.tensor([[0.0, 0.0], [10.0, 20.0]]))
+    phi = torch.tensor([[4.0, 5.0]]).expand(2, 2).unflatten(1, (2, 1, 1))
+    assert block(phi, torch.tensor([0, 1])).tolist() == [17, 157]
+
+
+def test_no_block_of_a_projecting_discriminator_but_the_last_sees_a_label() -> None:
+    networks = projection_networks(NetworkSpec(12, 1, 4, 0.05))
+    images, labels = torch.randn(2, 1, 12, 12), torch.tensor([0, 1])
+    features = run_blocks(networks.discriminator[:-1], images)
+    assert run_blocks(networks.discriminator, images, labels).shape == (2,)
+    assert networks.discriminator[-1](features, labels).shape == (2,)
+
+
+def label_in(network: str, index: int) -> Networks:
+    networks = paper_networks(NetworkSpec(12, 1, 4, 0.05))
+    getattr(networks, network)[index].takes_labels = True
+    return networks
+
+
+def in_the_body(spec: NetworkSpec) -> Networks:
+    return label_in("discriminator", 3)
+
+
+def in_the_generators_last(spec: NetworkSpec) -> Networks:
+    return label_in("generator", 4)
+
+
+@pytest.mark.parametrize(
+    ("function", "found"), [("in_the_body", "3 of the discriminator"), ("in_the_generators_last", "4 of the generator")]
+)
+def test_labels_for_a_block_that_the_server_may_have_are_refused(function: str, found: str) -> None:
+    message = f"model.networks: block {found} takes labels; give them to the first block"
+    with pytest.raises(ConfigError, match=message):
+        build_networks(NetworkSpec(12, 1, 4, 0.05, networks=f"{__name__}:{function}"), None, 0)
+
+
+def test_a_first_block_that_says_nothing_takes_the_labels() -> None:
+    networks = build_networks(NetworkSpec(12, 1, 4, 0.05, networks=f"{__name__}:bare"), None, 0)
+    assert run_blocks(networks.discriminator, torch.randn(2, 1, 12, 12), torch.tensor([0, 3])).tolist() == [0, 3]
+
+
+class BareBlock(torch.nn.Module):
+    """Nothing about labels."""
+
+    def forward(self, x: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        return labels
+
+
+def bare(spec: NetworkSpec) -> Networks:
+    return Networks(paper_networks(spec).generator, [BareBlock(), *(torch.nn.Identity() for _ in range(3))])
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        ({"networks": "projektion"}, "unknown name 'projektion'; did you mean 'projection'"),
+        ({"networks": "projection", "blocks": "a:b"}, "blocks 'a:b' and networks 'projection' together"),
+    ],
+)
+def test_networks_that_are_named_wrongly_are_refused(model: dict, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        make_config({"model": model})

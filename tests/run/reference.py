@@ -20,6 +20,7 @@ from torch.nn.functional import softplus
 from raygan.config import Config
 from raygan.data import load_client
 from raygan.names import NETWORKS, NetworkName
+from raygan.nn.augmentation import Transform, draw_transform
 from raygan.nn.network import build_networks
 from raygan.randomness import stream, torch_seed
 from raygan.split.layout import Layout
@@ -27,6 +28,12 @@ from raygan.wire.records import State
 
 Batch = dict[int, Tensor]
 """Client -> a tensor (B_k, ...)."""
+LABELLED: dict[str, dict[NetworkName, set[int]]] = {
+    "paper": {"generator": {0}, "discriminator": {0}},
+    "projection": {"generator": {0}, "discriminator": {4}},
+    "plane_projection": {"generator": {0}, "discriminator": {0, 4}},
+}
+"""Networks -> the blocks that are called with the labels as well."""
 Owner = dict[NetworkName, list[nn.Module]]
 
 
@@ -48,7 +55,7 @@ class Reference:
     """
 
     def __init__(self, layout: Layout, config: Config, number: int = 0) -> None:
-        self._layout, self._config = layout, config
+        self._layout, self._config, self._number = layout, config, number
         networks = build_networks(layout.spec, None, torch_seed(config.seed, "networks"))
         self.body: Owner = {"generator": networks.generator, "discriminator": networks.discriminator}
         self.own = {plan.client: copy.deepcopy(self.body) for plan in layout.clients}
@@ -94,7 +101,8 @@ class Reference:
             entering = [c for c in x if block in self._body(network, c) and c not in inside]
             inside = [c for c in inside if block in self._body(network, c)] + entering
             for client in [c for c in x if c not in inside]:
-                inputs = (x[client], labels[client]) if block == 0 else (x[client],)
+                labelled = block in LABELLED[self._config.model.networks][network]
+                inputs = (x[client], labels[client]) if labelled else (x[client],)
                 x[client] = self.own[client][network][block](*inputs)
             if inside:
                 merged = self.body[network][block](torch.cat([x[c] for c in inside]))
@@ -116,16 +124,39 @@ class Reference:
                 reals[client], labels[client] = torch.from_numpy(images), torch.from_numpy(classes)
                 size = (len(classes), self._layout.spec.latent_size)
                 z[client] = torch.randn(size, generator=self.latent[client])
-        fakes = self._run("generator", z, labels)[-1]
-        of_fakes = self._run("discriminator", {c: x.detach() for c, x in fakes.items()}, labels)[-1]
-        of_reals = self._run("discriminator", reals, labels)
+        of_fake, seen = self._fake_labels(number, labels), self._transforms(number, labels)
+        fakes = self._run("generator", z, of_fake)[-1]
+        of_fakes = self._run("discriminator", {c: seen[c](x.detach()) for c, x in fakes.items()}, of_fake)[-1]
+        of_reals = self._run("discriminator", {c: seen[c](x) for c, x in reals.items()}, labels)
         for client, activation in of_reals[self._layout.anchors["discriminator"]].items():
             self.anchors[client].append(activation.detach().mean(0))
         d_losses = {c: as_fake(of_fakes[c]) + as_real(of_reals[-1][c]) for c in fakes}
         self._update("discriminator", d_losses)
-        g_losses = {c: as_real(x) for c, x in self._run("discriminator", fakes, labels)[-1].items()}
+        shown = {c: seen[c](x) for c, x in fakes.items()}
+        g_losses = {c: as_real(x) for c, x in self._run("discriminator", shown, of_fake)[-1].items()}
         self._update("generator", g_losses)
         return {c: (d_losses[c].item(), g_losses[c].item()) for c in fakes}
+
+    def _fake_labels(self, step: int, labels: Batch) -> Batch:
+        """The minibatches', or drawn from the classes that a client holds."""
+        if self._config.training.fake_labels == "own":
+            return labels
+        drawn = {}
+        for client, mine in labels.items():
+            held = sorted(set(self._data[client].labels.tolist()))
+            source = stream(self._config.seed, "fake_labels", self._number, client, step)
+            drawn[client] = torch.from_numpy(source.choice(held, len(mine)))
+        return drawn
+
+    def _transforms(self, step: int, clients: Batch) -> dict[int, Transform]:
+        """What each client's D sees its images through."""
+        training, seed = self._config.training, self._config.seed
+        return {
+            client: draw_transform(
+                training.augment, training.batch_size, torch_seed(seed, "augment", self._number, client, step)
+            )
+            for client in clients
+        }
 
     def _update(self, network: NetworkName, losses: Batch) -> None:
         """One step of one network on the sum over clients; what the other network has collected is dropped."""

@@ -52,6 +52,19 @@ def test_each_network_has_a_learning_rate_of_its_own(tiny_settings: dict) -> Non
     equals_the_reference(make_plan(make_config(tiny_settings | {"training": training})), num_steps=3)
 
 
+@pytest.mark.parametrize("networks", ["projection", "plane_projection"])
+def test_networks_whose_discriminator_ends_with_the_label(tiny_settings: dict, networks: str) -> None:
+    model = tiny_settings["model"] | {"networks": networks}
+    equals_the_reference(make_plan(make_config(tiny_settings | {"model": model})), num_steps=2)
+
+
+def test_everything_that_the_discriminator_sees_is_augmented_alike(tiny_settings: dict) -> None:
+    """Each client's fakes and reals, in both updates; labels of fakes are drawn from its classes."""
+    extra = {"augment": ["colour", "translation", "cutout"], "fake_labels": "even"}
+    training = tiny_settings["training"] | extra
+    equals_the_reference(make_plan(make_config(tiny_settings | {"training": training})), num_steps=2)
+
+
 def equals_the_reference(plan: Plan, num_steps: int) -> None:
     """Losses of every step, then every parameter and BatchNorm buffer of clients and body."""
     started = in_process(plan)

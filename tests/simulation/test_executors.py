@@ -18,12 +18,13 @@ ROUNDING_ALONE = ("bias", "running_mean")
 STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 
 
-def planned(settings: dict, mode: str, num_images: int = 96) -> Plan:
+def planned(settings: dict, mode: str, num_images: int = 96, networks: str = "paper") -> Plan:
     domains = [domain | {"limit": num_images} for domain in settings["data"]["domains"]]
     ray_settings = settings["ray"] | {"clients_per_actor": 3, "vmap_clients": mode}
     fixed = {name: cuts for name, cuts in settings["cuts"]["fixed"].items() if name != "small"}
     changed = {
         "data": {"domains": domains},
+        "model": settings["model"] | {"networks": networks},
         "ray": ray_settings,
         "devices": settings["devices"] | {"fleet": ["large", "medium", "large"]},
         "cuts": {"solver": "fixed", "fixed": fixed},
@@ -41,14 +42,14 @@ def states_of(started: Started) -> dict:
 
 
 @pytest.mark.parametrize(
-    ("num_images", "num_steps", "minibatches"),
-    [(96, 3, {8}), (20, 1, {6, 7})],
-    ids=["equal", "of several sizes"],
+    ("num_images", "num_steps", "minibatches", "networks"),
+    [(96, 3, {8}, "paper"), (20, 1, {6, 7}, "paper"), (20, 1, {6, 7}, "plane_projection")],
+    ids=["equal", "of several sizes", "with labels at both ends"],
 )
 def test_clients_at_once_are_clients_one_by_one(
-    tiny_settings: dict, num_images: int, num_steps: int, minibatches: set
+    tiny_settings: dict, num_images: int, num_steps: int, minibatches: set, networks: str
 ) -> None:
-    plans = {mode: planned(tiny_settings, mode, num_images) for mode in ("never", "always")}
+    plans = {mode: planned(tiny_settings, mode, num_images, networks) for mode in ("never", "always")}
     federations = {mode: in_process(plan) for mode, plan in plans.items()}
     at_once = federations["always"]
     together = {

@@ -1,0 +1,53 @@
+"""One client, split and whole: the method and the baselines train the same networks, whatever is chosen for them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from raygan.api import train
+from raygan.config.loading import make_config
+from raygan.storage import read_arrays
+
+OPTIONS: dict[str, dict[str, Any]] = {
+    "augmented, evenly labelled projection": {
+        "model": {"networks": "projection"},
+        "training": {"augment": ["translation", "colour"], "fake_labels": "even"},
+    },
+}
+CUTS = {"large": {"generator": [0, 1], "discriminator": [1, 0]}}
+
+
+def trained(settings: dict, algorithm: str, options: dict, folder: Path) -> dict[str, np.ndarray]:
+    """Parameters, buffers and moments of both networks after a round of three steps."""
+    domain = settings["data"]["domains"][0] | {"clients": 1, "limit": 24}
+    chosen = {
+        "algorithm": algorithm,
+        "data": {"domains": [domain]},
+        "training": {"rounds": 1, "batch_size": 8} | options["training"],
+        "model": settings["model"] | options["model"],
+        "devices": settings["devices"] | {"fleet": ["large"]},
+        "clusters": {"count": 1},
+        "cuts": {"solver": "fixed", "fixed": CUTS},
+        "evaluation": {"every": 9, "images": 4},
+    }
+    run = train(make_config(settings | chosen), folder / algorithm, in_process=True)
+    files = [file for file in (run.path / "checkpoints" / "round-0001").iterdir() if file.name.startswith(("c", "b"))]
+    parts = [read_arrays(file) for file in files if file.suffix == ".safetensors" and "cluster" not in file.name]
+    return {name: array for part in parts for name, array in part.items()}
+
+
+@pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
+def test_one_client_is_the_same_split_and_whole(tiny_settings: dict, tmp_path: Path, options: dict) -> None:
+    split = trained(tiny_settings, "huscf", options, tmp_path)
+    for algorithm in ("local", "central"):
+        whole = trained(tiny_settings, algorithm, options, tmp_path)
+        assert whole.keys() == split.keys()
+        for name, array in whole.items():
+            if (
+                not name.endswith(("bias", "running_mean")) and "adam" not in name
+            ):  # rounding, of which Adam makes steps
+                np.testing.assert_allclose(array, split[name], rtol=1e-3, atol=1e-4, err_msg=name)
