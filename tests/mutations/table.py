@@ -138,8 +138,8 @@ MUTATIONS = (
     Mutation(
         "D's head sees fakes and reals as one batch",
         CLIENT,
-        """        of_fakes = yield self._discriminator_head(self._fakes.detach())
-        of_reals = yield self._discriminator_head(self._reals)
+        """        of_fakes = yield self._discriminator_head(self._transform(self._fakes.detach()), self._fake_labels)
+        of_reals = yield self._discriminator_head(self._reals, self._labels)
         self._discriminated = (of_fakes, of_reals)
 """,
         """        images, labels = torch.cat([self._fakes.detach(), self._reals]), torch.cat([self._labels] * 2)
@@ -153,10 +153,10 @@ MUTATIONS = (
         CLIENT,
         """        self.discriminator.update()
         with frozen(self.discriminator.blocks.values()):
-            self._adversarial = yield self._discriminator_head(self._fakes)
+            self._adversarial = yield self._discriminator_head(self._transform(self._fakes), self._fake_labels)
 """,
         """        with frozen(self.discriminator.blocks.values()):
-            self._adversarial = yield self._discriminator_head(self._fakes)
+            self._adversarial = yield self._discriminator_head(self._transform(self._fakes), self._fake_labels)
         self.discriminator.update()
 """,
         STEP_TEST,
@@ -516,8 +516,8 @@ MUTATIONS = (
     Mutation(
         "federated split GAN judges after D's update",
         "raygan/served/foresight.py",
-        "loss, gradient = client.feedback(to_judge)\n        return client.learn(to_learn, real), loss, gradient",
-        "update = client.learn(to_learn, real)\n        return update, *client.feedback(to_judge)",
+        "loss, gradient = client.feedback(to_judge, real.transform)\n        return client.learn(to_learn, real), loss, gradient",
+        "update = client.learn(to_learn, real)\n        return update, *client.feedback(to_judge, real.transform)",
         SERVED_TEST,
     ),
     Mutation(
