@@ -60,11 +60,18 @@ class Card(BaseModel):
     output: str = "images"
     """Images, float32 (B, C, H, W)."""
     width: float
-    """`model.width`: with `label_embedding_size` and `blocks` it tells how to build the networks anew."""
+    """`model.width`: with `label_embedding_size`, `networks` and `blocks` it tells how to build the networks anew."""
     label_embedding_size: Count
     """`model.label_embedding_size`."""
     blocks: str | None
-    """`model.blocks`: the import path of the networks; None: the paper's."""
+    """`model.blocks`: an import path of networks, in place of `networks`; None: there is none."""
+    networks: str = "paper"
+    """`model.networks`: a name, or an import path."""
+
+    @property
+    def own_networks(self) -> str | None:
+        """The import path of networks that are code of somebody's own; None: they are raygan's."""
+        return self.blocks or (self.networks if ":" in self.networks else None)
 
     @property
     def spec(self) -> NetworkSpec:
@@ -76,6 +83,7 @@ class Card(BaseModel):
             width=self.width,
             latent_size=self.latent_size,
             label_embedding_size=self.label_embedding_size,
+            networks=self.networks,
         )
 
 

@@ -61,8 +61,8 @@ def _onnx(path: Path, trust: bool) -> tuple[Card, nn.Module]:
 def _safetensors(path: Path, trust: bool) -> tuple[Card, nn.Module]:
     with safe_open(path, "pt") as file:
         card = parsed_card((file.metadata() or {}).get(KEY), str(path))
-    if card.blocks is not None:
-        _check_trust(path, f"its networks are code of their own ({card.blocks})", trust)
+    if card.own_networks is not None:
+        _check_trust(path, f"its networks are code of their own ({card.own_networks})", trust)
     module = GeneratorModule(*build_networks(card.spec, card.blocks, 0).generator).eval()
     try:
         module.load_state_dict(load_file(path))

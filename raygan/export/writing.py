@@ -108,7 +108,7 @@ def _program(module: nn.Module, card: Card) -> torch.export.ExportedProgram:
             )
     except Exception as error:  # torch raises many kinds, and the user's code any
         found = f"these networks cannot be exported ({first_line(error)[:200]})"
-        raise InputError(card.blocks or "raygan export", found, "use --format safetensors") from None
+        raise InputError(card.own_networks or "raygan export", found, "use --format safetensors") from None
 
 
 def _example(card: Card, num_images: int = 2) -> tuple[Tensor, Tensor]:

@@ -141,6 +141,7 @@ def test_every_file_says_what_it_is(kept: Path, files: dict[str, Path], name: st
         "width": 0.0625,
         "label_embedding_size": 10,
         "blocks": None,
+        "networks": "paper",
     }
 
 
@@ -262,6 +263,7 @@ def test_safetensors_of_somebody_else(files: dict[str, Path], tmp_path: Path) ->
     command("sample", path).assert_refused("its arrays are not those of its networks")
     save_file({"a": torch.zeros(1)}, path, metadata={"raygan.json": json.dumps(card | {"latent_size": -1})})
     command("sample", path).assert_refused("its latent_size cannot be used")
-    named = card | {"blocks": "somebody.elses:networks"}
-    save_file({"a": torch.zeros(1)}, path, metadata={"raygan.json": json.dumps(named)})
-    command("sample", path).assert_refused("code of their own (somebody.elses:networks)", "give --trust")
+    for key in ("blocks", "networks"):
+        named = card | {key: "somebody.elses:networks"}
+        save_file({"a": torch.zeros(1)}, path, metadata={"raygan.json": json.dumps(named)})
+        command("sample", path).assert_refused("code of their own (somebody.elses:networks)", "give --trust")

@@ -516,7 +516,8 @@ MUTATIONS = (
     Mutation(
         "federated split GAN judges after D's update",
         "raygan/served/foresight.py",
-        "loss, gradient = client.feedback(to_judge, real.transform)\n        return client.learn(to_learn, real), loss, gradient",
+        """loss, gradient = client.feedback(to_judge, real.transform)
+        return client.learn(to_learn, real), loss, gradient""",
         "update = client.learn(to_learn, real)\n        return update, *client.feedback(to_judge, real.transform)",
         SERVED_TEST,
     ),
