@@ -13,6 +13,7 @@ from raygan.errors import InputError, first_line
 from raygan.export.card import KEY, SUFFIXES, Card, parsed_card
 from raygan.export.onnx import OnnxModule
 from raygan.export.quiet import quiet
+from raygan.nn.blocks import with_labels
 from raygan.nn.network import GeneratorModule, build_networks
 from raygan.run.stored import Generator
 
@@ -44,7 +45,7 @@ def read_export(path: Path, trust: bool = False) -> tuple[Card, Generator]:
         raise
     except Exception as error:  # each library has its own kinds for a damaged file
         raise InputError(str(path), f"cannot be read ({first_line(error)[:160]})", "export it again") from None
-    return card, Generator(card.spec, [module])
+    return card, Generator(card.spec, [with_labels(module)])
 
 
 def _torch(path: Path, trust: bool) -> tuple[Card, nn.Module]:

@@ -49,6 +49,12 @@ def takes_labels(block: nn.Module) -> bool:
     return bool(getattr(block, "takes_labels", False))
 
 
+def with_labels(block: nn.Module) -> nn.Module:
+    """The same block, which is called with the labels from now on."""
+    vars(block)["takes_labels"] = True
+    return block
+
+
 class LatentBlock(nn.Module):
     """Generator block 0: z and the label's embedding, a linear layer, a small map (B, features, side, side).
 

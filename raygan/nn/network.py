@@ -19,7 +19,7 @@ from raygan.config.choices import chosen
 from raygan.config.schema import ModelConfig
 from raygan.errors import ConfigError
 from raygan.names import NETWORKS, BlockState
-from raygan.nn.blocks import Networks, takes_labels
+from raygan.nn.blocks import Networks, takes_labels, with_labels
 from raygan.nn.spec import NetworkSpec
 
 
@@ -78,8 +78,8 @@ def _check_labels(networks: Networks, key: str) -> None:
     """Marks the first blocks where nothing is said, and refuses labels in a block that the server may have."""
     last = len(networks.discriminator) - 1
     if not any(takes_labels(block) for block in networks.discriminator):
-        vars(networks.discriminator[0])["takes_labels"] = True
-    vars(networks.generator[0])["takes_labels"] = True
+        with_labels(networks.discriminator[0])
+    with_labels(networks.generator[0])
     allowed = (("generator", 0), ("discriminator", 0), ("discriminator", last))
     for (network, index), block in networks.blocks.items():
         if takes_labels(block) and (network, index) not in allowed:
