@@ -4,6 +4,9 @@ A round, in the paper's words: local epochs of split steps (`raygan.step`), then
 their activations at the anchor block, weighs them by how close they are to their cluster, and one aggregator a
 cluster averages their blocks; where a client lacks a block, it counts with the body's. Each client takes over its
 cluster's average of the blocks that it holds, the body the average over all clients.
+
+`huscf.bodies: clusters` (not the paper's) gives every cluster a body of its own after the warm-up: where a client of the
+cluster lacks a block, it counts with that body's, and that body takes over the cluster's average.
 """
 
 from __future__ import annotations
@@ -16,9 +19,10 @@ from raygan.algorithms.clusters import cluster_line, cluster_measures, members, 
 from raygan.cuts.fleet import Fleet, FleetCost
 from raygan.cuts.planner import fleet_of
 from raygan.errors import ConfigError
+from raygan.parties.aggregator import ClusterAggregator
 from raygan.parties.spec import Parties
-from raygan.runtime.averages import average, collect
-from raygan.runtime.backend import Reference
+from raygan.runtime.averages import Averages, average, collect
+from raygan.runtime.backend import Handle, Reference
 from raygan.runtime.steps import Cohort, Submitted, needed
 from raygan.split.body import SharedBody
 from raygan.split.layout import Layout
@@ -71,7 +75,7 @@ class HuscfGan(Algorithm[SplitClients, SharedBody]):
         num_samples = federation.check_in(cohort, epochs)
         assignment = self.cluster_and_weigh(federation, cohort, num_samples)
         assignment, state = name_clusters(assignment, state, range(len(self.layout.clients)))
-        models, lost = self.aggregate(federation, assignment)
+        models, lost = self.aggregate(federation, assignment, state.serves)
         epochs.lost.update(lost)
         records = {"clusters": cluster_line(cohort.round, assignment)}
         return RoundResult(cohort, epochs, state, models, records, assignment.faults)
@@ -81,9 +85,14 @@ class HuscfGan(Algorithm[SplitClients, SharedBody]):
         (assignment,) = federation.fetch([federation.server.call(SharedBody.assign, cohort.round, dict(num_samples))])
         return needed(assignment, "round_end")
 
-    def aggregate(self, federation: Split, assignment: Assignment) -> tuple[dict[int, Model], dict[int, Lost]]:
-        """Each cluster's average goes to its members, block by block; the body takes the average over all. The work of
-        an aggregator that is lost over it is done again.
+    def aggregate(
+        self, federation: Split, assignment: Assignment, serves: Mapping[int, int]
+    ) -> tuple[dict[int, Model], dict[int, Lost]]:
+        """Each cluster's average goes to its members, block by block; the body takes the average over all, or each of its
+        trunks its cluster's. The work of an aggregator that is lost over it is done again.
+
+        Args:
+            serves: client -> its cluster from now on, of all clients.
 
         Returns:
             Cluster -> model, and worker -> why, of those that were lost before they had theirs.
@@ -91,28 +100,37 @@ class HuscfGan(Algorithm[SplitClients, SharedBody]):
         Raises:
             RoundLost: the body was lost, or a client whose state was not out yet.
         """
-        states = collect(federation, self.layout, assignment.cluster, SplitClients.state)
-        body = federation.server.call(SharedBody.state)
-        return federation.averaged(lambda: self._aggregated(federation, assignment, states, body))
+        clusters, states = members(assignment), collect(federation, self.layout, assignment.cluster, SplitClients.state)
+        ask, own = federation.server.call, self.split.config.own_bodies
+        bodies = (
+            {number: ask(SharedBody.state, number, clients) for number, clients in clusters.items()}
+            if own
+            else dict.fromkeys(clusters, ask(SharedBody.state))
+        )
 
-    def _aggregated(
+        def aggregated() -> tuple[dict[int, Model], dict[int, Lost]]:
+            *aggregators, for_body = federation.aggregators(len(clusters) + 1)
+            models: dict[int, Model] = {}
+            for (cluster, clients), aggregator in zip(clusters.items(), aggregators, strict=True):
+                weights = {client: assignment.weight[client] for client in clients}
+                blocks = average(aggregator, self.layout.all_blocks, weights, states, bodies[cluster])
+                models[cluster] = Model(cluster, tuple(clients), blocks)
+            of_all = None if own else self._of_all(for_body, assignment, states, bodies)
+            found = {cluster: model.blocks for cluster, model in models.items()}
+            return models, load_averages(federation, self.layout, assignment.cluster, found, serves, of_all)
+
+        return federation.averaged(aggregated)
+
+    def _of_all(
         self,
-        federation: Split,
+        aggregator: Handle[ClusterAggregator],
         assignment: Assignment,
         states: Mapping[int, Reference[State]],
-        body: Reference[State | Lost],
-    ) -> tuple[dict[int, Model], dict[int, Lost]]:
-        clusters, everybody = members(assignment), sorted(assignment.cluster)
-        *aggregators, for_body = federation.aggregators(len(clusters) + 1)
-        keys, held = self.layout.all_blocks, self.layout.body_held
-        models: dict[int, Model] = {}
-        for (cluster, clients), aggregator in zip(clusters.items(), aggregators, strict=True):
-            weights = {client: assignment.weight[client] for client in clients}
-            models[cluster] = Model(cluster, tuple(clients), average(aggregator, keys, weights, states, body))
-        weights = {client: assignment.body_weight[client] for client in everybody}
-        of_all = average(for_body, held, weights, states, body)
-        found = {cluster: model.blocks for cluster, model in models.items()}
-        return models, load_averages(federation, self.layout, assignment.cluster, found, of_all)
+        bodies: Mapping[int, Reference[State | Lost]],
+    ) -> Averages:
+        """The average over all clients of the blocks that the body holds."""
+        weights = {client: assignment.body_weight[client] for client in sorted(assignment.cluster)}
+        return average(aggregator, self.layout.body_held, weights, states, next(iter(bodies.values())))
 
     def rejoin(self, federation: Split, result: RoundResult, back: Back) -> Reference[Lost | None]:
         """They take over their clusters' averages, and their optimizers begin anew."""

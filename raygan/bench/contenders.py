@@ -105,9 +105,9 @@ class SplitContender:
         cohort = replace(self._cohort(0), round=self.plan.config.clusters.warmup_rounds)
         num_samples = self._federation.check_in(cohort, Epochs())
         assignment = algorithm.cluster_and_weigh(self._federation, cohort, num_samples)
-        assignment, _ = name_clusters(assignment, ServerState(), range(len(self._layout.clients)))
+        assignment, state = name_clusters(assignment, ServerState(), range(len(self._layout.clients)))
         watch.lap("cluster_and_weigh")
-        models, _ = algorithm.aggregate(self._federation, assignment)
+        models, _ = algorithm.aggregate(self._federation, assignment, state.serves)
         watch.lap("aggregate")
         with tempfile.TemporaryDirectory(prefix="raygan-bench-") as folder:
             self._save(models, folder)

@@ -440,6 +440,14 @@ class CheckpointConfig(Section):
         return self
 
 
+class HuscfConfig(Section):
+    """For `algorithm: huscf`."""
+
+    bodies: Literal["shared", "clusters"] = "shared"
+    """`shared`: the server's blocks are one body for all clients (the paper's); `clusters`: after the warm-up every
+    cluster has one of its own, which begins as the one that most of its clients had, and merges their batches alone."""
+
+
 class HierarchicalConfig(Section):
     """For `algorithm: hierarchical`."""
 
@@ -484,7 +492,7 @@ class PflGanConfig(Section):
     """Of the weights by which others' images are mixed: the lower, the more counts whose are alike."""
 
 
-ALGORITHM_KEYS = ("central", "fed_gan", "hierarchical", "md_gan", "pfl_gan")
+ALGORITHM_KEYS = ("central", "fed_gan", "hierarchical", "huscf", "md_gan", "pfl_gan")
 """Sections that belong to the algorithm of their name."""
 
 
@@ -518,6 +526,8 @@ class Config(Section):
     """Of that algorithm; None: as its keys are by default."""
     hierarchical: HierarchicalConfig | None = None
     """Of that algorithm; None: as its keys are by default."""
+    huscf: HuscfConfig | None = None
+    """Of that algorithm; None: as its keys are by default."""
     md_gan: MdGanConfig | None = None
     """Of that algorithm; None: as its keys are by default."""
     pfl_gan: PflGanConfig | None = None
@@ -550,6 +560,11 @@ class Config(Section):
                 f"lower training.min_clients or raise training.participation"
             )
         return self
+
+    @property
+    def own_bodies(self) -> bool:
+        """Whether every cluster has a body of its own."""
+        return self.huscf is not None and self.huscf.bodies == "clusters"
 
     @property
     def known_clusters(self) -> int:

@@ -62,12 +62,12 @@ def load_network_arrays(
                 }
 
 
-def average_arrays(average: WeightAverage | None) -> dict[str, np.ndarray]:
-    """`average.block.name` for all of a moving average; empty without one."""
-    return {} if average is None else network_arrays(AVERAGE, average.blocks, None)
+def average_arrays(average: WeightAverage | None, prefix: str = "") -> dict[str, np.ndarray]:
+    """`average.block.name`, behind the prefix, for all of a moving average; empty without one."""
+    return {} if average is None else network_arrays(prefix + AVERAGE, average.blocks, None)
 
 
-def load_average(average: WeightAverage | None, arrays: Mapping[str, np.ndarray]) -> None:
+def load_average(average: WeightAverage | None, arrays: Mapping[str, np.ndarray], prefix: str = "") -> None:
     """The inverse of `average_arrays`, in place; errors as `load_network_arrays`."""
     if average is not None:
-        load_network_arrays(AVERAGE, average.blocks, None, arrays)
+        load_network_arrays(prefix + AVERAGE, average.blocks, None, arrays)

@@ -1,11 +1,16 @@
-"""The shared body: the server's middle blocks of both networks, merged over all clients, and the clustering."""
+"""The body: the server's middle blocks of both networks, merged over all clients, and the clustering.
+
+All clients share one trunk of blocks (the paper's), or after the warm-up each cluster has one of its own, in which its
+clients alone are merged (`huscf.bodies`)."""
 
 from __future__ import annotations
 
 import time
-from collections import deque
-from collections.abc import Mapping, Sequence
+from collections import Counter, deque
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import ClassVar, TypeVar
 
@@ -15,25 +20,15 @@ from torch import Tensor, nn
 
 from raygan.config.schema import Config
 from raygan.federated.assignment import cluster_and_weigh
-from raygan.names import BlockKey, NetworkName
-from raygan.nn.average import averaged_blocks, weight_average
-from raygan.nn.network import (
-    adam,
-    block_state,
-    build_networks,
-    frozen,
-    gradient_norm,
-    has_gradients,
-    is_finite,
-    load_block_state,
-)
-from raygan.nn.persistence import average_arrays, load_average, load_network_arrays, network_arrays
+from raygan.names import NetworkName
+from raygan.nn.network import build_networks, frozen
 from raygan.parties.base import Server
 from raygan.randomness import torch_seed
 from raygan.simulation.emulation import Pacer
 from raygan.split.contract import Contract
 from raygan.split.layout import Layout
 from raygan.split.merged import MergedPass
+from raygan.split.trunk import Trunk, joint_norm
 from raygan.step import Crossing, Pass
 from raygan.storage import read_arrays, write_arrays
 from raygan.wire.codec import CPU, decode, encode
@@ -57,6 +52,10 @@ from raygan.wire.traffic import TrafficCounter
 
 Sent = TypeVar("Sent", Activations, Gradients)
 BODY_FILE = "body.safetensors"
+SHARED = 0
+"""The trunk that begins, and that serves every client in the warm-up; of all models, the first."""
+SERVES = "serves"
+"""Client -> its trunk, in the body's file."""
 
 
 class SharedBody(Server):
@@ -68,21 +67,17 @@ class SharedBody(Server):
         self._layout, self._config, self._device = layout, config, device
         networks = build_networks(layout.spec, config.model.blocks, torch_seed(config.seed, "networks"))
         whole = {"generator": networks.generator, "discriminator": networks.discriminator}
-        self._blocks: dict[NetworkName, dict[int, nn.Module]] = {"generator": {}, "discriminator": {}}
-        for network, blocks in self._blocks.items():
-            mine = sorted(index for name, index in layout.body_held if name == network)
-            blocks.update({index: whole[network][index].to(device) for index in mine})
-        training = config.training
-        self._optimizers = {
-            name: adam(blocks.values(), training.lr_of(name), training.betas) for name, blocks in self._blocks.items()
-        }
-        self._average = weight_average(self._blocks["generator"], training)
+        blocks: dict[NetworkName, dict[int, nn.Module]] = {"generator": {}, "discriminator": {}}
+        for network, index in sorted(layout.body_held):
+            blocks[network][index] = whole[network][index].to(device)
+        self._trunks = {SHARED: Trunk(blocks, config.training)}
+        self._serves = {client.client: SHARED for client in layout.clients}
         self._stages = layout.stages
         self._pacer = Pacer(layout.pace, "body")
         self._traffic = TrafficCounter()
         self._contract = Contract(layout, config.training.batch_size)
         self._faults: list[str] = []
-        self._passes: dict[str, tuple[MergedPass, ...]] = {}
+        self._passes: dict[str, tuple[dict[int, MergedPass], ...]] = {}
         self._maps: dict[int, deque[np.ndarray]] = {}
         self._seconds: dict[str, float] = {}
         self._absent: set[int] = set()
@@ -116,17 +111,16 @@ class SharedBody(Server):
             self._passes[pass_name] = self._begin(way)
         entering = self._arrived(step, stage.entering, messages, crossing)
         leaving = self._clients_of(stage.leaving)
-        blocks = self._blocks[way.network].values()
-        outputs = []
+        outputs: list[dict[int, Tensor]] = []
         for batch, merged in enumerate(self._passes[pass_name]):
-            parts = {client: decode(arrays[batch], self._device) for client, arrays in entering.items()}
-            if way.body_trains:
-                outputs.append(merged.forward(stage.blocks, parts, leaving))
-            else:
-                with frozen(blocks):
-                    outputs.append(merged.forward(stage.blocks, parts, leaving))
+            parts = self._by_trunk({client: decode(arrays[batch], self._device) for client, arrays in entering.items()})
+            out_of: dict[int, Tensor] = {}
+            for number, one in merged.items():
+                with nullcontext() if way.body_trains else frozen(one.blocks.values()):
+                    out_of |= one.forward(stage.blocks, parts.get(number, {}), leaving)
+            outputs.append(out_of)
         self._keep_maps(pass_name)
-        rows = [merged.num_rows for merged in self._passes[pass_name]]
+        rows = self._rows(pass_name)
         self._pacer.hold_body(way.network, "forward", stage.blocks, rows, started)
         self._count(crossing, started)
         out = [Activations(step, arrays) for arrays in self._pack(stage.leaving, outputs)]
@@ -141,19 +135,16 @@ class SharedBody(Server):
         way = crossing.way
         stage = self._stages[way.network][stage_index]
         received = self._arrived(step, stage.leaving, messages, crossing)
-        rows = [merged.num_rows for merged in self._passes[pass_name]]
-        outputs = []
+        rows = self._rows(pass_name)
+        outputs: list[dict[int, Tensor]] = []
         for batch, merged in enumerate(self._passes[pass_name]):
-            parts = {client: decode(arrays[batch], self._device) for client, arrays in received.items()}
-            outputs.append(merged.backward(parts))
-        optimizer = self._optimizers[way.network]
-        if stage_index == 0 and way.body_trains and optimizer is not None:
-            trained = has_gradients(optimizer)
-            self._norms[f"body_{way.network}_gradient_norm"] = gradient_norm(optimizer)
-            optimizer.step()
-            optimizer.zero_grad()
-            if way.network == "generator" and self._average is not None and trained:
-                self._average.update()
+            parts = self._by_trunk({client: decode(arrays[batch], self._device) for client, arrays in received.items()})
+            back: dict[int, Tensor] = {}
+            for number, one in merged.items():
+                back |= one.backward(parts.get(number, {}))
+            outputs.append(back)
+        if stage_index == 0 and way.body_trains:
+            self._update(way.network)
         self._pacer.hold_body(way.network, "backward", stage.blocks, rows, started)
         self._count(crossing, started)
         out = [Gradients(step, arrays) for arrays in self._pack(stage.entering, outputs)]
@@ -185,24 +176,31 @@ class SharedBody(Server):
             return assigned
         return replace(assigned, faults=(*assigned.faults, *self._faults))
 
-    def state(self) -> State | Lost:
-        """Parameters and buffers of the body's blocks; `Lost` where they are no longer finite."""
-        blocks: dict[BlockKey, Mapping[str, np.ndarray]] = {}
-        for key in self._layout.body_held:
-            blocks[key] = block_state(self._block(key))
-        if not is_finite(self._block(key) for key in self._layout.body_held):
-            return Lost("the body's parameters are not finite", "not_finite")
-        return State(0, blocks)
+    def state(self, cluster: int = SHARED, clients: Collection[int] = ()) -> State | Lost:
+        """Parameters and buffers of the trunk of a cluster's clients; `Lost` where they are no longer finite."""
+        return self._trunk_of(cluster, clients).state(self._layout.body_held)
 
     def load(self, averages: Sequence[BlockAverage | Lost]) -> Lost | None:
         """Takes over the averages over all clients: all of them, or none if one is lost."""
-        for average in averages:
+        return self.load_own({SHARED: averages}, {})
+
+    def load_own(self, averages: Mapping[int, Sequence[BlockAverage | Lost]], serves: Mapping[int, int]) -> Lost | None:
+        """Each cluster's trunk takes over the cluster's averages: all of them, or none if one is lost.
+
+        Args:
+            averages: cluster -> an average of each block of a trunk.
+            serves: client -> its cluster from now on, of all clients; empty: as they are.
+        """
+        for average in chain.from_iterable(averages.values()):
             if isinstance(average, Lost):
                 return average
-        for average in averages:
+        trunks = {number: self._continued(number, serves) for number in averages}
+        for number, average in ((number, one) for number, blocks in averages.items() for one in blocks):
             assert isinstance(average, BlockAverage)
-            load_block_state(self._block(average.block), dict(average.state))
+            trunks[number].load(average)
             self._traffic.add("aggregator", "body", "BlockAverage", num_bytes(average))
+        self._trunks = trunks
+        self._serves |= serves
         return None
 
     def traffic(self) -> Traffic:
@@ -211,30 +209,63 @@ class SharedBody(Server):
 
     def save(self, folder: str) -> Written:
         """Writes blocks, optimizers and averages."""
-        arrays: dict[str, np.ndarray] = {}
-        for network, blocks in self._blocks.items():
-            arrays |= network_arrays(network, blocks, self._optimizers[network])
-        return write_arrays(Path(folder) / BODY_FILE, arrays | average_arrays(self._average))
+        if not self._config.own_bodies:
+            return write_arrays(Path(folder) / BODY_FILE, self._trunks[SHARED].arrays(""))
+        arrays = {SERVES: np.array([self._serves[client] for client in sorted(self._serves)])}
+        for number, trunk in self._trunks.items():
+            arrays |= trunk.arrays(f"{number}.")
+        return write_arrays(Path(folder) / BODY_FILE, arrays)
 
     def restore(self, folder: str) -> None:
         """The inverse of `save`."""
         arrays = read_arrays(Path(folder) / BODY_FILE)
-        for network, blocks in self._blocks.items():
-            load_network_arrays(network, blocks, self._optimizers[network], arrays)
-        load_average(self._average, arrays)
+        any_trunk = next(iter(self._trunks.values()))
+        if not self._config.own_bodies:
+            any_trunk.load_arrays("", arrays)
+            return
+        self._serves = dict(zip(sorted(self._serves), arrays[SERVES].tolist(), strict=True))
+        self._trunks = {number: any_trunk.copy() for number in sorted(set(self._serves.values()))}
+        for number, trunk in self._trunks.items():
+            trunk.load_arrays(f"{number}.", arrays)
 
-    def _block(self, key: BlockKey) -> nn.Module:
-        network, index = key
-        return averaged_blocks(self._average)[key] if network == "average" else self._blocks[network][index]
+    def _trunk_of(self, cluster: int, clients: Collection[int]) -> Trunk:
+        """A cluster's own; of one that is new, that of most of its clients (of several, the first)."""
+        if cluster in self._trunks:
+            return self._trunks[cluster]
+        served = Counter(self._serves[client] for client in clients)
+        return self._trunks[min(served, key=lambda number: (-served[number], number))]
 
-    def _begin(self, way: Pass) -> tuple[MergedPass, ...]:
+    def _continued(self, number: int, serves: Mapping[int, int]) -> Trunk:
+        trunk = self._trunk_of(number, [client for client, own in serves.items() if own == number])
+        return trunk if number in self._trunks else trunk.copy()
+
+    def _by_trunk(self, parts: Mapping[int, Tensor]) -> dict[int, dict[int, Tensor]]:
+        """Trunk -> client -> what it sent."""
+        dealt: dict[int, dict[int, Tensor]] = {}
+        for client, part in parts.items():
+            dealt.setdefault(self._serves[client], {})[client] = part
+        return dealt
+
+    def _rows(self, pass_name: str) -> list[int]:
+        """Of each batch, the rows that are inside."""
+        return [sum(one.num_rows for one in merged.values()) for merged in self._passes[pass_name]]
+
+    def _update(self, network: NetworkName) -> None:
+        norms = [norm for trunk in self._trunks.values() if (norm := trunk.update(network)) is not None]
+        if norms:
+            self._norms[f"body_{network}_gradient_norm"] = joint_norm(norms)
+
+    def _begin(self, way: Pass) -> tuple[dict[int, MergedPass], ...]:
         anchor = self._layout.anchors["discriminator"]
         observe = [anchor if way.body_trains and batch == "real" else None for batch in way.batches]
-        return tuple(MergedPass(self._blocks[way.network], block) for block in observe)
+        return tuple(
+            {number: MergedPass(trunk.blocks[way.network], block) for number, trunk in self._trunks.items()}
+            for block in observe
+        )
 
     def _keep_maps(self, pass_name: str) -> None:
         keep = self._config.clusters.feature_batches
-        for merged in self._passes[pass_name]:
+        for merged in chain.from_iterable(batch.values() for batch in self._passes[pass_name]):
             for client, feature in merged.observed.items():
                 self._maps.setdefault(client, deque(maxlen=keep)).append(feature.cpu().numpy())
             merged.observed = {}

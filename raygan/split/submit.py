@@ -60,14 +60,24 @@ def load_averages(
     layout: Layout,
     cluster: Mapping[int, int],
     models: Mapping[int, Averages],
-    of_all: Averages,
+    serves: Mapping[int, int],
+    of_all: Averages | None,
 ) -> dict[int, Lost]:
-    """Each client takes over its cluster's model, the body the average over all clients; who was lost over it."""
+    """Each client takes over its cluster's model, the body the average over all clients or, where there
+    is none, each of its trunks its cluster's; who was lost over it.
+
+    Args:
+        serves: client -> its cluster from now on, of all clients.
+    """
     answers = {
         worker: federation.workers[worker].call(SplitClients.load, _averages(layout, worker, cluster, models))
         for worker in workers_of(federation, layout, cluster)
     }
-    loaded = federation.server.call(SharedBody.load, together(list(of_all.values())))
+    if of_all is None:
+        trunks = {number: together([blocks[key] for key in layout.body_held]) for number, blocks in models.items()}
+        loaded = federation.server.call(SharedBody.load_own, by_key(trunks), dict(serves))
+    else:
+        loaded = federation.server.call(SharedBody.load, together(list(of_all.values())))
     return federation.loaded([loaded], answers)
 
 

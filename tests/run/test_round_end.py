@@ -119,7 +119,7 @@ def test_a_clustered_round_ends_as_the_formulas_say(started: Started) -> None:
     over_all = weights_of(list(range(5)), maps, beta=30)
     assert assignment.body_weight == pytest.approx(over_all, rel=1e-4)
     before, body = started.states(), started.body_state()
-    huscf(started.plan).aggregate(started.federation, assignment)
+    huscf(started.plan).aggregate(started.federation, assignment, assignment.cluster)
     for client, state in started.states().items():
         mine = {c: assignment.weight[c] for c in weights[client]}
         assert_averages(state, mine, before, body)

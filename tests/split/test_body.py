@@ -75,5 +75,5 @@ def test_a_round_without_clients_is_lost(body: SharedBody) -> None:
 
 
 def test_a_body_that_is_not_finite_is_lost(body: SharedBody) -> None:
-    body._block(("generator", 2))[0].weight.data[0] = float("inf")
+    body._trunks[0].blocks["generator"][2][0].weight.data[0] = float("inf")
     assert body.state() == Lost("the body's parameters are not finite", "not_finite")
