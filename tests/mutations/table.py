@@ -7,6 +7,7 @@ from dataclasses import dataclass
 LOSSES = "raygan/nn/losses.py"
 CLIENT = "raygan/split/client.py"
 BODY = "raygan/split/body.py"
+TRUNK = "raygan/split/trunk.py"
 NETWORK = "raygan/nn/network.py"
 MERGED = "raygan/split/merged.py"
 WEIGHTING = "raygan/federated/weighting.py"
@@ -29,6 +30,7 @@ FEDERATION = "raygan/runtime/federation.py"
 STEP_TEST = ("tests/run/test_step.py",)
 CLIENT_TEST = ("tests/split/test_client.py",)
 END_TEST = ("tests/run/test_round_end.py",)
+OWN_TEST = ("tests/run/test_own_bodies.py", "tests/split/test_trunk.py")
 LOSSES_TEST = ("tests/nn/test_losses.py",)
 MERGED_TEST = ("tests/split/test_merged.py",)
 WEIGHTING_TEST = ("tests/federated/test_weighting.py",)
@@ -207,26 +209,26 @@ MUTATIONS = (
     ),
     Mutation(
         "the body's learning rate is doubled",
-        BODY,
-        "adam(blocks.values(), training.lr_of(name), training.betas)",
-        "adam(blocks.values(), 2 * training.lr_of(name), training.betas)",
+        TRUNK,
+        "adam(held.values(), training.lr_of(name), training.betas)",
+        "adam(held.values(), 2 * training.lr_of(name), training.betas)",
         STEP_TEST,
     ),
     Mutation("Adam's betas are swapped", NETWORK, "betas=betas, fused", "betas=betas[::-1], fused", STEP_TEST),
     Mutation(
         "G is updated on the D body of before",
         BODY,
-        "if stage_index == 0 and way.body_trains and",
-        'if stage_index == 0 and pass_name != "discriminate" and',
+        "if stage_index == 0 and way.body_trains:",
+        'if stage_index == 0 and pass_name != "discriminate":',
         STEP_TEST,
     ),
     Mutation(
         "the body's gradient is the mean over clients",
-        BODY,
-        "            optimizer.step()\n",
-        """            for parameter in (p for group in optimizer.param_groups for p in group["params"]):
-                parameter.grad = None if parameter.grad is None else parameter.grad / len(self._layout.clients)
-            optimizer.step()
+        TRUNK,
+        "        optimizer.step()\n",
+        """        for parameter in (p for group in optimizer.param_groups for p in group["params"]):
+            parameter.grad = None if parameter.grad is None else parameter.grad / 6
+        optimizer.step()
 """,
         STEP_TEST,
     ),
@@ -258,6 +260,24 @@ MUTATIONS = (
         "output.detach()[span].mean(0)",
         "output.detach()[span].sum(0)",
         MERGED_TEST,
+    ),
+    Mutation(
+        "bodies of clusters merge everybody",
+        BODY,
+        "dealt.setdefault(self._serves[client], {})",
+        "dealt.setdefault(SHARED, {})",
+        OWN_TEST,
+    ),
+    Mutation(
+        "a new cluster's body begins without moments",
+        TRUNK,
+        "return copy.deepcopy(self)",
+        """other = copy.deepcopy(self)
+        for optimizer in other._optimizers.values():
+            if optimizer is not None:
+                optimizer.state.clear()
+        return other""",
+        OWN_TEST,
     ),
     Mutation("clients are clustered by their fakes", BODY, 'batch == "real"', 'batch == "fake"', END_TEST),
     Mutation(
@@ -381,8 +401,8 @@ MUTATIONS = (
     Mutation(
         "the body's average has the clusters' weights",
         ROUND,
-        "assignment.body_weight[client] for client in everybody",
-        "assignment.weight[client] for client in everybody",
+        "assignment.body_weight[client] for client in sorted(assignment.cluster)",
+        "assignment.weight[client] for client in sorted(assignment.cluster)",
         END_TEST,
     ),
     Mutation(
