@@ -68,8 +68,9 @@ class SharedBody(Server):
         networks = build_networks(layout.spec, config.model.blocks, torch_seed(config.seed, "networks"))
         whole = {"generator": networks.generator, "discriminator": networks.discriminator}
         blocks: dict[NetworkName, dict[int, nn.Module]] = {"generator": {}, "discriminator": {}}
-        for network, index in sorted(layout.body_held):
-            blocks[network][index] = whole[network][index].to(device)
+        for network, held in blocks.items():
+            mine = sorted(index for name, index in layout.body_held if name == network)
+            held.update({index: whole[network][index].to(device) for index in mine})
         self._trunks = {SHARED: Trunk(blocks, config.training)}
         self._serves = {client.client: SHARED for client in layout.clients}
         self._stages = layout.stages

@@ -91,7 +91,8 @@ def assert_equal(one: State, other: State) -> None:
 def four_rounds(settings: dict[str, Any]) -> dict[str, Any]:
     """The clusters, and with them the trunks, are two from the end of the second round on."""
     clusters = {"count": 2, "warmup_rounds": 1, "feature_batches": 2}
-    return settings | OWN | {"clusters": clusters, "training": settings["training"] | {"rounds": 4}}
+    training = settings["training"] | {"rounds": 4, "average": {"half_life_images": 100}}
+    return settings | OWN | {"clusters": clusters, "training": training}
 
 
 @pytest.fixture(scope="module")
