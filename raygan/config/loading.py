@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -13,10 +14,13 @@ from pydantic import BaseModel, ValidationError
 
 from raygan.config.scenarios import with_scenario
 from raygan.config.schema import Config, DomainConfig
+from raygan.config.yaml_text import RepeatedKeyError, from_yaml
 from raygan.errors import MAX_LENGTH, ConfigError, instead_of, reason
 
 NOT_YAML = (yaml.YAMLError, ValueError, AttributeError, TypeError, RecursionError)
 """What PyYAML raises: its own errors, and others for texts such as `2001-99-99`, `!!int a` or a thousand brackets."""
+
+LEADING_ZERO = re.compile(r"\s*[-+]?0\d")
 
 
 def read_config(path: str | Path | None = None, overrides: Iterable[str] = ()) -> Config:
@@ -115,7 +119,7 @@ def parse_override(text: str) -> tuple[str, Any]:
     if not equals or not key.strip():
         raise ConfigError(f"--set {text}", "no key=value", "write it as key.path=value, such as training.rounds=10")
     try:
-        return key.strip(), as_number(yaml.safe_load(value))
+        return key.strip(), as_number(from_yaml(value))
     except NOT_YAML as error:
         raise ConfigError(
             f"--set {key}", f"{_shown(value)} is not YAML ({reason(error, 200)})", "quote the value"
@@ -156,9 +160,11 @@ def read_yaml(path: Path) -> dict[str, Any]:
         ConfigError: it cannot be read, is not YAML, or holds something else.
     """
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = from_yaml(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(str(path), f"cannot be read ({error.strerror})", "check the file's name") from None
+    except RepeatedKeyError as error:
+        raise ConfigError(f"{path}:{error.line}", str(error), "keep one of them") from None
     except NOT_YAML as error:
         raise ConfigError(str(path), f"is not YAML ({reason(error, MAX_LENGTH)})", "mend the file") from None
     if content is None:
@@ -169,9 +175,9 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 
 def as_number(value: Any) -> Any:
-    """YAML 1.1 reads 1e-4 as a string; a person means a number."""
+    """YAML 1.1 reads 1e-4 as a string; a person means a number. `007` may be a name."""
     with suppress(ValueError):
-        return float(value) if isinstance(value, str) else value
+        return float(value) if isinstance(value, str) and not LEADING_ZERO.match(value) else value
     return value
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from raygan.config import Config
 from raygan.config.loading import absolute_paths, make_config, parse_override, read_config, set_key
+from raygan.config.yaml_text import from_yaml
 from raygan.errors import ConfigError
 
 
@@ -24,6 +25,10 @@ def test_the_default_is_whole() -> None:
         ("a=[1, 2]", [1, 2]),
         ("a=null", None),
         ("a=b=c", "b=c"),
+        ("a=1:30", "1:30"),
+        ("a=0777", "0777"),
+        ("a=[00014, 0, -3, 1_000, 0.5]", ["00014", 0, -3, 1000, 0.5]),
+        ("a=00014", "00014"),
     ],
 )
 def test_override_values_are_yaml_and_numbers_are_numbers(text: str, value: object) -> None:
@@ -88,3 +93,27 @@ def test_a_cache_of_classifiers_is_found_from_any_folder(tmp_path: Path) -> None
     given = [make_config({"evaluation": {"cache": cache}}) for cache in ("kept", "/kept", "~/kept", None)]
     found = [absolute_paths(config, tmp_path).evaluation.cache for config in given]
     assert found == [str(tmp_path / "kept"), "/kept", "~/kept", None]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("seed: 1\ntraining: {rounds: 2}\ntraining: {lr: 1.0e-3}\n", "c.yaml:3: the key 'training' is given twice"),
+        ("training:\n  rounds: 2\n  lr: 1\n  rounds: 3\n", "c.yaml:4: the key 'rounds' is given twice; keep one"),
+        ("training: {rounds: 1:30}\n", "training.rounds: '1:30' does not fit; give a valid integer"),
+    ],
+)
+def test_what_yaml_reads_otherwise_than_people_is_refused(tmp_path: Path, text: str, message: str) -> None:
+    """YAML 1.1 keeps the last of two keys and reads 1:30 as 90."""
+    (tmp_path / "c.yaml").write_text(text)
+    with pytest.raises(ConfigError, match=message):
+        read_config(tmp_path / "c.yaml")
+
+
+def test_a_leading_zero_makes_no_octal_number(tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text("seed: 0777\n")
+    assert read_config(tmp_path / "c.yaml").seed == 777
+
+
+def test_merges_are_no_repetition() -> None:
+    assert from_yaml("x: &a {p: 1, q: 2}\ny: {<<: *a, p: 3}") == {"x": {"p": 1, "q": 2}, "y": {"p": 3, "q": 2}}
