@@ -225,7 +225,9 @@ def evaluate(
 def sample(
     run: Annotated[Path, Argument(metavar="RUN", help="A run's folder, or a file of raygan export.")],
     cluster: Cluster = None,
-    labels: Annotated[str | None, Option(help="Such as 0,1,2. Default: all classes of its clients' domains.")] = None,
+    labels: Annotated[
+        str | None, Option(help="Such as 0,1,2 or cat,dog. Default: all classes of its clients' domains.")
+    ] = None,
     count: Annotated[int, Option(help="Images of each label.")] = 10,
     round_number: Round = None,
     seed: Annotated[int, Option(help="The same seed gives the same images.")] = 0,

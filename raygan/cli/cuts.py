@@ -8,6 +8,7 @@ from pathlib import Path
 from raygan.cli.tables import FittingTable, make_console, rows_table
 from raygan.config import Config
 from raygan.cuts import Baseline, Plan, Study, draw_timeline
+from raygan.data import with_common_classes
 from raygan.errors import InputError
 from raygan.run.plan import surveyor
 from raygan.split.planning import study_config
@@ -34,7 +35,7 @@ def show_study(config: Config, out: Path | None, as_json: bool) -> None:
     if out is not None:
         _check_picture(out)
     with surveyor(config) as (placed, survey):
-        study = study_config(placed, [domain.info for domain in survey(placed)])
+        study = study_config(placed, [domain.info for domain in with_common_classes(survey(placed))])
     if as_json:
         drawn = None if out is None else str(_drawn(study.plan, out))
         print(json.dumps({**study.to_json(), "timeline": drawn}, indent=2, allow_nan=False))

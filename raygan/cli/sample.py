@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from raygan.errors import InputError
-from raygan.evaluation.grid import sample_grid
+from raygan.data.classes import BETWEEN
+from raygan.errors import InputError, instead_of
+from raygan.evaluation.grid import of_classes, rows_of_a_screen, sample_grid
 from raygan.evaluation.images import as_uint8
 from raygan.export import read_export
 from raygan.names import Weights
@@ -21,6 +22,7 @@ from raygan.storage import replace_file
 
 MOST = {".png": 1_000, ".npz": 1_000_000}
 """What may be written, and the most images of a label in it."""
+MAX_SHOWN = 30  # names of classes in an error
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class Wanted:
     """
 
     labels: str | None
-    """Such as `0,1,2`; None: all that have a name."""
+    """Such as `0,1,2`, or names of classes; None: all that have a name."""
     count: int
     """Images of each label."""
     seed: int
@@ -84,11 +86,16 @@ def sample_export(path: Path, trust: bool, wanted: Wanted) -> str:
 
 
 def _draw(generator: Generator, names: Sequence[str], run: str, name: str, wanted: Wanted) -> str:
-    labels = np.repeat(_parsed(wanted.labels, len(names), generator.num_classes), wanted.count)
+    rows = _parsed(wanted.labels, names, generator.num_classes)
+    more = ""
+    if wanted.labels is None and wanted.suffix == ".png":
+        rows = rows_of_a_screen(len(names), generator.image_size)
+        more = of_classes(rows, len(names))
+    labels = np.repeat(rows, wanted.count)
     images = torch.from_numpy(generator.sample(labels, wanted.seed))
     try:
         if wanted.suffix == ".png":
-            title = f"{run}: {name}, seed {wanted.seed}"
+            title = f"{run}: {name}, seed {wanted.seed}{more}"
             sample_grid(images, labels, wanted.out, names, title, columns=wanted.count)
         else:
             _write_npz(wanted.out, images, labels, names)
@@ -105,13 +112,18 @@ def _write_npz(path: Path, images: torch.Tensor, labels: np.ndarray, names: Sequ
     replace_file(path, content.getvalue())
 
 
-def _parsed(labels: str | None, num_held: int, num_known: int) -> list[int]:
+def _parsed(labels: str | None, names: Sequence[str], num_known: int) -> list[int]:
+    """The labels in `0,1,2` or in `cat,dog`; a class that is called by a number is meant by it."""
     if labels is None:
-        return list(range(num_held))
-    if not re.fullmatch(r"\s*\d{1,9}\s*(,\s*\d{1,9}\s*)*", labels):
-        raise InputError("--labels", repr(labels), "give numbers with commas between, such as 0,1,2")
-    numbers = list(dict.fromkeys(int(part) for part in labels.split(",")))
-    for number in numbers:
+        return list(range(len(names)))
+    places = {own: label for label, name in enumerate(names) for own in (name, *name.split(BETWEEN))}
+    numbers = []
+    for part in map(str.strip, labels.split(",")):
+        if part not in places and not re.fullmatch(r"0|[1-9]\d{0,8}", part):
+            remedy = instead_of(part, list(places)[:MAX_SHOWN])
+            raise InputError("--labels", f"{part!r} is no class and no number", remedy)
+        number = places[part] if part in places else int(part)
         if number >= num_known:
             raise InputError("--labels", f"no label {number}", f"give labels from 0 to {num_known - 1}")
-    return numbers
+        numbers.append(number)
+    return list(dict.fromkeys(numbers))

@@ -18,11 +18,15 @@ from raygan.cli.progress import ProgressDisplay
 from raygan.cli.screen import Screen
 from raygan.cli.tables import FittingTable, make_console, rows_table
 from raygan.config import Config
+from raygan.data import domain_names
 from raygan.report import resume, train
 from raygan.run.events import Listener
 from raygan.run.plan import Plan, planned
 from raygan.run.stored import Run
 from raygan.runtime.ray.demand import all_demands
+
+MAX_CLASSES = 20
+"""Names of classes in a table."""
 
 
 def train_and_show(config: Config, out: str | None, in_process: bool, screen: Screen) -> None:
@@ -91,13 +95,36 @@ def show_plan(config: Config) -> None:
     console = make_console()
     text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, default_flow_style=None)
     console.print(text, markup=False, soft_wrap=True)
-    console.print(_actors_table(plan), _clients_table(plan))
+    console.print(_actors_table(plan), _clients_table(plan), _domains_table(plan))
+    for index, notes in enumerate(found.notes for found in plan.found):
+        for note in notes:
+            console.print(f"data.domains[{index}]: {note}", markup=False, soft_wrap=True)
     if (cost := plan.algorithm.cost) is not None:
         needs = ", ".join(f"{name} {decimal(int(needed))}" for name, needed in cost.memory_bytes.items())
         predicted = f"predicted on this fleet: {cost.iteration_s:.4g} s an iteration; memory of a client: {needs}"
         console.print(predicted, soft_wrap=True)
     if isinstance(plan.algorithm, HuscfGan):
         console.print(latency_line(plan.algorithm.split.cuts), soft_wrap=True)
+
+
+def _domains_table(plan: Plan) -> FittingTable:
+    """What was found of each domain."""
+    rows = []
+    for name, info, found in zip(domain_names(plan.config.data), plan.infos, plan.found, strict=True):
+        shown = info.classes[:MAX_CLASSES]
+        more = f" and {len(info.classes) - len(shown):,} more" if len(info.classes) > len(shown) else ""
+        row = {
+            "domain": name,
+            "names of classes": ", ".join(shown) + more,
+            "files": found.forms,
+            "pixels": found.sizes,
+            "skipped": found.skipped or "-",
+            "classes": f"{len(info.classes):,}",
+            "train": f"{info.num_train:,}",
+            "test": f"{info.num_test:,}",
+        }
+        rows.append(row)
+    return rows_table("data", rows, words=5)
 
 
 def _actors_table(plan: Plan) -> FittingTable:
@@ -115,6 +142,12 @@ def _actors_table(plan: Plan) -> FittingTable:
     return rows_table("actors", rows, words=5)
 
 
+def _counts(counts: Sequence[int]) -> str:
+    shown = " ".join(map(str, counts[: 2 * MAX_CLASSES]))
+    more = counts[2 * MAX_CLASSES :]
+    return shown + (f" and {sum(more):,} of {len(more):,} more classes" if more else "")
+
+
 def _clients_table(plan: Plan) -> FittingTable:
     """Every client: its domain, its images by class, its device and, where networks are split, its cuts."""
     split = plan.algorithm.split if isinstance(plan.algorithm, HuscfGan) else None
@@ -124,7 +157,7 @@ def _clients_table(plan: Plan) -> FittingTable:
             "client": str(client.client),
             "domain": held.domain,
             "images": str(held.num_images),
-            "images of each class": " ".join(map(str, held.class_counts)),
+            "images of each class": _counts(held.class_counts),
             "device": client.profile,
         }
         if split:

@@ -62,12 +62,15 @@ def _absolute(domain: DomainConfig, index: int, start: Path) -> DomainConfig:
     kind, value = domain.source
     if kind not in ("npz", "images", "wav"):
         return domain
-    if not domain.labels:
-        return domain.model_copy(update={kind: str(start / from_home(value))})
-    if not value.startswith(("/", "~")):
-        found = f"{value!r} is relative, and its labels say that it is on other machines"
-        raise ConfigError(f"data.domains[{index}].{kind}", found, "give the whole path, as it is there")
-    return domain
+    paths = {kind: value, **({"csv.file": domain.csv.file} if domain.csv else {})}
+    for key, path in paths.items():
+        if domain.labels and not path.startswith(("/", "~")):
+            found = f"{path!r} is relative, and its labels say that it is on other machines"
+            raise ConfigError(f"data.domains[{index}].{key}", found, "give the whole path, as it is there")
+    if domain.labels:
+        return domain
+    table = domain.csv and domain.csv.model_copy(update={"file": str(start / from_home(domain.csv.file))})
+    return domain.model_copy(update={kind: str(start / from_home(value)), "csv": table})
 
 
 def from_home(path: str) -> Path:

@@ -35,6 +35,11 @@ from raygan.scores import every_round, names
 CLASSIFIERS = "~/.cache/raygan/classifiers"
 """Default of `evaluation.cache`, read whenever a configuration is made."""
 SOURCES = ("name", "npz", "images", "wav", "medmnist", "loader")
+OF_SOURCES = {
+    "csv": ("images", "wav"), "pixel_range": ("images",), "background": ("images",), "sample_rate": ("wav",),
+    "mel_range": ("wav",),
+}  # fmt: skip
+"""Keys of a domain that belong to some sources."""
 
 
 class Section(BaseModel):
@@ -51,19 +56,47 @@ def _not_bool(value: Any) -> Any:
 
 Count = Annotated[int, BeforeValidator(_not_bool), Field(ge=1)]
 NonNegative = Annotated[float, BeforeValidator(_not_bool), Field(ge=0, allow_inf_nan=False)]
+Finite = Annotated[float, BeforeValidator(_not_bool), Field(allow_inf_nan=False)]
 Positive = Annotated[float, BeforeValidator(_not_bool), Field(gt=0, allow_inf_nan=False)]
+
+
+class LabelTable(Section):
+    """A CSV file with a row for each file of a folder."""
+
+    file: str
+    """Its path."""
+    file_column: str | None = None
+    """The column that names the files, with or without their suffix; None: the one that does."""
+    label_column: str | None = None
+    """The column of the labels; None: the other one, if there are two."""
+    part_column: str | None = None
+    """The column that says `train`, `test` or `val`; None: a sixth of each class is for testing."""
+
+
+def _table(value: Any) -> Any:
+    return {"file": value} if isinstance(value, str) else value
+
+
+def _name(value: Any) -> Any:
+    """A class may be called 7; YAML reads a number."""
+    return str(value) if type(value) is int else value
+
+
+ClassName = Annotated[str, BeforeValidator(_name), Field(min_length=1)]
 
 
 class DomainConfig(Section):
     """One kind of data and how many clients hold it; exactly one source."""
 
     name: str | None = None
-    """The embedded sample `demo_mnist` or `demo_fashion_mnist`, or a torchvision set (`mnist`, `cifar10`, ...)."""
+    """The embedded sample `demo_mnist` or `demo_fashion_mnist`, or a torchvision set (`mnist`, `cifar10`, ...). Beside
+    another source: what the domain is called, in place of its file's name."""
     npz: str | None = None
     """Path of an `.npz` file with `train_images`, `train_labels`, `test_images`, `test_labels` and perhaps `classes`
-    and values of a natural partition (forms: `Arrays` in `raygan/data/arrays.py`)."""
+    and values of a natural partition (forms: `Arrays` in `raygan/data/arrays.py`); MedMNIST's and Keras's, too."""
     images: str | None = None
-    """Folder with one folder of images a class, or `train/` and `test/` with such folders in each."""
+    """Folder with one folder of images a class, or `train/` and `test/` with such folders in each; or with a table of
+    labels (`csv`); or with the four idx files of a set like MNIST."""
     wav: str | None = None
     """Folder of labelled `.wav` recordings, turned into log-mel pictures."""
     medmnist: str | None = None
@@ -77,13 +110,36 @@ class DomainConfig(Section):
     else. Without a cluster they do not count: the data is read on this machine."""
     limit: Count | None = None
     """Use at most this many training images, drawn evenly over the file; None: all."""
+    classes: Annotated[tuple[ClassName, ...], Field(min_length=1)] | None = None
+    """Names of the classes in the order of their labels, of which some may have no images here; None: as the source has
+    them. Classes of the same name are the same label in all domains."""
+    csv: Annotated[LabelTable | None, BeforeValidator(_table)] = None
+    """For `images` and `wav`: labels from a CSV file, in place of folders by class (a path, or its keys)."""
+    pixel_range: tuple[Finite, Finite] | None = None
+    """For `images`: the stored values that become black and white, such as `[0, 4095]` for 12 bits; None: 0 and 65535 of
+    16 bits, 0 and 1 of floating-point numbers."""
+    background: Annotated[int, Field(ge=0, le=255)] = 255
+    """For `images`: the grey value that transparent ones are laid over; 255: white."""
+    sample_rate: Annotated[int, Field(ge=1000, le=384_000)] = 8000
+    """For `wav`: samples a second that recordings are brought to."""
+    mel_range: tuple[NonNegative, Positive] = (60.0, 4000.0)
+    """For `wav`: lowest and highest frequency of the pictures, Hz; at most half of `sample_rate`."""
 
     @model_validator(mode="after")
     def _one_source(self) -> DomainConfig:
         given = [source for source in SOURCES if getattr(self, source) is not None]
-        if len(given) != 1:
+        kinds = [source for source in given if source != "name"] or given
+        if len(kinds) != 1 or (len(given) > 1 and str(self.name).startswith("demo_")):
             found = f"sources {' and '.join(given)} together" if given else "no source"
             raise ValueError(f"{found}; give exactly one of {', '.join(SOURCES)}")
+        for key, owners in OF_SOURCES.items():
+            if kinds[0] not in owners and getattr(self, key) != type(self).model_fields[key].default:
+                raise ValueError(f"{key} beside {kinds[0]}; {key} belongs to {' and '.join(owners)}")
+        if self.pixel_range is not None and not self.pixel_range[0] < self.pixel_range[1]:
+            raise ValueError(f"pixel_range {list(self.pixel_range)}; give black first, then the higher white")
+        if not self.mel_range[0] < self.mel_range[1] <= self.sample_rate / 2:
+            found = f"mel_range {list(self.mel_range)} at a sample_rate of {self.sample_rate}"
+            raise ValueError(f"{found}; give the lower first, and at most half of sample_rate")
         return self
 
     def __hash__(self) -> int:
@@ -93,7 +149,9 @@ class DomainConfig(Section):
     @property
     def source(self) -> tuple[str, str]:
         """The kind of source and its value, such as `("npz", "faces.npz")`."""
-        return next((kind, getattr(self, kind)) for kind in SOURCES if getattr(self, kind) is not None)
+        others = [kind for kind in SOURCES if kind != "name" and getattr(self, kind) is not None]
+        kind = (*others, "name")[0]
+        return kind, getattr(self, kind)
 
 
 class DirichletPartition(Section):

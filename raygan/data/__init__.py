@@ -2,7 +2,7 @@
 
 from raygan.data.arrays import Arrays, DomainInfo
 from raygan.data.client import forget_domains, load_client
-from raygan.data.holdings import DomainSurvey, survey_domain, survey_domains
+from raygan.data.holdings import DomainSurvey, survey_domain, survey_domains, with_common_classes
 from raygan.data.shape import ClientSlice, CommonShape, client_slices, common_shape
 from raygan.data.source import describe_domain, domain_label, domain_names, load_domain
 
@@ -22,4 +22,5 @@ __all__ = [
     "load_domain",
     "survey_domain",
     "survey_domains",
+    "with_common_classes",
 ]

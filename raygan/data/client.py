@@ -13,9 +13,11 @@ import numpy as np
 
 from raygan.config.schema import DataConfig, DomainConfig, Partition
 from raygan.data.arrays import TrainView
+from raygan.data.classes import Names
 from raygan.data.partition import deal
 from raygan.data.shape import ClientSlice, CommonShape, to_float, to_shape
 from raygan.data.source import CACHED_DOMAINS, clear_caches, domain_label, load_domain, train_view
+from raygan.errors import DataError
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,13 @@ def load_client(description: ClientSlice) -> ImageSet:
     partition, most = d.data.partition, d.data.images_per_client
     dealt = _dealt(view, d.num_clients, partition, d.seed, d.domain_index, where, most)
     mine = dealt[d.client_index_in_domain]
-    return _image_set(view.read(mine), view.labels[mine], view.classes, d.shape)
+    labels = view.labels[mine]
+    if d.numbers:
+        if len(d.numbers) != len(view.classes):
+            found = f"{len(view.classes)} classes, {len(d.numbers)} when the run was planned"
+            raise DataError(where, found, "give the data that the run began with, or train a new run")
+        labels = np.array(d.numbers)[labels]
+    return _image_set(view.read(mine), labels, view.classes, d.shape)
 
 
 @lru_cache(maxsize=CACHED_DOMAINS)
@@ -85,9 +93,19 @@ def forget_domains() -> None:
     _dealt.cache_clear()
 
 
-def image_set(domain: DomainConfig, data: DataConfig, shape: CommonShape, part: Literal["train", "test"]) -> ImageSet:
-    """All training or all test images of a domain in the run's shape, for the evaluator; errors as `load_domain`."""
-    arrays = load_domain(domain, data, shape.image_size)
+def image_set(
+    domain: DomainConfig,
+    data: DataConfig,
+    shape: CommonShape,
+    part: Literal["train", "test"],
+    classes: Names | None = None,
+) -> ImageSet:
+    """All training or all test images of a domain in the run's shape, for the evaluator; errors as `load_domain`.
+
+    Args:
+        classes: names of the run's labels; None: the domain's own.
+    """
+    arrays = load_domain(domain, data, shape.image_size).numbered(classes, domain_label(domain))
     images, labels = (getattr(arrays, f"{part}_{kind}") for kind in ("images", "labels"))
     return _image_set(images, labels, arrays.classes, shape)
 

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
 
 from raygan.config.schema import Config
 from raygan.data.arrays import DomainInfo
+from raygan.data.classes import Names, common_names, numbers_of
+from raygan.data.found import NOTHING, Found
 from raygan.data.partition import deal
 from raygan.data.source import domain_label, outline_domain
+
+MAX_SHOWN = 3  # names in a note
 
 
 @dataclass(frozen=True)
@@ -33,6 +40,25 @@ class DomainSurvey:
     info: DomainInfo
     holdings: tuple[Holding, ...]
     """Its clients'."""
+    found: Found = NOTHING
+    """What reading it came upon."""
+    numbers: tuple[int, ...] = ()
+    """The label in the run of each of its own; empty: its own."""
+
+    def numbered(self, names: Names) -> DomainSurvey:
+        """The same with classes named, and counts ordered, as the run has them."""
+        own = self.info.classes
+        if names == own:
+            return self
+        numbers = numbers_of(own, names, self.holdings[0].domain)
+        info = replace(self.info, classes=names, class_counts=_moved(self.info.class_counts, numbers, len(names)))
+        holdings = tuple(
+            replace(one, class_counts=_moved(one.class_counts, numbers, len(names))) for one in self.holdings
+        )
+        lacking = [name for name in names if name not in own]
+        note = f"{_first(lacking)}: classes of other domains that have its classes too, without images here"
+        noted = self.found.noted(note) if lacking else self.found
+        return DomainSurvey(info, holdings, noted, tuple(numbers.tolist()))
 
 
 def survey_domain(config: Config, index: int) -> DomainSurvey:
@@ -52,7 +78,36 @@ def survey_domain(config: Config, index: int) -> DomainSurvey:
     table = tuple(
         Holding(name, index, first + number, len(mine), outline.class_counts(mine)) for number, mine in enumerate(dealt)
     )
-    return DomainSurvey(outline.info(), table)
+    info = outline.info()
+    return DomainSurvey(info, table, outline.found.noted(*_oddities(info)))
+
+
+def with_common_classes(surveys: Sequence[DomainSurvey]) -> list[DomainSurvey]:
+    """The surveys of all domains with labels as the run has them: classes of one name are one label (`common_names`)."""
+    names = common_names([survey.info.classes for survey in surveys])
+    return [survey.numbered(own) for survey, own in zip(surveys, names, strict=True)]
+
+
+def _oddities(info: DomainInfo) -> list[str]:
+    """What is odd about a domain's counts."""
+    counts = dict(zip(info.classes, info.class_counts, strict=True))
+    empty = [name for name, count in counts.items() if count == 0]
+    single = [name for name, count in counts.items() if count == 1]
+    notes = [f"no images of {_first(empty)}"] if empty else []
+    notes += [f"one image only of {_first(single)}"] if single else []
+    return notes + (["one class only"] if len(counts) == 1 else [])
+
+
+def _first(names: Sequence[str]) -> str:
+    """A few of the names, and how many more there are."""
+    shown = ", ".join(map(repr, names[:MAX_SHOWN]))
+    return shown if len(names) <= MAX_SHOWN else f"{shown} and {len(names) - MAX_SHOWN:,} more classes"
+
+
+def _moved(counts: Sequence[int], numbers: np.ndarray, num_classes: int) -> tuple[int, ...]:
+    moved = np.zeros(num_classes, dtype=np.int64)
+    moved[numbers] = counts
+    return tuple(moved.tolist())
 
 
 def survey_domains(config: Config) -> list[DomainSurvey]:

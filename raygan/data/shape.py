@@ -7,8 +7,9 @@ together. This is the only place that does it.
    antialiasing; the ratio of the sides is not kept. Images that have the size already are untouched.
    (Pictures of a folder are resized as they are read, before 1.)
 3. Range. 0 .. 255 becomes -1 .. 1: pixel / 127.5 - 1. Done per batch; in memory images stay uint8.
-4. Classes. The networks know as many classes as the domain with most; label c of one domain and label c of
-   another share an embedding, and a domain simply never asks for labels that it has not got.
+4. Classes. Domains that have names of classes in common number them alike (`raygan/data/classes.py`). The networks
+   know as many classes as the domain with most; label c of one domain and label c of another share an embedding, and
+   a domain simply never asks for labels that it has not got.
 
 Legend: N images, C channels, H W space.
 """
@@ -64,13 +65,23 @@ class ClientSlice:
     """The run's."""
     shape: CommonShape
     """What its images are brought to."""
+    numbers: tuple[int, ...] = ()
+    """The run's label for each of the domain's own; empty: the same. No name of another site's class is told."""
 
 
-def client_slices(config: Config, infos: Sequence[DomainInfo]) -> list[ClientSlice]:
-    """The description of every client, numbered through the domains in order."""
+def client_slices(
+    config: Config, infos: Sequence[DomainInfo], numbers: Sequence[tuple[int, ...]] | None = None
+) -> list[ClientSlice]:
+    """The description of every client, numbered through the domains in order.
+
+    Args:
+        numbers: of each domain, as `ClientSlice` has them; None: all are their own.
+    """
     shape = common_shape(config.model, infos)
     return [
-        ClientSlice(domain, config.data, index, client, domain.clients, config.seed, shape)
+        ClientSlice(
+            domain, config.data, index, client, domain.clients, config.seed, shape, numbers[index] if numbers else ()
+        )
         for index, domain in enumerate(config.data.domains)
         for client in range(domain.clients)
     ]

@@ -13,6 +13,7 @@ from raygan.config.schema import DataConfig, DomainConfig
 from raygan.data.arrays import Arrays, DomainInfo, Outline, TrainView
 from raygan.data.loaders.custom import load_custom
 from raygan.data.loaders.folders import FolderSource
+from raygan.data.loaders.idx import idx_files, load_idx
 from raygan.data.loaders.images import open_images
 from raygan.data.loaders.medmnist_sets import load_medmnist
 from raygan.data.loaders.npz import DEMO_FOLDER, DEMO_NAMES, NpzFile
@@ -24,7 +25,9 @@ FILE_KINDS = ("npz", "images", "wav")
 
 
 def domain_label(domain: DomainConfig) -> str:
-    """A short name of the domain for tables: the set's name, or the file's or folder's without its path."""
+    """A short name of the domain for tables: its `name`, or else the file's or folder's without its path."""
+    if domain.name is not None:
+        return domain.name
     kind, value = domain.source
     return Path(value).stem if kind in FILE_KINDS else value
 
@@ -75,7 +78,7 @@ def clear_caches() -> None:
         kept.cache_clear()
 
 
-Stamp = tuple[int, int] | None
+Stamp = tuple[tuple[int, int], ...]
 
 
 def _key(domain: DomainConfig, data: DataConfig) -> tuple[DomainConfig, DataConfig, Stamp]:
@@ -89,29 +92,31 @@ def _key(domain: DomainConfig, data: DataConfig) -> tuple[DomainConfig, DataConf
 
 def _stamp(domain: DomainConfig) -> Stamp:
     kind, value = domain.source
-    path = from_home(value) if kind in FILE_KINDS else Path()
-    if kind not in FILE_KINDS or not path.exists():
-        return None
-    stat = path.stat()
-    return stat.st_mtime_ns, stat.st_size
+    files = [value] if kind in FILE_KINDS else []
+    if domain.csv is not None:
+        files.append(domain.csv.file)
+    stats = [path.stat() for path in map(from_home, files) if path.exists()]
+    return tuple((stat.st_mtime_ns, stat.st_size) for stat in stats)
 
 
 @lru_cache(maxsize=CACHED_DOMAINS)
 def _load(domain: DomainConfig, data: DataConfig, stamp: Stamp, image_size: int | None) -> Arrays:
-    return _open(domain, data, image_size).load().limited(domain.limit)
+    arrays = _open(domain, data, image_size).load().numbered(domain.classes, domain.source[1])
+    return arrays.limited(domain.limit)
 
 
 @lru_cache(maxsize=CACHED_DOMAINS)
 def _train_view(domain: DomainConfig, data: DataConfig, stamp: Stamp, image_size: int | None) -> TrainView:
     source = _open(domain, data, image_size)
     if isinstance(source, FolderSource):
-        return source.train_view().limited(domain.limit)
+        return source.train_view().numbered(domain.classes, domain.source[1]).limited(domain.limit)
     return _load(domain, data, stamp, image_size).train_view()
 
 
 @lru_cache(maxsize=64)
 def _outline(domain: DomainConfig, data: DataConfig, stamp: Stamp) -> Outline:
-    return _open(domain, data, None).outline().limited(domain.limit)
+    outline = _open(domain, data, None).outline().numbered(domain.classes, domain.source[1])
+    return outline.limited(domain.limit)
 
 
 @dataclass(frozen=True)
@@ -129,9 +134,10 @@ def _open(domain: DomainConfig, data: DataConfig, image_size: int | None) -> Npz
     kind, value = domain.source
     root, path = from_home(data.root), from_home(value)
     if kind == "images":
-        return open_images(path, value, image_size)
+        files = idx_files(path)
+        return _Whole(partial(load_idx, files, value)) if files else open_images(path, value, image_size, domain)
     if kind == "wav":
-        return open_recordings(path, value)
+        return open_recordings(path, value, domain)
     if kind == "npz":
         return NpzFile(path, value)
     if kind == "name" and value in DEMO_NAMES:

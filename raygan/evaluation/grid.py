@@ -17,8 +17,26 @@ from raygan.storage import replace_file
 CELL_PIXELS = 56
 """Images are enlarged by a whole factor to at least this side, so that pixels stay square and sharp."""
 GAP, MARGIN = 3, 12
+SCREEN_PIXELS, LEAST_ROWS = 1080, 10
+"""A picture is as high as a screen at most, but where the images of so many classes are higher."""
+MAX_NAME = 40
+"""Characters of a class's name."""
 BACKGROUND, INK = (255, 255, 255), (40, 40, 40)
 TEXT_SIZE, TITLE_SIZE = 15, 18
+
+
+def rows_of_a_screen(num_classes: int, side: int) -> list[int]:
+    """Labels of the classes that are drawn, of images of `side` pixels: all, or as many as a screen has room for, evenly
+    spaced."""
+    room = max(LEAST_ROWS, (SCREEN_PIXELS - TITLE_SIZE - 3 * MARGIN) // (side + GAP))
+    if num_classes <= room:
+        return list(range(num_classes))
+    return [row * num_classes // room for row in range(room)]
+
+
+def of_classes(rows: Sequence[int], num_classes: int) -> str:
+    """For a title: how many classes are not drawn, if any."""
+    return "" if len(rows) == num_classes else f" ({len(rows)} of {num_classes:,} classes)"
 
 
 def sample_grid(
@@ -48,21 +66,27 @@ def sample_grid(
     classes = [int(label) for label in np.unique(numbers)]
     rows = [pixels[numbers == label][:columns] for label in classes]
     known = dict(enumerate(class_names or ()))
-    names = [str(known.get(label, label)) for label in classes]
+    names = [_shortened(str(known.get(label, label))) for label in classes]
     content = io.BytesIO()
     _compose(rows, names, title).save(content, format="PNG")
     replace_file(Path(path), content.getvalue())
     return Path(path)
 
 
+def _shortened(name: str) -> str:
+    return name if len(name) <= MAX_NAME else name[: MAX_NAME - 3] + "..."
+
+
 def _compose(rows: Sequence[npt.NDArray[np.uint8]], names: Sequence[str], title: str | None) -> Image.Image:
     """Rows (n_i, H, W, C) with their names on one picture."""
     height, width = rows[0].shape[1:3]
-    factor = max(1, -(-CELL_PIXELS // max(height, width)))
-    cell_h, cell_w = factor * height, factor * width
     text, heading = ImageFont.load_default(TEXT_SIZE), ImageFont.load_default(TITLE_SIZE)
-    left = 2 * MARGIN + int(max(text.getlength(name) for name in names))
     top = MARGIN + (TITLE_SIZE + MARGIN if title else 0)
+    factor = max(1, -(-CELL_PIXELS // max(height, width)))
+    while factor > 1 and top + len(rows) * (factor * height + GAP) > SCREEN_PIXELS:
+        factor -= 1
+    cell_h, cell_w = factor * height, factor * width
+    left = 2 * MARGIN + int(max(text.getlength(name) for name in names))
     grid_w = max(len(row) for row in rows) * (cell_w + GAP) - GAP
     title_w = int(heading.getlength(title)) + 2 * MARGIN if title else 0
     size = (max(left + grid_w + MARGIN, title_w), top + len(rows) * (cell_h + GAP) - GAP + MARGIN)

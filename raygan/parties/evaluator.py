@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from raygan.config.schema import DataConfig
+from raygan.data.classes import label_names
 from raygan.data.client import forget_domains, image_set
 from raygan.data.shape import CommonShape
 from raygan.data.source import domain_names
@@ -22,7 +23,7 @@ from raygan.errors import InputError, RunError
 from raygan.evaluation import scoring
 from raygan.evaluation.cache import load_or_train
 from raygan.evaluation.drawing import RealDomain, Sample
-from raygan.evaluation.grid import sample_grid
+from raygan.evaluation.grid import of_classes, rows_of_a_screen, sample_grid
 from raygan.evaluation.scores.state import Reference
 from raygan.names import Weights, weights_in
 from raygan.nn.network import build_networks, load_block_state, run_blocks
@@ -189,8 +190,9 @@ class Evaluator(Party):
         plan, real = self._plan, {}
         for index in self._here:
             name, domain = self._names[index], plan.data.domains[index]
-            train = image_set(domain, plan.data, plan.shape, "train")
-            test = image_set(domain, plan.data, plan.shape, "test")
+            classes = plan.classes[index] if plan.classes else None
+            train = image_set(domain, plan.data, plan.shape, "train", classes)
+            test = image_set(domain, plan.data, plan.shape, "test", classes)
             parts = train.images, train.labels, test.images, test.labels
             real[index] = RealDomain(name, *parts, len(train.classes))
             self._classes[index] = train.classes
@@ -234,12 +236,12 @@ class Evaluator(Party):
     def _draw(self, round_number: int, task: ModelTask, sample: Callable[[Tensor], Tensor]) -> list[str]:
         if self._plan.samples is None:
             return []
-        classes = self._classes[task.domains[0]] if len(task.domains) == 1 else None
-        num_classes = max(len(self._classes[index]) for index in task.domains)
-        labels = torch.arange(num_classes).repeat_interleave(SAMPLES_PER_CLASS)
+        classes = label_names([self._classes[index] for index in task.domains])
+        rows = rows_of_a_screen(len(classes), self._plan.shape.image_size)
+        labels = torch.tensor(rows).repeat_interleave(SAMPLES_PER_CLASS)
         name = f"round-{round_number + 1:04d}-{task.name}.png"
         names = ", ".join(self._names[index] for index in task.domains)
-        title = f"round {round_number + 1}, {task.words}: {names}"
+        title = f"round {round_number + 1}, {task.words}: {names}{of_classes(rows, len(classes))}"
         with torch.random.fork_rng(devices=[]):
             # The same z in every round: the pictures of a cluster show one sample growing up.
             torch.default_generator.manual_seed(torch_seed(self._plan.seed, "pictures"))

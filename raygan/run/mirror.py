@@ -20,7 +20,7 @@ from raygan.storage import writing
 
 URI = re.compile(r"[a-z][a-z0-9+.-]*://.*", re.DOTALL)
 NAME = re.compile(
-    r"(config\.yaml|(costs|cuts|domains|summary)\.json|(metrics|clusters)\.jsonl|report\.html|samples/[\w.-]+\.png|"
+    r"(config\.yaml|(costs|cuts|data|domains|summary)\.json|(metrics|clusters)\.jsonl|report\.html|samples/[\w.-]+\.png|"
     r"checkpoints/round-\d{4,}/([a-z]+(-\d+)?\.safetensors|manifest\.json))"
 )
 """What belongs to a run; nothing else at a URI is touched, and no name leads out of a folder."""

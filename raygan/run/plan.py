@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from operator import attrgetter
 from typing import Any
 
@@ -18,7 +18,17 @@ from raygan.algorithms.base import Algorithm, Document, Task
 from raygan.config.loading import cluster_address, without_labels
 from raygan.config.schema import Config
 from raygan.cuts.fleet import too_small
-from raygan.data import CommonShape, DomainInfo, DomainSurvey, client_slices, common_shape, survey_domains
+from raygan.data import (
+    CommonShape,
+    DomainInfo,
+    DomainSurvey,
+    client_slices,
+    common_shape,
+    domain_names,
+    survey_domains,
+    with_common_classes,
+)
+from raygan.data.found import Found
 from raygan.data.holdings import Holding
 from raygan.errors import ConfigError
 from raygan.nn.network import network_spec
@@ -44,12 +54,17 @@ class Plan:
     """Settings that are skipped, and devices."""
     dropped: tuple[int, ...] = ()
     """Clients that sit out all rounds: their devices are too small."""
+    found: tuple[Found, ...] = ()
+    """What reading each domain came upon."""
 
     @property
     def documents(self) -> dict[str, Document]:
-        """What is written into the run's folder before it begins: the algorithm's, and what it costs on the fleet."""
+        """What is written into the run's folder before it begins: the algorithm's, what it costs on the fleet, and what
+        reading the domains came upon."""
         cost = self.algorithm.cost
-        return {**self.algorithm.documents, **({} if cost is None else {"costs": cost.to_json()})}
+        found = dict(zip(domain_names(self.config.data), map(asdict, self.found), strict=False))
+        costs = {} if cost is None else {"costs": cost.to_json()}
+        return {**self.algorithm.documents, **costs, **({"data": found} if found else {})}
 
     @property
     def layout(self) -> Layout[Any]:
@@ -73,12 +88,12 @@ def make_plan(config: Config, survey: Survey = survey_domains, documents: Mappin
         InputError: data, networks or cuts that cannot be used.
     """
     check_device(config)
-    surveys = survey(config)
+    surveys = with_common_classes(survey(config))
     infos = tuple(domain.info for domain in surveys)
     held = tuple(holding for domain in surveys for holding in domain.holdings)
     shape = common_shape(config.model, infos)
     spec = network_spec(config.model, shape.channels, shape.num_classes)
-    pairs = zip(config.profiles, client_slices(config, infos), strict=True)
+    pairs = zip(config.profiles, client_slices(config, infos, [domain.numbers for domain in surveys]), strict=True)
     clients = tuple(
         ClientPlan(number, held[number].domain, profile, part) for number, (profile, part) in enumerate(pairs)
     )
@@ -93,7 +108,8 @@ def make_plan(config: Config, survey: Survey = survey_domains, documents: Mappin
     )
     dropped = tuple(plan.client for plan in clients if plan.profile in small)
     told = tuple(f"{name} cannot hold {algorithm.name} ({needs}): its clients sit out" for name, needs in small.items())
-    return Plan(config, algorithm, shape, infos, held, (*skipped, *told), dropped)
+    found = tuple(domain.found for domain in surveys)
+    return Plan(config, algorithm, shape, infos, held, (*skipped, *told), dropped, found)
 
 
 def _too_small(config: Config, algorithm: Algorithm[Any, Any]) -> dict[str, str]:

@@ -14,6 +14,7 @@ import torch
 from raygan.algorithms import algorithm_of
 from raygan.config import Config
 from raygan.data import CommonShape, DomainInfo, common_shape, domain_names
+from raygan.data.classes import label_names
 from raygan.errors import RunError
 from raygan.names import BlockState, Weights
 from raygan.nn.network import GeneratorModule, network_spec
@@ -34,6 +35,11 @@ class Generator:
     def num_classes(self) -> int:
         """Labels that it knows: 0 to num_classes - 1."""
         return self._spec.num_classes
+
+    @property
+    def image_size(self) -> int:
+        """Height and width of its images, pixels."""
+        return self._spec.image_size
 
     def module(self) -> torch.nn.Module:
         """A copy as a plain module, in evaluation mode on the CPU: z float32 (B, Z), standard normal, and labels int64
@@ -179,12 +185,9 @@ class Run:
         return sorted({self.domain_of[client] for client, number in members if number == model})
 
     def class_names(self, model: int, round_number: int) -> list[str]:
-        """Names of the labels that a model's clients hold; where their domains differ, the numbers."""
+        """Names of the labels that a model's clients hold (`label_names`)."""
         held = self.domains_of(model, round_number)
-        classes = [self.infos[index].classes for index in held] or [info.classes for info in self.infos]
-        if all(names == classes[0] for names in classes):
-            return list(classes[0])
-        return [str(label) for label in range(max(map(len, classes)))]
+        return label_names([self.infos[index].classes for index in held] or [info.classes for info in self.infos])
 
     def generators(self, round_number: int | None = None, weights: Weights | None = None) -> dict[int, Generator]:
         """Cluster -> generator of a round; arguments and errors as `generator`."""

@@ -100,8 +100,8 @@ def test_a_report_can_be_written_again(cli, kept: Path) -> None:
     [
         (("--cluster", 7), "no cluster 7 in round 2; choose one of: 0, 1"),
         (("--labels", "9"), "--labels: no label 9; give labels from 0 to 3"),
-        (("--labels", "a,b"), "--labels: 'a,b'; give numbers with commas between, such as 0,1,2"),
-        (("--labels", "-1"), "--labels: '-1'; give numbers"),
+        (("--labels", "a,b"), "--labels: 'a' is no class and no number; use one of "),
+        (("--labels", "-1"), "--labels: '-1' is no class and no number; "),
         (("--round", 9), "there is no round 9; choose one of: 1, 2"),
         (("--round", 0), "there is no round 0; choose one of: 1, 2"),
         (("--out", "a.jpg"), "--out: 'a.jpg' is neither a picture nor an array; end it in .png or .npz"),

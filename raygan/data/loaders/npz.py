@@ -9,11 +9,14 @@ from pathlib import Path
 
 import numpy as np
 
-from raygan.data.arrays import GROUP_PREFIX, REQUIRED, Arrays, Outline
+from raygan.data.arrays import GROUP_PREFIX, OTHER_NAMES, REQUIRED, Arrays, Outline, usual_name
+from raygan.data.loaders.folders import LFS_POINTER
 from raygan.errors import DataError, reason
 
 DEMO_FOLDER = Path(__file__).parents[1] / "demo"
 DEMO_NAMES = ("demo_mnist", "demo_fashion_mnist")
+
+IDX = bytes([0, 0, 8])  # the first bytes of an idx file of uint8
 
 # What numpy and zipfile raise for a file that is cut off, overwritten or not a zip at all.
 CORRUPT = (zipfile.BadZipFile, zlib.error, ValueError, OSError, EOFError, NotImplementedError)
@@ -43,10 +46,11 @@ class NpzFile:
         try:
             fields = _without_entries(self.path)
             with np.load(self.path, allow_pickle=False) as file:
-                small = {n for n in fields if _is_wanted(n) and not n.endswith("_images")}
+                small = {n for n in fields if _is_wanted(n) and not usual_name(n, ()).endswith("_images")}
                 fields |= {name: file[name] for name in small}
             with zipfile.ZipFile(self.path) as archive:
-                checksum = archive.getinfo("train_images.npy").CRC if "train_images" in fields else 0
+                images = next((name for name in fields if usual_name(name, fields) == "train_images"), None)
+                checksum = 0 if images is None else archive.getinfo(f"{images}.npy").CRC
         except CORRUPT as error:
             raise self._corrupt(error) from error
         return replace(Arrays.checked(self.where, fields).form(), checksum=checksum)
@@ -57,6 +61,13 @@ class NpzFile:
             remedy = "give the path of an .npz file with " + ", ".join(REQUIRED)
             raise DataError(self.where, found, remedy)
         if not zipfile.is_zipfile(self.path):
+            with self.path.open("rb") as file:
+                start = file.read(len(LFS_POINTER))
+            if start == LFS_POINTER:
+                found = "a Git LFS pointer, not the file itself"
+                raise DataError(self.where, found, "fetch it with: git lfs pull")
+            if start[:3] == IDX:
+                raise DataError(self.where, "an idx file", "give the folder of the set's four idx files as images:")
             raise self._corrupt(zipfile.BadZipFile("cut off, or no zip archive"))
 
     def _corrupt(self, error: Exception) -> DataError:
@@ -87,4 +98,4 @@ def _header(archive: zipfile.ZipFile, name: str) -> np.ndarray:
 
 
 def _is_wanted(name: str) -> bool:
-    return name in (*REQUIRED, "classes") or name.startswith(GROUP_PREFIX)
+    return name in (*REQUIRED, *OTHER_NAMES, "classes") or name.startswith(GROUP_PREFIX)

@@ -136,6 +136,7 @@ def test_folders_that_are_no_domain(tmp_path):
     with pytest.raises(DataError, match="no files for testing"):
         describe(tmp_path / "one")
     (tmp_path / "one" / "bee").mkdir()
+    (tmp_path / "one" / "bee" / "notes.txt").write_text("x")
     with pytest.raises(DataError, match=r"the class folder 'bee' holds no \.png"):
         load(tmp_path / "one")
 

@@ -161,6 +161,7 @@ def test_other_rates_channels_and_widths_give_nearly_the_same_picture(tmp_path):
 def test_what_is_no_recording_is_named(tmp_path, content, message):
     for index in range(3):
         write(tmp_path / f"1_ann_{index + 4}.wav", tone(500))
+    write(tmp_path / "2_ann_9.wav", tone(900))
     bad = tmp_path / "1_ann_9.wav"
     if isinstance(content, bytes):
         bad.write_bytes(content)
