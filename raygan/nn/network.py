@@ -6,7 +6,6 @@ parameter has to travel before the first round.
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
@@ -17,10 +16,13 @@ from torch import Tensor, nn
 from raygan.config.choices import NETWORKS as NETWORK_NAMES
 from raygan.config.choices import chosen
 from raygan.config.schema import ModelConfig
-from raygan.errors import ConfigError
+from raygan.errors import ConfigError, first_line
 from raygan.names import NETWORKS, BlockState
 from raygan.nn.blocks import Networks, takes_labels, with_labels
 from raygan.nn.spec import NetworkSpec
+from raygan.own_code import fenced, imported
+
+LISTS = (list, tuple, nn.ModuleList, nn.Sequential)
 
 
 def network_spec(model: ModelConfig, channels: int, num_classes: int) -> NetworkSpec:
@@ -48,30 +50,35 @@ def build_networks(spec: NetworkSpec, blocks: str | None, seed: int) -> Networks
     """
     key, name = ("model.networks", spec.networks) if blocks is None else ("model.blocks", blocks)
     known = blocks is None and name in NETWORK_NAMES
-    make = chosen(NETWORK_NAMES, name) if known else _import_blocks(key, name)
+    make = chosen(NETWORK_NAMES, name) if known else imported(name, key)  # which may draw numbers: before the seed
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        try:
-            networks = make(spec)
-        except Exception as error:
-            if known:
-                found = f"networks of this size cannot be built ({_first_line(error)})"
-                raise ConfigError("model", found, "lower width, image_size or the embedding sizes") from None
-            raise ConfigError(key, f"{name} failed ({_first_line(error)})", "mend it") from None
-    if not isinstance(networks, Networks):
-        found = f"{name} returned {type(networks).__name__}"
-        raise ConfigError(key, found, "return a raygan.nn.Networks")
-    _check_anchors(networks, key)
+        networks = _of_ours(make, spec) if known else _of_the_users(make, spec, key, name)
     _check_labels(networks, key)
     return networks
 
 
-def _check_anchors(networks: Networks, key: str) -> None:
+def _of_ours(make: Callable[[NetworkSpec], Networks], spec: NetworkSpec) -> Networks:
+    try:
+        return make(spec)
+    except Exception as error:
+        found = f"networks of this size cannot be built ({type(error).__name__}: {first_line(error)})"
+        raise ConfigError("model", found, "lower width, image_size or the embedding sizes") from None
+
+
+def _of_the_users(make: Callable[[NetworkSpec], object], spec: NetworkSpec, key: str, path: str) -> Networks:
+    with fenced(key, f"{path} failed with"):
+        networks = make(spec)
+    if not isinstance(networks, Networks):
+        raise ConfigError(key, f"{path} returned {type(networks).__name__}", "return a raygan.nn.Networks")
     for name in NETWORKS:
-        count, anchor = len(getattr(networks, name)), getattr(networks, f"{name}_anchor")
-        if not 0 < anchor < count - 1:
-            found = f"{name} of {count} blocks with anchor {anchor}"
+        blocks, anchor = getattr(networks, name), getattr(networks, f"{name}_anchor")
+        if not isinstance(blocks, LISTS) or not all(isinstance(block, nn.Module) for block in blocks):
+            raise ConfigError(key, f"{path}: its {name} is no list of modules", "list torch.nn.Module objects")
+        if not isinstance(anchor, int) or not 0 < anchor < len(blocks) - 1:
+            found = f"{name} of {len(blocks)} blocks with anchor {anchor!r}"
             raise ConfigError(key, found, "the anchor must be an inner block (at least three blocks)")
+    return networks
 
 
 def _check_labels(networks: Networks, key: str) -> None:
@@ -87,20 +94,6 @@ def _check_labels(networks: Networks, key: str) -> None:
                 "give them to the first block of a network or to the discriminator's last, which stay on the client"
             )
             raise ConfigError(key, f"block {index} of the {network} takes labels", remedy)
-
-
-def _import_blocks(key: str, path: str) -> Callable[[NetworkSpec], Networks]:
-    module, _, function = path.partition(":")
-    try:
-        make: Callable[[NetworkSpec], Networks] = getattr(importlib.import_module(module), function)
-        return make
-    except Exception as error:  # a module of the user's may raise anything
-        found = f"{path!r} cannot be imported ({error})"
-        raise ConfigError(key, found, "give package.module:function") from None
-
-
-def _first_line(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}".splitlines()[0]
 
 
 def block_state(block: nn.Module) -> dict[str, np.ndarray]:

@@ -10,6 +10,7 @@ import torch
 
 from raygan.config.schema import Config
 from raygan.errors import ConfigError
+from raygan.own_code import blaming
 from raygan.parties.aggregator import ClusterAggregator
 from raygan.parties.base import Party, Server, Worker
 from raygan.parties.evaluator import Evaluator
@@ -29,13 +30,14 @@ PartyT = TypeVar("PartyT", bound=Party)
 class LocalHandle(Handle[PartyT_co], Generic[PartyT_co]):
     """Calls a plain object with the torch threads that its process would have."""
 
-    def __init__(self, name: str, party: PartyT_co, threads: int) -> None:
-        self.name, self._party, self._threads = name, party, threads
+    def __init__(self, name: str, party: PartyT_co, threads: int, own: tuple[str, str | None] = ("", None)) -> None:
+        self.name, self._party, self._threads, self._own = name, party, threads, own
 
     def submit(self, method: str, count: int, arguments: Sequence[Any]) -> Sequence[Reference[Any]]:
         """The records themselves, checked as they would be on the wire."""
         torch.set_num_threads(self._threads)
-        returned = getattr(self._party, method)(*arguments)
+        with blaming(self._own):
+            returned = getattr(self._party, method)(*arguments)
         enforce(self.name, method, self._party.problem(method, returned))
         records = returned if isinstance(returned, list) else [returned]
         assert len(records) == count, f"{self.name}.{method}: {len(records)} records, {count} expected"
@@ -50,7 +52,7 @@ class InProcessBackend:
         if config.devices.emulate:  # one process has no devices that work at the same time
             found = "true, but everything runs in one process"
             raise ConfigError("devices.emulate", found, "train with Ray, or set it to false")
-        self._parties, self._config = parties, config
+        self._parties, self._config, self._own = parties, config, config.model.own_networks
         self._device = pick_device(config, "this process")
         self.workers: dict[int, LocalHandle[Worker]] = {}
         self.servers: list[LocalHandle[Server]] = []
@@ -66,7 +68,7 @@ class InProcessBackend:
         """Built when it is first needed: it trains its classifiers."""
         if self._evaluator is None:
             torch.set_num_threads(self._threads_before)
-            self._evaluator = LocalHandle("evaluator", self._make_evaluator(), self._threads_before)
+            self._evaluator = LocalHandle("evaluator", self._make_evaluator(), self._threads_before, self._own)
         return self._evaluator
 
     def aggregators(self, count: int) -> list[LocalHandle[ClusterAggregator]]:
@@ -84,7 +86,7 @@ class InProcessBackend:
 
     def _made(self, spec: PartySpec[PartyT]) -> LocalHandle[PartyT]:
         torch.set_num_threads(spec.threads)  # with which it may measure what it computes at once
-        return LocalHandle(spec.name, spec.make(self._device), spec.threads)
+        return LocalHandle(spec.name, spec.make(self._device), spec.threads, self._own)
 
     def join(self, wait_s: float) -> dict[int, None]:
         return {}  # a new worker is there at once

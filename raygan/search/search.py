@@ -10,7 +10,6 @@ import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +26,7 @@ from raygan.config.loading import (
 )
 from raygan.config.schema import Config
 from raygan.errors import ConfigError
+from raygan.own_code import fenced, imported
 from raygan.randomness import stream
 from raygan.search.domain import KINDS, Domain, Label, parse_domain
 from raygan.search.schema import VARIANT, SearchConfig
@@ -70,7 +70,9 @@ class Search:
         domains = dict(self.space)
         if self._function is not None:
             known = {key: domains[key].value(point[key]) for key in domains if key != VARIANT}
-            domains |= self._more(self._function(known), domains)
+            with fenced("conditional", f"{self.config.conditional} failed with"):
+                returned = self._function(known)
+            domains |= self._more(returned, domains)
         return domains
 
     def config_of(self, point: Mapping[str, Label], without: str | None = None) -> Config:
@@ -135,12 +137,7 @@ class Search:
     def _function(self) -> Any:
         if self.config.conditional is None:
             return None
-        module, _, name = self.config.conditional.partition(":")
-        try:
-            return getattr(import_module(module), name)
-        except (ImportError, AttributeError, ValueError) as error:
-            found = f"{self.config.conditional!r} cannot be imported ({error})"
-            raise ConfigError("conditional", found, "give package.module:function") from None
+        return imported(self.config.conditional, "conditional")
 
     def _more(self, returned: Any, domains: Mapping[str, Domain]) -> dict[str, Domain]:
         if not isinstance(returned, Mapping):

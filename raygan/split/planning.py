@@ -17,6 +17,8 @@ from raygan.nn.blocks import Networks
 from raygan.nn.cost import BlockCosts, network_costs
 from raygan.nn.network import build_networks, network_spec
 from raygan.nn.spec import NetworkSpec
+from raygan.nn.trial import try_networks
+from raygan.own_code import fenced
 from raygan.step import live_passes
 from raygan.wire.records import wire_bytes
 
@@ -33,16 +35,22 @@ class Costs:
 
 
 def measure(config: Config, networks: Networks, spec: NetworkSpec) -> Costs:
-    """Costs of the configured networks for one minibatch of one client."""
-    try:
-        generator, discriminator = network_costs(networks, spec, config.training.batch_size)
-    except RuntimeError as error:
-        key, path = config.model.own_networks
-        if path is None:
+    """Costs of the configured networks for one minibatch of one client; networks of the user's own are tried first.
+
+    Raises:
+        ConfigError: networks that fail, or that cannot be built.
+    """
+    (key, path), size = config.model.own_networks, config.training.batch_size
+    if path is not None:
+        try_networks(networks, spec, (key, path), size)
+        with fenced(key, f"{path} cannot be measured on torch's meta device:", remedy="read no values in forward"):
+            generator, discriminator = network_costs(networks, spec, size)
+    else:
+        try:
+            generator, discriminator = network_costs(networks, spec, size)
+        except RuntimeError as error:
             found = f"networks of this size cannot be built ({first_line(error)})"
             raise ConfigError("model", found, "lower width, image_size or training.batch_size") from None
-        found = f"{path}: the blocks do not fit ({first_line(error)})"
-        raise ConfigError(key, found, "make each take what the one before returns") from None
     anchor = (networks.generator_anchor, networks.discriminator_anchor)
     codec, averaged = config.wire.codec, config.training.average is not None
     shapes: dict[NetworkName, tuple[Shape, ...]] = {

@@ -32,7 +32,7 @@ def config(tiny_settings: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         (("train", "config.yaml", "--set", "seed=2001-99-99"), "is not YAML"),
         (("train", "config.yaml", "--set", "seed=" + "[" * 3000), "is not YAML"),
         (("train", "config.yaml", "--set", "seed=!!python/name:os.system"), "is not YAML"),
-        (("train", "config.yaml", "--set", "model.blocks=."), "model.blocks: '.' cannot be imported"),
+        (("train", "config.yaml", "--set", "model.blocks=."), "model.blocks: '.' is no import path"),
         (("train", "config.yaml", "--set", "model.blocks=os:system"), "model.blocks"),
         (("train", "config.yaml", "--set", "model.width=1e9"), "model.width"),
         (("train", "config.yaml", "--set", "model.latent_size=100000000000"), "model.latent_size"),

@@ -74,7 +74,7 @@ def test_blocks_of_a_users_own() -> None:
     [
         ("nowhere:f", "cannot be imported"),
         (f"{__name__}:missing", "cannot be imported"),
-        ("no-colon", "cannot be imported"),
+        ("no-colon", "'no-colon' is no import path; write package.module:function"),
         (f"{__name__}:no_networks", "returned int; return a raygan.nn.Networks"),
     ],
 )

@@ -147,6 +147,8 @@ def test_a_base_may_be_a_file(search_file, tmp_path, two_clients) -> None:
         ("searcher=optuna", "space.clusters.count: Optuna draws and does not cross grids; write choice"),
         ("conditional=nowhere:f", "conditional: 'nowhere:f' cannot be imported"),
         ("conditional=tests.search.conftest:nothing", "cannot be imported"),
+        ("conditional=os:system", "conditional: os:system failed with TypeError"),
+        ("conditional=sys:exit", "conditional: sys:exit failed with SystemExit"),
         ("conditional=tests.search.conftest:no_keys", "conditional: tests.search.conftest:no_keys returned []"),
         ("conditional=tests.search.conftest:same_keys", "'training.lr' is in the space already"),
         ("stop.score=high", "stop.score: 'high' does not fit"),

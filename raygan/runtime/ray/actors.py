@@ -18,6 +18,7 @@ import ray
 
 from raygan.config.schema import Config
 from raygan.errors import InputError
+from raygan.own_code import blaming
 from raygan.parties.aggregator import ClusterAggregator
 from raygan.parties.base import Party
 from raygan.parties.spec import PartySpec
@@ -72,6 +73,8 @@ class PartyActor:
 
     _party: Party
     _fault: InputError | None = None
+    _own: tuple[str, str | None] = ("", None)
+    """Key and import path of the networks, where they are the user's own."""
     _direct = False
     """Whether activations and gradients go by Ray Direct Transport."""
 
@@ -112,7 +115,7 @@ class PartyActor:
             raise self._fault
         with self._timing("wait"):
             received = self._receive(method, arguments)
-        with self._timing("work"):
+        with self._timing("work"), blaming(self._own):
             records = self._call(method, received)
         with self._timing("send"):
             enforce(self._name, method, self._party.problem(method, records))
@@ -165,7 +168,7 @@ class _DeviceActor(PartyActor):
     def __init__(self, spec: PartySpec[Party], config: Config, **options: Any) -> None:
         super().__init__(spec.name)
         _compute_with(spec.threads)
-        self._direct = config.ray.transport == "direct"
+        self._direct, self._own = config.ray.transport == "direct", config.model.own_networks
         self._paced = PacedCalls(spec.name, spec.pace, sum(spec.pace.values()))
 
         def build() -> Party:
@@ -213,11 +216,12 @@ class AggregatorActor(PartyActor):
 class EvaluatorActor(PartyActor):
     """Scores and pictures."""
 
-    def __init__(self, plan: Any, name: str = "evaluator") -> None:
+    def __init__(self, plan: Any, name: str = "evaluator", own: tuple[str, str | None] = ("", None)) -> None:
         super().__init__(name)
         _compute_with(1)  # scores are computed beside training, not in its way
         from raygan.parties.evaluator import Evaluator
 
+        self._own = own
         self._build(lambda: Evaluator(plan))
 
 

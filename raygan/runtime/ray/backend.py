@@ -140,11 +140,11 @@ class RayBackend:
         """One evaluator more at each site; those before, if there were any, are ended."""
         for handle in self._evaluators:
             self._end(handle)
-        plan, self._evaluators = self._evaluator_plan, []
+        plan, own, self._evaluators = self._evaluator_plan, self._config.model.own_networks, []
         for demand in self._demands["evaluator"]:
             here = domains_of(self._config, demand.labels)
             part = replace(plan, here=here, samples=None if demand.labels else plan.samples)
-            self._evaluators.append(self._start(actors.EvaluatorActor, demand, part, demand.name))
+            self._evaluators.append(self._start(actors.EvaluatorActor, demand, part, demand.name, own))
         main, *at_sites = self._evaluators
         self.evaluator = SpreadEvaluator(main, at_sites) if at_sites else main
 

@@ -24,6 +24,15 @@ def whole(domain):
 def fails(domain):
     raise RuntimeError("the disk is\\nfull")
 
+def exits(domain):
+    raise SystemExit(0)
+
+def interrupts(domain):
+    raise KeyboardInterrupt
+
+def ends(domain):
+    raise GeneratorExit
+
 def nothing(domain):
     return None
 
@@ -40,6 +49,7 @@ number = 3
 @pytest.fixture(autouse=True)
 def _module(tmp_path, monkeypatch):
     (tmp_path / "raygan_test_loader.py").write_text(MODULE)
+    (tmp_path / "raygan_test_exit.py").write_text("raise SystemExit(3)\n")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [entry for entry in sys.path if entry])
     monkeypatch.delitem(sys.modules, "raygan_test_loader", raising=False)
@@ -62,14 +72,19 @@ def test_a_dict_or_arrays_is_a_domain(name):
 @pytest.mark.parametrize(
     ("path", "message"),
     [
-        ("raygan_test_loader", "not an import path; write package.module:function"),
+        ("raygan_test_loader", "is no import path; write package.module:function"),
         (
             "no_such_module:f",
             "cannot be imported: ModuleNotFoundError: No module named 'no_such_module'; check",
         ),
         ("raygan_test_loader:none", "cannot be imported: AttributeError: .*none"),
         ("raygan_test_loader:number", "is a int, not a function"),
-        ("raygan_test_loader:fails", "it failed with RuntimeError: the disk is full; mend the loader"),
+        ("raygan_test_loader:fails", r"it failed with RuntimeError: the disk is full \(.*py, line 16\); mend the loader"),
+        ("raygan_test_loader:exits", r"it failed with SystemExit: 0 \(raygan_test_loader.py, line 19\); mend the loader"),
+        ("raygan_test_loader:interrupts", r"it failed with KeyboardInterrupt \(raygan_test_loader.py, line 22\)"),
+        ("raygan_test_loader:ends", r"it failed with GeneratorExit \(raygan_test_loader.py, line 25\)"),
+        ("raygan_test_exit:f", r"cannot be imported: SystemExit: 3 \(raygan_test_exit.py, line 1\)"),
+        ("os:system", "it failed with TypeError: expected str"),
         ("raygan_test_loader:nothing", "it returned NoneType; return a dict with train_images"),
         ("raygan_test_loader:ragged", "not arrays: ValueError"),
         ("raygan_test_loader:wrong", r"train_labels has the shape \(3,\) for 12 images"),
