@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+import traceback
 from pathlib import Path
 from typing import Annotated, NoReturn, cast, get_args
 
@@ -41,11 +42,13 @@ def _options(
     version: Annotated[
         bool, Option("--version", is_eager=True, callback=_version, help="Print the version and exit.")
     ] = False,
+    verbose: Annotated[bool, Option("--verbose", help="Show the traceback behind an error.")] = False,
 ) -> None:
     pass
 
 
 Quiet = Annotated[bool, Option("--quiet", "-q", help="Warnings and errors alone.")]
+VERBOSE = {"-v", "--verbose"}
 Verbose = Annotated[bool, Option("--verbose", "-v", help="More: each round's seconds and bytes, progress every 5 s.")]
 LogFile = Annotated[Path | None, Option(help="Append every line to this file, with the time.")]
 ConfigFile = Annotated[Path | None, Argument(help="Configuration (YAML). None: the two-domain demo.")]
@@ -347,6 +350,7 @@ def main() -> None:
             app()
             sys.stdout.flush()
         except (InputError, StoppedError) as error:
+            _show_cause(error)
             _end(str(error), 2 if isinstance(error, InputError) else 1)
         except OSError as error:
             where = "standard output" if error.filename is None else str(error.filename)
@@ -357,6 +361,13 @@ def main() -> None:
             hint = GOING_ON.hint or GOES_ON.get(sys.argv[1], "")
             print(f"raygan: stopped by {signal.Signals(received[0]).name}{hint}", file=sys.stderr)
             sys.exit(128 + received[0])
+
+
+def _show_cause(error: BaseException) -> None:
+    """The traceback of what an error stands for, such as a mistake in the user's own code: for who wants more."""
+    cause = error.__cause__ or error.__context__
+    if cause is not None and VERBOSE & set(sys.argv):
+        traceback.print_exception(cause)
 
 
 def _end(line: str, status: int) -> NoReturn:

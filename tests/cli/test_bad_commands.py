@@ -49,7 +49,8 @@ def config(tiny_settings: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         (("cuts", "config.yaml", "--out", "cuts.svg"), "is not a PNG"),
         (("cuts", "config.yaml", "--out", "nowhere/cuts.png"), "no folder"),
         (("report", "config.yaml"), "no config.yaml"),
-        (("sample", "nowhere", "--count", "0"), "no config.yaml"),
+        (("sample", "nowhere", "--count", "0"), "--count: 0; give 1 to 1,000"),
+        (("sample", "nowhere"), "nowhere: no config.yaml"),
     ],
 )
 def test_one_line(config: Path, arguments: tuple[str, ...], words: str) -> None:
@@ -88,3 +89,23 @@ def test_a_real_process_says_the_same(config: Path) -> None:
     done = subprocess.run(line, capture_output=True, text=True, timeout=120, check=False)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "raygan: training.roundz: unknown key; did you mean 'rounds'?\n"
+
+
+@pytest.mark.parametrize("arguments", [("train", "--verbose", "--dry-run"), ("--verbose", "cuts")])
+def test_verbose_shows_the_users_own_traceback(
+    config: Path, arguments: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(sys.modules, "raygan_test_networks", raising=False)
+    networks = config.with_name("raygan_test_networks.py")
+    networks.write_text("def make(spec):\n    return [][spec.channels]\n")
+    change = ("--set", "model.blocks=raygan_test_networks:make", "config.yaml")
+    line = (
+        "raygan: model.blocks: raygan_test_networks:make failed with IndexError: list index out of range "
+        "(raygan_test_networks.py, line 2); mend it\n"
+    )
+    found = command(*arguments, *change)
+    assert (found.status, found.err.endswith(line)) == (2, True), found
+    assert "    return [][spec.channels]" in found.err
+    quiet = command(*(argument for argument in arguments if argument != "--verbose"), *change)
+    assert (quiet.status, quiet.err) == (2, line)
+    assert sorted(path.name for path in config.parent.iterdir() if path.is_file()) == [config.name, networks.name]

@@ -63,7 +63,12 @@ class NoBackward(torch.autograd.Function):
         ("generator", 3, lambda x: x[:1], r"returned the shape \(1, .*\) for a minibatch of 4; keep the first axis"),
         ("discriminator", 4, Tensor.mean, r"returned the shape \(\) for a minibatch of 4"),
         ("generator", 4, lambda x: 5 * x, "the generator returns pixels from -.* to .*; keep them within"),
-        ("generator", 4, lambda x: x[..., :8], r"images of the shape \(4, 1, 12, 8\), where \(4, 1, 12, 12\) is needed"),
+        (
+            "generator",
+            4,
+            lambda x: x[..., :8],
+            r"images of the shape \(4, 1, 12, 8\), where \(4, 1, 12, 12\) is needed",
+        ),
         ("discriminator", 4, lambda x: x[:, None], r"logits of the shape \(4, 1\) for 4 images; return one for each"),
     ],
 )

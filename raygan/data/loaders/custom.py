@@ -33,7 +33,6 @@ def load_custom(path: str, domain: DomainConfig, where: str) -> Arrays:
     if not isinstance(result, Mapping):
         found = f"it returned {type(result).__name__}"
         raise DataError(where, found, f"return a dict with {', '.join(REQUIRED)}")
-    with fenced(where, "not arrays:", DataError, "return numpy arrays"):  # lists of unequal lengths, tensors on a device
+    with fenced(where, "not arrays:", DataError, "return numpy arrays"):  # such as lists of unequal lengths
         fields = {str(name): np.asarray(values) for name, values in result.items()}
     return Arrays.checked(where, fields)
-

@@ -79,8 +79,14 @@ def test_a_dict_or_arrays_is_a_domain(name):
         ),
         ("raygan_test_loader:none", "cannot be imported: AttributeError: .*none"),
         ("raygan_test_loader:number", "is a int, not a function"),
-        ("raygan_test_loader:fails", r"it failed with RuntimeError: the disk is full \(.*py, line 16\); mend the loader"),
-        ("raygan_test_loader:exits", r"it failed with SystemExit: 0 \(raygan_test_loader.py, line 19\); mend the loader"),
+        (
+            "raygan_test_loader:fails",
+            r"it failed with RuntimeError: the disk is full \(.*py, line 16\); mend the loader",
+        ),
+        (
+            "raygan_test_loader:exits",
+            r"it failed with SystemExit: 0 \(raygan_test_loader.py, line 19\); mend the loader",
+        ),
         ("raygan_test_loader:interrupts", r"it failed with KeyboardInterrupt \(raygan_test_loader.py, line 22\)"),
         ("raygan_test_loader:ends", r"it failed with GeneratorExit \(raygan_test_loader.py, line 25\)"),
         ("raygan_test_exit:f", r"cannot be imported: SystemExit: 3 \(raygan_test_exit.py, line 1\)"),
