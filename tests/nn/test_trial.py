@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from raygan.errors import ConfigError
-from raygan.nn.blocks import Networks, paper_networks
+from raygan.nn.blocks import Networks, paper_networks, takes_labels
 from raygan.nn.network import build_networks
 from raygan.nn.spec import NetworkSpec
 from raygan.nn.trial import try_networks
@@ -24,7 +24,7 @@ class Changed(nn.Module):
 
     def __init__(self, block: nn.Module, change: Change) -> None:
         super().__init__()
-        self.block, self.change = block, change
+        self.block, self.change, self.takes_labels = block, change, takes_labels(block)
 
     def forward(self, *inputs: Tensor) -> object:
         return self.change(self.block(*inputs))
