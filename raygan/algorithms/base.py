@@ -109,6 +109,10 @@ class Algorithm(ABC, Generic[WorkerT, ServerT]):
     """What files and people call its models: `cluster-0`."""
     models_from: ClassVar[str] = "aggregator"
     """Role of the parties that hold its models' blocks."""
+    cuts_discriminators: ClassVar[bool] = False
+    """Whether D is cut: a gradient of a gradient would have to cross then."""
+    compares_logits: ClassVar[bool] = True
+    """Whether D's logits on reals, of its update, are where G's loss is computed."""
     record_names: ClassVar[tuple[str, ...]] = ()
     """Its own files of lines, one a round (`RoundResult.records`)."""
     reads: ClassVar[frozenset[str]] = frozenset()

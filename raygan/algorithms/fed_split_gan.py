@@ -38,6 +38,7 @@ class FedSplitGan(ServedAlgorithm[ForesightClients, GeneratorServer]):
     """One discriminator for all, from epoch to epoch."""
 
     name = "fed_split_gan"
+    compares_logits = False
     worker_type = ForesightClients
 
     def server(self) -> Callable[..., GeneratorServer]:

@@ -38,6 +38,7 @@ class HuscfGan(Algorithm[SplitClients, SharedBody]):
     name = "huscf"
     worker_type = SplitClients
     model_kind = "cluster"
+    cuts_discriminators = True
     record_names = ("clusters",)
     reads = frozenset({"clusters", "cuts", "wire", "devices.emulate", "training.fake_labels"})
     layout: Layout

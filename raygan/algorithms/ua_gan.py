@@ -8,8 +8,8 @@ and its own minibatch, and tells the server its logits l_j(x) = log D_j(x) / (1 
 n_j(y) a client's images of class y: D's logit is log sum_j exp(log pi_j(y) + l_j(x)). G's loss on these logits goes
 back to the clients as gradients with respect to their l_j, and from them to the server as gradients with respect to x,
 which sum up to G's. Fakes' labels are even over the classes that the round's clients hold. The paper adds a penalty on
-D's gradient at real images, which is left out here as for every other algorithm. One model serves everybody: where
-domains share the labels' numbers, a "3" is half a digit and half a dress.
+D's gradient at real images, which is left out here as for every other algorithm (`training.r1` adds it). One model
+serves everybody: where domains share the labels' numbers, a "3" is half a digit and half a dress.
 
 What leaves a client: 4 b (d + 1) bytes a step (b batch, d floats of an image), and once a round its number of images of
 each class, which no other algorithm asks for. What comes: b (4 d + 8 + 4) bytes a step.
@@ -36,6 +36,7 @@ class UaGan(ServedAlgorithm[MixedClients, MixingServer]):
     """One discriminator in the sense of the product, made of the clients' own."""
 
     name = "ua_gan"
+    compares_logits = False
     worker_type = MixedClients
     mixes_logits = True
 

@@ -15,7 +15,8 @@ from torch import Tensor
 from raygan.bench.contenders import Slice
 from raygan.config.schema import Config
 from raygan.data import load_client
-from raygan.nn.losses import discriminator_loss, generator_loss
+from raygan.nn.augmentation import draw_transform
+from raygan.nn.losses import gan_loss
 from raygan.nn.network import adam, build_networks, frozen, run_blocks
 from raygan.randomness import stream, torch_seed
 from raygan.split.layout import Layout
@@ -34,6 +35,7 @@ class Unsplit:
         networks = build_networks(layout.spec, config.model.blocks, torch_seed(config.seed, "networks"))
         self.generator, self.discriminator = networks.generator, networks.discriminator
         training = config.training
+        self._loss = gan_loss(training.loss)
         self._generator_optimizer = adam(self.generator, training.lr_of("generator"), training.betas)
         self._discriminator_optimizer = adam(self.discriminator, training.lr_of("discriminator"), training.betas)
         self._data = {plan.client: load_client(plan.data) for plan in layout.clients}
@@ -67,13 +69,15 @@ class Unsplit:
         reals, labels = self._batch(number)
         z = torch.randn(len(labels), self._latent_size, generator=self._latent)
         fakes = run_blocks(self.generator, z, labels)
-        discriminator_loss(
-            run_blocks(self.discriminator, fakes.detach(), labels),
-            run_blocks(self.discriminator, reals, labels),
-        ).backward()
+        seed = torch_seed(self._config.seed, "augment", self._round, number)
+        transform = draw_transform(self._config.training.augment, len(labels), seed)
+        of_fakes = run_blocks(self.discriminator, transform(fakes.detach()), labels)
+        of_reals = run_blocks(self.discriminator, transform(reals), labels)
+        self._loss.discriminator(of_fakes, of_reals).backward()
         _update(self._discriminator_optimizer)
         with frozen(self.discriminator):
-            generator_loss(run_blocks(self.discriminator, fakes, labels)).backward()
+            of_fakes = run_blocks(self.discriminator, transform(fakes), labels)
+            self._loss.of_generator(of_fakes, of_reals.detach()).backward()
         _update(self._generator_optimizer)
         return len(labels)
 

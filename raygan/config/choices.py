@@ -33,8 +33,15 @@ ALGORITHMS: Choices = {
 LOSSES: Choices = {
     "bce": "raygan.nn.losses:BCE",
     "hinge": "raygan.nn.losses:HINGE",
+    "relativistic": "raygan.nn.losses:RELATIVISTIC",
 }
 """Each a `raygan.nn.losses.GanLoss`."""
+SCHEDULES: Choices = {
+    "constant": "raygan.nn.schedules:constant",
+    "linear": "raygan.nn.schedules:linear",
+    "cosine": "raygan.nn.schedules:cosine",
+}
+"""Each a function from the round, from 0, and the number of rounds to a share of the learning rate."""
 AUGMENTATIONS: Choices = {
     "translation": "raygan.nn.augmentation:TRANSLATION",
     "cutout": "raygan.nn.augmentation:CUTOUT",
@@ -45,6 +52,7 @@ NETWORKS: Choices = {
     "paper": "raygan.nn.blocks:paper_networks",
     "projection": "raygan.nn.projection:projection_networks",
     "plane_projection": "raygan.nn.projection:plane_projection_networks",
+    "residual": "raygan.nn.residual:residual_networks",
 }
 """Each a function from `raygan.nn.NetworkSpec` to `raygan.nn.Networks`."""
 CLUSTERINGS: Choices = {

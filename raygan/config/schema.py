@@ -24,6 +24,7 @@ from raygan.config.choices import (
     CLUSTERINGS,
     LOSSES,
     NETWORKS,
+    SCHEDULES,
     WEIGHTINGS,
     one_of,
 )
@@ -204,8 +205,11 @@ class ModelConfig(Section):
     """Entries of the generator's learned label embedding."""
     networks: Annotated[str, one_of(NETWORKS, or_path=True)] = "paper"
     """Which networks. `paper`: the paper's, D's label an image plane in its first block; `projection`: the same with D's
-    label in its last block, which never leaves the client; `plane_projection`: in both. Or the import path
-    `package.module:function` of networks of your own."""
+    label in its last block, which never leaves the client; `plane_projection`: in both; `residual`: for larger images, a
+    block a doubling of the side from 4x4, D's label in its last block. Or the import path `package.module:function` of
+    networks of your own."""
+    spectral_norm: bool = False
+    """Spectral normalisation of D's layers (arXiv 1802.05957), in place of its BatchNorm."""
     blocks: str | None = None
     """The older key for an import path of networks of your own, in place of `networks`; None: those of `networks`."""
 
@@ -253,7 +257,11 @@ class TrainingConfig(Section):
     batch_size: Annotated[int, Field(ge=2, le=2**20)] = 32
     """Images of one client in one step."""
     loss: Annotated[str, one_of(LOSSES)] = "bce"
-    """The losses of both networks; `bce`: the paper's, binary cross-entropy on logits; `hinge`: the hinge loss."""
+    """The losses of both networks. `bce`: the paper's, binary cross-entropy on logits; `hinge`: the hinge loss;
+    `relativistic`: how much more real than the mean fake (relativistic average, arXiv 1807.00734)."""
+    r1: NonNegative = 0.0
+    """Weight gamma of a penalty on D's gradient at real images, gamma / 2 E |dD(x) / dx|^2 (arXiv 1801.04406); 0: none.
+    It takes a gradient of a gradient, so it is only for algorithms whose discriminators are whole."""
     augment: tuple[Annotated[str, one_of(AUGMENTATIONS)], ...] = ()
     """Augmentations of all that D sees, in this order, through which gradients go (DiffAugment, arXiv 2006.10738):
     `translation`, by up to an eighth of the side; `cutout`, of a square of half the side; `colour`, brightness,
@@ -263,6 +271,8 @@ class TrainingConfig(Section):
     evenly over the classes that it holds. Where G is on a server, they are always even over all classes."""
     lr: Positive | LearningRates = 5e-4
     """Adam's learning rate (the paper: 2e-4, for many more rounds), or one for each network."""
+    lr_schedule: Annotated[str, one_of(SCHEDULES)] = "constant"
+    """How the learning rates change from round to round: `constant`, or down towards 0 by `linear` or `cosine`."""
     betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = (0.5, 0.999)
     """Adam's decay rates."""
     average: AverageConfig | None = None

@@ -91,6 +91,7 @@ def card_of(run: Run, model: int, round_number: int) -> Card:
     """The card of a model's generator in a kept round."""
     spec = asdict(run.spec)
     channels, side = spec.pop("channels"), spec.pop("image_size")
+    del spec["spectral_norm"]  # which the discriminator alone has
     held = run.domains_of(model, round_number)
     return Card(
         raygan=raygan.__version__,

@@ -19,12 +19,16 @@ in `model.networks`. Nothing else in raygan knows what a block holds.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
 
 from raygan.names import NETWORKS, BlockKey
 from raygan.nn.spec import NetworkSpec
+
+LayerT = TypeVar("LayerT", bound=nn.Module)
 
 
 @dataclass(frozen=True)
@@ -89,8 +93,8 @@ class ImageBlock(nn.Module):
         super().__init__()
         self.side = spec.image_size
         self.embedding = nn.Embedding(spec.num_classes, spec.image_size**2)
-        self.conv = nn.Conv2d(spec.channels + 1, features, 4, stride=2, padding=1)
-        self.norm = nn.BatchNorm2d(features)
+        self.conv = spectral(nn.Conv2d(spec.channels + 1, features, 4, stride=2, padding=1), spec)
+        self.norm = nn.Identity() if spec.spectral_norm else nn.BatchNorm2d(features)
 
     def forward(self, images: Tensor, labels: Tensor) -> Tensor:
         """Images (B, C, S, S), labels (B,) -> (B, features, S / 2, S / 2)."""
@@ -102,8 +106,23 @@ class ImageBlock(nn.Module):
 class LogitBlock(nn.Sequential):
     """Last discriminator block: (B, features, s, s) -> logits (B,)."""
 
-    def __init__(self, features: int) -> None:
-        super().__init__(nn.Flatten(1), nn.Linear(features, 1), nn.Flatten(0))
+    def __init__(self, features: int, spec: NetworkSpec | None = None) -> None:
+        linear = nn.Linear(features, 1)
+        super().__init__(nn.Flatten(1), linear if spec is None else spectral(linear, spec), nn.Flatten(0))
+
+
+def spectral(layer: LayerT, spec: NetworkSpec) -> LayerT:
+    """A layer of D, spectrally normalised where the spec asks for it (Miyato et al. 2018, arXiv 1802.05957)."""
+    if spec.spectral_norm:
+        spectral_norm(layer)
+    return layer
+
+
+def normed(convolution: nn.Conv2d, spec: NetworkSpec) -> list[nn.Module]:
+    """A convolution of D with BatchNorm behind it, or spectrally normalised."""
+    if spec.spectral_norm:
+        return [spectral(convolution, spec)]
+    return [convolution, nn.BatchNorm2d(convolution.out_channels)]
 
 
 def _up(inputs: int, outputs: int, kernel: int, stride: int) -> nn.Module:
@@ -111,10 +130,10 @@ def _up(inputs: int, outputs: int, kernel: int, stride: int) -> nn.Module:
     return nn.Sequential(convolution, nn.BatchNorm2d(outputs), nn.ReLU())
 
 
-def down(inputs: int, outputs: int, kernel: int, stride: int) -> nn.Module:
-    """A convolution, BatchNorm, leaky ReLU: (B, inputs, s, s) -> (B, outputs, ~s / stride, ~s / stride)."""
+def down(spec: NetworkSpec, inputs: int, outputs: int, kernel: int, stride: int) -> nn.Module:
+    """A convolution of D, its norm, leaky ReLU: (B, inputs, s, s) -> (B, outputs, ~s / stride, ~s / stride)."""
     convolution = nn.Conv2d(inputs, outputs, kernel, stride, padding=1)
-    return nn.Sequential(convolution, nn.BatchNorm2d(outputs), nn.LeakyReLU(0.2))
+    return nn.Sequential(*normed(convolution, spec), nn.LeakyReLU(0.2))
 
 
 def paper_networks(spec: NetworkSpec) -> Networks:
@@ -130,9 +149,9 @@ def paper_networks(spec: NetworkSpec) -> Networks:
     ]
     discriminator = [
         ImageBlock(spec, c64),
-        down(c64, c128, 4, 2),
-        down(c128, c128, 3, 1),
-        down(c128, c256, 4, 2),
-        LogitBlock(c256 * (spec.image_size // 8) ** 2),
+        down(spec, c64, c128, 4, 2),
+        down(spec, c128, c128, 3, 1),
+        down(spec, c128, c256, 4, 2),
+        LogitBlock(c256 * (spec.image_size // 8) ** 2, spec),
     ]
     return Networks(generator, discriminator)

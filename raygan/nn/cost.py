@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.parametrizations import _SpectralNorm
 from torch.utils.flop_counter import FlopCounterMode
 
 from raygan.nn.blocks import Networks
@@ -49,7 +50,7 @@ def _costs(blocks: list[nn.Module], x: Tensor, labels: Tensor) -> BlockCosts:
     for block in blocks:
         block = block.to("meta")
         layer_bytes: list[int] = []
-        layers = [layer for layer in block.modules() if not list(layer.children())]
+        layers = [layer for layer in block.modules() if _is_layer(layer)]
         hooks = [layer.register_forward_hook(_note(layer_bytes)) for layer in layers]
         with FlopCounterMode(display=False) as forward:
             output = block(*block_inputs(block, x, labels))
@@ -62,6 +63,12 @@ def _costs(blocks: list[nn.Module], x: Tensor, labels: Tensor) -> BlockCosts:
         rows.append((*flops, tuple(output.shape[1:]), output.numel(), parameters, float(sum(layer_bytes))))
         x = output.detach().requires_grad_()
     return BlockCosts(*zip(*rows, strict=True))
+
+
+def _is_layer(module: nn.Module) -> bool:
+    """Whether a module is a layer, not a container of some, nor what a layer makes its weights of."""
+    parts = [name for name, _ in module.named_children() if name != "parametrizations"]
+    return not parts and not isinstance(module, (nn.ModuleList, _SpectralNorm))
 
 
 def _note(layer_bytes: list[int]) -> Callable[..., None]:

@@ -12,12 +12,13 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.parametrize import is_parametrized
 
 from raygan.config.choices import NETWORKS as NETWORK_NAMES
-from raygan.config.choices import chosen
-from raygan.config.schema import ModelConfig
+from raygan.config.choices import SCHEDULES, chosen
+from raygan.config.schema import ModelConfig, TrainingConfig
 from raygan.errors import ConfigError, first_line
-from raygan.names import NETWORKS, BlockState
+from raygan.names import NETWORKS, BlockState, NetworkName
 from raygan.nn.blocks import Networks, takes_labels, with_labels
 from raygan.nn.spec import NetworkSpec
 from raygan.own_code import fenced, imported
@@ -34,6 +35,7 @@ def network_spec(model: ModelConfig, channels: int, num_classes: int) -> Network
         width=model.width,
         latent_size=model.latent_size,
         label_embedding_size=model.label_embedding_size,
+        spectral_norm=model.spectral_norm,
         networks=model.networks,
     )
 
@@ -55,6 +57,10 @@ def build_networks(spec: NetworkSpec, blocks: str | None, seed: int) -> Networks
         torch.manual_seed(seed)
         networks = _of_ours(make, spec) if known else _of_the_users(make, spec, key, name)
     _check_labels(networks, key)
+    layers = (layer for block in networks.discriminator for layer in block.modules())
+    if spec.spectral_norm and not any(is_parametrized(layer) for layer in layers):
+        remedy = "call raygan.nn.blocks.spectral on its layers, or set it to false"
+        raise ConfigError("model.spectral_norm", f"no layer of the discriminator of {name} has it", remedy)
     return networks
 
 
@@ -143,6 +149,15 @@ def adam(blocks: Iterable[nn.Module], lr: float, betas: tuple[float, float]) -> 
 def has_gradients(optimizer: torch.optim.Optimizer) -> bool:
     """Whether the optimizer's next step will change anything."""
     return any(parameter.grad is not None for parameter in _parameters(optimizer))
+
+
+def set_learning_rate(
+    optimizer: torch.optim.Optimizer | None, network: NetworkName, training: TrainingConfig, round_number: int
+) -> None:
+    """The learning rate of a round, from 0 (`training.lr`, `training.lr_schedule`)."""
+    share = chosen(SCHEDULES, training.lr_schedule)(round_number, training.rounds)
+    for group in optimizer.param_groups if optimizer is not None else ():
+        group["lr"] = share * training.lr_of(network)
 
 
 def gradient_norm(optimizer: torch.optim.Optimizer) -> Tensor:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from raygan.nn.blocks import Networks, down, paper_networks
+from raygan.nn.blocks import Networks, down, paper_networks, spectral
 from raygan.nn.spec import NetworkSpec
 
 
@@ -29,10 +29,9 @@ class ProjectionBlock(nn.Module):
 
     def __init__(self, spec: NetworkSpec, features: int) -> None:
         super().__init__()
-        self.linear = nn.Linear(features, 1)
-        self.classes = nn.Embedding(spec.num_classes, features)
-        bound = features**-0.5
-        nn.init.uniform_(self.classes.weight, -bound, bound)  # as the linear layer's weights are
+        classes, bound = nn.Embedding(spec.num_classes, features), features**-0.5
+        nn.init.uniform_(classes.weight, -bound, bound)  # as the linear layer's weights are
+        self.linear, self.classes = spectral(nn.Linear(features, 1), spec), spectral(classes, spec)
 
     def forward(self, x: Tensor, labels: Tensor) -> Tensor:
         """phi(x) (B, ...), labels (B,) -> logits (B,)."""
@@ -44,7 +43,7 @@ class ProjectionBlock(nn.Module):
 def projection_networks(spec: NetworkSpec) -> Networks:
     """The paper's networks, with D's label in its last block and in no other."""
     networks = plane_projection_networks(spec)
-    networks.discriminator[0] = down(spec.channels, spec.scaled(64), 4, 2)
+    networks.discriminator[0] = down(spec, spec.channels, spec.scaled(64), 4, 2)
     return networks
 
 

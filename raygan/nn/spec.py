@@ -21,6 +21,8 @@ class NetworkSpec:
     """Z."""
     label_embedding_size: int = 10
     """Entries of the generator's label embedding."""
+    spectral_norm: bool = False
+    """Whether D's layers are normalised by their largest singular value, in place of BatchNorm."""
     networks: str = "paper"
     """Which networks: a name, or an import path `package.module:function`."""
 

@@ -18,8 +18,17 @@ from raygan.config.schema import TrainingConfig
 from raygan.errors import ConfigError
 from raygan.names import BlockKey, BlockOwner, BlockState, NetworkName, weights_in
 from raygan.nn.average import averaged_blocks, weight_average
-from raygan.nn.losses import gan_loss
-from raygan.nn.network import adam, block_state, frozen, gradient_norm, is_finite, load_block_state, run_blocks
+from raygan.nn.losses import gan_loss, gradient_penalty
+from raygan.nn.network import (
+    adam,
+    block_state,
+    frozen,
+    gradient_norm,
+    is_finite,
+    load_block_state,
+    run_blocks,
+    set_learning_rate,
+)
 from raygan.nn.persistence import average_arrays, load_average, load_network_arrays, network_arrays
 from raygan.storage import block_states
 from raygan.wire.statistics import Mean
@@ -39,7 +48,7 @@ class TrainedNetwork:
     def __init__(
         self, name: NetworkName, blocks: Iterable[nn.Module], training: TrainingConfig, device: torch.device
     ) -> None:
-        self.name = name
+        self.name, self._training = name, training
         self._blocks = [copy.deepcopy(block).to(device) for block in blocks]
         optimizer = adam(self._blocks, training.lr_of(name), training.betas)
         if optimizer is None:
@@ -52,6 +61,10 @@ class TrainedNetwork:
         """By key, in order; behind them the generator's average, if it has one."""
         own: dict[BlockKey, nn.Module] = {(self.name, index): block for index, block in enumerate(self._blocks)}
         return own | averaged_blocks(self._average)
+
+    def begin_round(self, round_number: int) -> None:
+        """Sets the round's learning rate."""
+        set_learning_rate(self._optimizer, self.name, self._training, round_number)
 
     def __call__(self, x: Tensor, labels: Tensor) -> Tensor:
         """What comes out of the last block."""
@@ -142,12 +155,19 @@ class TrainedDiscriminator(TrainedNetwork):
         super().__init__("discriminator", blocks, training, device)
         self._loss, self._anchor = gan_loss(training.loss), anchor
         self._maps: deque[Tensor] | None = None
+        self._real_logits: Tensor | None = None
+        """Of the last update."""
 
     def learn(self, fakes: Tensor, fake_labels: Tensor, images: Tensor, labels: Tensor) -> DiscriminatorUpdate:
         """One update, on fakes that are detached from G and on real images."""
+        penalised = self._training.r1 > 0
         of_fakes = self(fakes, fake_labels)
+        images = images.detach().requires_grad_() if penalised else images
         of_reals = self._of_reals(images, labels)
+        self._real_logits = of_reals.detach()
         loss = self._loss.discriminator(of_fakes, of_reals)
+        if penalised:
+            loss = loss + self._training.r1 * gradient_penalty(of_reals, images)
         loss.backward()
         norm = self.update()
         real, fake = (logits.detach().sigmoid().sum() for logits in (of_reals, of_fakes))
@@ -164,7 +184,7 @@ class TrainedDiscriminator(TrainedNetwork):
 
     def loss_of(self, logits: Tensor) -> Tensor:
         """G's loss, by D's logits on fakes."""
-        return self._loss.generator(logits)
+        return self._loss.of_generator(logits, self._real_logits)
 
     def observe(self, num_batches: int) -> None:
         """Begins anew to keep the anchor's activation on real images, of so many last minibatches."""

@@ -20,6 +20,9 @@ class HostedClient(Protocol):
 
     owner: DataOwner
 
+    def begin_round(self, round_number: int) -> None:
+        """Prepares what is its own beside its data."""
+
     def is_finite(self) -> bool:
         """Whether all its parameters and buffers are finite."""
 
@@ -64,6 +67,7 @@ class HostedClients(Worker, Generic[HostedT]):
         for number, client in self._clients.items():
             if number not in self._left_out:
                 client.owner.begin_round(round_number)
+                client.begin_round(round_number)
 
     def _taking_part(self, step: int) -> dict[int, HostedT]:
         """The clients whose local epochs still have a minibatch for this step of the round."""

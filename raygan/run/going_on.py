@@ -53,10 +53,13 @@ def check_configuration(folder: RunFolder, config: Config) -> None:
         found = f"differs from what round {last.round} was trained with: {told}{more}"
         raise ConfigError(str(folder.config_file), found, "put it back, or train a new run")
     rounds_before = last.config["training"]["rounds"]
-    if rounds_before != config.training.rounds and algorithm_of(config.algorithm).plans_by_rounds(config):
-        found = (
-            f"{config.training.rounds} instead of {rounds_before}, by which algorithm {config.algorithm} has planned"
-        )
+    planned = None
+    if algorithm_of(config.algorithm).plans_by_rounds(config):
+        planned = f"algorithm {config.algorithm} has planned"
+    elif config.training.lr_schedule != "constant":
+        planned = f"training.lr_schedule {config.training.lr_schedule} goes"
+    if rounds_before != config.training.rounds and planned is not None:
+        found = f"{config.training.rounds} instead of {rounds_before}, by which {planned}"
         raise ConfigError("training.rounds", found, "put it back, or train a new run")
 
 

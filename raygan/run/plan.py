@@ -31,6 +31,7 @@ from raygan.data import (
 from raygan.data.found import Found
 from raygan.data.holdings import Holding
 from raygan.errors import ConfigError
+from raygan.nn.losses import gan_loss
 from raygan.nn.network import network_spec
 from raygan.parties.layout import ClientPlan, Layout
 from raygan.simulation.device import check_device
@@ -88,6 +89,7 @@ def make_plan(config: Config, survey: Survey = survey_domains, documents: Mappin
         InputError: data, networks or cuts that cannot be used.
     """
     check_device(config)
+    _check_losses(config)
     surveys = with_common_classes(survey(config))
     infos = tuple(domain.info for domain in surveys)
     held = tuple(holding for domain in surveys for holding in domain.holdings)
@@ -110,6 +112,21 @@ def make_plan(config: Config, survey: Survey = survey_domains, documents: Mappin
     told = tuple(f"{name} cannot hold {algorithm.name} ({needs}): its clients sit out" for name, needs in small.items())
     found = tuple(domain.found for domain in surveys)
     return Plan(config, algorithm, shape, infos, held, (*skipped, *told), dropped, found)
+
+
+def _check_losses(config: Config) -> None:
+    """Refuses losses that the algorithm has not the means for.
+
+    Raises:
+        ConfigError: a gradient of a gradient across a cut, or G's loss where nobody knows D's logits on reals.
+    """
+    chosen, training = algorithm_of(config.algorithm), config.training
+    if training.r1 and chosen.cuts_discriminators:
+        found = f"{training.r1:g}, but algorithm {chosen.name} cuts D: a gradient of a gradient would have to cross"
+        raise ConfigError("training.r1", found, "set it to 0, or use an algorithm whose discriminators are whole")
+    if gan_loss(training.loss).is_relative and not chosen.compares_logits:
+        found = f"{training.loss} compares fakes with reals, which algorithm {chosen.name} cannot where G learns"
+        raise ConfigError("training.loss", found, "use bce or hinge, or another algorithm")
 
 
 def _too_small(config: Config, algorithm: Algorithm[Any, Any]) -> dict[str, str]:

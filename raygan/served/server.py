@@ -58,7 +58,8 @@ class GeneratorServer(Server):
         self._step_started = time.perf_counter()
 
     def begin_round(self, round_number: int) -> None:
-        """Seeds z and labels."""
+        """Seeds z and labels, and sets the round's learning rate."""
+        self._generator.begin_round(round_number)
         self._noise.manual_seed(torch_seed(self._config.seed, "fakes", round_number))
         self._batches, self._seconds, self._step_started = [], {}, time.perf_counter()
 

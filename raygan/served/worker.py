@@ -31,6 +31,10 @@ class ServedClient:
     def __init__(self, owner: DataOwner, discriminator: TrainedDiscriminator) -> None:
         self.owner, self.discriminator = owner, discriminator
 
+    def begin_round(self, round_number: int) -> None:
+        """Sets the round's learning rate."""
+        self.discriminator.begin_round(round_number)
+
     @property
     def blocks(self) -> dict[BlockKey, nn.Module]:
         """The discriminator's, in order."""

@@ -86,11 +86,13 @@ class SharedBody(Server):
         self._step_started = time.perf_counter()
 
     def begin_round(self, round_number: int) -> None:
-        """Forgets the last round's anchor features."""
+        """Forgets the last round's anchor features, and sets the round's learning rates."""
         self._traffic.forget()
         self._maps = {}
         self._seconds, self._absent, self._norms = {}, set(), {}
         self._faults = []
+        for trunk in self._trunks.values():
+            trunk.begin_round(round_number)
         self._step_started = time.perf_counter()
 
     def forward(

@@ -21,7 +21,7 @@ from raygan.names import NETWORKS, BlockKey, BlockState, NetworkName
 from raygan.nn.average import averaged_blocks, weight_average
 from raygan.nn.blocks import Networks
 from raygan.nn.losses import gan_loss
-from raygan.nn.network import block_state, frozen, is_finite, load_block_state
+from raygan.nn.network import block_state, frozen, is_finite, load_block_state, set_learning_rate
 from raygan.nn.persistence import average_arrays, load_average, load_network_arrays, network_arrays
 from raygan.nn.spec import NetworkSpec
 from raygan.nn.vmapped import Tensors
@@ -56,6 +56,7 @@ class Client:
     ) -> None:
         self.plan = plan
         training, latent_size = config.training, spec.latent_size
+        self._training = training
         self.owner = DataOwner(plan.client, plan.data, training, config.seed, latent_size, device, again)
         self._loss = gan_loss(training.loss)
         g_lr, d_lr, betas = training.lr_of("generator"), training.lr_of("discriminator"), training.betas
@@ -67,6 +68,11 @@ class Client:
         """Real images in the current step."""
         self.statistics: dict[str, Mean] = {}
         """Of the current step: the mean of D over its fakes and over its reals."""
+
+    def begin_round(self, round_number: int) -> None:
+        """Sets the round's learning rates."""
+        for network in NETWORKS:
+            set_learning_rate(self.ends(network).optimizer, network, self._training, round_number)
 
     def generate(self, step: int) -> Computation[Tensors]:
         """Passes z ~ N(0, 1) and the fakes' labels through the G head."""
@@ -92,6 +98,7 @@ class Client:
         fakes, reals = (leaf(x) for x in received)
         fake_logits = yield self._discriminator_tail(fakes, self._fake_labels)
         real_logits = yield self._discriminator_tail(reals, self._labels)
+        self._real_logits = real_logits.detach()
         loss = self._loss.discriminator(fake_logits, real_logits)
         with torch.no_grad():
             sums = [logits.sigmoid().sum() for logits in (fake_logits, real_logits)]
@@ -116,7 +123,8 @@ class Client:
         """G's loss, backward through the D tail without D's weight gradients."""
         x = leaf(received[0])
         with frozen(self.discriminator.tail.values()):
-            loss = self._loss.generator((yield self._discriminator_tail(x, self._fake_labels)))
+            fake_logits = yield self._discriminator_tail(x, self._fake_labels)
+            loss = self._loss.of_generator(fake_logits, self._real_logits)
             self.losses = (self.losses[0], _finite(loss.item()))
             yield Backward([loss], [None])
         return (gradient_of(x),)

@@ -13,7 +13,15 @@ from torch import Tensor, nn
 from raygan.config.schema import TrainingConfig
 from raygan.names import BlockKey, NetworkName
 from raygan.nn.average import averaged_blocks, weight_average
-from raygan.nn.network import adam, block_state, gradient_norm, has_gradients, is_finite, load_block_state
+from raygan.nn.network import (
+    adam,
+    block_state,
+    gradient_norm,
+    has_gradients,
+    is_finite,
+    load_block_state,
+    set_learning_rate,
+)
 from raygan.nn.persistence import average_arrays, load_average, load_network_arrays, network_arrays
 from raygan.wire.records import BlockAverage, Lost, State
 
@@ -26,11 +34,16 @@ class Trunk:
     """
 
     def __init__(self, blocks: Mapping[NetworkName, dict[int, nn.Module]], training: TrainingConfig) -> None:
-        self.blocks = blocks
+        self.blocks, self._training = blocks, training
         self._optimizers = {
             name: adam(held.values(), training.lr_of(name), training.betas) for name, held in blocks.items()
         }
         self._average = weight_average(blocks["generator"], training)
+
+    def begin_round(self, round_number: int) -> None:
+        """Sets the round's learning rates."""
+        for network, optimizer in self._optimizers.items():
+            set_learning_rate(optimizer, network, self._training, round_number)
 
     def copy(self) -> Trunk:
         """Another one with the same weights and the same moments, which goes its own way."""

@@ -28,6 +28,10 @@ class WholeClient:
         """Every block of both networks, generator first."""
         return self.networks.blocks
 
+    def begin_round(self, round_number: int) -> None:
+        """Sets the round's learning rates."""
+        self.networks.begin_round(round_number)
+
     def minibatch(self, step: int) -> Minibatch:
         """What it trains on in a step of the round."""
         return self.owner.minibatch(step)

@@ -40,6 +40,11 @@ class WholeNetworks:
         blocks = self.generator.blocks | self.discriminator.blocks
         return dict(sorted(blocks.items(), key=lambda item: item[0][0] == "average"))
 
+    def begin_round(self, round_number: int) -> None:
+        """Sets the round's learning rates."""
+        self.generator.begin_round(round_number)
+        self.discriminator.begin_round(round_number)
+
     def step(self, batch: Minibatch) -> ClientStep:
         """One D update and one G update.
 

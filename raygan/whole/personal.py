@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from typing import cast
 
 import numpy as np
@@ -37,7 +37,8 @@ class PersonalClient(WholeClient):
         self._draw = stream(seed, "synthetic", 0, owner.client)
 
     def begin_round(self, round_number: int) -> None:
-        """Seeds the draw of synthetic images."""
+        """Sets the round's learning rates, and seeds the draw of synthetic images."""
+        super().begin_round(round_number)
         self._draw = stream(self._seed, "synthetic", round_number, self.owner.client)
 
     def take_in(self, images: np.ndarray, labels: np.ndarray) -> None:
@@ -84,12 +85,6 @@ class PersonalClients(CountedClients[WholeClient], WholeClients):
     @property
     def _personal(self) -> dict[int, PersonalClient]:
         return cast(dict[int, PersonalClient], self._clients)
-
-    def begin_round(self, round_number: int, clients: Collection[int] | None = None) -> None:
-        """Prepares the minibatches of a round."""
-        super().begin_round(round_number, clients)
-        for client in self._personal.values():
-            client.begin_round(round_number)
 
     def generators(self) -> list[State]:
         """Each client's generator, once."""

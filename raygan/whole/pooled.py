@@ -28,6 +28,10 @@ class PooledClient:
     def __init__(self, owner: DataOwner, networks: WholeNetworks, keeps: bool) -> None:
         self.owner, self._networks, self._keeps = owner, networks, keeps
 
+    def begin_round(self, round_number: int) -> None:
+        """Sets the round's learning rates, which all of its pool have."""
+        self._networks.begin_round(round_number)
+
     def is_finite(self) -> bool:
         """Whether all parameters and buffers are finite."""
         return self._networks.is_finite()

@@ -55,8 +55,12 @@ def plainly_trained(plan: Plan, clients: Sequence[int], num_steps: int) -> tuple
             [torch.randn(n, spec.latent_size, generator=latent[c]) for c, n in zip(clients, sizes, strict=True)]
         )
         fakes = run("generator", z, labels)
+        images.requires_grad_()
         of_fakes, of_reals = (run("discriminator", x, labels) for x in (fakes.detach(), images))
         d_loss = bce(of_fakes, torch.zeros_like(of_fakes)) + bce(of_reals, torch.ones_like(of_reals))
+        if config.training.r1:
+            (slopes,) = torch.autograd.grad(of_reals.sum(), images, create_graph=True)
+            d_loss = d_loss + config.training.r1 / 2 * slopes.flatten(1).norm(dim=1).square().mean()
         optimizers["discriminator"].zero_grad()
         d_loss.backward()
         optimizers["discriminator"].step()

@@ -27,10 +27,14 @@ def algorithm() -> str:
     return "local"
 
 
-@pytest.mark.parametrize("lr", [5e-4, {"generator": 5e-4, "discriminator": 2e-4}], ids=["one rate", "two rates"])
-def test_a_round_is_plain_training_of_a_conditional_gan(settings: dict, lr: float | dict) -> None:
+@pytest.mark.parametrize(
+    "training",
+    [{}, {"lr": {"generator": 5e-4, "discriminator": 2e-4}}, {"r1": 2.0}],
+    ids=["one rate", "two rates", "penalty"],
+)
+def test_a_round_is_plain_training_of_a_conditional_gan(settings: dict, training: dict) -> None:
     """Losses and Adam are torch's; images, labels and z are those of the client's own streams."""
-    plan = make_plan(make_config(settings | {"training": settings["training"] | {"lr": lr}}))
+    plan = make_plan(make_config(settings | {"training": settings["training"] | training}))
     backend = InProcessBackend(plan.algorithm.parties(), plan.config, lambda: pytest.fail("no scores"))
     worker = backend.workers[0]._party
     worker.begin_round(0)

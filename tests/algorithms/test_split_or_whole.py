@@ -10,6 +10,8 @@ import pytest
 
 from raygan.api import train
 from raygan.config.loading import make_config
+from raygan.errors import ConfigError
+from raygan.run.plan import make_plan
 from raygan.storage import read_arrays
 
 OPTIONS: dict[str, dict[str, Any]] = {
@@ -17,8 +19,12 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "model": {"networks": "projection"},
         "training": {"augment": ["translation", "colour"], "fake_labels": "even"},
     },
+    "spectrally normed residual, relativistic": {
+        "model": {"networks": "residual", "spectral_norm": True},
+        "training": {"loss": "relativistic"},
+    },
 }
-CUTS = {"large": {"generator": [0, 1], "discriminator": [1, 0]}}
+CUTS = {"large": {"generator": [0, 0], "discriminator": [0, 0]}}
 
 
 def trained(settings: dict, algorithm: str, options: dict, folder: Path) -> dict[str, np.ndarray]:
@@ -51,3 +57,27 @@ def test_one_client_is_the_same_split_and_whole(tiny_settings: dict, tmp_path: P
                 not name.endswith(("bias", "running_mean")) and "adam" not in name
             ):  # rounding, of which Adam makes steps
                 np.testing.assert_allclose(array, split[name], rtol=1e-3, atol=1e-4, err_msg=name)
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "training", "message"),
+    [
+        (
+            "huscf",
+            {"r1": 2},
+            "training.r1: 2, but algorithm huscf cuts D: a gradient of a gradient would have to cross",
+        ),
+        (
+            "ua_gan",
+            {"loss": "relativistic"},
+            "training.loss: relativistic compares fakes with reals, which algorithm ua",
+        ),
+        ("fed_split_gan", {"loss": "relativistic"}, "training.loss: relativistic compares fakes with reals"),
+    ],
+)
+def test_a_loss_that_the_algorithm_cannot_compute_is_refused(
+    tiny_settings: dict, algorithm: str, training: dict, message: str
+) -> None:
+    settings = tiny_settings | {"algorithm": algorithm, "training": tiny_settings["training"] | training}
+    with pytest.raises(ConfigError, match=message):
+        make_plan(make_config(settings))

@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import pytest
 
-from raygan.config.choices import AGGREGATIONS, CLUSTERINGS, LOSSES, WEIGHTINGS, chosen
+from raygan.config.choices import (
+    AGGREGATIONS,
+    AUGMENTATIONS,
+    CLUSTERINGS,
+    LOSSES,
+    NETWORKS,
+    SCHEDULES,
+    WEIGHTINGS,
+    chosen,
+)
 from raygan.config.loading import make_config
 from raygan.errors import ConfigError
 
+EVERY = [LOSSES, NETWORKS, AUGMENTATIONS, SCHEDULES, CLUSTERINGS, WEIGHTINGS, AGGREGATIONS]
 
-@pytest.mark.parametrize("choices", [LOSSES, CLUSTERINGS, WEIGHTINGS, AGGREGATIONS])
+
+@pytest.mark.parametrize("choices", EVERY)
 def test_every_name_has_its_code(choices: dict) -> None:
     for name in choices:
         assert chosen(choices, name) is not None
@@ -19,6 +30,7 @@ def test_every_name_has_its_code(choices: dict) -> None:
     ("key", "choices"),
     [
         ("training.loss", LOSSES),
+        ("training.lr_schedule", SCHEDULES),
         ("clusters.clustering", CLUSTERINGS),
         ("clusters.weighting", WEIGHTINGS),
         ("clusters.aggregation", AGGREGATIONS),

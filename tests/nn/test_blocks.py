@@ -8,6 +8,7 @@ from raygan.errors import ConfigError
 from raygan.nn.blocks import Networks, paper_networks
 from raygan.nn.network import build_networks, run_blocks
 from raygan.nn.projection import ProjectionBlock, projection_networks
+from raygan.nn.residual import map_sides, residual_networks
 from raygan.nn.spec import NetworkSpec
 
 
@@ -151,3 +152,59 @@ def bare(spec: NetworkSpec) -> Networks:
 def test_networks_that_are_named_wrongly_are_refused(model: dict, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         make_config({"model": model})
+
+
+@pytest.mark.parametrize(
+    ("size", "sides", "anchors"),
+    [
+        (8, [4, 8], (1, 1)),
+        (28, [7, 14, 28], (1, 1)),
+        (32, [4, 8, 16, 32], (1, 1)),
+        (64, [4, 8, 16, 32, 64], (1, 2)),
+        (128, [4, 8, 16, 32, 64, 128], (1, 3)),
+    ],
+)
+def test_residual_networks_grow_with_the_images_side(size: int, sides: list, anchors: tuple) -> None:
+    """A block a doubling; the anchors' maps are 8x8, or nearest to that."""
+    networks = residual_networks(NetworkSpec(size, 3, 4, 0.03125))
+    assert map_sides(size) == sides
+    assert (networks.generator_anchor, networks.discriminator_anchor) == anchors
+    assert len(networks.generator) == len(networks.discriminator) == len(sides) + 1
+    labels, found = torch.tensor([0, 3]), []
+    x = networks.generator[0](torch.randn(2, 100), labels)
+    for block in networks.generator[1:]:
+        found.append(x.shape[-1])
+        x = block(x)
+    assert (found, tuple(x.shape)) == (sides, (2, 3, size, size))
+    assert x.abs().max() <= 1
+    found = []
+    for block in networks.discriminator[:-1]:
+        x = block(x)
+        found.append(x.shape[-1])
+    assert found == [*sides[-2::-1], sides[0]]
+    assert networks.discriminator[-1](x, labels).shape == (2,)
+
+
+def test_the_first_linear_layer_of_residual_networks_is_small() -> None:
+    """At 128 pixels and full width: 110 x 256 x 4 x 4 and its norm, where the paper's has 28.8 million."""
+    first = residual_networks(NetworkSpec(128, 3, 10)).generator[0]
+    assert sum(p.numel() for p in first.parameters()) < 0.5e6
+
+
+@pytest.mark.parametrize("networks", ["paper", "projection", "plane_projection", "residual"])
+def test_spectral_norm_takes_the_place_of_batch_norm_in_the_discriminator(networks: str) -> None:
+    built = build_networks(NetworkSpec(28, 1, 4, 0.0625, spectral_norm=True, networks=networks), None, 0)
+    layers = [layer for block in built.discriminator for layer in block.modules()]
+    assert not any(isinstance(layer, torch.nn.BatchNorm2d) for layer in layers)
+    images, labels = torch.randn(2, 1, 28, 28), torch.tensor([0, 3])
+    for _ in range(30):  # each pass is one more iteration towards the largest singular value
+        run_blocks(built.discriminator, images, labels)
+    kinds = (torch.nn.Conv2d, torch.nn.Linear)
+    for weight in (layer.weight.detach() for layer in layers if isinstance(layer, kinds)):
+        assert torch.linalg.matrix_norm(weight.flatten(1), 2).item() == pytest.approx(1, abs=0.05)
+
+
+def test_spectral_norm_that_networks_of_ones_own_do_not_have_is_refused() -> None:
+    spec = NetworkSpec(12, 1, 4, 0.05, spectral_norm=True, networks=f"{__name__}:bare")
+    with pytest.raises(ConfigError, match=r"model.spectral_norm: no layer of the discriminator of .*:bare has it"):
+        build_networks(spec, None, 0)

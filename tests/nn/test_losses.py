@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from raygan.nn.losses import gan_loss
+from raygan.nn.losses import gan_loss, gradient_penalty
+from raygan.nn.schedules import constant, cosine, linear
 
 BCE = gan_loss("bce")
 discriminator_loss, generator_loss = BCE.discriminator, BCE.generator
@@ -69,3 +70,37 @@ def test_the_hinge_loss() -> None:
     fake, real = torch.tensor([-2.0, 0.5]), torch.tensor([2.0, 0.0])
     assert hinge.discriminator(fake, real).item() == (0 + 1.5) / 2 + (0 + 1) / 2
     assert hinge.generator(fake).item() == (2 - 0.5) / 2
+
+
+def test_the_relativistic_average_loss() -> None:
+    """Reals ln 3 and ln 3, fakes 0 and 0: reals are ahead by ln 3, which BCE calls real with 3/4."""
+    relativistic = gan_loss("relativistic")
+    fake, real = torch.zeros(2), torch.full((2,), log(3))
+    assert relativistic.discriminator(fake, real).item() == pytest.approx(2 * log(4 / 3))
+    assert relativistic.of_generator(fake, real).item() == pytest.approx(2 * log(4)), "G wants the contrary"
+
+
+def test_the_relativistic_mean_is_over_the_others() -> None:
+    """Fakes 0 and ln 9 have the mean ln 3. The reals at ln 3 are as real, so 1/2 each; from the reals' mean ln 3 the
+    fakes are ln 3 down (1/4) and ln 3 up (3/4)."""
+    fake, real = torch.tensor([0.0, log(9)]), torch.full((3,), log(3))
+    loss = gan_loss("relativistic").discriminator(fake, real)
+    assert loss.item() == pytest.approx(log(2) + (log(4 / 3) + log(4)) / 2)
+
+
+def test_a_penalty_on_the_gradient_at_images() -> None:
+    """logit = 3 a + b^2 of images (a, b) = (1, 2), (5, 0): gradients (3, 4) and (3, 0), (25 + 9) / 2 / 2."""
+    images = torch.tensor([[1.0, 2.0], [5.0, 0.0]]).view(2, 1, 1, 2).requires_grad_()
+    logits = 3 * images[:, 0, 0, 0] + images[:, 0, 0, 1] ** 2
+    penalty = gradient_penalty(logits, images)
+    assert penalty.item() == 8.5
+    penalty.backward()
+    assert images.grad is not None
+    assert images.grad.flatten().tolist() == [0, 4, 0, 0], "d/db of (2 b)^2 / 4"
+
+
+def test_schedules_by_hand() -> None:
+    rounds = range(4)
+    assert [constant(r, 4) for r in rounds] == [1, 1, 1, 1]
+    assert [linear(r, 4) for r in rounds] == [1, 0.75, 0.5, 0.25]
+    assert [cosine(r, 4) for r in rounds] == pytest.approx([1, (1 + 0.5**0.5) / 2, 0.5, (1 - 0.5**0.5) / 2])

@@ -28,12 +28,8 @@ from raygan.wire.records import State
 
 Batch = dict[int, Tensor]
 """Client -> a tensor (B_k, ...)."""
-LABELLED: dict[str, dict[NetworkName, set[int]]] = {
-    "paper": {"generator": {0}, "discriminator": {0}},
-    "projection": {"generator": {0}, "discriminator": {4}},
-    "plane_projection": {"generator": {0}, "discriminator": {0, 4}},
-}
-"""Networks -> the blocks that are called with the labels as well."""
+LABELLED = {"paper": {"first"}, "projection": {"last"}, "plane_projection": {"first", "last"}, "residual": {"last"}}
+"""Networks -> the blocks of D that are called with the labels as well."""
 Owner = dict[NetworkName, list[nn.Module]]
 
 
@@ -101,14 +97,18 @@ class Reference:
             entering = [c for c in x if block in self._body(network, c) and c not in inside]
             inside = [c for c in inside if block in self._body(network, c)] + entering
             for client in [c for c in x if c not in inside]:
-                labelled = block in LABELLED[self._config.model.networks][network]
-                inputs = (x[client], labels[client]) if labelled else (x[client],)
+                inputs = (x[client], labels[client]) if self._labelled(network, block) else (x[client],)
                 x[client] = self.own[client][network][block](*inputs)
             if inside:
                 merged = self.body[network][block](torch.cat([x[c] for c in inside]))
                 x |= dict(zip(inside, merged.split([len(x[c]) for c in inside]), strict=True))
             outputs.append(dict(x))
         return outputs
+
+    def _labelled(self, network: NetworkName, block: int) -> bool:
+        """Whether a block is called with the labels as well."""
+        ends = {"first"} if network == "generator" else LABELLED[self._config.model.networks]
+        return {0: "first", self._layout.num_blocks[network] - 1: "last"}.get(block) in ends
 
     def _body(self, network: NetworkName, client: int) -> range:
         """Blocks h+1..B-2-t."""
@@ -130,12 +130,24 @@ class Reference:
         of_reals = self._run("discriminator", {c: seen[c](x) for c, x in reals.items()}, labels)
         for client, activation in of_reals[self._layout.anchors["discriminator"]].items():
             self.anchors[client].append(activation.detach().mean(0))
-        d_losses = {c: as_fake(of_fakes[c]) + as_real(of_reals[-1][c]) for c in fakes}
+        d_losses = {c: self._d_loss(of_fakes[c], of_reals[-1][c]) for c in fakes}
         self._update("discriminator", d_losses)
         shown = {c: seen[c](x) for c, x in fakes.items()}
-        g_losses = {c: as_real(x) for c, x in self._run("discriminator", shown, of_fake)[-1].items()}
+        judged = self._run("discriminator", shown, of_fake)[-1]
+        g_losses = {c: self._g_loss(x, of_reals[-1][c].detach()) for c, x in judged.items()}
         self._update("generator", g_losses)
         return {c: (d_losses[c].item(), g_losses[c].item()) for c in fakes}
+
+    def _d_loss(self, fake: Tensor, real: Tensor) -> Tensor:
+        if self._config.training.loss == "relativistic":
+            return as_fake(fake - real.mean()) + as_real(real - fake.mean())
+        return as_fake(fake) + as_real(real)
+
+    def _g_loss(self, fake: Tensor, real: Tensor) -> Tensor:
+        """The reals' logits are those of D's update just before."""
+        if self._config.training.loss == "relativistic":
+            return as_real(fake - real.mean()) + as_fake(real - fake.mean())
+        return as_real(fake)
 
     def _fake_labels(self, step: int, labels: Batch) -> Batch:
         """The minibatches', or drawn from the classes that a client holds."""

@@ -17,7 +17,7 @@ from raygan.data import DomainInfo
 from raygan.errors import DataError, InputError
 from raygan.run.going_on import check_data
 from tests.rounds import assert_same_training, forget_configuration
-from tests.run.test_resume import Interrupt
+from tests.run.test_resume import Interrupt, arrays_of_round
 
 
 @pytest.fixture(scope="module")
@@ -188,6 +188,21 @@ def test_a_run_that_plans_by_its_rounds_cannot_be_given_more(settings: dict[str,
     alike = {key: value for key, value in settings.items() if key not in ("cuts", "clusters")}
     path = train(make_config(alike | {"algorithm": "pfl_gan"}), tmp_path / "run", in_process=True).path
     assert_refused(path, "training.rounds: 5 instead of 3, by which algorithm pfl_gan has planned", "training.rounds=5")
+
+
+def test_all_that_a_round_draws_and_follows_is_the_same_after_an_interruption(
+    settings: dict[str, Any], tmp_path: Path
+) -> None:
+    """Transforms, fakes' labels and learning rates; these go by the number of rounds, so there cannot be more of them."""
+    drawn = {"augment": ["translation", "cutout"], "fake_labels": "even", "loss": "relativistic"}
+    training = settings["training"] | drawn | {"rounds": 3, "lr_schedule": "cosine"}
+    config = make_config(settings | {"training": training})
+    path, whole = tmp_path / "run", train(config, tmp_path / "whole", in_process=True).path
+    with pytest.raises(KeyboardInterrupt):
+        train(config, path, in_process=True, listener=Interrupt(2, 1))
+    assert_refused(path, "5 instead of 3, by which training.lr_schedule cosine goes; put it back", "training.rounds=5")
+    resume(path, in_process=True)
+    assert arrays_of_round(path, 3) == arrays_of_round(whole, 3)
 
 
 def test_a_run_of_before_has_checkpoints_that_do_not_know_their_configuration(run: Path) -> None:
