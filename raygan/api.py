@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from raygan.algorithms import algorithm_of
 from raygan.config.loading import absolute_paths, changed_config, parse_override
@@ -23,6 +24,12 @@ from raygan.run.plan import Plan, planned
 from raygan.run.scoring import evaluator_plan
 from raygan.run.stored import Run
 from raygan.runtime.backend import Backend
+from raygan.telemetry.bar import Bar
+
+if TYPE_CHECKING:
+    from ray.tune.logger import LoggerCallback
+
+    Callback = Listener | LoggerCallback
 
 __all__ = ["Run", "resume", "train"]
 
@@ -33,6 +40,9 @@ def train(
     *,
     in_process: bool = False,
     listener: Listener | None = None,
+    progress: bool = True,
+    tensorboard: bool = False,
+    callbacks: Sequence[Callback] = (),
 ) -> Run:
     """Trains as the configuration says and returns the run.
 
@@ -40,7 +50,11 @@ def train(
         out: the run's folder, or a storage URI, whose local folder is then a new one under `runs/`; None: a new
             one under `runs/` without a copy.
         in_process: run everything in this process, without Ray. Equal seeds give equal numbers.
-        listener: told of what happens.
+        listener: told of what happens; None: a progress bar.
+        progress: whether there is that bar, on standard error or in the notebook.
+        tensorboard: write event files to `tensorboard/` in the run's folder: losses, scores, pictures.
+        callbacks: more that are told: listeners, or logger callbacks of Ray Tune's, such as `WandbLoggerCallback(...)`,
+            which take the run for a trial.
 
     Raises:
         InputError: a configuration, data or cluster that cannot be used; found before training starts.
@@ -54,7 +68,7 @@ def train(
         config, out = with_storage(config, out), run_folder(out)
     config = absolute_paths(config)
     folder = RunFolder.new(run_folder(out))
-    listener = listener or Listener()
+    listener = listener or (Bar() if progress else Listener())
     with planned(config, in_process, listener.on_wait) as plan:
         mirror = _mirror(config)
         if mirror is not None and mirror.names():
@@ -65,7 +79,8 @@ def train(
             with folder.locked():
                 if mirror is not None:
                     mirror.push(folder.path)
-                Engine(plan, folder, backend, _published(listener, folder, in_process), mirror).run(dashboard)
+                with _told(listener, folder, in_process, tensorboard, callbacks) as told:
+                    Engine(plan, folder, backend, told, mirror).run(dashboard)
     return Run.load(folder.path)
 
 
@@ -77,6 +92,9 @@ def resume(
     wait_for_nodes_s: float | None = None,
     in_process: bool = False,
     listener: Listener | None = None,
+    progress: bool = True,
+    tensorboard: bool = False,
+    callbacks: Sequence[Callback] = (),
 ) -> Run:
     """Continues an interrupted run after its last whole round; the numbers are those of a run that was not
     interrupted. A run that has ended is returned as it is; with more `training.rounds` it goes on.
@@ -86,7 +104,7 @@ def resume(
         changes: `key=value` of what may change in a run (`raygan.run.going_on`), kept in its `config.yaml`.
         address: another Ray cluster than the run's configuration names; None: as configured.
         wait_for_nodes_s: another wait than `ray.wait_for_nodes_s`; None: as configured.
-        in_process, listener: as for `train`.
+        in_process, listener, progress, tensorboard, callbacks: as for `train`.
 
     Raises:
         RunError: there is no run in the folder, or its files contradict each other.
@@ -102,7 +120,7 @@ def resume(
     given = [(f"ray.{key}", value) for key, value in here.items() if value is not None]
     config = changed_config(kept.model_dump(mode="json"), given)
     check_files(folder, config, algorithm_of(config.algorithm).record_names)
-    listener = listener or Listener()
+    listener = listener or (Bar() if progress else Listener())
     with (
         folder.locked(),
         planned(config, in_process, listener.on_wait, folder.documents()) as plan,
@@ -110,18 +128,38 @@ def resume(
     ):
         if changes:
             folder.write_config(kept)
-        listener = _published(listener, folder, in_process)
-        Engine(plan, folder, backend, listener, _mirror(config)).run(dashboard)
+        with _told(listener, folder, in_process, tensorboard, callbacks) as told:
+            Engine(plan, folder, backend, told, _mirror(config)).run(dashboard)
     return Run.load(folder.path)
 
 
-def _published(listener: Listener, folder: RunFolder, in_process: bool) -> Listener:
-    """The listener, and on Ray another that publishes the metrics."""
-    if in_process:
-        return listener
-    from raygan.telemetry.recorder import Recorder
+@contextmanager
+def _told(
+    listener: Listener, folder: RunFolder, in_process: bool, tensorboard: bool, callbacks: Sequence[Callback]
+) -> Iterator[Listener]:
+    """The listener and all others that are told: on Ray one that publishes the metrics, and what was asked for. They are
+    told of the end, whatever it is."""
+    told = [listener]
+    if not in_process:
+        from raygan.telemetry.recorder import Recorder
 
-    return Listeners([listener, Recorder(folder.path.name)])
+        told.append(Recorder(folder.path.name))
+    if tensorboard:
+        from raygan.telemetry.tensorboard import TensorBoard
+
+        told.append(TensorBoard(folder.path / "tensorboard", folder.samples))
+    for callback in callbacks:
+        if isinstance(callback, Listener):
+            told.append(callback)
+        else:
+            from raygan.telemetry.callbacks import RunCallback
+
+            told.append(RunCallback(callback, folder.path, listener.on_fault))
+    everybody = Listeners(told)
+    try:
+        yield everybody
+    finally:
+        everybody.on_end()
 
 
 def fetched(path: str | Path) -> Path:

@@ -19,7 +19,7 @@ from raygan.errors import ConfigError, RunError
 from raygan.evaluation.scores.state import Batch, Reference
 from raygan.report.curves import score_charts
 from raygan.report.record import read_record
-from raygan.report.scores import named_scores, score_table
+from raygan.run.score_table import named_scores, score_table
 from raygan.scores import HEADLINE, SCORES, Score, every_round, names, single, with_count
 from raygan.search.reported import check_metrics, known_metrics, reported
 

@@ -75,21 +75,28 @@ def train(
     ] = None,
     dry_run: Annotated[bool, Option("--dry-run", help="Show configuration, actors and cuts; train nothing.")] = False,
     in_process: Annotated[bool, Option("--in-process", help="Without Ray: the same numbers from one process.")] = False,
+    tensorboard: Annotated[bool, Option("--tensorboard", help="Event files in RUN/tensorboard.")] = False,
+    callback: Annotated[
+        list[str] | None,
+        Option(metavar="NAME[={...}]", help="Log to wandb or mlflow too, as wandb={project: mine}. Repeatable."),
+    ] = None,
     quiet: Quiet = False,
     verbose: Verbose = False,
     log_file: LogFile = None,
 ) -> None:
     """Train, cluster, weigh, aggregate, score and draw."""
+    from raygan.cli.callbacks import named_callbacks
     from raygan.cli.screen import make_screen
     from raygan.cli.train import resume_and_show, show_plan, train_and_show
     from raygan.config.loading import read_config
 
     screen = make_screen(quiet, verbose, log_file)
+    also = {"tensorboard": tensorboard, "callbacks": named_callbacks(callback or [])}
     if resume is not None:
         if config or out is not None or dry_run:
             found = "given together with a configuration, --out or --dry-run"
             raise InputError("--resume", found, "give --resume, with --set for what may change: the run has its own")
-        resume_and_show(resume, overrides or [], address, in_process, wait_for_nodes, screen)
+        resume_and_show(resume, overrides or [], address, in_process, wait_for_nodes, screen, also)
         return
     changes = [*(overrides or []), *([f"ray.address={address}"] if address else [])]
     if wait_for_nodes is not None:
@@ -98,7 +105,7 @@ def train(
     if dry_run:
         show_plan(settings)
     else:
-        train_and_show(settings, out, in_process, screen)
+        train_and_show(settings, out, in_process, screen, also)
 
 
 @app.command()

@@ -9,7 +9,7 @@ from raygan.cli.screen import Screen
 from raygan.cli.tables import FittingTable, rows_table
 from raygan.errors import InputError
 from raygan.names import Weights
-from raygan.report.scores import named_scores, score_table
+from raygan.run.score_table import named_scores, score_table
 from raygan.run.scoring import score_round
 from raygan.run.stored import Run
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import yaml
 from rich.filesize import decimal
@@ -29,13 +30,17 @@ MAX_CLASSES = 20
 """Names of classes in a table."""
 
 
-def train_and_show(config: Config, out: str | None, in_process: bool, screen: Screen) -> None:
-    """Trains with a progress display, then prints scores and what was written."""
+def train_and_show(config: Config, out: str | None, in_process: bool, screen: Screen, also: Mapping[str, Any]) -> None:
+    """Trains with a progress display, then prints scores and what was written.
+
+    Args:
+        also: more arguments of `raygan.train`.
+    """
     path = run_folder(out)
     _begin(screen, path)
     screen.tell("starting ..." if in_process else "starting the actors ...")
     target = out if out is not None else path
-    _follow(screen, lambda display: train(config, target, in_process=in_process, listener=display))
+    _follow(screen, lambda display: train(config, target, in_process=in_process, listener=display, **also))
 
 
 def resume_and_show(
@@ -45,6 +50,7 @@ def resume_and_show(
     in_process: bool,
     wait_for_nodes_s: float | None,
     screen: Screen,
+    also: Mapping[str, Any],
 ) -> None:
     """Continues a run with a progress display; says so if it has ended already."""
     path = fetched(run_path)
@@ -61,6 +67,7 @@ def resume_and_show(
             wait_for_nodes_s=wait_for_nodes_s,
             in_process=in_process,
             listener=display,
+            **also,
         ),
     )
 

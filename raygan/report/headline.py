@@ -9,7 +9,7 @@ from rich.filesize import decimal
 from raygan.algorithms import algorithm_of
 from raygan.report.html import Html, picture, section, table, tag
 from raygan.report.record import Record, spread
-from raygan.report.scores import score_table
+from raygan.run.score_table import score_table
 from raygan.scores import HEADLINE
 from raygan.step import PHASES
 

@@ -35,6 +35,9 @@ class Listener:
     def on_fault(self, fault: str) -> None:
         """Something went wrong with one client."""
 
+    def on_end(self) -> None:
+        """The run has ended, has stopped or has failed: nothing more is told."""
+
     def should_stop(self) -> bool:
         """Asked after each round: whether the run is to end there, with a checkpoint to go on from."""
         return False
@@ -63,6 +66,7 @@ class Listeners(Listener):
     on_usage = _tell(Listener.on_usage)
     on_round = _tell(Listener.on_round)
     on_fault = _tell(Listener.on_fault)
+    on_end = _tell(Listener.on_end)
     should_stop = _tell(Listener.should_stop)
 
 

@@ -97,6 +97,23 @@ def summary(folder: RunFolder, layout: Layout[Any], first: int, seconds: float) 
     }
 
 
+def flat(line: Mapping[str, Any]) -> dict[str, Any]:
+    """A line of `metrics.jsonl` without levels: `DOMAIN/label_agreement` for scores, `statistics/NAME` and so on for the
+    rest; lists are left out."""
+    parts = {key: value for key, value in line.items() if key != "scores"}
+    return {**_without_levels(parts), **_without_levels(line.get("scores") or {})}
+
+
+def _without_levels(entry: Mapping[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in entry.items():
+        if isinstance(value, Mapping):
+            found |= {f"{key}/{name}": part for name, part in _without_levels(value).items()}
+        elif not isinstance(value, list):
+            found[key] = value
+    return found
+
+
 def versions() -> dict[str, str]:
     """Versions of what the numbers depend on; a package that is not installed is left out."""
     found = {"python": platform.python_version()}

@@ -23,6 +23,8 @@ from raygan.parties.aggregator import generator_states, model_file
 from raygan.parties.evaluator import load_generator, sample_images
 from raygan.run.checkpoints import MODEL_FILE, Checkpoints
 from raygan.run.folder import RunFolder
+from raygan.run.metrics import flat
+from raygan.run.view import as_html, in_a_line
 
 
 class Generator:
@@ -82,9 +84,28 @@ class Run:
             raise RunError(str(path), found, "give the folder of a run")
         return cls(folder, folder.config())
 
+    def __repr__(self) -> str:
+        """The folder and how far the run has come; of a run whose files are damaged the folder alone."""
+        try:
+            return f"<raygan.Run {str(self.path)!r}: {in_a_line(self)}>"
+        except RunError:
+            return f"<raygan.Run {str(self.path)!r}>"
+
+    def _repr_html_(self) -> str | None:
+        """The same with the last scores and pictures, for notebooks; None: they show the other."""
+        try:
+            return as_html(self)
+        except (RunError, OSError):
+            return None
+
     @cached_property
     def metrics(self) -> pd.DataFrame:
-        """One row a round (`metrics.jsonl`)."""
+        """One row a round: every number of `metrics.jsonl` in a column of its own, scores as `DOMAIN/label_agreement`."""
+        return pd.DataFrame([flat(line) for line in self._folder.metrics()])
+
+    @cached_property
+    def records(self) -> pd.DataFrame:
+        """One row a round, with mappings and lists as `metrics.jsonl` has them."""
         return pd.DataFrame(self._folder.metrics())
 
     @cached_property
