@@ -241,7 +241,9 @@ def sample(
     count: Annotated[int, Option(help="Images of each label.")] = 10,
     round_number: Round = None,
     seed: Annotated[int, Option(help="The same seed gives the same images.")] = 0,
-    out: Annotated[Path, Option(help="A picture (.png) or arrays (.npz).")] = Path("samples.png"),
+    out: Annotated[Path, Option(help="A picture (.png), arrays (.npz) or, of recordings, a sound (.wav).")] = Path(
+        "samples.png"
+    ),
     weights: WhichWeights = None,
     trust: Trust = False,
 ) -> None:

@@ -1,4 +1,4 @@
-"""`raygan sample`: a grid or an `.npz` file of images from one model's generator, of a run or an exported file."""
+"""`raygan sample`: a grid, an `.npz` file or a sound from one model's generator, of a run or an exported file."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ import numpy as np
 import torch
 
 from raygan.data.classes import BETWEEN
+from raygan.data.loaders.recordings import Hearing
+from raygan.data.sound import wav_file, waves
 from raygan.errors import InputError, instead_of
 from raygan.evaluation.grid import of_classes, rows_of_a_screen, sample_grid
 from raygan.evaluation.images import as_uint8
@@ -20,7 +22,7 @@ from raygan.names import Weights
 from raygan.run.stored import Generator, Run
 from raygan.storage import replace_file
 
-MOST = {".png": 1_000, ".npz": 1_000_000}
+MOST = {".png": 1_000, ".npz": 1_000_000, ".wav": 1_000}
 """What may be written, and the most images of a label in it."""
 MAX_SHOWN = 30  # names of classes in an error
 
@@ -39,13 +41,13 @@ class Wanted:
     """Images of each label."""
     seed: int
     out: Path
-    """`.png` (a grid, a row a label) or `.npz` (`images` uint8 (N, H, W) or (N, H, W, 3), `labels` int64 (N,),
-    `classes`)."""
+    """`.png` (a grid, a row a label), `.npz` (`images` uint8 (N, H, W) or (N, H, W, 3), `labels` int64 (N,), `classes`)
+    or, where they can be heard, `.wav` (one after the other)."""
 
     def __post_init__(self) -> None:
         if self.suffix not in MOST:
-            found = f"{self.out.name!r} is neither a picture nor an array"
-            raise InputError("--out", found, "end it in .png or .npz")
+            found = f"{self.out.name!r} is neither a picture nor an array nor a sound"
+            raise InputError("--out", found, "end it in .png, .npz or .wav")
         if not 1 <= self.count <= MOST[self.suffix]:
             raise InputError("--count", str(self.count), f"give 1 to {MOST[self.suffix]:,} images of each label")
         if not 0 <= self.seed < 2**63:
@@ -72,7 +74,8 @@ def sample_run(
     chosen = run.first_model(number) if cluster is None else cluster
     generator = run.generator(chosen, number, weights)
     name = f"{run.model_kind} {chosen} after round {number}"
-    return _draw(generator, run.class_names(chosen, number), run.path.name, name, wanted)
+    names = run.class_names(chosen, number)
+    return _draw(generator, names, run.path.name, name, wanted, run.hearing(chosen, number))
 
 
 def sample_export(path: Path, trust: bool, wanted: Wanted) -> str:
@@ -82,10 +85,16 @@ def sample_export(path: Path, trust: bool, wanted: Wanted) -> str:
         InputError: not such a file, or as there.
     """
     card, generator = read_export(path, trust)
-    return _draw(generator, card.classes, card.run, f"{card.model} after round {card.round}", wanted)
+    name = f"{card.model} after round {card.round}"
+    return _draw(generator, card.classes, card.run, name, wanted, card.hearing)
 
 
-def _draw(generator: Generator, names: Sequence[str], run: str, name: str, wanted: Wanted) -> str:
+def _draw(
+    generator: Generator, names: Sequence[str], run: str, name: str, wanted: Wanted, hearing: Hearing | None
+) -> str:
+    if wanted.suffix == ".wav" and hearing is None:
+        remedy = "end it in .png or .npz; data.domains.N.log_mel says that pictures are log-mel"
+        raise InputError("--out", f"{wanted.out.name!r}, but {name} draws no recordings", remedy)
     rows = _parsed(wanted.labels, names, generator.num_classes)
     more = ""
     if wanted.labels is None and wanted.suffix == ".png":
@@ -97,6 +106,9 @@ def _draw(generator: Generator, names: Sequence[str], run: str, name: str, wante
         if wanted.suffix == ".png":
             title = f"{run}: {name}, seed {wanted.seed}{more}"
             sample_grid(images, labels, wanted.out, names, title, columns=wanted.count)
+        elif hearing is not None and wanted.suffix == ".wav":
+            clips = waves(as_uint8(images)[:, 0].numpy(), hearing)
+            replace_file(wanted.out, wav_file(clips, hearing.sample_rate))
         else:
             _write_npz(wanted.out, images, labels, names)
     except OSError as error:

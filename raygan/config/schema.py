@@ -126,6 +126,10 @@ class DomainConfig(Section):
     mel_range: tuple[NonNegative, Positive] = (60.0, 4000.0)
     """For `wav`: lowest and highest frequency of the pictures, Hz; at most half of `sample_rate`."""
 
+    log_mel: bool | None = None
+    """Whether its images are log-mel pictures, made as `raygan/data/loaders/recordings.py` makes them at 8 kHz, so that what
+    is generated can be heard; None: those of `wav` are."""
+
     @model_validator(mode="after")
     def _one_source(self) -> DomainConfig:
         given = [source for source in SOURCES if getattr(self, source) is not None]
@@ -146,6 +150,11 @@ class DomainConfig(Section):
     def __hash__(self) -> int:
         """Labels are a dict, which has none of its own; a domain is a key of caches."""
         return hash((self.source, self.clients, self.limit, tuple(sorted(self.labels.items()))))
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether its images are log-mel pictures."""
+        return self.source[0] == "wav" if self.log_mel is None else self.log_mel
 
     @property
     def source(self) -> tuple[str, str]:

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 import raygan
 from raygan.config.schema import Config
+from raygan.data.loaders.recordings import Hearing
 from raygan.errors import InputError
 from raygan.nn.spec import NetworkSpec
 from raygan.run.stored import Run
@@ -59,6 +60,9 @@ class Card(BaseModel):
     """Names and order of the arguments: z float32 (B, Z) and labels int64 (B,)."""
     output: str = "images"
     """Images, float32 (B, C, H, W)."""
+    hearing: Hearing | None = None
+    """Of log-mel pictures: sample rate and range of frequencies, with which they are heard (`raygan/data/sound.py`). None:
+    they are images."""
     width: float
     """`model.width`: with `label_embedding_size`, `networks` and `blocks` it tells how to build the networks anew."""
     label_embedding_size: Count
@@ -103,6 +107,7 @@ def card_of(run: Run, model: int, round_number: int) -> Card:
         domains=tuple(run.domain_names[index] for index in held),
         classes=tuple(run.class_names(model, round_number)),
         image_shape=(channels, side, side),
+        hearing=run.hearing(model, round_number),
         blocks=run.config.model.blocks,
         **spec,
     )

@@ -18,12 +18,14 @@ from raygan.config.schema import DataConfig
 from raygan.data.classes import label_names
 from raygan.data.client import forget_domains, image_set
 from raygan.data.shape import CommonShape
+from raygan.data.sound import hearing_of, wav_file, waves
 from raygan.data.source import domain_names
 from raygan.errors import InputError, RunError
 from raygan.evaluation import scoring
 from raygan.evaluation.cache import load_or_train
 from raygan.evaluation.drawing import RealDomain, Sample
 from raygan.evaluation.grid import of_classes, rows_of_a_screen, sample_grid
+from raygan.evaluation.images import as_uint8
 from raygan.evaluation.scores.state import Reference
 from raygan.names import Weights, weights_in
 from raygan.nn.network import build_networks, load_block_state, run_blocks
@@ -32,6 +34,7 @@ from raygan.parties.aggregator import generator_states, model_file
 from raygan.parties.base import Party
 from raygan.randomness import torch_seed
 from raygan.scores import Score, every_round
+from raygan.storage import replace_file
 from raygan.wire.records import (
     BlockAverage,
     DomainScores,
@@ -44,6 +47,8 @@ from raygan.wire.traffic import TrafficCounter
 
 BATCH = 500
 SAMPLES_PER_CLASS = 10
+MAX_CLIPS = 20
+"""Classes that are heard, where what is generated can be."""
 
 
 @dataclass(frozen=True)
@@ -247,6 +252,10 @@ class Evaluator(Party):
             torch.default_generator.manual_seed(torch_seed(self._plan.seed, "pictures"))
             images = sample(labels)
         sample_grid(images, labels, Path(self._plan.samples) / name, classes, title, SAMPLES_PER_CLASS)
+        if (hearing := hearing_of(self._plan.data.domains[index] for index in task.domains)) is not None:
+            first = images[: MAX_CLIPS * SAMPLES_PER_CLASS : SAMPLES_PER_CLASS]
+            sound = wav_file(waves(as_uint8(first)[:, 0].numpy(), hearing), hearing.sample_rate)
+            replace_file((Path(self._plan.samples) / name).with_suffix(".wav"), sound)
         return [name]
 
     @contextmanager

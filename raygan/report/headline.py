@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from rich.filesize import decimal
 
 from raygan.algorithms import algorithm_of
-from raygan.report.html import Html, picture, section, table, tag
+from raygan.report.html import Html, picture, section, sound, table, tag
 from raygan.report.record import Record, spread
 from raygan.run.score_table import score_table
 from raygan.scores import HEADLINE
@@ -136,12 +136,13 @@ def samples_section(record: Record) -> Html:
         rounds[model].append(number)
     last = max(number for number, _ in record.pictures)
     large = [_figure(record, last, model) for model in sorted(rounds) if last in rounds[model]]
+    heard = [_heard(record, last, model) for model in sorted(rounds) if last in rounds[model]]
     strips = []
     for model, numbers in sorted(rounds.items()):
         strips.append(tag("h3", f"{record.run.model_kind} {model} through the rounds".capitalize()))
         shown = [_figure(record, number, model) for number in spread(numbers, STRIP_ROUNDS)]
         strips.append(tag("div", shown, class_="strip"))
-    return section("samples", f"Samples after round {last}", tag("div", large, class_="strip large"), strips)
+    return section("samples", f"Samples after round {last}", tag("div", large, class_="strip large"), heard, strips)
 
 
 def _figure(record: Record, number: int, model: int) -> Html:
@@ -149,6 +150,15 @@ def _figure(record: Record, number: int, model: int) -> Html:
     content = record.pictures[number, model].read_bytes()
     image = picture(content, f"samples of {name} after round {number}")
     return tag("figure", image, tag("figcaption", f"round {number}, {name}"))
+
+
+def _heard(record: Record, number: int, model: int) -> Html | None:
+    """What the evaluator put beside the picture of recordings: one sample a class, one after the other."""
+    file = record.pictures[number, model].with_suffix(".wav")
+    if not file.is_file() or file.is_symlink():
+        return None
+    caption = f"{record.run.model_kind} {model} after round {number}: one sample a class, in the picture's order"
+    return tag("figure", sound(file.read_bytes()), tag("figcaption", caption))
 
 
 def phase_totals(record: Record) -> dict[str, float]:

@@ -60,6 +60,12 @@ def picture(content: bytes, text: str, class_: str | None = None) -> Html:
     return tag("img", src=source, alt=text, class_=class_)
 
 
+def sound(content: bytes) -> Html:
+    """A WAV file inside the page, with buttons to play it."""
+    source = "data:audio/wav;base64," + base64.b64encode(content).decode("ascii")
+    return tag("audio", controls="controls", preload="metadata", src=source)
+
+
 def page(title: str, *content: object) -> str:
     """The whole document: it asks for nothing outside itself and runs no script."""
     style = Path(__file__).with_name("style.css").read_text(encoding="utf-8")

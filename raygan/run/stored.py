@@ -15,6 +15,8 @@ from raygan.algorithms import algorithm_of
 from raygan.config import Config
 from raygan.data import CommonShape, DomainInfo, common_shape, domain_names
 from raygan.data.classes import label_names
+from raygan.data.loaders.recordings import Hearing
+from raygan.data.sound import hearing_of
 from raygan.errors import RunError
 from raygan.names import BlockState, Weights
 from raygan.nn.network import GeneratorModule, network_spec
@@ -209,6 +211,12 @@ class Run:
         """Names of the labels that a model's clients hold (`label_names`)."""
         held = self.domains_of(model, round_number)
         return label_names([self.infos[index].classes for index in held] or [info.classes for info in self.infos])
+
+    def hearing(self, model: int, round_number: int) -> Hearing | None:
+        """How what a model generates can be heard; None: its clients' domains are no recordings."""
+        domains = self.config.data.domains
+        held = self.domains_of(model, round_number) or range(len(domains))
+        return hearing_of(domains[index] for index in held)
 
     def generators(self, round_number: int | None = None, weights: Weights | None = None) -> dict[int, Generator]:
         """Cluster -> generator of a round; arguments and errors as `generator`."""

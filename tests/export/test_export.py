@@ -138,6 +138,7 @@ def test_every_file_says_what_it_is(kept: Path, files: dict[str, Path], name: st
         "latent_size": 8,
         "inputs": ["z", "labels"],
         "output": "images",
+        "hearing": None,
         "width": 0.0625,
         "label_embedding_size": 10,
         "blocks": None,
