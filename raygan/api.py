@@ -27,9 +27,7 @@ from raygan.runtime.backend import Backend
 from raygan.telemetry.bar import Bar
 
 if TYPE_CHECKING:
-    from ray.tune.logger import LoggerCallback
-
-    Callback = Listener | LoggerCallback
+    from raygan.telemetry.callbacks import Callback
 
 __all__ = ["Run", "resume", "train"]
 

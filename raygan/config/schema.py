@@ -127,8 +127,8 @@ class DomainConfig(Section):
     """For `wav`: lowest and highest frequency of the pictures, Hz; at most half of `sample_rate`."""
 
     log_mel: bool | None = None
-    """Whether its images are log-mel pictures, made as `raygan/data/loaders/recordings.py` makes them at 8 kHz, so that what
-    is generated can be heard; None: those of `wav` are."""
+    """Whether its images are log-mel pictures, made as `raygan/data/loaders/recordings.py` makes them at 8 kHz, so that
+    what is generated can be heard; None: those of `wav` are."""
 
     @model_validator(mode="after")
     def _one_source(self) -> DomainConfig:

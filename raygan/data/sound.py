@@ -35,7 +35,7 @@ PAUSE_S = 0.15
 
 
 def hearing_of(domains: Iterable[DomainConfig]) -> Hearing | None:
-    """How what is generated for all of these domains can be heard; None: one has images, or they are heard differently."""
+    """How what is generated for these domains can be heard; None: one has images, or they are heard differently."""
     found = {Hearing(one.sample_rate, one.mel_range) if one.is_sound else None for one in domains}
     return found.pop() if len(found) == 1 else None
 

@@ -16,7 +16,7 @@ from raygan.errors import InputError
 from raygan.nn.spec import NetworkSpec
 from raygan.run.stored import Run
 
-KEY = "raygan.json"
+KEY = "generator.json"
 """Where a file keeps its card: an extra file of the `torch` format, a key of the others' metadata."""
 
 SUFFIXES = {"torch": ".pt2", "onnx": ".onnx", "safetensors": ".safetensors"}
@@ -61,8 +61,8 @@ class Card(BaseModel):
     output: str = "images"
     """Images, float32 (B, C, H, W)."""
     hearing: Hearing | None = None
-    """Of log-mel pictures: sample rate and range of frequencies, with which they are heard (`raygan/data/sound.py`). None:
-    they are images."""
+    """Of log-mel pictures: sample rate and range of frequencies, with which they are heard (`raygan/data/sound.py`);
+    None: they are images."""
     width: float
     """`model.width`: with `label_embedding_size`, `networks` and `blocks` it tells how to build the networks anew."""
     label_embedding_size: Count

@@ -14,6 +14,9 @@ from raygan.run.events import Listener
 from raygan.run.metrics import flat
 from raygan.run.plan import Plan
 
+Callback = Listener | LoggerCallback
+"""Who may be told of a run beside its listener."""
+
 
 @dataclass(frozen=True)
 class RunAsTrial:

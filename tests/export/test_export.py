@@ -27,11 +27,11 @@ LOADS_ALONE = """
 import json, sys
 import numpy, torch
 sys.modules["raygan"] = None  # an import of it raises ImportError
-extra = {"raygan.json": ""}
+extra = {"generator.json": ""}
 program = torch.export.load(sys.argv[1], extra_files=extra)
 given = numpy.load(sys.argv[2])
 images = program.module()(torch.from_numpy(given["z"]), torch.from_numpy(given["labels"]))
-numpy.savez(sys.argv[3], images=images.numpy(), classes=json.loads(extra["raygan.json"])["classes"])
+numpy.savez(sys.argv[3], images=images.numpy(), classes=json.loads(extra["generator.json"])["classes"])
 """
 
 
@@ -53,13 +53,13 @@ def inputs(num_images: int) -> tuple[torch.Tensor, torch.Tensor]:
 
 def card_in(path: Path) -> dict:
     if path.suffix == ".onnx":
-        return json.loads({entry.key: entry.value for entry in onnx.load(path).metadata_props}["raygan.json"])
+        return json.loads({entry.key: entry.value for entry in onnx.load(path).metadata_props}["generator.json"])
     if path.suffix == ".safetensors":
         with safe_open(path, "pt") as file:
-            return json.loads(file.metadata()["raygan.json"])
-    extra = {"raygan.json": ""}
+            return json.loads(file.metadata()["generator.json"])
+    extra = {"generator.json": ""}
     torch.export.load(path, extra_files=extra)
-    return json.loads(extra["raygan.json"])
+    return json.loads(extra["generator.json"])
 
 
 @pytest.mark.parametrize("num_images", [1, 7])
@@ -260,11 +260,11 @@ def test_safetensors_of_somebody_else(files: dict[str, Path], tmp_path: Path) ->
     save_file({"a": torch.zeros(1)}, path)
     command("sample", path).assert_refused("holds no raygan generator")
     card = card_in(files["safetensors"])
-    save_file({"a": torch.zeros(1)}, path, metadata={"raygan.json": json.dumps(card)})
+    save_file({"a": torch.zeros(1)}, path, metadata={"generator.json": json.dumps(card)})
     command("sample", path).assert_refused("its arrays are not those of its networks")
-    save_file({"a": torch.zeros(1)}, path, metadata={"raygan.json": json.dumps(card | {"latent_size": -1})})
+    save_file({"a": torch.zeros(1)}, path, metadata={"generator.json": json.dumps(card | {"latent_size": -1})})
     command("sample", path).assert_refused("its latent_size cannot be used")
     for key in ("blocks", "networks"):
         named = card | {key: "somebody.elses:networks"}
-        save_file({"a": torch.zeros(1)}, path, metadata={"raygan.json": json.dumps(named)})
+        save_file({"a": torch.zeros(1)}, path, metadata={"generator.json": json.dumps(named)})
         command("sample", path).assert_refused("code of their own (somebody.elses:networks)", "give --trust")
