@@ -21,6 +21,7 @@ from raygan.report.sections import (
     faults_section,
     time_section,
 )
+from raygan.report.terms import terms_section
 from raygan.run.events import Listener
 from raygan.run.stored import Run
 from raygan.storage import write_bytes
@@ -56,6 +57,7 @@ def _render(record: Record) -> str:
         cuts_section(record),
         faults_section(record),
         configuration_section(record),
+        terms_section(),
     )
 
 

@@ -32,7 +32,7 @@ def title_block(record: Record) -> Html:
     when = f", finished {summary['finished'].replace('T', ' ')}" if summary else ""
     crowd = f"{_many(config.num_clients, 'client')}, {_many(len(record.domains), 'domain')}"
     text = f"{scenario}{algorithm_of(config.algorithm).shown()}, {crowd}, {state}, seed {config.seed}{when}"
-    links = ("scores", "samples", "clusters", "time", "cuts", "faults", "configuration")
+    links = ("scores", "samples", "clusters", "time", "cuts", "faults", "configuration", "terms")
     return tag(
         "header",
         tag("h1", f"raygan run {record.run.path.name}"),
@@ -87,23 +87,34 @@ def no_clusters(record: Record) -> str:
     return "No round has ended." if makes_some else f"{record.config.algorithm!r} makes no clusters."
 
 
-def _where_time(record: Record) -> list[Html]:
+def _where_time(record: Record) -> list[Html | None]:
     if not record.rounds:
         return [tag("p", "No round has ended.")]
-    total = sum(entry["seconds"] for entry in record.rounds)
-    rest = ""
-    if record.summary is not None:
-        rest_s = max(0.0, record.summary["seconds"] - total)
-        rest = f"; {duration(rest_s)} more for classifiers, checkpoints and scores that training waited for"
+    parts = _parts_of_wall_clock(record)
+    total_s = sum(parts.values())
     phases = phase_totals(record)
     busy = sum(phases.values())
     moved = sum(entry["bytes_up"] + entry["bytes_down"] for entry in record.rounds)
+    longest = ", ".join(f"{100 * s / busy:.0f}% {phase_name(name)}" for name, s in list(phases.items())[:3])
     return [
-        tag("div", duration(total), class_="big"),
-        tag("p", f"for {_many(len(record.rounds), 'round')}{rest}", class_="soft"),
-        *(tag("p", f"{100 * s / busy:.0f}% {phase_name(name)}") for name, s in list(phases.items())[:3]),
+        tag("div", duration(total_s), class_="big"),
+        tag("p", f"for {_many(len(record.rounds), 'round')}, of which", class_="soft"),
+        *(tag("p", f"{100 * s / total_s:.0f}% {name}, {duration(s)}") for name, s in parts.items() if total_s),
+        tag("p", f"Of the actors' work: {longest}", class_="soft") if longest else None,
         tag("p", f"{decimal(moved)} moved", class_="soft"),
     ]
+
+
+def _parts_of_wall_clock(record: Record) -> dict[str, float]:
+    """Seconds from the first round's beginning to the summary; of a run that has not ended, of its rounds."""
+    parts = {
+        "steps, with waiting for the slowest": sum(entry["train_seconds"] for entry in record.rounds),
+        "ends of rounds: clustering, weighing, averaging": sum(entry["end_seconds"] for entry in record.rounds),
+    }
+    if record.summary is not None:
+        rest_s = record.summary["seconds"] - sum(parts.values())
+        parts["classifiers, checkpoints and scores that training waited for"] = max(0.0, rest_s)
+    return parts
 
 
 def _many(count: int, noun: str) -> str:

@@ -23,7 +23,8 @@ from raygan.split.plan import kept_cuts
 from raygan.split.planning import choose_cuts, measure
 
 MAX_CLIENTS, MAX_ROUNDS = 200, 24
-PALETTE = ("#2f6db5", "#c8702a", "#2f9460", "#b5483e", "#7a5fb0", "#8a6d4d", "#b8558f", "#5d6a78")
+PALETTE = ("#2f6db5", "#a85a1c", "#257a4e", "#b5483e", "#7a5fb0", "#846746", "#a5447c", "#5d6a78")
+"""Dark enough for white numbers."""
 
 
 def clusters_section(record: Record) -> Html:

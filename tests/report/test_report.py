@@ -66,7 +66,7 @@ def checked(path: Path) -> Checker:
 def test_a_finished_run_has_its_report(run_path: Path) -> None:
     page = checked(run_path / "report.html")
     sections = {attributes["id"] for tag, attributes in page.found if tag == "section" and "id" in attributes}
-    assert sections == {"scores", "samples", "clusters", "time", "cuts", "faults", "configuration"}
+    assert sections == {"scores", "samples", "clusters", "time", "cuts", "faults", "configuration", "terms"}
     links = {attributes["href"] for tag, attributes in page.found if tag == "a"}
     assert links == {f"#{name}" for name in sections}
     for text in (
@@ -187,6 +187,43 @@ def test_a_scenario_is_held_against_the_paper(copy: Path) -> None:
 def test_what_is_no_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RunError, match=r"no config\.yaml, so this is not a run's folder"):
         write_report(tmp_path)
+
+
+def test_the_time_card_adds_up_to_the_wall_clock(copy: Path) -> None:
+    lines = [json.loads(line) for line in (copy / "metrics.jsonl").read_text().splitlines()]
+    for line, (train_s, end_s) in zip(lines, [(50.0, 10.0), (30.0, 10.0)], strict=True):
+        line |= {"seconds": train_s + end_s, "train_seconds": train_s, "end_seconds": end_s}
+    (copy / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    summary = json.loads((copy / "summary.json").read_text())
+    (copy / "summary.json").write_text(json.dumps(summary | {"seconds": 160.0}))
+    text = checked(write_report(copy)).text
+    for part in ("2.7 min", "50% steps, with waiting", "12% ends of rounds", "38% classifiers, checkpoints and scores"):
+        assert part in text
+
+
+def luminance(colour: str) -> float:
+    """Relative luminance of `#rrggbb` (WCAG 2.2)."""
+    parts = [int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(one: str, other: str) -> float:
+    low, high = sorted((luminance(one), luminance(other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+def test_text_has_contrast_by_day_and_by_night() -> None:
+    assert contrast("#000000", "#ffffff") == pytest.approx(21)
+    style = (Path(sections.__file__).parent / "style.css").read_text()
+    palettes = [dict(re.findall(r"--(\w+): (#\w{6})", part)) for part in style.split("prefers-color-scheme: dark")]
+    assert [palette.keys() for palette in palettes] == [{"ink", "soft", "line", "back", "panel", "accent"}] * 2
+    for palette in palettes:
+        for text in ("ink", "soft", "accent"):
+            for ground in ("back", "panel"):
+                assert contrast(palette[text], palette[ground]) >= 4.5, (text, ground)
+    for colour in sections.PALETTE:
+        assert contrast("#ffffff", colour) >= 4.5, colour
 
 
 def test_a_browser_shows_it_without_an_error(run_path: Path, tmp_path: Path) -> None:
