@@ -137,6 +137,18 @@ HEADLINE = "label_agreement"
 """The score that is shown where there is room for one."""
 
 
+FID_IMAGES = 5000
+"""Test images from which on the FID on the domain classifier's features is less than 0.1 above that of 10,000
+(`raygan/docs/measurements.md`, "Scores")."""
+
+
+def fid_bias(num_test: int) -> str | None:
+    """What is to be said of an FID against so few real images; None: nothing."""
+    if num_test >= FID_IMAGES:
+        return None
+    return f"{num_test:,} test images, so its FID is biased upwards; from {FID_IMAGES:,} on it is not"
+
+
 def single() -> list[Score]:
     """Those that are one number."""
     return [score for score in SCORES.values() if not score.parts]

@@ -20,7 +20,7 @@ from raygan.evaluation.scores.state import Batch, Reference
 from raygan.report.curves import score_charts
 from raygan.report.record import read_record
 from raygan.run.score_table import named_scores, score_table
-from raygan.scores import HEADLINE, SCORES, Score, every_round, names, single, with_count
+from raygan.scores import HEADLINE, SCORES, Score, every_round, fid_bias, names, single, with_count
 from raygan.search.reported import check_metrics, known_metrics, reported
 
 
@@ -179,3 +179,8 @@ def test_without_its_row_there_is_no_such_score() -> None:
         make_config({"checkpoints": {"best": "brightness"}})
     with pytest.raises(ConfigError, match="'brightness' is not reported"):
         check_metrics(("brightness",), make_config({}))
+
+
+def test_few_real_images_bias_the_fid() -> None:
+    assert fid_bias(5000) is None
+    assert str(fid_bias(4999)).startswith("4,999 test images, so its FID is biased upwards")

@@ -25,6 +25,7 @@ from raygan.run.events import Listener
 from raygan.run.plan import Plan, planned
 from raygan.run.stored import Run
 from raygan.runtime.ray.demand import all_demands
+from raygan.scores import fid_bias
 
 MAX_CLASSES = 20
 """Names of classes in a table."""
@@ -106,6 +107,9 @@ def show_plan(config: Config) -> None:
     for index, notes in enumerate(found.notes for found in plan.found):
         for note in notes:
             console.print(f"data.domains[{index}]: {note}", markup=False, soft_wrap=True)
+    for index, info in enumerate(plan.infos):
+        if (bias := fid_bias(info.num_test)) is not None:
+            console.print(f"data.domains[{index}]: {bias}", markup=False, soft_wrap=True)
     if (cost := plan.algorithm.cost) is not None:
         needs = ", ".join(f"{name} {decimal(int(needed))}" for name, needed in cost.memory_bytes.items())
         predicted = f"predicted on this fleet: {cost.iteration_s:.4g} s an iteration; memory of a client: {needs}"

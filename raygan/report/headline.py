@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Mapping
+from contextlib import suppress
 
 from rich.filesize import decimal
 
 from raygan.algorithms import algorithm_of
+from raygan.data import domain_names
+from raygan.errors import InputError
 from raygan.report.html import Html, picture, section, sound, table, tag
 from raygan.report.record import Record, spread
 from raygan.run.score_table import score_table
-from raygan.scores import HEADLINE
+from raygan.scores import HEADLINE, fid_bias
 from raygan.step import PHASES
 
-STRIP_ROUNDS = 5
+STRIP_ROUNDS, MAX_STRIP_BYTES = 5, 2_000_000
+"""Pictures of each model on the way, as long as all together are no larger than this."""
 FORMER_NAMES = {
     "judge": "discriminator_loss",
     "fool": "generator_loss",
@@ -134,8 +139,28 @@ def scores_section(record: Record, charts: list[Html]) -> Html:
         f"Scores after round {record.scored[-1]['round']}",
         table(*score_table(record.scores, record.run.model_kind)),
         tag("p", text, class_="soft"),
+        tag("p", _biases(record) or None, class_="soft"),
         tag("div", charts, class_="charts"),
     )
+
+
+def _biases(record: Record) -> str:
+    """What few test images do to the FID of a domain."""
+    with suppress(InputError):  # without domains.json nobody knows how many there are
+        infos = record.run.infos
+        names = domain_names(record.config.data)
+        told = [(name, fid_bias(info.num_test)) for name, info in zip(names, infos, strict=True)]
+        return " ".join(f"{name} has {bias}." for name, bias in told if bias)
+    return ""
+
+
+def _strip_rounds(record: Record, rounds: Mapping[int, list[int]]) -> int:
+    """How many pictures of a model are shown on the way, so that the page stays light."""
+    for count in range(STRIP_ROUNDS, 1, -1):
+        shown = [record.pictures[n, model] for model, numbers in rounds.items() for n in spread(numbers, count)]
+        if sum(path.stat().st_size for path in shown) <= MAX_STRIP_BYTES:
+            return count
+    return 1
 
 
 def samples_section(record: Record) -> Html:
@@ -148,10 +173,10 @@ def samples_section(record: Record) -> Html:
     last = max(number for number, _ in record.pictures)
     large = [_figure(record, last, model) for model in sorted(rounds) if last in rounds[model]]
     heard = [_heard(record, last, model) for model in sorted(rounds) if last in rounds[model]]
-    strips = []
+    strips, count = [], _strip_rounds(record, rounds)
     for model, numbers in sorted(rounds.items()):
         strips.append(tag("h3", f"{record.run.model_kind} {model} through the rounds".capitalize()))
-        shown = [_figure(record, number, model) for number in spread(numbers, STRIP_ROUNDS)]
+        shown = [_figure(record, number, model) for number in spread(numbers, count)]
         strips.append(tag("div", shown, class_="strip"))
     return section("samples", f"Samples after round {last}", tag("div", large, class_="strip large"), heard, strips)
 

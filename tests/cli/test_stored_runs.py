@@ -16,7 +16,7 @@ from PIL import Image
 
 import raygan
 from raygan.cli import main, sample
-from raygan.errors import RunError
+from raygan.errors import InputError, RunError
 from raygan.evaluation.classifier import ClassifierRecipe
 from raygan.evaluation.scores import usefulness
 from raygan.run.stored import Run
@@ -46,7 +46,7 @@ def test_a_grid_of_every_class_by_default(cli, kept: Path, tmp_path: Path) -> No
 
 
 def test_arrays_of_chosen_labels_follow_from_the_seed(cli, kept: Path, tmp_path: Path) -> None:
-    chosen = ("--labels", "2,0", "--count", 3, "--cluster", 1, "--round", 2)
+    chosen = ("--labels", "c2,0", "--count", 3, "--cluster", 1, "--round", 2)
     for name, seed in (("a.npz", 1), ("b.npz", 1), ("c.npz", 2)):
         assert cli("sample", kept, *chosen, "--seed", seed, "--out", name)[0] == 0
     first, second, other = (np.load(tmp_path / name) for name in ("a.npz", "b.npz", "c.npz"))
@@ -55,6 +55,31 @@ def test_arrays_of_chosen_labels_follow_from_the_seed(cli, kept: Path, tmp_path:
     assert first["classes"].tolist() == ["c0", "c1", "c2", "c3"]
     assert np.array_equal(first["images"], second["images"])
     assert not np.array_equal(first["images"], other["images"])
+
+
+@pytest.mark.parametrize(
+    ("labels", "names", "expected"),
+    [
+        ("cat, dog", ["cat", "dog"], [0, 1]),
+        ("00014,2", ["00014", "00015", "00002"], [0, 2]),
+        ("7", ["7", "8", "9"], [0]),  # a name goes before a number
+        ("Dress,2", ["0 / Shirt", "1 / Dress", "2 / Bag"], [1, 2]),
+        (None, ["a", "b"], [0, 1]),
+    ],
+)
+def test_labels_are_names_or_numbers(labels: str | None, names: list[str], expected: list[int]) -> None:
+    assert sample._parsed(labels, names, 10) == expected
+
+
+@pytest.mark.parametrize("labels", ["007", "cat,,dog", "fish"])
+def test_what_is_no_class_is_refused(labels: str) -> None:
+    with pytest.raises(InputError, match=r"--labels: '\w*' is no class and no number; "):
+        sample._parsed(labels, ["cat", "dog"], 10)
+
+
+def test_a_run_keeps_what_was_found_of_its_data(kept: Path) -> None:
+    found = json.loads((kept / "data.json").read_text())
+    assert found["domain0"] == {"sizes": "12x12", "forms": "8-bit grey", "skipped": "", "notes": []}
 
 
 def test_scores_of_every_kept_round_are_those_of_the_run(cli, kept: Path) -> None:

@@ -48,6 +48,10 @@ def test_a_dry_run_shows_configuration_actors_and_cuts(
         "aggregator-0",
         "evaluator",
         "(1, 1)",
+        "names of classes",
+        "c0, c1, c2, c3",
+        "8-bit grey",
+        "12x12",
     ):
         assert text in shown
     assert sorted(path.name for path in Path().iterdir()) == ["config.yaml"], "nothing is written"

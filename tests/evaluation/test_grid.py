@@ -4,7 +4,7 @@ import torch
 from PIL import Image
 
 from raygan.errors import DataError
-from raygan.evaluation.grid import BACKGROUND, GAP, MARGIN, sample_grid
+from raygan.evaluation.grid import BACKGROUND, GAP, MARGIN, SCREEN_PIXELS, of_classes, rows_of_a_screen, sample_grid
 
 CELL = 56  # 28 pixels, twice
 
@@ -63,3 +63,29 @@ def test_wrong_images_leave_no_file(tmp_path):
     with pytest.raises(DataError, match="scale them to"):
         sample_grid(flat_images([3.0]), np.array([0]), tmp_path / "grid.png")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("num_classes", "side", "num_rows"), [(10, 28, 10), (1200, 28, 33), (1200, 256, 10), (20, 64, 15)]
+)
+def test_no_picture_is_higher_than_a_screen(tmp_path, num_classes, side, num_rows):
+    """1080 pixels less title and margins, over the side and a gap of 3; ten rows at least."""
+    rows = rows_of_a_screen(num_classes, side)
+    assert len(rows) == len(set(rows)) == num_rows
+    assert rows == sorted(rows)
+    assert rows[0] == 0
+    assert rows[-1] >= num_classes - 1 - num_classes / num_rows
+    images = torch.zeros(1, 1, side, side).expand(num_rows, 1, side, side)
+    names = [f"class {number}" for number in range(num_classes)]
+    picture = Image.open(sample_grid(images, np.array(rows), tmp_path / "a.png", names, title="t"))
+    assert picture.height <= SCREEN_PIXELS or num_rows == 10
+    assert of_classes(rows, num_classes) == ("" if num_classes == 10 else f" ({num_rows} of {num_classes:,} classes)")
+
+
+def test_a_long_name_is_shortened(tmp_path):
+    images, labels = flat_images([0.0]), np.array([0])
+    sizes = [
+        Image.open(sample_grid(images, labels, tmp_path / "a.png", class_names=["x" * n])).size for n in (40, 41, 4000)
+    ]
+    assert sizes[1] == sizes[2]
+    assert sizes[2][0] < 600
