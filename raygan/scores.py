@@ -61,15 +61,25 @@ class Score:
     None: every evaluated round has it."""
     parts: tuple[Part, ...] = ()
     """Where it is several numbers: which. The first stands for all in searches."""
+    by_class: bool = False
+    """Where it is a number for each class of the domain, by the class's number: the worst stands for all in searches."""
+
+    @property
+    def is_number(self) -> bool:
+        """Whether it is one number."""
+        return not self.parts and not self.by_class
 
     @property
     def reported(self) -> str:
         """Its one number's name in searches."""
-        return f"{self.name}_{self.parts[0].name}" if self.parts else self.name
+        return f"{self.name}_{'worst' if self.by_class else self.parts[0].name}" if not self.is_number else self.name
 
     def number(self, entry: Mapping[str, Any]) -> float | None:
         """Its one number in an entry of `metrics.jsonl`; None: it is not there."""
         found = entry.get(self.name)
+        if self.by_class:
+            worst = min if self.mode == "max" else max
+            return worst((value for name, value in (found or {}).items() if name != "images"), default=None)
         return (found or {}).get(self.parts[0].name) if self.parts else found
 
     def num_images(self, asked: Asked) -> int | None:
@@ -105,10 +115,46 @@ SCORES: dict[str, Score] = {
             title="Fréchet distance to real images",
             mark="train",
         ),
+        Score("classifier_kid", "min", f"{HERE}.classifier_kid:ClassifierKid", needs="features", mark="train"),
+        Score("density", "max", f"{HERE}.density:Density", needs="features", mark="train"),
+        Score(
+            "coverage",
+            "max",
+            f"{HERE}.coverage:Coverage",
+            needs="features",
+            is_share=True,
+            title="Real images that have a sample near them",
+            mark="train",
+        ),
+        Score(
+            "class_agreement",
+            "max",
+            f"{HERE}.class_agreement:ClassAgreement",
+            needs="probabilities",
+            is_share=True,
+            by_class=True,
+        ),
+        Score(
+            "class_coverage",
+            "max",
+            f"{HERE}.class_coverage:ClassCoverage",
+            needs="features",
+            is_share=True,
+            mark="train",
+            by_class=True,
+        ),
         Score(
             "inception_fid",
             "min",
             f"{HERE}.inception_fid:InceptionFid",
+            needs="images",
+            mark=None,
+            asked_by="inception_fid",
+        ),
+        Score(
+            "inception_kid",
+            "min",
+            f"{HERE}.inception_kid:InceptionKid",
             needs="images",
             mark=None,
             asked_by="inception_fid",
@@ -151,7 +197,7 @@ def fid_bias(num_test: int) -> str | None:
 
 def single() -> list[Score]:
     """Those that are one number."""
-    return [score for score in SCORES.values() if not score.parts]
+    return [score for score in SCORES.values() if score.is_number]
 
 
 def every_round() -> list[Score]:

@@ -228,7 +228,7 @@ def evaluate(
 
     found = Run.load(run)
     check_trust(found.config, trust, reads_data=True)
-    show_scores(found, round_number, usefulness_images, _checked(weights), as_json)
+    show_scores(found, round_number, usefulness_images, as_json, _checked(weights))
 
 
 @app.command()

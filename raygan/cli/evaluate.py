@@ -15,7 +15,7 @@ from raygan.run.stored import Run
 
 
 def show_scores(
-    run: Run, round_number: int | None, usefulness_images: int | None, weights: Weights | None, as_json: bool
+    run: Run, round_number: int | None, usefulness_images: int | None, as_json: bool, weights: Weights | None = None
 ) -> None:
     """Computes and prints a table, or one JSON document with the scores under names that state their protocol.
 

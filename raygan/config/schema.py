@@ -482,14 +482,14 @@ class EvaluationConfig(Section):
     """Generated images a domain on which a CNN is trained after the last round, to be tested on real images
     (the paper: 30000); None: no usefulness."""
     inception_fid: bool = False
-    """After the last round, also the usual FID, where torch-fidelity and its Inception weights are at hand."""
+    """After the last round, also the usual FID and KID, where torch-fidelity and its Inception weights are at hand."""
     cache: str | None = Field(default_factory=lambda: CLASSIFIERS)
     """Folder where the domains' classifiers are kept once they are trained, by default `~/.cache/raygan/classifiers`;
     None: keep none. No number depends on it."""
 
 
 def _compares_rounds(name: str | None) -> str | None:
-    known = names(score for score in every_round() if not score.parts)
+    known = names(score for score in every_round() if score.is_number)
     if name is not None and name not in known:
         raise ValueError(f"{name!r} is no score of every round; {instead_of(name, known)}")
     return name

@@ -37,6 +37,12 @@ class FrechetDistance:
         """Adds images in the form that `feature` takes."""
         self._metric.update(images, real=real)
 
+    def features(self, images: torch.Tensor) -> torch.Tensor:
+        """What `feature` makes of images: (N, F)."""
+        with torch.inference_mode():
+            found: torch.Tensor = self._metric.inception(images)
+            return found
+
     def merge(self, other: FrechetDistance) -> None:
         """Adds the generated images of another stream; both are held against the same real ones."""
         for name in GENERATED:

@@ -51,7 +51,7 @@ def _form_of(scores: tuple[Score, ...]) -> type[Form]:
     """The form of the scores' own keys, all of which may be missing."""
     fields: dict[str, Any] = {}
     for score in scores:
-        number: Any = dict[str, Real] if score.parts else Share if score.is_share else Real
+        number: Any = (Share if score.is_share else Real) if score.is_number else dict[str, Real]
         fields[score.name] = (number | None, None)
     return create_model("RegisteredScores", __base__=Form, **fields)
 

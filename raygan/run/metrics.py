@@ -180,7 +180,7 @@ def _named(scores: DomainScores) -> dict[str, Any]:
     found: dict[str, Any] = {name: scores.values.get(name) for name in SCORES}
     return {
         "images": scores.num_images,
-        **{name: value if SCORES[name].parts else _number(value) for name, value in found.items()},
+        **{name: _number(value) if SCORES[name].is_number else value for name, value in found.items()},
     }
 
 
@@ -194,12 +194,14 @@ def _mean_scores(scores: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 def _mean_of_score(score: Score, entries: Sequence[Mapping[str, Any]]) -> Any:
     values = [entry[score.name] for entry in entries]
-    if not score.parts:
+    if score.is_number:
         return _number(_mean([value for value in values if value is not None]))
     known: list[Mapping[str, Any]] = [value for value in values if value]
     if not known:
         return None
-    means = {part.name: _mean([value[part.name] for value in known]) for part in score.parts}
+    found = sorted({name for value in known for name in value} - {"images"}, key=int) if score.by_class else ()
+    of = found or [part.name for part in score.parts]
+    means = {name: _mean([value[name] for value in known if name in value]) for name in of}
     return {"images": known[0]["images"], **means}
 
 

@@ -41,6 +41,8 @@ def _numbers(entry: Mapping[str, Any]) -> dict[Column, tuple[float, int]]:
     found: dict[Column, tuple[float, int]] = {}
     for score in SCORES.values():
         value = entry.get(score.name)
+        if score.by_class:
+            continue
         if value is not None and score.parts:
             parts = ((name, part) for name, part in value.items() if name != "images")
             found |= {(score, name): (part, int(value["images"])) for name, part in parts}

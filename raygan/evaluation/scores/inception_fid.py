@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -60,7 +61,18 @@ def why_no_inception() -> str | None:
     return None
 
 
+def inception_features(distance: FrechetDistance, images: torch.Tensor) -> torch.Tensor:
+    """What Inception makes of images in the forms of `as_images`: (N, F)."""
+    return torch.cat([distance.features(pixels) for pixels in _batches(images)])
+
+
 def _add(distance: FrechetDistance, images: torch.Tensor, real: bool) -> None:
+    for pixels in _batches(images):
+        distance.add(pixels, real=real)
+
+
+def _batches(images: torch.Tensor) -> Iterator[torch.Tensor]:
+    """uint8 (N, 3, H, W)."""
     for batch in images.split(INCEPTION_BATCH_SIZE):
         pixels = batch if batch.dtype == torch.uint8 else as_uint8(scaled(batch))
-        distance.add(pixels.expand(-1, 3, -1, -1), real=real)
+        yield pixels.expand(-1, 3, -1, -1)

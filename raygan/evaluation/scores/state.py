@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,6 +18,8 @@ from raygan.evaluation.drawing import RealDomain
 from raygan.evaluation.images import as_uint8, scaled
 from raygan.scores import Score, Value
 
+DRAWN = 1000
+
 
 @dataclass(frozen=True)
 class Reference:
@@ -29,6 +32,17 @@ class Reference:
     def test_features(self) -> torch.Tensor:
         """The classifier's features of the real test images, float32 (N, F)."""
         return self.classifier.features(self.real.test_images)
+
+    @cached_property
+    def drawn_rows(self) -> torch.Tensor:
+        """Rows of at most `DRAWN` test images, drawn over the whole set: for scores that compare all pairs."""
+        order = torch.randperm(len(self.real.test_images), generator=torch.Generator().manual_seed(0))
+        return order[:DRAWN].sort().values
+
+    @cached_property
+    def drawn(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Features (N, F) and labels (N,) of these images."""
+        return self.test_features[self.drawn_rows], self.real.test_labels[self.drawn_rows]
 
 
 @dataclass(frozen=True)
@@ -63,6 +77,40 @@ class State(Protocol):
         Raises:
             InputError: too few for this score.
         """
+
+
+class KeptFeatures(ABC):
+    """A state that keeps features and labels, and computes on all of them."""
+
+    def __init__(self, reference: Reference, seed: int) -> None:
+        self._reference = reference
+        self._features: list[torch.Tensor] = []
+        self._labels: list[torch.Tensor] = []
+
+    @property
+    def features(self) -> torch.Tensor:
+        """(M, F)."""
+        return torch.cat(self._features)
+
+    @property
+    def labels(self) -> torch.Tensor:
+        """(M,)."""
+        return torch.cat(self._labels)
+
+    def update(self, batch: Batch) -> None:
+        """Adds features and labels."""
+        assert batch.features is not None
+        self._features.append(batch.features)
+        self._labels.append(batch.labels)
+
+    def merge(self, other: KeptFeatures) -> None:
+        """Adds the other's."""
+        self._features += other._features
+        self._labels += other._labels
+
+    @abstractmethod
+    def compute(self) -> Value:
+        """The value over all images so far."""
 
 
 def new_state(score: Score, reference: Reference, seed: int) -> State:
