@@ -19,6 +19,7 @@ from raygan.parties.aggregator import ClusterAggregator, model_file
 from raygan.parties.base import Server, Worker
 from raygan.randomness import stream
 from raygan.run.checkpoints import Checkpoint, Checkpoints
+from raygan.run.divergence import NOT_FINITE, not_finite
 from raygan.run.events import FaultBook, Listener
 from raygan.run.folder import RunFolder
 from raygan.run.metrics import mean_losses, summary
@@ -142,7 +143,7 @@ class Engine:
         times = self._repeats[number]
         if decide(lost.missing, times, self._limits) == "stop":
             found = f"round {number + 1} was lost {times} times ({lost})"
-            raise StoppedError(f"{found}: stopped; look for the cause in Ray's logs")
+            raise StoppedError(f"{found}: stopped; {self._advice(lost)}")
         kept = self._checkpoints.last_whole(number)
         if kept < number:
             self._scores.write(wait=True)
@@ -150,8 +151,13 @@ class Engine:
         self._listener.on_fault(f"round {kept + 1} begins again: {lost}")
         failed = Missing("round", "round_end", "unexplained", str(lost))
         if not self._restart_all(kept) and decide(failed, times, self._limits) == "stop":
-            raise StoppedError(f"round {number + 1} fails whenever it is run ({lost}): stopped")
+            advice = f"; {self._advice(lost)}" if NOT_FINITE in str(lost) else ""
+            raise StoppedError(f"round {number + 1} fails whenever it is run ({lost}): stopped{advice}")
         return kept
+
+    def _advice(self, lost: RoundLost) -> str:
+        """What a user may do about a round that is lost again and again."""
+        return not_finite(self._config.training) if NOT_FINITE in str(lost) else "look for the cause in Ray's logs"
 
     def _rewind(self, at_most: int | None = None) -> int:
         names = self._algorithm.record_names

@@ -10,6 +10,7 @@ from raygan.errors import InputError
 from raygan.parties.base import Party
 from raygan.parties.evaluator import Evaluator, model_tasks
 from raygan.run.checkpoints import Checkpoints
+from raygan.run.divergence import new_signs
 from raygan.run.events import Listener
 from raygan.run.folder import RunFolder
 from raygan.run.metrics import round_metrics
@@ -71,9 +72,13 @@ class PendingScores:
                 return
             evaluation = self._scores(pending)
             metrics = round_metrics(self._plan, pending.result, evaluation, pending.traffic, pending.faults)
+            signs = new_signs([*read_json_lines(self._folder.metrics_file), metrics])
+            metrics["faults"] += signs
             append_json_line(self._folder.metrics_file, metrics)
             self._checkpoints.prune(read_json_lines(self._folder.metrics_file))
             self._listener.on_round(metrics)
+            for sign in signs:
+                self._listener.on_fault(sign)
             self._pending.pop(0)
 
     def _may_wait(self, evaluation: Reference[Evaluation] | None) -> bool:
