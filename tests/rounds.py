@@ -25,7 +25,7 @@ def assert_same_training(one: Path, other: Path) -> None:
     scores = [[_flat(row.pop("scores")) for row in rows] for rows in (first, second)]
     assert first == second
     for mine, theirs in zip(*scores, strict=True):
-        assert mine == pytest.approx(theirs, rel=1e-3)
+        assert mine == pytest.approx(theirs, rel=1e-3, abs=1e-5)
 
 
 def _flat(node: Any, name: str = "") -> dict[str, float]:

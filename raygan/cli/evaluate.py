@@ -9,7 +9,7 @@ from raygan.cli.screen import Screen
 from raygan.cli.tables import FittingTable, rows_table
 from raygan.errors import InputError
 from raygan.names import Weights
-from raygan.run.score_table import named_scores, score_table
+from raygan.run.score_table import class_scores, named_scores, score_table
 from raygan.run.scoring import score_round
 from raygan.run.stored import Run
 
@@ -41,7 +41,7 @@ def show_scores(
 def _named(entry: dict[str, Any]) -> dict[str, Any]:
     models = entry["clusters"].items()
     return {
-        **(named_scores(entry) if entry["images"] else {}),
+        **(named_scores(entry) | class_scores(entry) if entry["images"] else {}),
         "clusters": {number: {"clients": one["clients"], **named_scores(one)} for number, one in models},
         "real": named_scores(entry["real"]) if entry["real"] else None,
     }

@@ -36,6 +36,12 @@ def named_scores(entry: Mapping[str, Any]) -> dict[str, float]:
     return {with_count(name, count): value for (_, name), (value, count) in _numbers(entry).items()}
 
 
+def class_scores(entry: Mapping[str, Any]) -> dict[str, dict[str, float]]:
+    """An entry's scores class by class, under such names; a class by its number."""
+    tables = {score.name: dict(entry.get(score.name) or {}) for score in SCORES.values() if score.by_class}
+    return {with_count(name, table.pop("images")): table for name, table in tables.items() if table}
+
+
 def _numbers(entry: Mapping[str, Any]) -> dict[Column, tuple[float, int]]:
     """The numbers that an entry has, each with the images behind it."""
     found: dict[Column, tuple[float, int]] = {}

@@ -14,7 +14,7 @@ from raygan.evaluation.classifier import ClassifierRecipe
 from raygan.evaluation.scores import usefulness
 from raygan.nn.network import block_state, build_networks, network_spec
 from raygan.parties.evaluator import Evaluator, EvaluatorPlan, ModelTask, model_tasks
-from raygan.scores import SCORES
+from raygan.scores import SCORES, every_round, names
 from raygan.wire.contract import checked
 from raygan.wire.records import (
     BlockAverage,
@@ -57,7 +57,7 @@ def test_a_record_of_scores_pictures_and_marks(plan: EvaluatorPlan, tmp_path: Pa
     assert [s.values["label_agreement"] for s in result.real] == [1.0, 1.0]
     distances = [[score.values["classifier_fid"] for score in part] for part in (result.scores, result.real)]
     assert all(generated > real for generated, real in zip(*distances, strict=True))
-    assert list(result.scores[0].values) == ["label_agreement", "generation_score", "classifier_fid"]
+    assert list(result.scores[0].values) == names(every_round())
     assert result.samples == ("round-0004-cluster-0.png",)
     assert (tmp_path / result.samples[0]).exists()
     assert (result.round, result.faults) == (3, ())
