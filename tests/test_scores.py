@@ -139,7 +139,7 @@ def test_a_new_score_is_in_table_chart_and_json(
     assert rows[0][-1] == f"{100 * value:.1f}%"
     assert any("Bright pixels (lower is better)" in str(chart) for chart in score_charts(record))
     assert "Bright pixels (lower is better)" in (toy_run.path / "report.html").read_text()
-    show_scores(toy_run, None, None, None, as_json=True)
+    show_scores(toy_run, None, None, as_json=True)
     again = json.loads(capsys.readouterr().out)["scores"]["domain0"]
     assert again["brightness_8"] == value
 

@@ -12,6 +12,7 @@ from raygan.config.loading import make_config
 from raygan.errors import StoppedError
 from raygan.run.divergence import new_signs
 from raygan.run.events import Listener
+from tests.rounds import rounds_of
 
 CALM = {"discriminator_real": 0.6, "discriminator_fake": 0.4, "generator_gradient_norm": 1.0}
 GOOD = {"images": 500, "label_agreement": 0.8, "classifier_fid": 10.0, "coverage": 0.7}
@@ -132,4 +133,4 @@ def test_signs_are_told_and_kept_with_their_round(
     heard = Heard()
     run = train(make_config(two_clients), tmp_path / "run", in_process=True, listener=heard)
     (sign,) = (fault for fault in heard.faults if "D tells nothing apart" in fault)
-    assert run.metrics["faults"].tolist() == [[], [], [sign]]
+    assert [line["faults"] for line in rounds_of(run.path)] == [[], [], [sign]]
