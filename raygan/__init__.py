@@ -6,6 +6,7 @@ run = raygan.train(raygan.Config(), out="runs/demo")
 images = run.generators()[0].sample([0, 1, 2])
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from raygan.config import Config
@@ -13,17 +14,24 @@ from raygan.config import Config
 if TYPE_CHECKING:
     from raygan.report import resume, train
     from raygan.run.stored import Run
+    from raygan.search.front import tune
 
-__all__ = ["Config", "Run", "resume", "train"]
+__all__ = ["Config", "Run", "resume", "train", "tune"]
 __version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> Any:
-    """`train`, `resume` and `Run` on first use: they bring torch along."""
+    """On first use: they bring torch and Ray along."""
     if name == "Run":
         from raygan.run.stored import Run
 
         return Run
+    if name == "tune":
+        from raygan.search.front import tune
+
+        return tune
+    if name == "search":
+        return import_module("raygan.search")
     if name in ("train", "resume"):
         from raygan import report
 

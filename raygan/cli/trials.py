@@ -40,6 +40,14 @@ class Progress(Callback):
         """Why it failed."""
         self._print(trial, f"failed: {last_line(trial.get_error())}")
 
+    def get_state(self) -> dict[str, int]:
+        """The trials' numbers: Ray Tune keeps them, since a restored search has its trials in another order."""
+        return dict(self._numbers)
+
+    def set_state(self, state: dict[str, int]) -> None:
+        """Takes them over."""
+        self._numbers = dict(state)
+
     def _print(self, trial: Any, text: str) -> None:
         number = self._numbers.setdefault(trial.trial_id, len(self._numbers) + 1)
         print(f"trial {number:>{len(str(self._num_trials))}}/{self._num_trials}  {text}", flush=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +11,17 @@ from ray.tune import ResultGrid
 from rich.console import Console
 from rich.markup import escape
 
+from raygan.cli.going_on import GOING_ON
 from raygan.cli.tables import FittingTable, make_console, rows_table
 from raygan.cli.trials import Progress, short, shown, words
 from raygan.report import write_report
 from raygan.scores import every_round, names
+from raygan.search.front import default_folder
 from raygan.search.plots import draw_curves, draw_pareto
 from raygan.search.results import Results, Trial, collect, write_results
 from raygan.search.search import Search, read_search
 from raygan.search.trial import SEARCH_FILE
-from raygan.search.tuner import check_search, resume_search, run_search
+from raygan.search.tuner import check_search, check_searched, resume_search, run_search, stopped_grid
 
 
 def search_and_show(file: Path, overrides: Sequence[str], out: Path | None) -> int:
@@ -33,19 +34,33 @@ def search_and_show(file: Path, overrides: Sequence[str], out: Path | None) -> i
     console.print("checking every trial's configuration ...")
     checked = check_search(read_search(file, overrides))
     search, config = checked.search, checked.search.config
-    folder = out or Path("runs") / f"tune-{search.name}-{datetime.now():%Y%m%d-%H%M%S}"
+    folder = out or default_folder(search)
     needs = ", ".join(f"{amount:g} {name}" for name, amount in checked.needs.items())
     trials = f"{checked.num_trials} trial{'s' if checked.num_trials > 1 else ''}"
     console.print(f"{trials}, {config.concurrency} at a time; one reserves at most {needs}", highlight=False)
     progress = Progress(config.metric[0], checked.num_trials)
-    return _shown(console, search, run_search(checked, folder, [progress], _warn(console)), folder)
+    return _followed(console, search, folder, lambda: run_search(checked, folder, [progress], _warn(console)))
 
 
 def resume_and_show(folder: Path, address: str | None) -> int:
     """Continues a search; returns the exit status as `search_and_show`."""
     console = make_console()
-    grid = resume_search(folder, address, _warn(console))
-    return _shown(console, read_search(folder / SEARCH_FILE), grid, folder)
+    check_searched(folder)
+    search = read_search(folder / SEARCH_FILE)
+    return _followed(console, search, folder, lambda: resume_search(folder, address, _warn(console)))
+
+
+def _followed(console: Console, search: Search, folder: Path, run: Callable[[], ResultGrid]) -> int:
+    """Runs a search and shows what came of it, also where a signal stops it."""
+    GOING_ON.begin("raygan tune --resume", folder, SEARCH_FILE)
+    console.print(f"writing to {folder}", highlight=False, markup=False, soft_wrap=True)
+    try:
+        grid = run()
+    except KeyboardInterrupt:
+        if (stopped := stopped_grid(folder)) is not None:
+            _shown(console, search, stopped, folder)
+        raise
+    return _shown(console, search, grid, folder)
 
 
 def _warn(console: Console) -> Callable[[str], None]:
@@ -62,6 +77,7 @@ def _shown(console: Console, search: Search, grid: ResultGrid, folder: Path) -> 
     groups, best = results.groups(), results.best()
     if groups.empty or best is None:
         console.print("no trial has a score", highlight=False)
+        _tell_unfinished(console, results, folder)
         return 1
     written += [draw_curves(results, folder / "curves.png"), draw_pareto(results, folder / "pareto.png")]
     if best.run is not None:
@@ -71,11 +87,14 @@ def _shown(console: Console, search: Search, grid: ResultGrid, folder: Path) -> 
     console.print(answer(results, groups, best), highlight=False, soft_wrap=True)
     for path in written:
         console.print(f"wrote {path}", highlight=False, markup=False, soft_wrap=True)
-    unfinished = [trial for trial in results.trials if not trial.ended and not trial.error]
-    if unfinished:
+    _tell_unfinished(console, results, folder)
+    return 0
+
+
+def _tell_unfinished(console: Console, results: Results, folder: Path) -> None:
+    if unfinished := [trial for trial in results.trials if not trial.ended and not trial.error]:
         text = f"{len(unfinished)} trials are not done: raygan tune --resume {folder}"
         console.print(text, highlight=False, soft_wrap=True)
-    return 0
 
 
 def answer_table(results: Results, groups: pd.DataFrame) -> FittingTable:
@@ -86,7 +105,8 @@ def answer_table(results: Results, groups: pd.DataFrame) -> FittingTable:
         {
             **{key: short(row[key]) for key in results.keys},
             **{words(name): _with_spread(row, name) for name in measures},
-            **{name: str(row[name]) for name in ("clusters", "trials", "rounds") if name in groups},
+            **({"clusters": row["clusters"]} if "clusters" in groups else {}),
+            **{name: f"{row[name]:g}" for name in ("trials", "rounds")},
         }
         for _, row in groups.iterrows()
     ]
@@ -99,7 +119,7 @@ def answer(results: Results, groups: pd.DataFrame, best: Trial) -> str:
     metric = results.metric
     rows = [row for _, row in groups.iterrows()]
     first = next(r for r in rows if all(_same(r[key], best.point.get(key)) for key in results.keys))
-    seeds = f" over {first['trials']} seeds" if first["trials"] > 1 else ""
+    seeds = f" over {first['trials']:g} seeds" if first["trials"] > 1 else ""
     text = f"best: {_point(results, best.point)} ({words(metric)} {_with_spread(first, metric)}{seeds}; {best.name})"
     following = next((row for row in rows if row is not first), None)
     if following is None:

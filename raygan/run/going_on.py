@@ -45,7 +45,7 @@ def check_configuration(folder: RunFolder, config: Config) -> None:
     last = _last_manifest(Checkpoints(folder.checkpoints, config.checkpoints))
     if last is None or last.config is None:  # of a raygan whose checkpoints did not know theirs
         return
-    found_now = _differences(last.config, config.model_dump(mode="json"))
+    found_now = differences(last.config, config.model_dump(mode="json"))
     changed = [(key, before, after) for key, before, after in found_now if not FREE.fullmatch(key)]
     if changed:
         told = ", ".join(f"{key} {after!r} instead of {before!r}" for key, before, after in changed[:MAX_SHOWN])
@@ -115,14 +115,14 @@ def _num_lines(folder: RunFolder, name: str) -> int:
     return len(whole_json_lines(folder.record_file(name))[0])
 
 
-def _differences(before: Any, after: Any, key: str = "") -> Iterator[tuple[str, Any, Any]]:
+def differences(before: Any, after: Any, key: str = "") -> Iterator[tuple[str, Any, Any]]:
     """Dotted keys of the first that the second has otherwise; what only the second has came with a later raygan."""
     if isinstance(before, Mapping) and isinstance(after, Mapping):
         for name, value in before.items():
-            yield from _differences(value, after.get(name), f"{key}.{name}" if key else str(name))
+            yield from differences(value, after.get(name), f"{key}.{name}" if key else str(name))
     elif _are_parts(before, after):
         for number, pair in enumerate(zip(before, after, strict=True)):
-            yield from _differences(*pair, f"{key}.{number}")
+            yield from differences(*pair, f"{key}.{number}")
     elif before != after:
         yield key, before, after
 

@@ -35,13 +35,13 @@ def check_space(search: Search) -> dict[str, Config]:
     """
     check_base(search)
     _check_keys(search)
-    learns = search.config.scheduler is not None or search.config.searcher.name == "optuna"
+    learns = search.config.scheduler is not None or search.config.searcher.learns
     configs = {}
     for point in _points(search):
         told = ", ".join(f"{key}={label}" for key, label in point.items())
         configs[told] = _config(search, point, f"space: {told}")
     for config in configs.values():
-        _check_places(config)
+        check_places(config)
         if search.config.in_process and config.devices.emulate:
             found = "true, but each trial runs in one process (in_process)"
             raise ConfigError("base.devices.emulate", found, "set one of the two to false")
@@ -60,7 +60,7 @@ def check_base(search: Search) -> Config:
         raise ConfigError(f"base.{error.where}", error.found, error.remedy) from None
 
 
-def _check_places(config: Config) -> None:
+def check_places(config: Config) -> None:
     """A search plans its trials where it is started: it reads all data there, heeds labels on a cluster only, and keeps
     every trial's run in its own folder."""
     if config.checkpoints.storage is not None:
@@ -102,7 +102,7 @@ def _check_keys(search: Search) -> None:
 
 
 def _points(search: Search) -> Iterator[Point]:
-    if search.config.searcher.name != "optuna":
+    if not search.config.searcher.learns:
         yield from search.points()
         return
     space = search.space

@@ -28,8 +28,8 @@ def ask(search: Search, trial: Any) -> dict[str, Any]:
     return {f"{POINT}/{key}": label for key, label in {**point, "seed": search.config.seeds[0]}.items()}
 
 
-def make_learner(search: Search) -> Learner:
-    """The searcher, with one objective or several."""
+def make_learner(search: Search, **arguments: Any) -> Learner:
+    """The searcher, with one objective or several; arguments as Ray's class has them."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     metrics, modes = list(search.config.metric), [str(mode) for mode in search.config.modes]
     single = len(metrics) == 1
@@ -47,4 +47,5 @@ def make_learner(search: Search) -> Learner:
         metric=metrics[0] if single else metrics,
         mode=modes[0] if single else modes,
         sampler=sampler,
+        **arguments,
     )

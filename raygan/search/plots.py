@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from raygan.run.folder import RunFolder
+from raygan.scores import SCORES
 from raygan.search.reported import reported
 from raygan.search.results import Results, Trial
 from raygan.storage import png_of, read_json_lines, write_bytes
@@ -13,17 +14,22 @@ from raygan.storage import png_of, read_json_lines, write_bytes
 COLOURS = ("#2f6db5", "#e2862f", "#2f9460", "#b5483e", "#7a5fb0", "#8a6d4d", "#c26a9d", "#5d6a78")
 MAX_NAMED = 12
 NAMES = {
-    "latency_s": "predicted latency, seconds an iteration",
-    "iteration_s": "predicted seconds of an iteration",
-    "round_s": "predicted seconds of a round",
-    "memory_bytes": "bytes that a device must hold",
-    "bytes_per_round": "bytes a round",
-    "bytes_per_client": "bytes a client and round",
+    "latency_s": "predicted latency of an iteration",
+    "overlapped_s": "predicted latency of an iteration without barriers",
+    "iteration_s": "predicted time of an iteration",
+    "round_s": "predicted time of a round",
+    "seconds": "time of a round",
+    "memory_bytes": "memory of a device",
+    "bytes_per_round": "data sent in a round",
+    "bytes_per_client": "data sent by a client in a round",
+    "bytes_total": "data sent",
 }
 
 
 def draw_curves(results: Results, path: Path) -> Path:
     """The first metric over the rounds, a line a trial, a colour a point."""
+    from matplotlib.ticker import MaxNLocator
+
     figure, (axes,) = _figure(1)
     points: dict[str, str] = {}
     for trial in results.trials:
@@ -35,8 +41,10 @@ def draw_curves(results: Results, path: Path) -> Path:
         colour = points.setdefault(label, COLOURS[len(points) % len(COLOURS)])
         style = {"color": colour, "marker": "o", "markersize": 3, "linewidth": 1.4, "alpha": 0.85}
         axes.plot(*zip(*curve, strict=True), label=label if new and len(points) <= MAX_NAMED else None, **style)
+    axes.set_title(f"{results.search.title}: {_name(results.metric)} of each trial", fontsize=9)
     axes.set_xlabel("round")
-    axes.set_ylabel(_named(results.metric))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    _describe(axes.yaxis, results.metric, results.search.config.modes[0])
     if points:
         axes.legend(fontsize=7, frameon=False)
     write_bytes(path, png_of(figure))
@@ -63,8 +71,13 @@ def draw_pareto(results: Results, path: Path) -> Path:
             axes.scatter([x for x, _ in shown], [y for _, y in shown], edgecolors=COLOURS[0], label=label, **style)
         line = sorted(point for name, point in points.items() if name in front)
         axes.plot([x for x, _ in line], [y for _, y in line], color=COLOURS[0], alpha=0.4, linewidth=1)
-        axes.set_xlabel(_named(cost))
-        axes.set_ylabel(_named(results.metric))
+        if len(known) <= MAX_NAMED:
+            for trial in known:
+                style = {"xytext": (4, 4), "textcoords": "offset points", "fontsize": 6}
+                axes.annotate(_label(results, trial), points[trial.name], **style)
+        axes.set_title(f"{results.search.title}: {_name(results.metric)} against {_name(cost)}", fontsize=9)
+        _describe(axes.xaxis, cost, results.objectives.get(cost, "min"))
+        _describe(axes.yaxis, results.metric, results.search.config.modes[0])
         axes.legend(fontsize=7, frameon=False)
     write_bytes(path, png_of(figure))
     return path
@@ -88,5 +101,22 @@ def _label(results: Results, trial: Trial) -> str:
     return ", ".join(parts).replace("$", r"\$")
 
 
-def _named(metric: str) -> str:
+def _describe(axis: Any, metric: str, mode: str) -> None:
+    """Name, unit and better direction of a measure."""
+    from matplotlib.ticker import EngFormatter, MaxNLocator, PercentFormatter
+
+    score = metric.split("/")[0]
+    if score in {known.reported for known in SCORES.values() if known.is_share}:
+        axis.set_major_formatter(PercentFormatter(1))
+    elif "bytes" in metric:
+        axis.set_major_formatter(EngFormatter("B"))
+    elif metric.endswith("_s") or metric == "seconds":
+        axis.set_major_formatter(EngFormatter("s"))
+    elif metric == "clusters":
+        axis.set_major_locator(MaxNLocator(integer=True))
+    better = "higher" if mode == "max" else "lower"
+    axis.set_label_text(f"{_name(metric)} ({better} is better)")
+
+
+def _name(metric: str) -> str:
     return NAMES.get(metric, metric.replace("_", " "))

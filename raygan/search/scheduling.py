@@ -12,19 +12,55 @@ from typing import Any
 
 from ray import tune
 from ray.tune import Callback, Stopper
-from ray.tune.schedulers import ASHAScheduler, MedianStoppingRule, PopulationBasedTraining, TrialScheduler
+from ray.tune.schedulers import (
+    ASHAScheduler,
+    HyperBandForBOHB,
+    HyperBandScheduler,
+    MedianStoppingRule,
+    PopulationBasedTraining,
+    PopulationBasedTrainingReplay,
+    TrialScheduler,
+)
+from ray.tune.schedulers.pb2 import PB2
+from ray.tune.search import SEARCH_ALG_IMPORT
 from ray.tune.stopper import NoopStopper, TrialPlateauStopper
 
 from raygan.config.schema import Config
 from raygan.errors import ConfigError, instead_of
 from raygan.search.domain import Domain, parse_domain
-from raygan.search.schema import SearchConfig
+from raygan.search.schema import CHANGING, SearchConfig
 from raygan.search.search import POINT, Search
 
 LOGGERS = {"mlflow": "MLflowLoggerCallback", "wandb": "WandbLoggerCallback"}
-SCHEDULERS = {"asha": ASHAScheduler, "median": MedianStoppingRule, "pbt": PopulationBasedTraining}
-OURS = ("time_attr", "metric", "mode", "custom_explore_fn", "require_attrs")
+SCHEDULERS: dict[str, Any] = {
+    "asha": ASHAScheduler,
+    "hyperband": HyperBandScheduler,
+    "hb_bohb": HyperBandForBOHB,
+    "median": MedianStoppingRule,
+    "pbt": PopulationBasedTraining,
+    "pb2": PB2,
+    "pbt_replay": PopulationBasedTrainingReplay,
+}
+SEARCHERS = {
+    "ax": ("ax", "ax-platform"),
+    "bayesopt": ("bayes_opt", "bayesian-optimization"),
+    "bohb": ("hpbandster", "hpbandster ConfigSpace"),
+    "hebo": ("hebo", "HEBO"),
+    "hyperopt": ("hyperopt", "hyperopt"),
+    "nevergrad": ("nevergrad", "nevergrad"),
+    "optuna": ("optuna", "'raygan[optuna]'"),
+    "zoopt": ("zoopt", "zoopt"),
+}
+"""Searchers that learn: the module that one needs, and the package that has it. Ray Tune names them so."""
+SEEDS = ("seed", "random_state_seed", "random_state")
+"""What searchers call the seed of their draws."""
+OURS = (
+    *("time_attr", "metric", "mode", "custom_explore_fn", "require_attrs"),
+    *("space", "points_to_evaluate", "evaluated_rewards", "dim_dict", "ax_client", "analysis", *SEEDS),
+)
 """Arguments that follow from the search."""
+SPACES = {"pbt": "hyperparam_mutations", "pb2": "hyperparam_bounds"}
+"""Arguments that say what keys may become."""
 ROUNDS = "training_iteration"
 """Ray Tune's count of reports: rounds."""
 CHANGEABLE = (
@@ -51,31 +87,49 @@ def make_scheduler(search: Search, configs: Sequence[Config]) -> TrialScheduler 
         return None
     kind = SCHEDULERS[config.name]
     arguments = {**_defaults(config.name, configs), **config.arguments}
-    for key in config.arguments:
-        if key in OURS:
-            raise ConfigError(f"scheduler.{key}", "follows from the search", "leave it out")
     _check_names(kind, config.name, config.arguments, "scheduler")
-    if config.name == "pbt":
-        _check_pbt(search, configs)
-        spaces = _mutations(search, arguments)
-        arguments["hyperparam_mutations"] = {POINT: {key: s.of_tune for key, s in spaces.items()}}
-        arguments["custom_explore_fn"] = partial(_clipped, spaces)
-        arguments["require_attrs"] = False
-    arguments |= {"time_attr": ROUNDS, "metric": search.config.metric[0], "mode": search.config.modes[0]}
+    if config.name in CHANGING:
+        _check_changing(config.name, search, configs)
+    if config.name in SPACES:
+        key = SPACES[config.name]
+        spaces = _mutations(search, key, arguments.get(key))
+        of_tune = {k: list(s.bounds) if config.name == "pb2" else s.of_tune for k, s in spaces.items()}
+        arguments |= {key: {POINT: of_tune}, "custom_explore_fn": partial(_clipped, spaces), "require_attrs": False}
+    arguments |= _known_to(kind, time_attr=ROUNDS, metric=search.config.metric[0], mode=search.config.modes[0])
     scheduler: TrialScheduler = _made(kind, config.name, arguments, "scheduler")
     return scheduler
 
 
 def make_searcher(search: Search) -> Any:
-    """Optuna's search algorithm; None: the trials are known before. Raises ConfigError: Optuna is not installed."""
-    if search.config.searcher.name != "optuna":
+    """Ray Tune's search algorithm; None: the trials are known before.
+
+    Raises:
+        ConfigError: its package is not installed, or an argument that it does not have, or refuses.
+    """
+    config = search.config.searcher
+    if not config.learns:
         return None
-    try:
+    module, package = SEARCHERS[config.name]
+    importers: Mapping[str, Any] = SEARCH_ALG_IMPORT
+    kind = importers[config.name]()
+    _check_names(kind, config.name, config.arguments, "searcher")
+    if find_spec(module) is None:
+        raise ConfigError("searcher.name", f"{config.name} is not installed", f"pip install {package}")
+    if config.name == "optuna":
         from raygan.search.learning import make_learner
-    except ImportError:
-        remedy = "pip install 'raygan[optuna]'"
-        raise ConfigError("searcher.name", "optuna is not installed", remedy) from None
-    return make_learner(search)
+
+        return _made(partial(make_learner, search), "optuna", config.arguments, "searcher")
+    given = _known_to(kind, metric=search.config.metric[0], mode=search.config.modes[0])
+    given |= _known_to(kind, **dict.fromkeys(SEEDS, search.config.seed))
+    return _made(kind, config.name, {**given, **config.arguments}, "searcher")
+
+
+def searched_space(search: Search) -> dict[str, Any]:
+    """`param_space` of a searcher that learns: Optuna asks for what it wants, the others are told."""
+    if search.config.searcher.name == "optuna":
+        return {}
+    space = {key: tune.choice(d.of_tune) if d.values else d.of_tune for key, d in search.space.items()}
+    return {POINT: {**space, "seed": search.config.seeds[0]}}
 
 
 def make_loggers(asked: Mapping[Any, Mapping[str, Any]]) -> list[Callback]:
@@ -139,15 +193,23 @@ def _clipped(spaces: Mapping[str, Domain], given: dict[str, Any]) -> dict[str, A
 
 
 def _defaults(name: str, configs: Sequence[Config]) -> dict[str, Any]:
-    if name == "asha":
+    if name in ("asha", "hyperband", "hb_bohb"):
         return {"max_t": max(config.training.rounds for config in configs)}
-    return {"grace_period": 1} if name == "median" else {"perturbation_interval": 2}
+    return {"median": {"grace_period": 1}, "pbt_replay": {}}.get(name, {"perturbation_interval": 2})
+
+
+def _known_to(kind: type, **arguments: Any) -> dict[str, Any]:
+    """Those that a class takes."""
+    parameters = inspect.signature(kind).parameters
+    return {key: value for key, value in arguments.items() if key in parameters}
 
 
 def _check_names(kind: type, name: str, given: Mapping[str, Any], where: str) -> None:
-    parameters = inspect.signature(kind).parameters.items()
-    known = [key for key, value in parameters if key not in OURS and value.kind != value.VAR_KEYWORD]
+    parameters = inspect.signature(kind).parameters
+    known = [key for key, value in parameters.items() if key not in OURS and value.kind != value.VAR_KEYWORD]
     for key in given:
+        if key in OURS and key in parameters:
+            raise ConfigError(f"{where}.{key}", "follows from the search", "leave it out")
         if key not in known:
             raise ConfigError(f"{where}.{key}", f"{name} has no such argument", instead_of(key, known))
 
@@ -160,24 +222,25 @@ def _made(kind: Any, name: str, arguments: Mapping[str, Any], where: str) -> Any
         raise ConfigError(where, found, "mend them") from None
 
 
-def _check_pbt(search: Search, configs: Sequence[Config]) -> None:
+def _check_changing(name: str, search: Search, configs: Sequence[Config]) -> None:
     for checkpoints in (config.checkpoints for config in configs):
         if checkpoints.keep is not None or checkpoints.every > 1:
             found = f"keep {checkpoints.keep}, every {checkpoints.every}"
-            remedy = "set keep: null and every: 1: with pbt, trials go on from each other's checkpoints"
+            remedy = f"set keep: null and every: 1: with {name}, trials go on from each other's checkpoints"
             raise ConfigError("base.checkpoints", found, remedy)
     if len(search.config.seeds) > 1:
-        raise ConfigError("seeds", "several with pbt, whose trials go on from each other", "give one")
+        found = f"several with {name}, whose trials go on from each other"
+        raise ConfigError("seeds", found, "give one")
 
 
-def _mutations(search: Search, arguments: Mapping[str, Any]) -> dict[str, Domain]:
-    given = arguments.get("hyperparam_mutations")
+def _mutations(search: Search, argument: str, given: Any) -> dict[str, Domain]:
     if not isinstance(given, Mapping) or not given:
-        remedy = "give keys and their spaces, such as training.lr: {uniform: ...}"
-        raise ConfigError("scheduler", f"hyperparam_mutations {given!r}", remedy)
+        form = "[low, high]" if argument == "hyperparam_bounds" else "{uniform: ...}"
+        remedy = f"give keys and their spaces, such as training.lr: {form}"
+        raise ConfigError("scheduler", f"{argument} {given!r}", remedy)
     mutations = {}
     for key, space in given.items():
-        where = f"scheduler.hyperparam_mutations.{key}"
+        where = f"scheduler.{argument}.{key}"
         if key not in CHANGEABLE:
             found = "cannot change between two rounds of a run"
             raise ConfigError(where, found, f"use {', '.join(CHANGEABLE)}")
@@ -185,7 +248,7 @@ def _mutations(search: Search, arguments: Mapping[str, Any]) -> dict[str, Domain
             remedy = "add it there: trials begin with different values"
             raise ConfigError(where, "is not in the space", remedy)
         try:
-            mutations[key] = parse_domain(space)
+            mutations[key] = parse_domain({"uniform": space} if argument == "hyperparam_bounds" else space)
         except ValueError as error:
             found, _, remedy = str(error).partition("; ")
             raise ConfigError(where, found, remedy) from None

@@ -14,6 +14,8 @@ Space = Annotated[Domain, BeforeValidator(parse_domain)]
 VARIANT = "variant"
 """The key of a point that says which variant it is."""
 Mode = Literal["max", "min"]
+CHANGING = ("pbt", "pb2", "pbt_replay")
+"""Schedulers that change the keys of a trial on its way."""
 
 
 def _listed(value: Any) -> Any:
@@ -36,9 +38,11 @@ class SchedulerConfig(Section):
 
     model_config = ConfigDict(extra="allow", frozen=True, use_attribute_docstrings=True)
 
-    name: Literal["asha", "median", "pbt"]
-    """`asha` stops bad trials at rungs, `median` those below the median, `pbt` lets bad ones go on from good ones'
-    checkpoints with changed keys (`hyperparam_mutations`)."""
+    name: Literal["asha", "hyperband", "hb_bohb", "median", "pbt", "pb2", "pbt_replay"]
+    """`asha` stops bad trials at rungs, `hyperband` in brackets that wait for all of theirs (`hb_bohb`: for the searcher
+    `bohb`), `median` those below the median; `pbt` lets bad ones go on from good ones' checkpoints with changed keys
+    (`hyperparam_mutations`), `pb2` with keys that a model chooses (`hyperparam_bounds`: key -> [low, high]), `pbt_replay`
+    as one of them did (`policy_file`)."""
 
     @property
     def arguments(self) -> dict[str, Any]:
@@ -47,14 +51,30 @@ class SchedulerConfig(Section):
 
 
 class SearcherConfig(Section):
-    """Where the next trial's values come from."""
+    """Where the next trial's values come from. Other keys are arguments of Ray Tune's class, checked against its
+    signature."""
 
-    name: Literal["random", "grid", "optuna"] = "random"
-    """`random` draws (and crosses the grids), `grid` tries every value, `optuna` learns from the trials before."""
+    model_config = ConfigDict(extra="allow", frozen=True, use_attribute_docstrings=True)
+
+    name: Literal["random", "grid", "optuna", "ax", "bayesopt", "bohb", "hebo", "hyperopt", "nevergrad", "zoopt"] = (
+        "random"
+    )
+    """`random` draws (and crosses the grids), `grid` tries every value; the others, Ray Tune's own, each with the package
+    of its name, learn from the trials before."""
     sampler: Literal["tpe", "nsga2", "random"] | None = None
     """Of Optuna; None: `tpe`."""
     startup_trials: Count | None = None
     """Random trials before Optuna's `tpe` begins to learn; None: 10."""
+
+    @property
+    def learns(self) -> bool:
+        """Whether it learns from the trials before, and so does not know them all beforehand."""
+        return self.name not in ("random", "grid")
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The other keys."""
+        return dict(self.model_extra or {})
 
 
 class StopConfig(Section):
@@ -84,6 +104,8 @@ class TrialResources(Section):
 class SearchConfig(Section):
     """A whole search."""
 
+    name: str | None = None
+    """What the search is called; None: as its file."""
     question: str | None = None
     """What the search is to answer: the title of its table. None: `Which ... is best?` with the keys."""
     base: str | dict[str, Any] = Field(default={})
@@ -150,19 +172,33 @@ class SearchConfig(Section):
 
     def _check_searcher(self) -> None:
         ranges = [key for key, domain in self.space.items() if domain.is_range]
-        grids = [key for key, domain in self.space.items() if domain.kind == "grid"]
         if self.searcher.name == "grid" and ranges:
             raise ValueError(f"space.{ranges[0]}: a range has no grid; give its values, or searcher: random")
-        if self.searcher.name != "optuna":
-            if self.searcher.sampler or self.searcher.startup_trials:
-                raise ValueError("searcher: sampler and startup_trials are Optuna's; give name: optuna")
+        name = self.searcher.name
+        if name != "optuna" and (self.searcher.sampler or self.searcher.startup_trials):
+            raise ValueError("searcher: sampler and startup_trials are Optuna's; give name: optuna")
+        scheduler = None if self.scheduler is None else self.scheduler.name
+        if (name == "bohb") != (scheduler == "hb_bohb"):
+            raise ValueError("searcher: bohb and the scheduler hb_bohb work together only; give both, or neither")
+        if not self.searcher.learns:
+            if self.searcher.arguments:
+                key = next(iter(self.searcher.arguments))
+                raise ValueError(f"searcher.{key}: {name} has no such argument; leave it out")
             return
-        if grids:
-            raise ValueError(f"space.{grids[0]}: Optuna draws and does not cross grids; write choice")
+        if scheduler in CHANGING:
+            raise ValueError(f"scheduler: {scheduler} changes what {name} has chosen; give searcher: random")
+        self._check_learner(name)
+
+    def _check_learner(self, name: str) -> None:
+        kinds = {domain.kind: key for key, domain in self.space.items()}
+        if "grid" in kinds:
+            raise ValueError(f"space.{kinds['grid']}: {name} draws and does not cross grids; write choice")
         if len(self.seeds) > 1:
-            raise ValueError("seeds: several with Optuna, which takes every trial for a new point; give one")
-        if self.scheduler is not None and self.scheduler.name == "pbt":
-            raise ValueError("scheduler: pbt changes what Optuna has chosen; give searcher: random")
+            raise ValueError(f"seeds: several with {name}, which takes every trial for a new point; give one")
+        if self.conditional is not None and name != "optuna":
+            raise ValueError(f"conditional: {name} wants its space beforehand; give searcher: optuna or random")
+        if name == "bayesopt" and (whole := kinds.get("choice") or kinds.get("randint")):
+            raise ValueError(f"space.{whole}: bayesopt takes ranges of numbers only; give searcher: optuna")
 
     @property
     def modes(self) -> tuple[Mode, ...]:

@@ -50,6 +50,11 @@ class Search:
     config: SearchConfig
 
     @property
+    def title(self) -> str:
+        """What it is to answer, or its name."""
+        return self.config.question or self.name
+
+    @property
     def base(self) -> Mapping[str, Any]:
         """The settings that all trials share."""
         assert not isinstance(self.config.base, str), "a base that is a path was read with the file"
@@ -178,10 +183,19 @@ def read_search(path: str | Path, overrides: Sequence[str] = ()) -> Search:
         ConfigError: naming the file or key, what was found, and what to do.
     """
     file = Path(path)
-    settings = dict(read_yaml(file))
+    return search_of({"name": file.stem, **read_yaml(file)}, overrides, file.parent)
+
+
+def search_of(given: Mapping[str, Any], overrides: Sequence[str] = (), folder: Path | None = None) -> Search:
+    """A search from its settings; `key=value` overrides and errors as `read_search`.
+
+    Args:
+        folder: where the path of a base starts; None: the current one.
+    """
+    settings = dict(given)
     changes = [parse_override(override) for override in overrides]
     base = dict(changes).get("base", settings.get("base"))
-    settings["base"] = read_yaml(file.parent / base) if isinstance(base, str) else (base or {})
+    settings["base"] = read_yaml((folder or Path()) / base) if isinstance(base, str) else (base or {})
     if settings.get("variants") == ALL:
         settings["variants"] = read_yaml(ALL_VARIANTS)
     for key, value in changes:
@@ -199,4 +213,4 @@ def read_search(path: str | Path, overrides: Sequence[str] = ()) -> Search:
         config = SearchConfig.model_validate(settings)
     except ValidationError as error:
         raise first_mistake(error, SearchConfig) from None
-    return Search(file.stem, settings, config)
+    return Search(config.name or "search", settings, config)

@@ -56,7 +56,8 @@ def run_trial(given: Mapping[str, Any], folder: Path, classifiers: str | None) -
     search = read_search(folder / SEARCH_FILE)
     config = with_cache(search.config_of(given[POINT]), classifiers)
     home = folder / trial_folder(tune.get_context().get_trial_id())
-    known = _known(tune.get_checkpoint())
+    checkpoint = tune.get_checkpoint()
+    known = None if checkpoint is None else known_reference(checkpoint)
     run, is_new = prepare(home, config, known)
     reporter = Reporter(run, known.round if known else 0)
     if is_new:
@@ -71,12 +72,13 @@ def trial_folder(trial_id: str) -> str:
     return f"trial-{trial_id}"
 
 
-def prepare(home: Path, config: Config, known: Reference | None) -> tuple[Path, bool]:
+def prepare(home: Path, config: Config, known: Reference | None, source: Path | None = None) -> tuple[Path, bool]:
     """The run to go on with, and whether it is new: the table at the top.
 
     Args:
         home: the trial's folder.
         known: the checkpoint that Ray Tune starts the trial from.
+        source: a folder that holds the run which that names; None: it is beside the trial's.
     """
     runs = sorted(home.glob("run-*"), key=lambda path: int(path.name.removeprefix("run-")))
     runs = [run for run in runs if RunFolder(run).config_file.exists()]
@@ -87,7 +89,7 @@ def prepare(home: Path, config: Config, known: Reference | None) -> tuple[Path, 
     new = home / f"run-{len(runs) + 1}"
     if known is None:
         return new, True
-    fork(home.parent / known.run, known.round, config, new)
+    fork(source or home.parent / known.run, known.round, config, new)
     write_json(new / ORIGIN_FILE, asdict(known))
     return new, False
 
@@ -96,7 +98,7 @@ class Reporter(Listener):
     """Tells Ray Tune of every round that it has not seen, with a checkpoint."""
 
     def __init__(self, run: Path, told: int) -> None:
-        self._folder, self._told = RunFolder(run), told
+        self.path, self._folder, self._told = run, RunFolder(run), told
         self._seen = self._bytes = 0
 
     def on_start(self, plan: Plan, num_steps: int, first_round: int, dashboard: str | None) -> None:
@@ -116,9 +118,14 @@ class Reporter(Listener):
                 self._told = metrics["round"]
                 reference = Reference(_name(self._folder.path), self._told)
                 with tempfile.TemporaryDirectory() as folder:
-                    write_json(Path(folder) / REFERENCE_FILE, asdict(reference))
-                    checkpoint = tune.Checkpoint.from_directory(folder)
+                    written = self.write_checkpoint(reference, Path(folder))
+                    checkpoint = tune.Checkpoint.from_directory(folder) if written else None
                     tune.report({**report, "run": reference.run}, checkpoint=checkpoint)
+
+    def write_checkpoint(self, reference: Reference, folder: Path) -> bool:
+        """Fills a folder for Ray Tune to keep; returns whether there is anything to keep."""
+        write_json(folder / REFERENCE_FILE, asdict(reference))
+        return True
 
 
 def _name(run: Path) -> str:
@@ -139,9 +146,8 @@ def with_cache(config: Config, cache: str | None) -> Config:
     return config.model_copy(update={"evaluation": evaluation})
 
 
-def _known(checkpoint: tune.Checkpoint | None) -> Reference | None:
-    if checkpoint is None:
-        return None
+def known_reference(checkpoint: tune.Checkpoint) -> Reference:
+    """The round that a checkpoint names."""
     with checkpoint.as_directory() as folder:
         return Reference(**read_json(Path(folder) / REFERENCE_FILE))
 

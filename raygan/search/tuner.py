@@ -24,7 +24,7 @@ from raygan.runtime.ray.cluster import is_ours, ray_with
 from raygan.runtime.ray.placing import chosen
 from raygan.search.bundles import Bundle, Trial, check_fit, local_resources, placement, trial_demands
 from raygan.search.checks import check_base, check_space
-from raygan.search.scheduling import StopRules, make_loggers, make_scheduler, make_searcher
+from raygan.search.scheduling import StopRules, make_loggers, make_scheduler, make_searcher, searched_space
 from raygan.search.search import POINT, Search, read_search
 from raygan.search.trial import SEARCH_FILE, run_trial, trial_folder
 from raygan.storage import check_makeable
@@ -38,6 +38,8 @@ ENVIRONMENT = {
     "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
 }
+STATES = "experiment_state-*.json"
+"""Where Ray Tune keeps its trials, in an experiment's folder."""
 QUIET = ("ray.tune", "ray.train", "ray.air")
 """Loggers whose remarks would interrupt the progress display."""
 
@@ -77,7 +79,7 @@ def check_search(search: Search) -> Checked:
     make_scheduler(search, list(configs.values()))
     make_searcher(search)
     make_loggers(search.config.callbacks)
-    learns = search.config.searcher.name == "optuna"
+    learns = search.config.searcher.learns
     num_trials = search.config.samples if learns else len(search.points())
     return Checked(search, tuple(configs.values()), _trials(search, configs), num_trials)
 
@@ -129,16 +131,28 @@ def resume_search(folder: Path, address: str | None = None, warn: Callable[[str]
         InputError: as `run_search`.
     """
     folder = folder.absolute()
-    if not (folder / SEARCH_FILE).exists():
-        found = f"no {SEARCH_FILE}, so this is not a search's folder"
-        raise RunError(str(folder), found, "give the folder of a search")
+    check_searched(folder)
     overrides = [f"base.ray.address={address}"] if address else []
     checked = check_search(read_search(folder / SEARCH_FILE, overrides))
     with _ray(checked, folder, warn):
         checked.search.save(folder / SEARCH_FILE)  # with the address, for the trials
-        if not list(folder.glob("experiment_state-*.json")):  # interrupted before its first trial
+        if not list(folder.glob(STATES)):  # interrupted before its first trial
             return _tuner(checked, folder, ()).fit()
         return Tuner.restore(str(folder), _trainable(checked, folder), resume_errored=True).fit()
+
+
+def check_searched(folder: Path) -> None:
+    """Raises RunError: there is no search in the folder."""
+    if not (folder / SEARCH_FILE).exists():
+        found = f"no {SEARCH_FILE}, so this is not a search's folder"
+        raise RunError(str(folder.absolute()), found, "give the folder of a search")
+
+
+def stopped_grid(folder: Path) -> tune.ResultGrid | None:
+    """The trials of a search that was stopped, as far as they came; None: none had begun."""
+    if not list(folder.glob(STATES)):
+        return None
+    return tune.ResultGrid(tune.ExperimentAnalysis(str(folder.absolute())))
 
 
 @contextmanager
@@ -178,7 +192,7 @@ def _tuner(checked: Checked, folder: Path, callbacks: Sequence[Callback]) -> Tun
     searcher = make_searcher(search)
     return Tuner(
         _trainable(checked, folder),
-        param_space={} if searcher else {POINT: tune.grid_search(search.points())},
+        param_space=searched_space(search) if searcher else {POINT: tune.grid_search(search.points())},
         tune_config=tune.TuneConfig(
             num_samples=1 if searcher is None else config.samples,
             search_alg=searcher,

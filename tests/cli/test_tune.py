@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -117,18 +118,24 @@ def test_a_killed_search_goes_on_with_nothing_lost_but_open_rounds(search_file: 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_a_search_that_goes_on_later(search_file: Path, tmp_path: Path, number: signal.Signals) -> None:
     out = tmp_path / "search"
-    process = subprocess.Popen([*COMMAND, str(search_file), "--out", str(out)], stderr=subprocess.PIPE, text=True)
+    command = [*COMMAND, str(search_file), "--out", str(out)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 300
     while not rounds_done(out):
         assert process.poll() is None
         assert time.monotonic() < deadline
         time.sleep(0.05)
     process.send_signal(number)
-    _, error = process.communicate(timeout=120)
+    output, error = process.communicate(timeout=120)
     assert process.returncode == 128 + number
-    assert f"stopped by {number.name}; a search goes on with raygan tune --resume" in error
-    assert not (out / "results.csv").exists(), "it has not ended"
-    subprocess.run([*COMMAND, "--resume", str(out)], check=True, timeout=300)
+    assert f"stopped by {number.name}; it goes on with raygan tune --resume {out}" in error
+    assert output.splitlines()[2] == f"writing to {out}"
+    assert f"trials are not done: raygan tune --resume {out}" in output
+    assert "interrupted" in pd.read_csv(out / "results.csv")["status"].tolist()
+    again = subprocess.run([*COMMAND, "--resume", str(out)], check=True, timeout=300, capture_output=True, text=True)
+    numbers = [re.match(r"trial (\d)/2", line) for line in again.stdout.splitlines()]
+    assert {found[1] for found in numbers if found} <= {"1", "2"}
+    assert "the search tiny" in (out / "best.yaml").read_text()
     assert pd.read_csv(out / "results.csv")["status"].tolist() == ["ended"] * 2
 
 

@@ -7,7 +7,7 @@ from ray.tune.schedulers import ASHAScheduler, MedianStoppingRule, PopulationBas
 
 from raygan.errors import ConfigError
 from raygan.search import scheduling
-from raygan.search.scheduling import StopRules, make_loggers, make_scheduler, make_searcher
+from raygan.search.scheduling import StopRules, make_loggers, make_scheduler, make_searcher, searched_space
 
 PBT = "scheduler={name: pbt, hyperparam_mutations: {training.lr: {uniform: [1.0e-4, 1.0e-2]}}}"
 
@@ -49,7 +49,7 @@ MUTATE = "scheduler={name: pbt, hyperparam_mutations: {%s}}"
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("scheduler=bandit", "scheduler.name: 'bandit' does not fit; give 'asha', 'median' or 'pbt'"),
+        ("scheduler=bandit", "scheduler.name: 'bandit' does not fit; give 'asha', 'hyperband',"),
         (
             "scheduler={name: asha, grace_periode: 2}",
             "scheduler.grace_periode: asha has no such argument; did you mean 'grace_period'?",
@@ -147,3 +147,67 @@ def test_a_trial_ends_when_it_no_longer_changes(searching) -> None:
 
 def test_a_trial_ends_after_its_time(searching) -> None:
     assert stopped(searching("stop.trial_seconds=20"), 0.9, 0.9, 0.9, seconds=10) == 2
+
+
+HYPERBAND = "scheduler={name: hyperband, reduction_factor: 2}"
+PB2 = "scheduler={name: pb2, quantile_fraction: 0.5, hyperparam_bounds: {training.lr: [1.0e-4, 1.0e-2]}}"
+
+
+def test_hyperband_and_pb2_have_their_own_classes(searching) -> None:
+    hyperband = scheduler(searching(HYPERBAND, "base.training.rounds=4"))
+    assert (hyperband._max_t_attr, hyperband._eta, hyperband._time_attr) == (4, 2, "training_iteration")
+    pb2 = scheduler(searching(PB2))
+    assert pb2._hyperparam_bounds == {"set": {"training.lr": [1e-4, 1e-2]}}
+    assert pb2._quantile_fraction == 0.5
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["scheduler={name: hyperband, brackets: 2}"], "scheduler.brackets: hyperband has no such argument"),
+        (["scheduler={name: pb2, hyperparam_bounds: {training.lr: [2, 1]}}"], "training.lr: uniform: 2 is not below 1"),
+        (["scheduler={name: pb2}"], "hyperparam_bounds None; give keys and their spaces, such as training.lr: [low"),
+        (["scheduler={name: pbt_replay, policy: x}"], "did you mean 'policy_file'?"),
+    ],
+)
+def test_a_mistake_of_any_scheduler_is_one_line(searching, overrides: list[str], message: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        scheduler(searching(*overrides))
+    assert message in str(refused.value)
+
+
+LEARNABLE = "space={training.lr: {loguniform: [1.0e-4, 1.0e-2]}, clusters.count: {choice: [1, 2]}}"
+
+
+@pytest.mark.parametrize(
+    ("searcher", "message"),
+    [
+        ("{name: hyperopt, gama: 0.5}", "searcher.gama: hyperopt has no such argument; did you mean 'gamma'?"),
+        ("{name: hyperopt, space: {}}", "searcher.space: follows from the search; leave it out"),
+        ("{name: optuna, study: x}", "searcher.study: optuna has no such argument; did you mean 'study_name'?"),
+        ("{name: hyperopt, gamma: 0.5}", "searcher.name: hyperopt is not installed; pip install hyperopt"),
+        ("ax", "searcher.name: ax is not installed; pip install ax-platform"),
+        ("nevergrad", "searcher.name: nevergrad is not installed; pip install nevergrad"),
+        ("{name: zoopt, budget: 9}", "searcher.name: zoopt is not installed; pip install zoopt"),
+        ("hebo", "searcher.name: hebo is not installed; pip install HEBO"),
+    ],
+)
+def test_a_searchers_arguments_are_those_of_its_class(
+    searching, monkeypatch: pytest.MonkeyPatch, searcher: str, message: str
+) -> None:
+    monkeypatch.setattr(scheduling, "find_spec", lambda name: None)
+    with pytest.raises(ConfigError) as refused:
+        make_searcher(searching(LEARNABLE, f"searcher={searcher}"))
+    assert message in str(refused.value)
+
+
+def test_searchers_of_tune_are_given_the_space(searching) -> None:
+    space = searched_space(searching(LEARNABLE, "searcher=hyperopt", "seeds=[7]"))["set"]
+    assert space.keys() == {"training.lr", "clusters.count", "seed"}
+    assert space["clusters.count"].categories == [1, 2]
+    assert (space["training.lr"].lower, space["training.lr"].upper, space["seed"]) == (1e-4, 1e-2, 7)
+
+
+def test_optuna_takes_its_classes_arguments(searching) -> None:
+    made = make_searcher(searching(LEARNABLE, "searcher={name: optuna, study_name: mine}"))
+    assert made._study_name == "mine"
