@@ -73,8 +73,8 @@ def draw_pareto(results: Results, path: Path) -> Path:
         axes.plot([x for x, _ in line], [y for _, y in line], color=COLOURS[0], alpha=0.4, linewidth=1)
         if len(known) <= MAX_NAMED:
             for trial in known:
-                style = {"xytext": (4, 4), "textcoords": "offset points", "fontsize": 6}
-                axes.annotate(_label(results, trial), points[trial.name], **style)
+                at, beside = points[trial.name], (4, 4)
+                axes.annotate(_label(results, trial), at, beside, textcoords="offset points", fontsize=6)
         axes.set_title(f"{results.search.title}: {_name(results.metric)} against {_name(cost)}", fontsize=9)
         _describe(axes.xaxis, cost, results.objectives.get(cost, "min"))
         _describe(axes.yaxis, results.metric, results.search.config.modes[0])

@@ -32,6 +32,7 @@ class Metric:
 METRICS = (
     Metric("raygan_loss", "gauge", "nats", ("network",), "Mean loss of the last step over its clients."),
     Metric("raygan_round", "gauge", "rounds", (), "Rounds that have ended."),
+    Metric("raygan_rounds", "counter", "rounds", (), "Rounds that have ended since the run was started or resumed."),
     Metric("raygan_steps", "counter", "steps", (), "Steps that have ended: a D update and a G update each."),
     Metric("raygan_images", "counter", "images", (), "Real images used."),
     Metric("raygan_step_seconds", "histogram", "seconds", (), "From the end of one step to the end of the next."),

@@ -22,6 +22,24 @@ def _rate(name: str, by: str, legend: str) -> Query:
     return f"sum by ({by}) (rate({_value(name, legend)[0]}{WINDOW}))", legend
 
 
+def _mean(name: str, by: str, of: str, legend: str, condition: str = "") -> Query:
+    """Of a counter that moves once a round or step: its mean over them. A rate would be a spike now and then, and would
+    not have the first."""
+    counted, steps = _value(name, legend, condition)[0], _value(of, legend)[0]
+    return f"sum by (run, {by}) ({counted}) / on (run) group_left sum by (run) ({steps})", legend
+
+
+def _share(name: str, by: str, of: str, legend: str) -> Query:
+    counter = _value(name, legend)[0]
+    whole = f"sum by (run, {of}) ({counter})"
+    return f"sum by (run, {of}, {by}) ({counter}) / on (run, {of}) group_left {whole}", legend
+
+
+def _or_zero(query: Query) -> Query:
+    """Where the counter has not moved, and so is not there: 0."""
+    return f"({query[0]}) or on () vector(0)", query[1]
+
+
 def _step_quantile(share: float, legend: str) -> Query:
     buckets = f'rate({BY_NAME["raygan_step_seconds"].exported}_bucket{{run=~"$run"}}{WINDOW})'
     return f"histogram_quantile({share}, sum by (le) ({buckets}))", legend
@@ -33,7 +51,7 @@ def _scores(shares: bool) -> Query:
 
 
 PANELS: dict[str, tuple[str, tuple[Query, ...]]] = {
-    "Losses": ("none", (_value("raygan_loss", "{{network}}"),)),
+    "Losses": ("suffix: nats", (_value("raygan_loss", "{{network}}"),)),
     "Scores, shares of images": ("percentunit", (_scores(shares=True),)),
     "Other scores": ("none", (_scores(shares=False),)),
     "Clusters": (
@@ -42,22 +60,35 @@ PANELS: dict[str, tuple[str, tuple[Query, ...]]] = {
     ),
     "Cluster sizes": ("none", (_value("raygan_cluster_size", "cluster {{cluster}}"),)),
     "Rounds": ("none", (_value("raygan_round", "{{run}}"),)),
-    "Images a second": ("none", (_rate("raygan_images", "run", "{{run}}"),)),
-    "Steps a second": ("none", (_rate("raygan_steps", "run", "{{run}}"),)),
+    "Images a second": ("suffix: images/s", (_rate("raygan_images", "run", "{{run}}"),)),
+    "Steps a second": ("suffix: steps/s", (_rate("raygan_steps", "run", "{{run}}"),)),
     "Step time": ("s", (_step_quantile(0.5, "median"), _step_quantile(0.95, "95%"))),
     "Round time": ("s", (_value("raygan_round_seconds", "{{part}}"),)),
-    "Work by phase": ("none", (_rate("raygan_phase_seconds", "role, phase", "{{role}}: {{phase}}"),)),
+    "Work of clients in a step, by phase": (
+        "s",
+        (_mean("raygan_phase_seconds", "phase", "raygan_steps", "{{phase}}", ',role="client"'),),
+    ),
+    "Work of the body in a round, by phase": (
+        "s",
+        (_mean("raygan_phase_seconds", "phase", "raygan_rounds", "{{phase}}", ',role="body"'),),
+    ),
     "Where actors' time goes": (
-        "none",
-        (_rate("raygan_actor_seconds", "actor, state", "{{actor}}: {{state}}"),),
+        "percentunit",
+        (_share("raygan_actor_seconds", "state", "actor", "{{actor}}: {{state}}"),),
     ),
     "Bytes a second": ("Bps", (_rate("raygan_bytes", "link, direction", "{{link}} {{direction}}"),)),
-    "Bytes by kind": ("Bps", (_rate("raygan_record_bytes", "link, kind", "{{link}}: {{kind}}"),)),
+    "Bytes of a round, by kind": (
+        "decbytes",
+        (_mean("raygan_record_bytes", "link, kind", "raygan_rounds", "{{link}}: {{kind}}"),),
+    ),
     "Memory of actors": ("bytes", (_value("raygan_memory_bytes", "{{actor}}"),)),
-    "Steps sat out, late or lost": ("none", (_rate("raygan_absent_steps", "actor", "{{actor}}"),)),
-    "Lost actors and faults": (
+    "Steps sat out in a round, late or lost": (
+        "suffix: steps",
+        (_or_zero(_mean("raygan_absent_steps", "actor", "raygan_rounds", "{{actor}}")),),
+    ),
+    "Lost actors and faults so far": (
         "none",
-        (_value("raygan_lost", "{{actor}} lost"), _value("raygan_faults", "faults")),
+        (_or_zero(_value("raygan_lost", "{{actor}} lost")), _or_zero(_value("raygan_faults", "faults"))),
     ),
 }
 """Title -> a unit of Grafana's, and the queries."""

@@ -60,6 +60,7 @@ class Recorder(Listener):
     def on_round(self, metrics: dict[str, Any]) -> None:
         """A round has ended and is scored."""
         self._set("raygan_round", metrics["round"])
+        self._count("raygan_rounds", 1)
         for part in ("train", "end", "evaluation"):
             self._set("raygan_round_seconds", metrics[f"{part}_seconds"], part=part)
         for phase, seconds in metrics["body_seconds"].items():

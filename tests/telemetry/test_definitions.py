@@ -36,14 +36,41 @@ def test_names_and_tags_are_prometheus_names() -> None:
 
 def test_every_panel_queries_metrics_that_exist_by_tags_that_they_have() -> None:
     for expression in expressions(dashboard()):
-        (name,) = set(re.findall(r"ray_raygan_\w+", expression))
-        metric = EXPORTED[name.removesuffix("_bucket")]
-        assert name.endswith("_bucket") == (metric.kind == "histogram")
-        assert ("rate(" in expression) or metric.kind != "histogram"
+        known = {"run"}
+        for name in re.findall(r"ray_raygan_\w+", expression):
+            metric = EXPORTED[name.removesuffix("_bucket")]
+            assert name.endswith("_bucket") == (metric.kind == "histogram")
+            assert ("rate(" in expression) or metric.kind != "histogram"
+            known |= set(metric.tags)
         used = re.findall(r'(\w+)(?:=~|!=|=)"', expression)
         for by in re.findall(r"sum by \(([^)]*)\)", expression):
             used += [tag for tag in by.split(", ") if tag != "le"]
-        assert set(used) <= {"run", *metric.tags}, expression
+        assert set(used) <= known, expression
+
+
+ONCE_A_ROUND = (
+    "raygan_record_bytes", "raygan_absent_steps", "raygan_actor_seconds", "raygan_lost", "raygan_faults",
+)  # fmt: skip
+
+
+def test_a_counter_that_moves_once_a_round_has_no_rate() -> None:
+    for expression in expressions(dashboard()):
+        if any(name in expression for name in ONCE_A_ROUND) or 'role="body"' in expression:
+            assert "rate(" not in expression
+
+
+def test_what_may_never_have_happened_is_shown_as_none() -> None:
+    for name in ("raygan_absent_steps", "raygan_lost", "raygan_faults"):
+        (expression,) = [found for found in expressions(dashboard()) if name in found]
+        assert expression.endswith("or on () vector(0)")
+
+
+def test_every_panel_has_a_unit_but_those_that_count() -> None:
+    units = {panel["title"]: panel["fieldConfig"]["defaults"]["unit"] for panel in dashboard()["panels"]}
+    without = {title for title, unit in units.items() if unit == "none"}
+    assert without == {
+        "Other scores", "Clusters", "Cluster sizes", "Rounds", "Lost actors and faults so far",
+    }  # fmt: skip
 
 
 def test_every_metric_is_in_a_panel() -> None:
