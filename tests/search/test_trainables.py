@@ -18,10 +18,14 @@ from tests.rounds import assert_same_training
 METRIC = {"metric": "discriminator_loss", "mode": "min"}
 
 
+def start_ray() -> None:
+    ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="error")
+
+
 @pytest.fixture(scope="module")
 def plain_ray() -> Iterator[None]:
     """A Ray that knows nothing of devices."""
-    ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="error")
+    start_ray()
     yield
     ray.shutdown()
 
@@ -117,6 +121,8 @@ def test_a_restored_experiment_goes_on_with_the_numbers_of_one_that_was_not_stop
     first._local_tuner._run_config.callbacks = [Stop(tmp_path / "stopped")]
     with pytest.raises(KeyboardInterrupt):
         first.fit()
+    ray.shutdown()  # as if the driver had gone, and with it the trial
+    start_ray()
     trainable = raygan.search.trainable(two_clients, in_process=True)
     grid = tune.Tuner.restore(str(tmp_path / "mine"), trainable, restart_errored=True).fit()
     assert rounds(grid) == [3]
