@@ -60,7 +60,7 @@ class ProgressDisplay(Listener):
         clients, workers = len(plan.layout.clients), len(plan.layout.workers)
         self._screen.tell(f"{clients} clients in {workers} actors, {num_steps} steps a round")
         if dashboard:
-            self._screen.tell(f"Ray dashboard: {dashboard}")
+            self._screen.tell(f"Ray dashboard: {dashboard} (where it asks for a token: ray get-auth-token)")
         self._started = self._told = time.perf_counter()
         self._task = self._progress.add_task(
             f"round {first_round + 1}/{self._rounds}",

@@ -92,8 +92,16 @@ def _follow(screen: Screen, run_with: Callable[[Listener], Run]) -> None:
     last = [path for path in run.samples if path.name.startswith(f"round-{summary['rounds']:04d}")]
     names = ("metrics.jsonl", "clusters.jsonl", "summary.json", "report.html")
     for path in (*last, *(run.path / name for name in names if (run.path / name).exists())):
-        shown = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
-        screen.tell(f"wrote {shown}")
+        screen.tell(f"wrote {seen_from_here(path)}")
+
+
+def seen_from_here(path: Path) -> Path:
+    """A path as seen from the current folder; in full where that is elsewhere, or gone, as a job's may be when its run
+    ends."""
+    try:
+        return path.relative_to(Path.cwd())
+    except (ValueError, OSError):
+        return path
 
 
 def show_plan(config: Config) -> None:

@@ -16,10 +16,9 @@ from raygan.cli.tables import FittingTable, make_console, rows_table
 from raygan.cli.trials import Progress, short, shown, words
 from raygan.report import write_report
 from raygan.scores import every_round, names
-from raygan.search.front import default_folder
 from raygan.search.plots import draw_curves, draw_pareto
 from raygan.search.results import Results, Trial, collect, write_results
-from raygan.search.search import Search, read_search
+from raygan.search.search import Search, default_folder, read_search
 from raygan.search.trial import SEARCH_FILE
 from raygan.search.tuner import check_search, check_searched, resume_search, run_search, stopped_grid
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ from ray.tune import Callback, ResultGrid
 
 from raygan.search.plots import draw_curves, draw_pareto
 from raygan.search.results import collect, write_results
-from raygan.search.search import Search, read_search, search_of
+from raygan.search.search import default_folder, read_search, search_of
 from raygan.search.tuner import check_search, run_search
 
 
@@ -47,8 +46,3 @@ def tune(
         draw_curves(results, folder / "curves.png")
         draw_pareto(results, folder / "pareto.png")
     return grid
-
-
-def default_folder(search: Search) -> Path:
-    """A new folder under `runs/`, named by the search and the time."""
-    return Path("runs") / f"tune-{search.name}-{datetime.now():%Y%m%d-%H%M%S}"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -214,3 +215,8 @@ def search_of(given: Mapping[str, Any], overrides: Sequence[str] = (), folder: P
     except ValidationError as error:
         raise first_mistake(error, SearchConfig) from None
     return Search(config.name or "search", settings, config)
+
+
+def default_folder(search: Search) -> Path:
+    """A new folder under `runs/`, named by the search and the time."""
+    return Path("runs") / f"tune-{search.name}-{datetime.now():%Y%m%d-%H%M%S}"

@@ -16,6 +16,7 @@ import yaml
 from raygan.api import Run
 from raygan.cli import main
 from raygan.cli.progress import EVERY_SECONDS
+from raygan.cli.train import seen_from_here
 
 
 def run_cli(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> None:
@@ -30,6 +31,16 @@ def config(tmp_path: Path, tiny_settings: dict, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(tiny_settings))
     return "config.yaml"
+
+
+def test_a_run_that_has_ended_is_told_where_the_current_folder_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "job").mkdir()
+    monkeypatch.chdir(tmp_path / "job")
+    assert seen_from_here(tmp_path / "job" / "run") == Path("run")
+    (tmp_path / "job").rmdir()
+    assert seen_from_here(tmp_path / "run") == tmp_path / "run"
 
 
 def test_a_dry_run_shows_configuration_actors_and_cuts(
