@@ -25,7 +25,7 @@ LEVELS = [
     {"split", "whole", "served"},
     {"algorithms"},
     {"run"},
-    {"telemetry"},
+    {"telemetry", "privacy"},
     {"api"},
     {"search", "report", "bench", "export"},
     {"compare"},

@@ -59,6 +59,10 @@ Overrides = Annotated[
     Option("--set", metavar="KEY=VALUE", help="Change one key, such as training.rounds=10. Repeatable."),
 ]
 
+RunFolder = Annotated[Path, Argument(metavar="RUN", help="A run's folder.")]
+Trust = Annotated[bool, Option("--trust", help="Load the code that the run's configuration names.")]
+Round = Annotated[int | None, Option("--round", help="Round, from 1. Default: the last kept.")]
+
 
 @app.command()
 def train(
@@ -115,13 +119,28 @@ def cuts(
     solver: Annotated[str | None, Option(help="exact, ga or fixed; as --set cuts.solver.")] = None,
     as_json: AsJson = False,
     out: Annotated[Path | None, Option(help="Timeline (PNG). Default: cuts.png here; with --json none.")] = None,
+    leakage: Annotated[
+        bool,
+        Option(
+            "--leakage",
+            help="What each cut tells, by attacks: on the last kept round of a RUN, given in CONFIG's place, "
+            "else on untrained networks.",
+        ),
+    ] = False,
+    trust: Trust = False,
 ) -> None:
     """Choose where each device's networks are cut, prove it, and compare; trains nothing."""
     from raygan.cli.cuts import show_study
     from raygan.config.loading import read_config
 
-    settings = read_config(config, [*(overrides or []), *([f"cuts.solver={solver}"] if solver else [])])
-    show_study(settings, out, as_json)
+    changes = [*(overrides or []), *([f"cuts.solver={solver}"] if solver else [])]
+    if leakage:
+        from raygan.cli.audit import leakage_for
+
+        settings, found = leakage_for(config, changes, trust, as_json)
+        show_study(settings, out, as_json, found)
+    else:
+        show_study(read_config(config, changes), out, as_json)
 
 
 @app.command()
@@ -189,9 +208,6 @@ def compare(
     raise typer.Exit(compare_and_show(file, changes, out, as_json))
 
 
-RunFolder = Annotated[Path, Argument(metavar="RUN", help="A run's folder.")]
-Trust = Annotated[bool, Option("--trust", help="Load the code that the run's configuration names.")]
-Round = Annotated[int | None, Option("--round", help="Round, from 1. Default: the last kept.")]
 WhichWeights = Annotated[
     str | None,
     Option("--weights", metavar="average|last", help="Of the generators. Default: as evaluation.weights says."),
@@ -229,6 +245,29 @@ def evaluate(
     found = Run.load(run)
     check_trust(found.config, trust, reads_data=True)
     show_scores(found, round_number, usefulness_images, as_json, _checked(weights))
+
+
+@app.command()
+def audit(
+    run: RunFolder,
+    round_number: Round = None,
+    attacks: Annotated[
+        str | None,
+        Option(help="Some of inversion,labels,distance_correlation,membership. Default: all."),
+    ] = None,
+    trust: Trust = False,
+    as_json: AsJson = False,
+) -> None:
+    """Attack a kept round as a curious server would: what is told of images, labels and membership?"""
+    from raygan.cli.trust import check_trust
+    from raygan.privacy.document import parse_attacks
+    from raygan.run.stored import Run
+
+    chosen, found = parse_attacks(attacks), Run.load(run)
+    check_trust(found.config, trust, reads_data=True)
+    from raygan.cli.audit import audit_and_show
+
+    audit_and_show(found, round_number, chosen, as_json)
 
 
 @app.command()

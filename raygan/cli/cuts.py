@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from raygan.cli.leakage import show_leakage
 from raygan.cli.tables import FittingTable, make_console, rows_table
 from raygan.config import Config
 from raygan.cuts import Baseline, Plan, Study, draw_timeline
+from raygan.cuts.leakage import Leakage
 from raygan.data import with_common_classes
 from raygan.errors import InputError
 from raygan.run.plan import surveyor
@@ -18,15 +20,17 @@ NAMES = {
     "all_client": "all extra blocks on the clients",
     "uniform": "one cut for everybody",
     "ga": "genetic algorithm",
+    "unbounded": "without cuts.max_leakage",
 }
 
 
-def show_study(config: Config, out: Path | None, as_json: bool) -> None:
+def show_study(config: Config, out: Path | None, as_json: bool, leakage: Leakage | None = None) -> None:
     """Plans, prints what there is to know of the plan, and draws an iteration.
 
     Args:
         out: the picture; None: `cuts.png` here, or with `as_json` none.
         as_json: one JSON document on standard output, nothing else.
+        leakage: how much each cut tells, which is then printed and drawn in place of the iteration; None: nobody asks.
 
     Raises:
         InputError: a configuration without valid cuts, or a picture that cannot be written.
@@ -35,7 +39,11 @@ def show_study(config: Config, out: Path | None, as_json: bool) -> None:
     if out is not None:
         _check_picture(out)
     with surveyor(config) as (placed, survey):
-        study = study_config(placed, [domain.info for domain in with_common_classes(survey(placed))])
+        infos = [domain.info for domain in with_common_classes(survey(placed))]
+        study = study_config(placed, infos, leakage)
+    if leakage is not None:
+        show_leakage(study, leakage, out, as_json)
+        return
     if as_json:
         drawn = None if out is None else str(_drawn(study.plan, out))
         print(json.dumps({**study.to_json(), "timeline": drawn}, indent=2, allow_nan=False))
@@ -110,7 +118,9 @@ def _proof_line(plan: Plan) -> str:
 
 def _note(row: Baseline) -> str:
     cuts = [f"G {_cut(row.cuts[0])} D {_cut(row.cuts[1])}"] if row.cuts else []
-    return ", ".join(cuts if row.allowed else [*cuts, "not every device has the memory"])
+    if row.name == "unbounded":
+        return ""
+    return ", ".join(cuts if row.allowed else [*cuts, "not every device may have them"])
 
 
 def _cut(cut: tuple[int, int]) -> str:

@@ -383,6 +383,15 @@ class GeneticConfig(Section):
     """Stop after this many generations without improvement."""
 
 
+class MaxLeakage(Section):
+    """How much a device's cuts may tell, by the best attack that an audit measured (`raygan/docs/privacy.md`)."""
+
+    ssim: Annotated[float, BeforeValidator(_not_bool), Field(ge=0, le=1)] = 1.0
+    """The most structural similarity of reconstructed images to a client's own, from 0 to 1."""
+    label_accuracy: Annotated[float, BeforeValidator(_not_bool), Field(ge=0, le=1)] = 1.0
+    """The largest share of a client's labels that may be read, from 0 to 1."""
+
+
 class CutsConfig(Section):
     """Where each device's networks are cut."""
 
@@ -395,6 +404,11 @@ class CutsConfig(Section):
     """Longest time for a solver, seconds; then its best with its gap."""
     ga: GeneticConfig = GeneticConfig()
     """For `solver: ga`."""
+    max_leakage: MaxLeakage | None = None
+    """Cuts that tell more are not allowed, by the audit that `leakage` names; None: all are."""
+    leakage: str | None = None
+    """The audit by which `max_leakage` goes: the folder of a run after `raygan audit RUN`, or a file that `raygan cuts
+    --leakage` has written; None: none."""
 
 
 class WireConfig(Section):

@@ -16,6 +16,7 @@ from raygan.cuts.cut import Anchor, local_blocks
 from raygan.cuts.exact import PROOF_GAP, solve
 from raygan.cuts.genetic import evolve
 from raygan.cuts.latency import Bools, Ints
+from raygan.cuts.leakage import Bound, Leakage, bound_of
 from raygan.cuts.problem import Problem, problem
 from raygan.cuts.schedule import Breakdown, breakdown, overlapped_seconds
 from raygan.errors import CutError
@@ -98,6 +99,7 @@ def plan(
     time_limit_s: float = 60.0,
     genetic: GeneticConfig | None = None,
     cuts: Sequence[Cuts] | None = None,
+    bound: Bound | None = None,
 ) -> Plan:
     """Choose every client's cuts so that an iteration is as fast as possible.
 
@@ -109,6 +111,7 @@ def plan(
         seed, genetic: the genetic algorithm's; None: the default settings.
         time_limit_s: then the best found is returned, with what is proven by then.
         cuts: given ones, ((h_G, t_G), (h_D, t_D)) of each client, of which to tell what they cost; None: choose.
+        bound: how much cuts may tell; None: anything.
 
     Raises:
         CutError: a number is not what it must be, a given cut is not valid or breaks its device's limits, or no
@@ -118,7 +121,7 @@ def plan(
     if solver not in ("exact", "ga"):
         raise CutError("solver", repr(solver), "choose exact or ga")
     limit_s = number("time_limit_s", time_limit_s)
-    task = problem(generator, discriminator, devices, server, anchor)
+    task = problem(generator, discriminator, devices, server, anchor, bound)
     is_exact = cuts is None and solver == "exact"
     if cuts is not None:
         choice = task.choice_of(cuts)
@@ -155,14 +158,18 @@ def plan_config(
     discriminator: NetworkCost,
     anchor: Anchor = 2,
     kept: Sequence[Cuts] | None = None,
+    leakage: Leakage | None = None,
 ) -> Plan:
-    """The plan that a configuration asks for: its fleet, its server, its solver or its fixed cuts; errors as `plan`.
+    """The plan that a configuration asks for: its fleet, its server, its solver or its fixed cuts; errors as `plan` and
+    `bound_of`.
 
     Args:
-        kept: the cuts of each client, where they were chosen before; None: choose them.
+        kept: the cuts of each client, where they were chosen before, under the bound of then; None: choose them.
+        leakage: how much each cut tells; None: as `cuts.leakage` has it.
     """
     settings = config.cuts
     devices, server = fleet_of(config)
+    bound = bound_of(settings, leakage) if kept is None else None
     if kept is None and settings.solver == "fixed":
         given = {name: (cut.generator, cut.discriminator) for name, cut in settings.fixed.items()}
         kept = [given.get(name, ((0, 0), (0, 0))) for name in config.profiles]
@@ -177,6 +184,7 @@ def plan_config(
         time_limit_s=settings.time_limit_s,
         genetic=settings.ga,
         cuts=kept,
+        bound=bound,
     )
 
 
@@ -201,7 +209,7 @@ class Baseline:
     """One way of choosing the cuts, beside the plan."""
 
     name: str
-    """`uniform`, `all_server`, `all_client` or `ga`; of the plan itself `exact`, `ga` or `fixed`."""
+    """`uniform`, `all_server`, `all_client`, `ga` or `unbounded`; of the plan itself `exact`, `ga` or `fixed`."""
     latency_s: float
     """Predicted seconds of one iteration."""
     times_planned: float
@@ -263,11 +271,22 @@ class Study:
         return {**self.plan.to_json(), "slowest": self.slowest, **rows}
 
 
-def plan_study(config: Config, *, generator: NetworkCost, discriminator: NetworkCost, anchor: Anchor = 2) -> Study:
-    """Plan, and compare with the simpler choices (and with the genetic algorithm, unless it made the plan); errors as
-    `plan`."""
-    chosen = plan_config(config, generator=generator, discriminator=discriminator, anchor=anchor)
+def plan_study(
+    config: Config,
+    *,
+    generator: NetworkCost,
+    discriminator: NetworkCost,
+    anchor: Anchor = 2,
+    leakage: Leakage | None = None,
+) -> Study:
+    """Plan, and compare with the simpler choices (and with the genetic algorithm, unless it made the plan), and with what
+    the solver would choose if cuts might tell anything; arguments and errors as `plan_config`."""
+    chosen = plan_config(config, generator=generator, discriminator=discriminator, anchor=anchor, leakage=leakage)
     compared = uniform_choices(chosen)
+    if config.cuts.max_leakage is not None and chosen.solver != "fixed":
+        free = config.model_copy(update={"cuts": config.cuts.model_copy(update={"max_leakage": None})})
+        latency_s = plan_config(free, generator=generator, discriminator=discriminator, anchor=anchor).latency_s
+        compared.append(Baseline("unbounded", latency_s, latency_s / chosen.latency_s, False))
     if chosen.solver != "ga":
         rng = np.random.default_rng(config.seed)
         evolved = evolve(chosen.problem, config.cuts.ga, rng, config.cuts.time_limit_s)

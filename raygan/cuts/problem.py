@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,6 +14,9 @@ from raygan.cuts.cut import Anchor, anchor_pair, local_blocks, valid_cuts
 from raygan.cuts.latency import Bools, Floats, Ints, PassTimes, pass_times
 from raygan.errors import CutError
 from raygan.names import NETWORKS, Cut, Cuts
+
+if TYPE_CHECKING:
+    from raygan.cuts.leakage import Bound
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,8 @@ class Problem:
     """[C, n_G, n_D]: pairs of cuts that a class may use."""
     passes: tuple[tuple[PassTimes, PassTimes], tuple[PassTimes, PassTimes]]
     """(forward, backward) of each network."""
+    quiet: Bools | None = None
+    """[n_G, n_D]: pairs of cuts that tell no more than the bound, `allowed` among them; None: there is no bound."""
 
     def network_seconds(self, network: int, plans: Ints) -> Floats:
         """[P]: a network's share of an iteration, for plans [P, C] of its cuts."""
@@ -121,7 +127,9 @@ class Problem:
             index.append(known.index((cut[0], cut[1])))
         if not self.allowed[self.class_of[client], index[0], index[1]]:
             found = f"{pair} breaks its memory limit or its local_blocks or server_blocks"
-            raise CutError(f"cuts of {owner}", found, "give a smaller cut, or lift the limit")
+            if self.quiet is not None and not self.quiet[index[0], index[1]]:
+                found = f"{pair} tells more than cuts.max_leakage"
+            raise CutError(f"cuts of {owner}", found, "give another cut, or lift the limit")
         return index
 
 
@@ -131,12 +139,16 @@ def problem(
     devices: Sequence[Device],
     server: Server,
     anchor: Anchor = 2,
+    bound: Bound | None = None,
 ) -> Problem:
     """Group the clients into classes of equal devices, and tabulate every time that the model needs.
 
+    Args:
+        bound: how much cuts may tell; None: anything.
+
     Raises:
-        CutError: no devices, an anchor that is not a middle block, a device that no valid cut fits, or times that
-            overflow.
+        CutError: no devices, an anchor that is not a middle block, a device that no valid cut fits, a bound that none
+            keeps, or times that overflow.
     """
     if not devices:
         raise CutError("devices", "empty", "give one device a client")
@@ -151,8 +163,11 @@ def problem(
             pass_times("discriminator", discriminator, cuts[1], classes, server),
         )
         _check_finite([*passes[0], *passes[1]], len(devices))
+    quiet = None if bound is None else bound.allows(cuts, allowed)
+    if quiet is not None:
+        allowed = allowed & quiet
     sizes = np.bincount(class_of).astype(np.int64)
-    return Problem(costs, cuts, tuple(devices), classes, class_of, sizes, allowed, passes)
+    return Problem(costs, cuts, tuple(devices), classes, class_of, sizes, allowed, passes, quiet)
 
 
 def _group(devices: Sequence[Device]) -> tuple[tuple[Device, ...], Ints]:

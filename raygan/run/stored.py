@@ -27,6 +27,7 @@ from raygan.run.checkpoints import MODEL_FILE, Checkpoints
 from raygan.run.folder import RunFolder
 from raygan.run.metrics import flat
 from raygan.run.view import as_html, in_a_line
+from raygan.storage import block_states, read_arrays
 
 
 class Generator:
@@ -247,13 +248,22 @@ class Run:
         Raises:
             RunError: no such cluster in that round.
         """
+        return generator_states(self._model_file(round_number, cluster), weights or self.config.evaluation.weights)
+
+    def discriminator_states(self, round_number: int, model: int) -> dict[int, dict[str, np.ndarray]]:
+        """Block -> parameters and buffers of a model's discriminator in a kept round; empty: its file has none.
+
+        Raises:
+            RunError: no such model in that round.
+        """
+        return block_states(read_arrays(self._model_file(round_number, model)), "discriminator")
+
+    def _model_file(self, round_number: int, model: int) -> Path:
         known = self.models(round_number)
-        if cluster not in known:
-            found = f"no cluster {cluster} in round {round_number}"
+        if model not in known:
+            found = f"no cluster {model} in round {round_number}"
             raise RunError(str(self.path), found, f"choose one of: {', '.join(map(str, known))}")
-        checkpoint = self._checkpoints.of(round_number - 1)
-        file = checkpoint.path / model_file(f"{self.model_kind}-{cluster}")
-        return generator_states(file, weights or self.config.evaluation.weights)
+        return self._checkpoints.of(round_number - 1).path / model_file(f"{self.model_kind}-{model}")
 
     @property
     def model_kind(self) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from raygan.config.schema import Config, ProfileCut
 from raygan.cuts import NetworkCost, Plan, Study, check_cut, plan_config, plan_study
+from raygan.cuts.leakage import Leakage
 from raygan.data import DomainInfo, common_shape
 from raygan.errors import ConfigError, first_line
 from raygan.names import Codec, Cuts, NetworkName, Shape
@@ -82,25 +83,36 @@ def choose_cuts(config: Config, costs: Costs, kept: Sequence[Cuts] | None = None
     )
 
 
-def study_cuts(config: Config, costs: Costs) -> Study:
-    """The cuts with everything that they are compared with; errors as `choose_cuts`."""
+def study_cuts(config: Config, costs: Costs, leakage: Leakage | None = None) -> Study:
+    """The cuts with everything that they are compared with; errors as `choose_cuts`.
+
+    Args:
+        leakage: how much each cut tells; None: as `cuts.leakage` has it.
+    """
     if config.cuts.solver == "fixed":
         check_fixed(config, costs)
-    return plan_study(config, generator=costs.generator, discriminator=costs.discriminator, anchor=costs.anchor)
+    return plan_study(
+        config,
+        generator=costs.generator,
+        discriminator=costs.discriminator,
+        anchor=costs.anchor,
+        leakage=leakage,
+    )
 
 
-def study_config(config: Config, infos: Sequence[DomainInfo]) -> Study:
+def study_config(config: Config, infos: Sequence[DomainInfo], leakage: Leakage | None = None) -> Study:
     """As `study_cuts`, with the costs of the networks that the configuration describes.
 
     Args:
         infos: of each domain.
+        leakage: as there.
 
     Raises:
         InputError: data, networks or cuts that cannot be used.
     """
     shape = common_shape(config.model, infos)
     spec = network_spec(config.model, shape.channels, shape.num_classes)
-    return study_cuts(config, measure(config, build_networks(spec, config.model.blocks, config.seed), spec))
+    return study_cuts(config, measure(config, build_networks(spec, config.model.blocks, config.seed), spec), leakage)
 
 
 def check_fixed(config: Config, costs: Costs) -> None:

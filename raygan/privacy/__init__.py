@@ -1,0 +1,1 @@
+"""What a run tells: attacks by a curious server and by who has a finished generator. Without Ray."""

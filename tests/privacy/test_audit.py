@@ -1,0 +1,179 @@
+"""`raygan audit` and `raygan cuts --leakage` on a tiny run: what they print, write and refuse."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+
+import raygan
+from raygan.cli import audit as command_of_audit
+from raygan.config.loading import make_config
+from raygan.privacy.audit import Effort
+from raygan.privacy.document import ATTACKS, Audit, Row
+from raygan.report import write_report
+from tests.cli.command import command
+
+FEW = Effort(targets=16, known=24, decoder_steps=4, probe_steps=40, correlated=16, members=16, samples=40)
+
+
+@pytest.fixture(scope="module")
+def kept(tiny_settings: dict, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("audited") / "run"
+    settings = tiny_settings | {"training": {"rounds": 1, "batch_size": 8}, "clusters": {"count": 2}}
+    return raygan.train(make_config(settings), path, in_process=True).path
+
+
+@pytest.fixture
+def run(kept: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy, and attacks that try less."""
+    monkeypatch.setattr(command_of_audit, "EFFORT", FEW)
+    monkeypatch.chdir(tmp_path)
+    return Path(shutil.copytree(kept, tmp_path / "run"))
+
+
+def test_every_attack_at_every_cut_beside_chance(run: Path) -> None:
+    outcome = command("audit", run, "--json")
+    assert outcome.status == 0, outcome.err
+    document = json.loads(outcome.out)
+    assert json.loads((run / "audit.json").read_text()) == {k: v for k, v in document.items() if k != "weak"}
+    rows = [Row.model_validate(row) for row in document["rows"]]
+    assert {row.attack for row in rows} == set(ATTACKS)
+    assert {(row.network, row.end, row.depth) for row in rows if row.attack == "labels"} == {
+        ("discriminator", "head", 0), ("discriminator", "head", 1), ("discriminator", "tail", 0),
+        ("discriminator", "tail", 1), ("generator", "head", 0), ("generator", "head", 1),
+    }  # fmt: skip
+    inversions = [row for row in rows if row.attack == "inversion" and row.domain == "domain0" and row.depth == 0]
+    assert [row.attacker for row in inversions] == [
+        "head, test images", "head, images of domain1", "first head, test images", "no head, test images"
+    ]  # fmt: skip
+    assert all(row.chance for row in rows)
+    assert len(document["leakage"]["cuts"]) == 8
+    worst = max(row.figures["ssim"] for row in rows if row.attack == "inversion" and row.depth == 1)
+    told = {tuple(x["cut"]): x for x in document["leakage"]["cuts"] if x["network"] == "discriminator"}
+    assert told[1, 0]["ssim"] == worst
+    assert {row["attacker"] for row in document["controls"]} == {"identity head", "noise head"}
+    assert any("inversion of identity head" in words for words in document["weak"]), "four steps are too few"
+    for name in document["pictures"]:
+        assert (run / "audit" / name).read_bytes().startswith(b"\x89PNG")
+    page = (run / "report.html").read_text()
+    assert "Privacy: what round 1 tells" in page
+    assert "these attacks prove nothing" in page.lower()
+
+
+def test_labels_are_told_by_heads_of_both_networks(run: Path) -> None:
+    outcome = command("audit", run, "--attacks", "labels", "--json")
+    rows = [row for row in json.loads(outcome.out)["rows"] if row["end"] == "head"]
+    assert rows
+    assert all(row["figures"]["label_accuracy"] > 0.9 > row["chance"]["majority"] for row in rows)
+
+
+def test_tables_for_people(run: Path) -> None:
+    outcome = command("audit", run, "--attacks", "distance_correlation,membership", "--round", 1)
+    assert outcome.status == 0, outcome.err
+    for words in ("distance correlation of images", "no grade", "members of the training set", "samples of G", "wrote"):
+        assert words in outcome.out
+    assert "images rebuilt" not in outcome.out
+
+
+def test_where_no_networks_are_cut_only_membership_applies(
+    tiny_settings: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(command_of_audit, "EFFORT", FEW)
+    settings = {k: v for k, v in tiny_settings.items() if k != "cuts"} | {
+        "algorithm": "md_gan",
+        "training": {"rounds": 1},
+    }
+    path = raygan.train(make_config(settings), tmp_path / "run", in_process=True).path
+    document = json.loads(command("audit", path, "--json").out)
+    assert {row["attack"] for row in document["rows"]} == {"membership"}
+    assert document["leakage"] is None
+    assert "md_gan cuts no networks" in document["notes"][0]
+    command("cuts", path, "--leakage").assert_refused("--leakage: md_gan cuts no networks; use algorithm: huscf")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--attacks", "inversoin"), "--attacks: unknown attack 'inversoin'; did you mean 'inversion'?"),
+        (("--attacks", ","), "--attacks: ',' names no attack; use one of inversion"),
+        (("--round", 7), "there is no round 7; choose one of: 1"),
+    ],
+)
+def test_what_cannot_be_audited(run: Path, arguments: tuple, words: str) -> None:
+    command("audit", run, *arguments).assert_refused(words)
+    assert not (run / "audit.json").exists()
+
+
+def test_data_that_is_gone_or_has_become_another(run: Path, tmp_path: Path) -> None:
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    here = config["data"]["domains"][0]["npz"]
+    config["data"]["domains"][0]["npz"] = str(tmp_path / "gone.npz")
+    (run / "config.yaml").write_text(yaml.safe_dump(config))
+    command("audit", run).assert_refused("gone.npz")
+    shutil.copy(config["data"]["domains"][1]["npz"], tmp_path / "gone.npz")
+    command("audit", run).assert_refused("is not what the run began with: other images")
+    shutil.copy(here, tmp_path / "gone.npz")
+    assert command("audit", run, "--attacks", "membership").status == 0
+
+
+def test_a_site_audits_what_lies_there(run: Path, tmp_path: Path) -> None:
+    """The domains of other sites are told, and what they have found before stays."""
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    files = [domain["npz"] for domain in config["data"]["domains"]]
+
+    def at_site(here: int) -> dict:
+        for number, domain in enumerate(config["data"]["domains"]):
+            domain["labels"] = {"site": str(number)}
+            domain["npz"] = files[number] if number == here else str(tmp_path / "elsewhere.npz")
+        (run / "config.yaml").write_text(yaml.safe_dump(config))
+        return json.loads(command("audit", run, "--attacks", "labels", "--json").out)
+
+    first = at_site(0)
+    assert {row["domain"] for row in first["rows"]} == {"domain0"}
+    assert "elsewhere is not audited: it does not lie here" in first["notes"][0]
+
+
+def test_a_damaged_audit_is_one_line(run: Path) -> None:
+    (run / "audit.json").write_text('{"round": "x"}')
+    command("report", run).assert_refused("audit.json: is damaged", "audit the run again")
+    outside = Audit(
+        round=1, algorithm="huscf", seed=0, effort={}, rows=(), controls=(), pictures=("domain-0.png",)
+    ).model_dump(mode="json")
+    (run / "audit.json").write_text(json.dumps(outside | {"pictures": ["../../secret.png"]}))
+    command("report", run).assert_refused("audit.json: is damaged (pictures.0")
+    (run / "audit.json").write_text(json.dumps(outside))
+    assert "Privacy" in write_report(run).read_text(), "a picture that is gone is left out"
+
+
+def strong(run: Path) -> None:
+    """An audit whose attacks passed their controls."""
+    command("audit", run, "--attacks", "inversion,labels", "--json")
+    document = json.loads((run / "audit.json").read_text())
+    for row in document["controls"]:
+        if row["attacker"] == "identity head":
+            row["figures"] = dict.fromkeys(row["figures"], 1.0)
+    (run / "audit.json").write_text(json.dumps(document))
+
+
+def test_every_cut_with_its_seconds_and_what_it_tells(run: Path, tmp_path: Path) -> None:
+    command("cuts", run, "--leakage").assert_refused("--leakage: the attacks are too weak to tell")
+    strong(run)
+    outcome = command("cuts", run, "--leakage", "--solver", "exact")
+    assert outcome.status == 0, outcome.err
+    for words in ("iteration s", "SSIM", "labels", "wrote cuts.png"):
+        assert words in outcome.out
+    assert (tmp_path / "cuts.png").read_bytes().startswith(b"\x89PNG")
+    document = json.loads(command("cuts", run, "--leakage", "--solver", "exact", "--json").out)
+    assert len(document["leakage"]) == 16
+    assert [row["latency_s"] for row in document["leakage"]] == sorted(row["latency_s"] for row in document["leakage"])
+    most = max(row["ssim"] for row in document["leakage"])
+    bound = ("--set", f"cuts.max_leakage={{ssim: {most - 1e-3}}}")
+    outcome = command("cuts", run, "--leakage", "--solver", "exact", *bound)
+    assert "the bound costs" in outcome.out
+    command(
+        "cuts", run, "--leakage", "--set", "cuts.max_leakage={label_accuracy: 0.1}", "--solver", "exact"
+    ).assert_refused("cuts.max_leakage: no cut of some device keeps", "the nearest that can be kept is")
