@@ -10,10 +10,10 @@ from typing import Any
 
 from raygan.config.loading import changed_config
 from raygan.config.schema import Config
+from raygan.cuts import valid_cuts
 from raygan.errors import InputError
+from raygan.nn.network import build_networks, network_spec
 
-MIXED = (((0, 0), (0, 0)), ((0, 1), (1, 0)), ((1, 0), (0, 1)), ((1, 1), (1, 1)))
-"""(h, t) of G and of D, dealt to the clients in turn: between them every cut of the paper's networks."""
 CUT = re.compile(r"(\d+),(\d+)/(\d+),(\d+)")
 MOST_STEPS = 64
 """Steps in one slice of measuring at most: the measured round has so many."""
@@ -62,7 +62,8 @@ def bench_config(config: Config, options: BenchOptions) -> Config:
         if isinstance(config.clusters.count, int):
             changes.append(("clusters.count", min(config.clusters.count, options.clients)))
     if options.cuts not in (None, "planned"):
-        changes += _fixed_cuts(parse_cuts(str(options.cuts)))
+        mixed = options.cuts == "mixed"
+        changes += _fixed_cuts(mixed_cuts(config) if mixed else parse_cuts(str(options.cuts)))
     return changed_config(settings, [(key, value) for key, value in changes if value is not None])
 
 
@@ -78,15 +79,22 @@ def long_rounds(config: Config, num_images: Sequence[int]) -> Config:
 
 
 def parse_cuts(text: str) -> tuple[CutPair, ...]:
-    """`mixed`, or `h,t/h,t` pairs of G and D apart by spaces. Raises InputError: it is neither."""
-    if text == "mixed":
-        return MIXED
+    """`h,t/h,t` pairs of G and D apart by spaces. Raises InputError: it is no such list."""
     found = [CUT.fullmatch(part) for part in text.split()]
     if not found or None in found:
         remedy = "give planned, mixed, or pairs of G and D such as 0,0/0,0 1,1/1,0"
         raise InputError("--cuts", f"{text!r} is no list of cuts", remedy)
     numbers = [tuple(map(int, match.groups())) for match in found if match]
     return tuple(((a, b), (c, d)) for a, b, c, d in numbers)
+
+
+def mixed_cuts(config: Config) -> tuple[CutPair, ...]:
+    """Pairs of G and D, dealt to the clients in turn: between them every cut of the configured networks."""
+    model = config.model
+    networks = build_networks(network_spec(model, model.channels or 1, num_classes=2), model.blocks, 0)
+    of_g = valid_cuts(len(networks.generator), networks.generator_anchor)
+    of_d = sorted(valid_cuts(len(networks.discriminator), networks.discriminator_anchor), key=lambda cut: cut[::-1])
+    return tuple((of_g[n % len(of_g)], of_d[n % len(of_d)]) for n in range(max(len(of_g), len(of_d))))
 
 
 def _dealt(domains: list[dict[str, Any]], clients: int) -> list[dict[str, Any]]:

@@ -7,8 +7,9 @@ is S halved as long as that leaves a whole number of at least 4: it is 4 for 32,
     G   0: z and label -> linear -> 4x4   1..n: residual, twice the side   n + 1: convolution to the image
     D   0..n - 1: residual, half the side   n: residual   n + 1: logit, with the label as a projection
 
-Channels at a map of side s: 32 S / s, at most 256, times the width. The anchors are the inner blocks with maps nearest to
-8x8. Normalisation is BatchNorm, in D spectral normalisation in its place where that is asked for.
+A block doubles or halves the side between its two convolutions, which takes about half of the computing that it takes
+before or behind both. Channels at a map of side s: 32 S / s, at most 256, times the width. The anchors are the inner
+blocks with maps nearest to 8x8. Normalisation is BatchNorm; in D, spectral normalisation where that is asked for.
 
 Shape legend: B batch, C image channels, S image side, F features, s side of a map.
 """
@@ -41,8 +42,8 @@ class UpBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Features (B, F, s, s) -> (B, F', 2 s, 2 s)."""
-        h = interpolate(torch.relu(self.norms[0](x)), scale_factor=2)
-        h = torch.relu(self.norms[1](self.convs[0](h)))
+        h = self.convs[0](torch.relu(self.norms[0](x)))
+        h = interpolate(torch.relu(self.norms[1](h)), scale_factor=2)
         added: Tensor = self.convs[1](h) + interpolate(self.skip(x), scale_factor=2)
         return added
 
@@ -77,13 +78,11 @@ class DownBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Features or images (B, F, s, s) -> (B, F', s / 2, s / 2)."""
-        h = self.convs[0](x if self.first else leaky_relu(x, 0.2))
-        h = self.convs[1](leaky_relu(h, 0.2))
-        if not self.halves:
-            same: Tensor = h + self.skip(x)
-            return same
-        halved: Tensor = avg_pool2d(h, 2) + self.skip(avg_pool2d(x, 2))
-        return halved
+        h = leaky_relu(self.convs[0](x if self.first else leaky_relu(x, 0.2)), 0.2)
+        if self.halves:
+            h, x = avg_pool2d(h, 2), avg_pool2d(x, 2)
+        added: Tensor = self.convs[1](h) + self.skip(x)
+        return added
 
 
 class PooledProjectionBlock(ProjectionBlock):

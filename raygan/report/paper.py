@@ -21,8 +21,10 @@ PUBLISHED = {
 """Accuracy, percent, on the real test set of a CNN trained on 30,000 synthetic images, domain by domain."""
 METHOD: dict[str, Any] = {
     "algorithm": "huscf",
-    "model": {"image_size": 28, "latent_size": 100, "label_embedding_size": 10, "blocks": None},
-    "training": {"loss": "bce", "betas": [0.5, 0.999], "participation": 1.0},
+    "model": {"image_size": 28, "latent_size": 100, "label_embedding_size": 10, "blocks": None}
+    | {"networks": "paper", "spectral_norm": False},
+    "training": {"loss": "bce", "betas": [0.5, 0.999], "participation": 1.0}
+    | {"r1": 0.0, "augment": [], "fake_labels": "own", "lr_schedule": "constant"},
     "clusters": {
         "clustering": "kmeans",
         "weighting": "kld",
@@ -82,7 +84,7 @@ def _differences(record: Record, scenario: int) -> list[str]:
 
 
 def _differing(ours: Any, published: Any, key: str = "") -> Iterator[str]:
-    if isinstance(published, (dict, list)):
+    if isinstance(published, (dict, list)) and published:
         for name, part in published.items() if isinstance(published, dict) else enumerate(published):
             try:
                 below = ours[name]

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from raygan.bench.settings import AS_CONFIGURED, BenchOptions, bench_config, long_rounds, parse_cuts
+from raygan.bench.settings import AS_CONFIGURED, BenchOptions, bench_config, long_rounds, mixed_cuts, parse_cuts
 from raygan.config import Config
 from raygan.config.loading import make_config
 from raygan.errors import InputError
@@ -11,7 +11,13 @@ from raygan.run.plan import make_plan
 
 def test_cuts_are_pairs_of_generator_and_discriminator() -> None:
     assert parse_cuts("0,1/1,0 1,1/0,0") == (((0, 1), (1, 0)), ((1, 1), (0, 0)))
-    assert len(set(parse_cuts("mixed"))) == 4
+
+
+def test_mixed_cuts_are_all_that_the_networks_have() -> None:
+    paper = (((0, 0), (0, 0)), ((0, 1), (1, 0)), ((1, 0), (0, 1)), ((1, 1), (1, 1)))
+    assert mixed_cuts(Config()) == paper
+    residual = mixed_cuts(make_config({"model": {"networks": "residual", "image_size": 32}}))
+    assert residual == (((0, 0), (0, 0)), ((0, 1), (0, 1)), ((0, 2), (0, 2))), "anchor 1 of five blocks"
 
 
 @pytest.mark.parametrize("text", ["", "0,1", "0,1/1,0;1,1/0,0", "every"])

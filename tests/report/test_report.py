@@ -164,6 +164,7 @@ def test_the_timeline_is_that_of_the_runs_own_cuts(copy: Path, monkeypatch: pyte
 
 def test_a_scenario_is_held_against_the_paper(copy: Path) -> None:
     config = yaml.safe_load((copy / "config.yaml").read_text()) | {"scenario": 4}
+    config["training"]["augment"] = ["cutout"]
     (copy / "config.yaml").write_text(yaml.safe_dump(config))
     lines = [json.loads(line) for line in (copy / "metrics.jsonl").read_text().splitlines()]
     lines[-1]["scores"]["domain0"]["usefulness"] = {"images": 40.0, "accuracy": 0.87654}
@@ -172,6 +173,7 @@ def test_a_scenario_is_held_against_the_paper(copy: Path) -> None:
     for expected in (
         "96.21%", "81.90%", "data.domains.0.clients: 3 here, 20 published",
         "accuracy 40", "data.partition: iid here, non_iid published", "training.rounds: 2 here, 50 published",
+        "training.augment: ['cutout'] here, [] published",
         "87.65% (40 images)", "training.lr: 0.0005 here, 0.0002 published",
         "data.images_per_client: None here, 1500 published",
         "which classes and images a client has is drawn from seed 0 here",

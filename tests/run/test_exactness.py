@@ -113,6 +113,23 @@ def test_a_rounds_learning_rates_follow_the_schedule(tiny_settings: dict) -> Non
     started.close()
 
 
+@pytest.mark.slow
+def test_actors_compute_what_one_process_computes_whatever_is_chosen(
+    small_ray: None, tiny_settings: dict, tmp_path: Path
+) -> None:
+    """Networks, loss, transforms, labels and rates other than the paper's."""
+    options = {"loss": "relativistic", "augment": ["colour", "translation", "cutout"], "fake_labels": "even"}
+    model = {"networks": "residual", "spectral_norm": True, "width": 0.0625, "image_size": 16, "latent_size": 8}
+    changed = {
+        "training": tiny_settings["training"] | options | {"lr_schedule": "cosine"},
+        "model": model,
+        "cuts": {"solver": "exact"},
+    }
+    config = make_config(tiny_settings | changed)
+    runs = [train(config, tmp_path / name, in_process=name == "here").path for name in ("here", "actors")]
+    assert_bit_identical(*runs)
+
+
 def equals_the_reference(plan: Plan, num_steps: int) -> None:
     """Losses of every step, then every parameter and BatchNorm buffer of clients and body."""
     started = in_process(plan)
