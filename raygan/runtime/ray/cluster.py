@@ -7,7 +7,7 @@ import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import ray
@@ -18,6 +18,7 @@ from raygan.config.schema import Config
 from raygan.errors import ConfigError, first_line
 from raygan.parties.spec import Parties
 from raygan.runtime.limits import LIMITS
+from raygan.runtime.ray import own
 from raygan.runtime.ray.demand import all_demands, required
 from raygan.runtime.ray.nodes import await_nodes
 from raygan.runtime.ray.placing import chosen, shared
@@ -75,18 +76,19 @@ def ray_with(needs: Mapping[str, float], config: Config, namespace: str) -> Iter
     Raises:
         InputError: a cluster that cannot be reached.
     """
-    ours = not ray.is_initialized()
+    ours, here = not ray.is_initialized(), cluster_address(config) is None
     if ours:
         handler = signal.getsignal(signal.SIGTERM)
         _start(needs, config, namespace)
         if callable(handler) and threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, handler)  # `ray.init` put one there that leaves without a word
-    try:
-        node = global_worker.node
-        yield f"http://{node.webui_url}" if node and node.webui_url else None
-    finally:
-        if ours:
-            ray.shutdown()
+    with own.reaped() if ours and here else nullcontext():
+        try:
+            node = global_worker.node
+            yield f"http://{node.webui_url}" if node and node.webui_url else None
+        finally:
+            if ours:
+                ray.shutdown()
 
 
 def _start(needs: Mapping[str, float], config: Config, namespace: str) -> None:
@@ -101,7 +103,8 @@ def _start(needs: Mapping[str, float], config: Config, namespace: str) -> None:
         os.environ.setdefault(name, value)  # workers inherit it
     custom = {name: amount for name, amount in needs.items() if name not in ("CPU", "GPU", "memory")}
     cpus = max(os.cpu_count() or 1, int(-(-needs.get("CPU", 0) // 1)))
-    ray.init("local", num_cpus=cpus, resources=custom, include_dashboard=True, **common)
+    with own.starting():
+        ray.init("local", num_cpus=cpus, resources=custom, include_dashboard=True, **common)
 
 
 def _join(address: str, common: Mapping[str, Any]) -> None:
