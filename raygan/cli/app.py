@@ -314,6 +314,7 @@ def export(
     ] = "torch",
     round_number: Round = None,
     out: Annotated[Path | None, Option(help="The file. Default: RUN-cluster-K.pt2 here.")] = None,
+    weights: WhichWeights = None,
     trust: Trust = False,
 ) -> None:
     """Write the generator of a cluster (or other model) to a file that needs no raygan."""
@@ -323,7 +324,7 @@ def export(
 
     found = Run.load(run)
     check_trust(found.config, trust)
-    path = write_export(found, cluster, kind, out, round_number)
+    path = write_export(found, cluster, kind, out, round_number, _checked(weights))
     print(f"wrote {path} ({path.stat().st_size:,} bytes)")
 
 

@@ -13,6 +13,7 @@ import raygan
 from raygan.config.schema import Config
 from raygan.data.loaders.recordings import Hearing
 from raygan.errors import InputError
+from raygan.names import Weights
 from raygan.nn.spec import NetworkSpec
 from raygan.run.stored import Run
 
@@ -40,6 +41,8 @@ class Card(BaseModel):
     """Whose generator it is, such as `cluster 0`."""
     round: Count
     """After which it is as it is here, from 1."""
+    weights: Weights = "last"
+    """Whether these are the moving `average` of its weights or the `last`."""
     algorithm: str
     """Name of the run's algorithm."""
     config_sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
@@ -91,8 +94,9 @@ class Card(BaseModel):
         )
 
 
-def card_of(run: Run, model: int, round_number: int) -> Card:
-    """The card of a model's generator in a kept round."""
+def card_of(run: Run, model: int, round_number: int, weights: Weights | None = None) -> Card:
+    """The card of a model's generator in a kept round, with the weights that `Run.generator_states` gives for these."""
+    asked = weights or run.config.evaluation.weights
     spec = asdict(run.spec)
     channels, side = spec.pop("channels"), spec.pop("image_size")
     del spec["spectral_norm"]  # which the discriminator alone has
@@ -102,6 +106,7 @@ def card_of(run: Run, model: int, round_number: int) -> Card:
         run=run.path.name,
         model=f"{run.model_kind} {model}",
         round=round_number,
+        weights="last" if run.config.training.average is None else asked,
         algorithm=run.config.algorithm,
         config_sha256=config_digest(run.config),
         domains=tuple(run.domain_names[index] for index in held),

@@ -14,6 +14,7 @@ from raygan.errors import InputError, first_line
 from raygan.export.card import KEY, SUFFIXES, Card, card_of
 from raygan.export.onnx import OnnxModule, check_packages
 from raygan.export.quiet import quiet
+from raygan.names import Weights
 from raygan.run.stored import Run
 from raygan.storage import replace_file
 
@@ -28,6 +29,7 @@ def write_export(
     kind: str = "torch",
     out: str | Path | None = None,
     round_number: int | None = None,
+    weights: Weights | None = None,
 ) -> Path:
     """Writes a model's generator, whole or not at all, and returns the file.
 
@@ -36,6 +38,7 @@ def write_export(
         kind: one of FORMATS.
         out: the file; None: `RUN-cluster-0.pt2` here, with the run's and the model's names.
         round_number: from 1; None: the last that was kept.
+        weights: as for `Run.generator_states`.
 
     Raises:
         InputError: no such format, model or round, networks that the format cannot hold, a package that is missing, or a
@@ -49,8 +52,8 @@ def write_export(
     path = Path(out) if out is not None else Path(f"{run.path.name}-{run.model_kind}-{chosen}{suffix}")
     if path.suffix.lower() != suffix:
         raise InputError("--out", f"{path.name!r} with --format {kind}", f"end it in {suffix}")
-    generator = run.generator(chosen, number)
-    content = FORMATS[kind](generator.module().requires_grad_(False), card_of(run, chosen, number))
+    generator = run.generator(chosen, number, weights)
+    content = FORMATS[kind](generator.module().requires_grad_(False), card_of(run, chosen, number, weights))
     try:
         replace_file(path, content)
     except OSError as error:

@@ -18,6 +18,8 @@ import yaml
 from safetensors import safe_open
 from safetensors.torch import load_file
 
+import raygan
+from raygan.config.loading import make_config
 from raygan.export import writing
 from raygan.run.stored import Run
 from tests.cli.command import command
@@ -130,6 +132,7 @@ def test_every_file_says_what_it_is(kept: Path, files: dict[str, Path], name: st
         "run": "run",
         "model": "cluster 1",
         "round": 2,
+        "weights": "last",
         "algorithm": "huscf",
         "classes": ["c0", "c1", "c2", "c3"],
         "num_classes": 4,
@@ -168,9 +171,34 @@ def test_a_name_by_default(kept: Path, tmp_path: Path, monkeypatch: pytest.Monke
     assert card_in(tmp_path / "run-cluster-0.safetensors")["round"] == 1
 
 
+@pytest.fixture(scope="module")
+def averaged(two_clients: dict, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A round of a run that keeps an average of its weights."""
+    training = {"rounds": 1, "batch_size": 8, "average": {"half_life_images": 20}}
+    settings = two_clients | {"training": training, "algorithm": "local"}
+    path = tmp_path_factory.mktemp("averaged") / "run"
+    return raygan.train(make_config(settings), path, in_process=True, progress=False).path
+
+
+@pytest.mark.parametrize(("options", "weights"), [((), "average"), (("--weights", "last"), "last")])
+def test_the_weights_that_were_asked_for_leave_and_are_named(
+    averaged: Path, tmp_path: Path, options: tuple, weights: str
+) -> None:
+    path = tmp_path / "g.safetensors"
+    assert command("export", averaged, "--format", "safetensors", "--out", path, *options).status == 0
+    assert card_in(path)["weights"] == weights
+    run, found = Run.load(averaged), load_file(path)
+    expected, other = (
+        run.generator(0, 1, w).module().state_dict() for w in (weights, {"last": "average"}.get(weights, "last"))
+    )
+    assert all(torch.equal(found[name], tensor) for name, tensor in expected.items())
+    assert not all(torch.equal(found[name], tensor) for name, tensor in other.items())
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (("--weights", "best"), "--weights: 'best'; give average or last"),
         (("--format", "h5"), "--format: 'h5'; give one of torch, onnx, safetensors"),
         (("--cluster", 7), "no cluster 7 in round 2; choose one of: 0, 1"),
         (("--round", 9), "there is no round 9; choose one of: 1, 2"),
