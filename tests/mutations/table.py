@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+AVERAGE = "raygan/nn/average.py"
 LOSSES = "raygan/nn/losses.py"
 CLIENT = "raygan/split/client.py"
 BODY = "raygan/split/body.py"
@@ -27,6 +28,8 @@ ASSIGNMENT = "raygan/federated/assignment.py"
 STEP = "raygan/step.py"
 FEDERATION = "raygan/runtime/federation.py"
 
+AVERAGE_TEST = ("tests/nn/test_average.py",)
+COLLAPSE_TEST = ("tests/evaluation/test_collapse.py",)
 STEP_TEST = ("tests/run/test_step.py",)
 CLIENT_TEST = ("tests/split/test_client.py",)
 END_TEST = ("tests/run/test_round_end.py",)
@@ -625,5 +628,56 @@ MUTATIONS = (
         'average="macro"',
         'average="micro"',
         ("tests/evaluation/test_usefulness.py::test_scores_by_hand",),
+    ),
+    # The average of the weights
+    Mutation(
+        "the average is not corrected for its beginning",
+        AVERAGE,
+        "(1 - self._decay) / mass)",
+        "1 - self._decay)",
+        AVERAGE_TEST,
+    ),
+    Mutation(
+        "a half-life is one of updates",
+        AVERAGE,
+        "0.5 ** (training.batch_size / settings.half_life_images)",
+        "0.5 ** (1 / settings.half_life_images)",
+        AVERAGE_TEST,
+    ),
+    Mutation(
+        "running statistics are not averaged",
+        AVERAGE,
+        "[*block.parameters(), *block.buffers()]",
+        "[*block.parameters()]",
+        AVERAGE_TEST,
+    ),
+    Mutation(
+        "the body's average stands still",
+        "raygan/split/trunk.py",
+        "            self._average.update()",
+        "            pass",
+        ("tests/run/test_average.py::test_body_and_clients_each_average_what_they_hold_in_every_step",),
+    ),
+    # What sees a collapse
+    Mutation(
+        "KID counts an image's kernel with itself",
+        "raygan/evaluation/kernel.py",
+        "values.sum() - values.diagonal().sum()",
+        "values.sum()",
+        COLLAPSE_TEST,
+    ),
+    Mutation(
+        "a ball reaches to the nearest but one",
+        "raygan/evaluation/neighbours.py",
+        "topk(self._k + 1,",
+        "topk(self._k,",
+        COLLAPSE_TEST,
+    ),
+    Mutation(
+        "a class is covered by images of all classes",
+        f"{SCORES}/class_coverage.py",
+        "self.features[self.labels == label]",
+        "self.features",
+        COLLAPSE_TEST,
     ),
 )
