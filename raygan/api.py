@@ -69,8 +69,8 @@ def train(
     listener = listener or (Bar() if progress else Listener())
     with planned(config, in_process, listener.on_wait) as plan:
         mirror = _mirror(config)
-        if mirror is not None and mirror.names():
-            raise RunError(mirror.uri, "this URI holds a run already", "choose another")
+        if mirror is not None:
+            mirror.check_new()
         documents = plan.documents
         with _backend(plan, folder, in_process, listener) as (backend, dashboard):
             folder.create(config, documents, plan.infos)
@@ -172,6 +172,20 @@ def fetched(path: str | Path) -> Path:
     Mirror(path).pull(folder.path)
     folder.write_config(with_storage(Run.load(folder.path).config, path))  # it may have been moved
     return folder.path
+
+
+def check_out(config: Config, out: str | None) -> None:
+    """Nothing, if a run could begin there, and its copy at its URI; nothing is left there.
+
+    Raises:
+        RunError: it could not.
+    """
+    if out is not None and is_uri(out):
+        config, out = with_storage(config, out), str(run_folder(out))
+    if out is not None:
+        RunFolder.new(run_folder(out))
+    if (mirror := _mirror(config)) is not None:
+        mirror.check_new()
 
 
 def with_storage(config: Config, uri: str) -> Config:

@@ -107,7 +107,7 @@ def train(
         changes.append(f"ray.wait_for_nodes_s={wait_for_nodes}")
     settings = read_config(config, changes)
     if dry_run:
-        show_plan(settings)
+        show_plan(settings, out)
     else:
         train_and_show(settings, out, in_process, screen, also)
 

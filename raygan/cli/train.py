@@ -11,7 +11,7 @@ import yaml
 from rich.filesize import decimal
 
 from raygan.algorithms.huscf import HuscfGan
-from raygan.api import fetched, run_folder
+from raygan.api import check_out, fetched, run_folder
 from raygan.cli.cuts import latency_line
 from raygan.cli.evaluate import scores_table
 from raygan.cli.going_on import GOING_ON
@@ -24,6 +24,7 @@ from raygan.report import resume, train
 from raygan.run.events import Listener
 from raygan.run.plan import Plan, planned
 from raygan.run.stored import Run
+from raygan.runtime.ray.cluster import check_cluster
 from raygan.runtime.ray.demand import all_demands
 from raygan.scores import fid_bias
 
@@ -104,10 +105,18 @@ def seen_from_here(path: Path) -> Path:
         return path
 
 
-def show_plan(config: Config) -> None:
-    """`--dry-run`: the configuration in full, every actor with its resources, the cuts, who holds what."""
+def show_plan(config: Config, out: str | None = None) -> None:
+    """`--dry-run`: the configuration in full, every actor with its resources, the cuts, who holds what.
+
+    Args:
+        out: where the run would be.
+
+    Raises:
+        InputError: what can be known to go wrong: data, networks, cuts, the cluster at the address, the folder, the copy.
+    """
+    check_out(config, out)
     with planned(config) as plan:
-        pass
+        check_cluster(plan.algorithm.parties(), plan.config)
     console = make_console()
     text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, default_flow_style=None)
     console.print(text, markup=False, soft_wrap=True)

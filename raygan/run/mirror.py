@@ -66,6 +66,24 @@ class Mirror:
         below = [file.removeprefix(self._root).lstrip("/") for file in files]
         return sorted(name for name in below if NAME.fullmatch(name))
 
+    def check_new(self) -> None:
+        """Nothing, if a run can begin here; nothing is left there.
+
+        Raises:
+            RunError: it holds a run already, or cannot be written to.
+        """
+        if self.names():
+            raise RunError(self.uri, "this URI holds a run already", "choose another")
+        trial = f"{self._root}/.raygan"
+        with self._reaching():
+            was_there = self._system.get_file_info(self._root).type != self._fs.FileType.NotFound
+            self._system.create_dir(self._root, recursive=True)
+            with self._system.open_output_stream(trial) as file:
+                file.write(b"a trial")
+            self._system.delete_file(trial)
+            if not was_there:
+                self._system.delete_dir(self._root)
+
     def push(self, folder: Path) -> None:
         """Brings the copy up to date with the run's folder: only what has changed since the last time goes up.
 

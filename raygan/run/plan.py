@@ -7,7 +7,7 @@ their own nodes, so the cluster is joined before such a run is planned.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from operator import attrgetter
@@ -30,7 +30,7 @@ from raygan.data import (
 )
 from raygan.data.found import Found
 from raygan.data.holdings import Holding
-from raygan.errors import ConfigError
+from raygan.errors import ConfigError, DataError
 from raygan.nn.losses import gan_loss
 from raygan.nn.network import network_spec
 from raygan.parties.layout import ClientPlan, Layout
@@ -38,6 +38,8 @@ from raygan.simulation.device import check_device
 
 OPTIONAL = ("clusters", "cuts", "wire", "devices.emulate", "training.fake_labels")
 """Keys of the configuration that not every algorithm reads."""
+LEAST_TEST_IMAGES = 2
+"""Of a domain: a covariance needs two."""
 Survey = Callable[[Config], list[DomainSurvey]]
 
 
@@ -92,6 +94,7 @@ def make_plan(config: Config, survey: Survey = survey_domains, documents: Mappin
     _check_losses(config)
     surveys = with_common_classes(survey(config))
     infos = tuple(domain.info for domain in surveys)
+    _check_test_images(config, infos)
     held = tuple(holding for domain in surveys for holding in domain.holdings)
     shape = common_shape(config.model, infos)
     spec = network_spec(config.model, shape.channels, shape.num_classes)
@@ -112,6 +115,19 @@ def make_plan(config: Config, survey: Survey = survey_domains, documents: Mappin
     told = tuple(f"{name} cannot hold {algorithm.name} ({needs}): its clients sit out" for name, needs in small.items())
     found = tuple(domain.found for domain in surveys)
     return Plan(config, algorithm, shape, infos, held, (*skipped, *told), dropped, found)
+
+
+def _check_test_images(config: Config, infos: Sequence[DomainInfo]) -> None:
+    """Refuses a domain whose generators could not be scored.
+
+    Raises:
+        DataError: it has fewer test images than a score compares with.
+    """
+    for domain, info in zip(config.data.domains, infos, strict=True):
+        if info.num_test < LEAST_TEST_IMAGES:
+            found = f"{info.num_test} test image{'s' * (info.num_test != 1)}"
+            remedy = f"give at least {LEAST_TEST_IMAGES}: scores compare generated images with them"
+            raise DataError(domain.source[1], found, remedy)
 
 
 def _check_losses(config: Config) -> None:

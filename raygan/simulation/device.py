@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
 import torch
 
 from raygan.config.loading import cluster_address
@@ -34,7 +36,7 @@ def check_device(config: Config) -> None:
 
     Raises:
         ConfigError: `ray.device: cuda` on a machine without a GPU, where everything would run on this machine;
-            `ray.transport: direct` between actors with and without GPUs.
+            `ray.transport: direct` between actors with and without GPUs, or there without its library.
     """
     given = {bool(config.devices.profile(name).num_gpus) for name in config.devices.fleet}
     given.add(bool(config.ray.body_gpus))
@@ -43,6 +45,9 @@ def check_device(config: Config) -> None:
         raise ConfigError("ray.transport", found, "give all profiles num_gpus and set ray.body_gpus, or none")
     if cluster_address(config) is None:
         pick_device(config, "this machine")
+        if config.ray.transport == "direct" and find_spec("nixl") is None:
+            found = "direct, but nixl is not installed here"
+            raise ConfigError("ray.transport", found, "install raygan[direct], or leave it at object_store")
 
 
 def gpu_shares(config: Config, profiles: list[str], num_servers: int = 1) -> tuple[float, list[float]]:

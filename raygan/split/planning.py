@@ -72,8 +72,7 @@ def choose_cuts(config: Config, costs: Costs, kept: Sequence[Cuts] | None = None
         CutError: a fixed cut that is not valid, or a device for which none is.
         ConfigError: a fixed cut for a profile that is not in the fleet.
     """
-    if config.cuts.solver == "fixed":
-        check_fixed(config, costs)
+    check_fixed(config, costs)
     return plan_config(
         config,
         generator=costs.generator,
@@ -89,8 +88,7 @@ def study_cuts(config: Config, costs: Costs, leakage: Leakage | None = None) -> 
     Args:
         leakage: how much each cut tells; None: as `cuts.leakage` has it.
     """
-    if config.cuts.solver == "fixed":
-        check_fixed(config, costs)
+    check_fixed(config, costs)
     return plan_study(
         config,
         generator=costs.generator,
@@ -116,7 +114,8 @@ def study_config(config: Config, infos: Sequence[DomainInfo], leakage: Leakage |
 
 
 def check_fixed(config: Config, costs: Costs) -> None:
-    """Refuses fixed cuts for unknown profiles, and invalid ones, by the key that the user wrote."""
+    """Refuses fixed cuts for unknown profiles, and invalid ones, by the key that the user wrote, whether or not the
+    solver reads them."""
     fleet: Sequence[str] = config.devices.fleet
     for name in config.cuts.fixed:
         if name not in fleet:

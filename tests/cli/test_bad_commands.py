@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 
@@ -45,6 +46,23 @@ def config(tiny_settings: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         (("train", "config.yaml", "--resume", "elsewhere"), "--resume"),
         (("train", "--resume", "elsewhere"), "no config.yaml"),
         (("train", "--resume", "config.yaml"), "no config.yaml"),
+        (("train", "config.yaml", "--dry-run", "--set", "ray.address=ray://1.2.3.4:10001"), "a Ray client's address"),
+        (("train", "config.yaml", "--dry-run", "--address", "127.0.0.1:1"), "no Ray cluster at '127.0.0.1:1'"),
+        (
+            ("train", "config.yaml", "--dry-run", "--set", "cuts={fixed: {small: {generator: [9, 0]}}}"),
+            "cuts.fixed.small",
+        ),
+        (
+            ("train", "config.yaml", "--dry-run", "--set", "cuts={fixed: {tiny: {}}}"),
+            "profile 'tiny' is not in the fleet",
+        ),
+        (
+            ("train", "config.yaml", "--dry-run", "--set", "checkpoints.storage=file:///proc/x"),
+            "file:///proc/x: cannot be",
+        ),
+        (("train", "config.yaml", "--dry-run", "--out", "file:///proc/x"), "file:///proc/x: cannot be used"),
+        (("train", "config.yaml", "--dry-run", "--out", "config.yaml/run"), "config.yaml cannot be written to"),
+        (("train", "config.yaml", "--in-process", "--out", "file:///proc/x"), "file:///proc/x: cannot be used"),
         (("cuts", "config.yaml", "--solver", "guess"), "cuts.solver"),
         (("cuts", "config.yaml", "--out", "cuts.svg"), "is not a PNG"),
         (("cuts", "config.yaml", "--out", "nowhere/cuts.png"), "no folder"),
@@ -89,6 +107,22 @@ def test_a_real_process_says_the_same(config: Path) -> None:
     done = subprocess.run(line, capture_output=True, text=True, timeout=120, check=False)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "raygan: training.roundz: unknown key; did you mean 'rounds'?\n"
+
+
+def test_a_domain_with_one_test_image_is_found_before_training(config: Path, tiny_settings: dict) -> None:
+    file = Path(tiny_settings["data"]["domains"][0]["npz"])
+    with np.load(file, allow_pickle=False) as arrays:
+        fewer = {name: array[:1] if name.startswith("test") else array for name, array in arrays.items()}
+    np.savez(config.with_name("few.npz"), **fewer)
+    for mode in ("--dry-run", "--in-process"):
+        found = command("train", "config.yaml", mode, "--out", "run", "--set", "data.domains.0.npz=few.npz")
+        found.assert_refused("few.npz: 1 test image; give at least 2")
+    assert not config.with_name("run").exists()
+
+
+def test_a_dry_run_leaves_nothing_where_the_copy_would_be(config: Path, tmp_path: Path) -> None:
+    assert command("train", "config.yaml", "--dry-run", "--out", f"file://{tmp_path}/copy").status == 0
+    assert [path.name for path in config.parent.iterdir()] == ["config.yaml"]
 
 
 @pytest.mark.parametrize("arguments", [("train", "--verbose", "--dry-run"), ("--verbose", "cuts")])

@@ -72,12 +72,23 @@ def test_only_this_machines_gpus_are_missed_before_the_actors_start(gpus) -> Non
         check_device(settings(device="cuda"))
 
 
-def test_direct_transport_goes_between_gpus_or_between_cpus(gpus) -> None:
+def test_direct_transport_goes_between_gpus_or_between_cpus(gpus, monkeypatch: pytest.MonkeyPatch) -> None:
     gpus(1)
+    monkeypatch.setattr("raygan.simulation.device.find_spec", lambda name: name)
     with pytest.raises(ConfigError, match=r"ray.transport: direct, but GPUs for some actors and none for others"):
         check_device(settings(transport="direct", body_gpus=0.5))
     check_device(settings(transport="direct"))
     check_device(settings(transport="direct", body_gpus=0.5, device="cpu"))
+
+
+def test_direct_transport_without_its_library_is_found_before_the_actors_start(
+    gpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gpus(0)
+    monkeypatch.setattr("raygan.simulation.device.find_spec", lambda name: None)
+    with pytest.raises(ConfigError, match="ray.transport: direct, but nixl is not installed here; install raygan"):
+        check_device(settings(transport="direct"))
+    check_device(settings(transport="direct", address="10.0.0.1:6379"))
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from raygan.parties.spec import Parties
 from raygan.runtime.limits import LIMITS
 from raygan.runtime.ray import own
 from raygan.runtime.ray.demand import all_demands, required
-from raygan.runtime.ray.nodes import await_nodes
+from raygan.runtime.ray.nodes import await_nodes, check_nodes
 from raygan.runtime.ray.placing import chosen, shared
 
 WORKER_ENVIRONMENT = {"OMP_WAIT_POLICY": "PASSIVE"}
@@ -51,6 +51,16 @@ def connection(
         placed = config if ours else shared(parties, chosen(config, tell))
         await_nodes(all_demands(parties, placed), config.ray.wait_for_nodes_s, tell)
         yield placed, dashboard
+
+
+def check_cluster(parties: Parties, config: Config) -> None:
+    """Nothing, if Ray would be our own, or the cluster at the address has what the actors ask for; errors as
+    `connection`."""
+    if not is_ours(config):
+        with ray_with({}, config, namespace="raygan"):
+            check_nodes(
+                all_demands(parties, shared(parties, chosen(config, lambda _: None))), config.ray.wait_for_nodes_s
+            )
 
 
 def is_ours(config: Config) -> bool:

@@ -27,6 +27,18 @@ LINE_SECONDS = 5.0
 """Between two lines of progress."""
 
 
+def check_nodes(demands: Sequence[ActorDemand], wait_s: float | None) -> None:
+    """As the beginning of `await_nodes`, without waiting and without having nodes started.
+
+    Raises:
+        InputError: what is missing, if nobody could bring it.
+    """
+    nodes = live_nodes()
+    autoscaler = find_autoscaler()
+    if not wait_s and (lacking := place(demands, nodes, autoscaler).unplaced):
+        raise shortage(lacking[0], demands, nodes, autoscaler)
+
+
 def await_nodes(
     demands: Sequence[ActorDemand], wait_s: float | None, tell: Callable[[str], None] = lambda _: None
 ) -> None:
