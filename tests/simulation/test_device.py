@@ -86,7 +86,7 @@ def test_direct_transport_without_its_library_is_found_before_the_actors_start(
 ) -> None:
     gpus(0)
     monkeypatch.setattr("raygan.simulation.device.find_spec", lambda name: None)
-    with pytest.raises(ConfigError, match="ray.transport: direct, but nixl is not installed here; install raygan"):
+    with pytest.raises(ConfigError, match=r"ray.transport: direct, but nixl is not installed here; install raygan"):
         check_device(settings(transport="direct"))
     check_device(settings(transport="direct", address="10.0.0.1:6379"))
 
