@@ -56,7 +56,7 @@ def audit_and_show(run: Run, round_number: int | None, attacks: Sequence[Attack]
 
 def audit_run(run: Run, round_number: int | None, attacks: Sequence[Attack] = ATTACKS) -> Audit:
     """Attacks a kept round, and writes what was found into the run's folder. What another site has found there before, of
-    the same round and by the same attacks, stays; errors as `audit_and_show`."""
+    the same round, stays; errors as `audit_and_show`."""
     subject = subject_of_run(run, round_number)
     found, pictures = _attacked(subject, attacks)
     with_others = found.joined(_before(run))
