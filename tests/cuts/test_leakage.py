@@ -19,7 +19,7 @@ CUTS = [(0, 0), (0, 1), (1, 0), (1, 1)]
 COST = NetworkCost(
     forward_flops=[1e6, 4e6, 2e6, 3e6, 1e5],
     backward_flops=[2e6, 8e6, 4e6, 6e6, 2e5],
-    output_bytes=[4e5, 2e5, 2e5, 1e5, 1e3],
+    output_bytes=[4e5, 4e5, 1e5, 2e6, 1e3],
 )
 DEVICES = [Device("slow", 1e8, 1e6), Device("fast", 1e10, 1e7)]
 
@@ -60,7 +60,7 @@ def test_the_fastest_plan_that_keeps_the_bound(solver: str, most: MaxLeakage, al
     assert {d for _, d in found.cuts} <= allowed
     assert found.latency_s == pytest.approx(best_by_trial(allowed))
     assert found.optimal or solver == "ga"
-    assert found.latency_s >= planned().latency_s
+    assert found.latency_s > planned().latency_s, "the bound forbids what would be fastest"
 
 
 def test_given_cuts_are_held_against_it() -> None:
