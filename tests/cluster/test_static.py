@@ -127,7 +127,7 @@ def test_bytes_are_those_of_the_cuts(samples: Samples, seen: tuple[Run, Watcher]
 
 
 def test_metrics_are_the_runs_own_numbers(samples: Samples, seen: tuple[Run, Watcher]) -> None:
-    last = seen[0].metrics.iloc[-1]
+    last = seen[0].records.iloc[-1]
 
     def value(name: str, **tags: str) -> float:
         return total(samples, BY_NAME[name].exported, run="run", **tags)
@@ -143,7 +143,7 @@ def test_metrics_are_the_runs_own_numbers(samples: Samples, seen: tuple[Run, Wat
     assert total(samples, "ray_raygan_step_seconds_count", run="run") == 2 * 4 - 1
     assert 0 < value("raygan_loss", network="generator") < 20
     assert value("raygan_phase_seconds", role="body") == pytest.approx(
-        sum(sum(row.values()) for row in seen[0].metrics["body_seconds"]), rel=1e-6
+        sum(sum(row.values()) for row in seen[0].records["body_seconds"]), rel=1e-6
     )
     between = value("raygan_actor_seconds", actor="body")
     assert 0 < between < 2 * seen[0].summary["seconds"]
