@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import json
+import re
 from pathlib import Path
 
 import pytest
@@ -37,11 +39,28 @@ def devices(settings: dict) -> dict:
 def test_ray_takes_it(settings: dict, prepared: dict) -> None:
     validate_config(prepared)
     assert prepared["head_node_type"] == "head"
-    assert "pip install -q /home/ubuntu/raygan" in prepared["worker_setup_commands"]
-    assert "pip install -q /home/ubuntu/raygan" in prepared["head_setup_commands"]
+    install = 'pip install -q /home/ray/raygan "ray[default,tune]==2.60.0"'
+    assert install in prepared["worker_setup_commands"]
+    assert install in prepared["head_setup_commands"]
     for name, kind in prepared["available_node_types"].items():
         assert kind["resources"] == settings["available_node_types"][name]["resources"]
         assert kind.get("labels", {}) == settings["available_node_types"][name].get("labels", {})
+
+
+def test_images_and_pages_have_one_ray(settings: dict) -> None:
+    docs = FILE.parent / "raygan" / "docs"
+    (version,) = re.findall(r"^rayproject/ray:([\d.]+)-py311$", settings["docker"]["image"])
+    assert f"FROM {settings['docker']['image']}\n" in (docs / "Dockerfile").read_text(encoding="utf-8")
+    assert yaml.safe_load((docs / "raycluster.yaml").read_text(encoding="utf-8"))["spec"]["rayVersion"] == version
+    assert f"ray[default]=={version}" in (docs / "cluster.md").read_text(encoding="utf-8")
+
+
+def test_pods_declare_devices_of_the_catalogue() -> None:
+    file = FILE.parent / "raygan" / "docs" / "raycluster.yaml"
+    groups = yaml.safe_load(file.read_text(encoding="utf-8"))["spec"]["workerGroupSpecs"]
+    declared = [json.loads(json.loads(group["rayStartParams"]["resources"])) for group in groups]
+    assert declared[0] == {SERVER_RESOURCE: 1}
+    assert declared[1:] == [catalogue()[name].resources for name in ("jetson_nano", "workstation")]
 
 
 def test_ray_refuses_a_share_of_a_resource(prepared: dict) -> None:
