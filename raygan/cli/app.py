@@ -5,11 +5,14 @@ from __future__ import annotations
 import signal
 import sys
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, NoReturn, cast, get_args
+from typing import Annotated, Any, NoReturn, cast, get_args
 
 import typer
 from typer import Argument, Option
+from typer.core import TyperGroup
 
 import raygan
 from raygan.cli.going_on import GOING_ON
@@ -23,7 +26,37 @@ GOES_ON = {"tune": "; a search goes on with raygan tune --resume DIR"}
 
 CHECK_PATH = "check the path, its disk and your rights there"
 
+_UsageError: type[Exception] = typer.BadParameter.__mro__[1]  # click's, or that of a typer which brings its own click
+
+
+class _Commands(TyperGroup):
+    """The commands; one that is written wrongly is one line, as all other bad input."""
+
+    def make_context(self, *args: Any, **options: Any) -> Any:
+        """As the base has it: reads the options before the command's name."""
+        with _usage():
+            return super().make_context(*args, **options)
+
+    def invoke(self, ctx: Any) -> Any:
+        """As the base has it: reads the command's arguments and runs it."""
+        with _usage():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _usage() -> Iterator[None]:
+    try:
+        yield
+    except _UsageError as error:
+        if type(error).__name__ == "NoArgsIsHelpError":
+            raise
+        context, found = error.ctx, error.format_message().rstrip(".")  # type: ignore[attr-defined]
+        command = "raygan" if context is None or context.parent is None else f"raygan {context.info_name}"
+        raise InputError(command, found, f"see {command} --help") from None
+
+
 app = typer.Typer(
+    cls=_Commands,
     help="Train conditional GANs over devices that may not share their data.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,

@@ -228,6 +228,8 @@ def _shown(value: Any) -> str:
 
 
 def _expected(mistake: Mapping[str, Any]) -> str:
+    if mistake["type"] == "invalid_key":
+        return "write keys as words, such as seed"
     if mistake["type"] == "too_short":
         return f"give at least {mistake['ctx']['min_length']}"
     return "give " + str(mistake["msg"]).removeprefix("Input should be ").removeprefix("Value error, ")

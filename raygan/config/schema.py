@@ -137,6 +137,8 @@ class DomainConfig(Section):
         if len(kinds) != 1 or (len(given) > 1 and str(self.name).startswith("demo_")):
             found = f"sources {' and '.join(given)} together" if given else "no source"
             raise ValueError(f"{found}; give exactly one of {', '.join(SOURCES)}")
+        if not getattr(self, kinds[0]):
+            raise ValueError(f"{kinds[0]} is empty; name what is to be read")
         for key, owners in OF_SOURCES.items():
             if kinds[0] not in owners and getattr(self, key) != type(self).model_fields[key].default:
                 raise ValueError(f"{key} beside {kinds[0]}; {key} belongs to {' and '.join(owners)}")
