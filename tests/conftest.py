@@ -54,11 +54,11 @@ def tiny_settings(tmp_path_factory: pytest.TempPathFactory) -> dict:
     first, second = (write_domain(folder / f"domain{n}.npz", n) for n in range(2))
     return {
         "data": {"domains": [{"npz": str(first), "clients": 3}, {"npz": str(second), "clients": 3}]},
-        "model": {"width": 0.0625, "image_size": 12, "latent_size": 8},
-        "training": {"rounds": 2, "batch_size": 8},
+        "model": {"width": 0.0625, "image_size": 12, "latent_size": 8, "networks": "paper"},
+        "training": {"rounds": 2, "batch_size": 8, "lr": 5e-4, "average": None},
         "clusters": {"count": 2, "warmup_rounds": 1, "feature_batches": 2},
         "devices": {"fleet": ["small", "medium", "large"], "profiles": DEVICES},
-        "cuts": {"solver": "fixed", "fixed": CUTS},
+        "cuts": {"solver": "fixed", "fixed": CUTS, "bodies": "shared"},
         "ray": {"client_threads": 1, "body_threads": 1},
         "evaluation": {"images": 40},
     }
@@ -78,8 +78,8 @@ def two_clients(tiny_settings: dict) -> dict:
     return tiny_settings | {
         "data": {"domains": domains},
         "devices": {"fleet": ["small"], "profiles": DEVICES},
-        "cuts": {"solver": "fixed"},
-        "training": {"rounds": 3, "batch_size": 8},
+        "cuts": {"solver": "fixed", "bodies": "shared"},
+        "training": {"rounds": 3, "batch_size": 8, "lr": 5e-4, "average": None},
         "evaluation": {"images": 8},
         "ray": {"clients_per_actor": 2, "body_threads": 1},
         "checkpoints": {"keep": None},

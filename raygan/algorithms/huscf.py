@@ -5,7 +5,7 @@ their activations at the anchor block, weighs them by how close they are to thei
 cluster averages their blocks; where a client lacks a block, it counts with the body's. Each client takes over its
 cluster's average of the blocks that it holds, the body the average over all clients.
 
-`huscf.bodies: clusters` (not the paper's) gives every cluster a body of its own after the warm-up: where a client of the
+`cuts.bodies: clusters` (not the paper's) gives every cluster a body of its own after the warm-up: where a client of the
 cluster lacks a block, it counts with that body's, and that body takes over the cluster's average.
 """
 
@@ -102,7 +102,7 @@ class HuscfGan(Algorithm[SplitClients, SharedBody]):
             RoundLost: the body was lost, or a client whose state was not out yet.
         """
         clusters, states = members(assignment), collect(federation, self.layout, assignment.cluster, SplitClients.state)
-        ask, own = federation.server.call, self.split.config.own_bodies
+        ask, own = federation.server.call, self.split.config.cuts.bodies == "clusters"
         bodies = (
             {number: ask(SharedBody.state, number, clients) for number, clients in clusters.items()}
             if own

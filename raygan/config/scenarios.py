@@ -28,8 +28,16 @@ NUM_IMAGES = 60_000
 """Of which the clients of all domains have an equal share each, whatever a domain has."""
 
 COMMON: dict[str, dict[str, Any]] = {
-    "training": {"batch_size": 64, "local_epochs": 5, "rounds": 50, "steps": "everybody", "lr": 2e-4},
-    "model": {"width": 1.0},
+    "training": {
+        "batch_size": 64,
+        "local_epochs": 5,
+        "rounds": 50,
+        "steps": "everybody",
+        "lr": 2e-4,
+        "average": None,
+    },
+    "model": {"width": 1.0, "networks": "paper"},
+    "cuts": {"bodies": "shared"},
     "evaluation": {"usefulness_images": 30_000},
 }
 """What all scenarios share."""

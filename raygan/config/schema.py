@@ -214,7 +214,7 @@ class ModelConfig(Section):
     """Entries of z."""
     label_embedding_size: Annotated[Count, Field(le=2**16)] = 10
     """Entries of the generator's learned label embedding."""
-    networks: Annotated[str, one_of(NETWORKS, or_path=True)] = "paper"
+    networks: Annotated[str, one_of(NETWORKS, or_path=True)] = "projection"
     """Which networks. `paper`: the paper's, D's label an image plane in its first block; `projection`: the same with D's
     label in its last block, which never leaves the client; `plane_projection`: in both; `residual`: for larger images, a
     block a doubling of the side from 4x4, D's label in its last block. Or the import path `package.module:function` of
@@ -226,7 +226,7 @@ class ModelConfig(Section):
 
     @model_validator(mode="after")
     def _one_choice(self) -> ModelConfig:
-        if self.blocks is not None and self.networks != "paper":
+        if self.blocks is not None and self.networks not in ("paper", type(self)().networks):
             raise ValueError(f"blocks {self.blocks!r} and networks {self.networks!r} together; give networks alone")
         return self
 
@@ -241,9 +241,9 @@ class ModelConfig(Section):
 class LearningRates(Section):
     """A learning rate for each network (TTUR: Heusel et al. 2017, arXiv 1706.08500)."""
 
-    generator: Positive = 5e-4
+    generator: Positive = 3e-3
     """Of G."""
-    discriminator: Positive = 5e-4
+    discriminator: Positive = 3e-3
     """Of D."""
 
 
@@ -280,13 +280,13 @@ class TrainingConfig(Section):
     fake_labels: Literal["own", "even"] = "own"
     """Labels of a client's fakes. `own`: those of its minibatch, so its own distribution (the paper's); `even`: drawn
     evenly over the classes that it holds. Where G is on a server, they are always even over all classes."""
-    lr: Positive | LearningRates = 5e-4
+    lr: Positive | LearningRates = 3e-3
     """Adam's learning rate (the paper: 2e-4, for many more rounds), or one for each network."""
     lr_schedule: Annotated[str, one_of(SCHEDULES)] = "constant"
     """How the learning rates change from round to round: `constant`, or down towards 0 by `linear` or `cosine`."""
     betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = (0.5, 0.999)
     """Adam's decay rates."""
-    average: AverageConfig | None = None
+    average: AverageConfig | None = AverageConfig()
     """Keep a moving average of the generator's weights, which samples and scores take (`evaluation.weights`); None: keep
     none. `{}`: as its keys are by default."""
     participation: Annotated[float, BeforeValidator(_not_bool), Field(gt=0, le=1)] = 1.0
@@ -395,7 +395,7 @@ class MaxLeakage(Section):
 
 
 class CutsConfig(Section):
-    """Where each device's networks are cut."""
+    """Where each device's networks are cut, and what is left between the cuts."""
 
     solver: Literal["exact", "ga", "fixed"] = "exact"
     """`exact` (proven optimum; ours, not the paper's), `ga` (a genetic algorithm, which is the paper's way),
@@ -411,6 +411,9 @@ class CutsConfig(Section):
     leakage: str | None = None
     """The audit by which `max_leakage` goes: the folder of a run after `raygan audit RUN`, or a file that `raygan cuts
     --leakage` has written; None: none."""
+    bodies: Literal["shared", "clusters"] = "clusters"
+    """`shared`: the blocks left to the server are one body for all clients (the paper's); `clusters`: after the warm-up
+    every cluster has one of its own, which begins as that of most of its clients, and merges their batches alone."""
 
 
 class WireConfig(Section):
@@ -533,14 +536,6 @@ class CheckpointConfig(Section):
         return self
 
 
-class HuscfConfig(Section):
-    """For `algorithm: huscf`."""
-
-    bodies: Literal["shared", "clusters"] = "shared"
-    """`shared`: the server's blocks are one body for all clients (the paper's); `clusters`: after the warm-up every
-    cluster has one of its own, which begins as the one that most of its clients had, and merges their batches alone."""
-
-
 class HierarchicalConfig(Section):
     """For `algorithm: hierarchical`."""
 
@@ -585,7 +580,7 @@ class PflGanConfig(Section):
     """Of the weights by which others' images are mixed: the lower, the more counts whose are alike."""
 
 
-ALGORITHM_KEYS = ("central", "fed_gan", "hierarchical", "huscf", "md_gan", "pfl_gan")
+ALGORITHM_KEYS = ("central", "fed_gan", "hierarchical", "md_gan", "pfl_gan")
 """Sections that belong to the algorithm of their name."""
 
 
@@ -619,8 +614,6 @@ class Config(Section):
     """Of that algorithm; None: as its keys are by default."""
     hierarchical: HierarchicalConfig | None = None
     """Of that algorithm; None: as its keys are by default."""
-    huscf: HuscfConfig | None = None
-    """Of that algorithm; None: as its keys are by default."""
     md_gan: MdGanConfig | None = None
     """Of that algorithm; None: as its keys are by default."""
     pfl_gan: PflGanConfig | None = None
@@ -653,11 +646,6 @@ class Config(Section):
                 f"lower training.min_clients or raise training.participation"
             )
         return self
-
-    @property
-    def own_bodies(self) -> bool:
-        """Whether every cluster has a body of its own."""
-        return self.huscf is not None and self.huscf.bodies == "clusters"
 
     @property
     def known_clusters(self) -> int:

@@ -31,7 +31,12 @@ from raygan.storage import (
     write_json,
 )
 
-BEFORE: Mapping[str, Mapping[str, Any]] = {"training": {"steps": "own_epochs"}, "data": {"images_per_client": None}}
+BEFORE: Mapping[str, Mapping[str, Any]] = {
+    "training": {"steps": "own_epochs", "average": None},
+    "data": {"images_per_client": None},
+    "model": {"networks": "paper"},
+    "cuts": {"bodies": "shared"},
+}
 """Keys that came later than the first runs, with what these did."""
 
 

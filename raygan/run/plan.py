@@ -15,7 +15,7 @@ from typing import Any
 
 from raygan.algorithms import algorithm_of
 from raygan.algorithms.base import Algorithm, Document, Task
-from raygan.config.loading import cluster_address, without_labels
+from raygan.config.loading import cluster_address, make_config, without_labels
 from raygan.config.schema import Config
 from raygan.cuts.fleet import too_small
 from raygan.data import (
@@ -105,7 +105,7 @@ def make_plan(config: Config, survey: Survey = survey_domains, documents: Mappin
     task = Task(config, clients, spec, clients_per_actor(config), documents or {})
     algorithm = algorithm_of(config.algorithm).plan(task)
     small = _too_small(config, algorithm) if documents is None or config.devices.fits == "drop" else {}
-    default = Config()
+    default = make_config({"scenario": config.scenario})
     skipped = tuple(
         f"{key} is skipped: algorithm {algorithm.name} does not read it"
         for key in OPTIONAL

@@ -1,7 +1,7 @@
 """The body: the server's middle blocks of both networks, merged over all clients, and the clustering.
 
 All clients share one trunk of blocks (the paper's), or after the warm-up each cluster has one of its own, in which its
-clients alone are merged (`huscf.bodies`)."""
+clients alone are merged (`cuts.bodies`)."""
 
 from __future__ import annotations
 
@@ -212,7 +212,7 @@ class SharedBody(Server):
 
     def save(self, folder: str) -> Written:
         """Writes blocks, optimizers and averages."""
-        if not self._config.own_bodies:
+        if self._config.cuts.bodies == "shared":
             return write_arrays(Path(folder) / BODY_FILE, self._trunks[SHARED].arrays(""))
         arrays = {SERVES: np.array([self._serves[client] for client in sorted(self._serves)])}
         for number, trunk in self._trunks.items():
@@ -223,7 +223,7 @@ class SharedBody(Server):
         """The inverse of `save`."""
         arrays = read_arrays(Path(folder) / BODY_FILE)
         any_trunk = next(iter(self._trunks.values()))
-        if not self._config.own_bodies:
+        if self._config.cuts.bodies == "shared":
             any_trunk.load_arrays("", arrays)
             return
         self._serves = dict(zip(sorted(self._serves), arrays[SERVES].tolist(), strict=True))

@@ -24,7 +24,7 @@ def test_it_has_options_arguments_sections_lists_and_free_names() -> None:
     frozen = snapshot.read()
     assert frozen["raygan train --dry-run"] == "false"
     assert frozen["raygan sample RUN"] == snapshot.REQUIRED
-    assert frozen["config training.lr"] == "0.0005"
+    assert frozen["config training.lr"] == "0.003"
     assert frozen["config data.domains.N.clients"] == "3"
     assert frozen["config data.partition.dirichlet"] == snapshot.REQUIRED
     assert frozen["config devices.profiles.NAME.num_gpus"] == "0"

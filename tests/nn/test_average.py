@@ -54,7 +54,7 @@ def test_a_half_life_is_one_whatever_the_batch(blocks: dict[int, nn.Module]) -> 
 
 
 def test_there_is_none_where_none_is_asked_for(blocks: dict[int, nn.Module]) -> None:
-    assert weight_average(blocks, TrainingConfig()) is None
+    assert weight_average(blocks, TrainingConfig(average=None)) is None
 
 
 def test_running_statistics_are_averaged_and_counters_are_the_last() -> None:

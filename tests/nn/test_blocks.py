@@ -146,7 +146,7 @@ def bare(spec: NetworkSpec) -> Networks:
     ("model", "message"),
     [
         ({"networks": "projektion"}, "unknown name 'projektion'; did you mean 'projection'"),
-        ({"networks": "projection", "blocks": "a:b"}, "blocks 'a:b' and networks 'projection' together"),
+        ({"networks": "residual", "blocks": "a:b"}, "blocks 'a:b' and networks 'residual' together"),
     ],
 )
 def test_networks_that_are_named_wrongly_are_refused(model: dict, message: str) -> None:

@@ -1,4 +1,4 @@
-"""A body for each cluster (`huscf.bodies: clusters`): who is merged with whom, what each trunk takes over, and resume."""
+"""A body for each cluster (`cuts.bodies: clusters`): who is merged with whom, what each trunk takes over, and resume."""
 
 from __future__ import annotations
 
@@ -12,15 +12,18 @@ import pytest
 from raygan.algorithms.huscf import HuscfGan
 from raygan.api import resume, train
 from raygan.config.loading import make_config
-from raygan.errors import InputError
 from raygan.run.plan import make_plan
 from raygan.split.body import SharedBody
 from raygan.wire.records import Assignment, State, StepId
+from tests.conftest import CUTS
 from tests.federations import Started, in_process
 from tests.run.test_resume import Interrupt, final_arrays
 from tests.run.test_round_end import assert_averages
 
-OWN = {"huscf": {"bodies": "clusters"}, "clusters": {"count": "oracle", "warmup_rounds": 0}}
+OWN = {
+    "cuts": {"solver": "fixed", "fixed": CUTS, "bodies": "clusters"},
+    "clusters": {"count": "oracle", "warmup_rounds": 0},
+}
 
 
 @pytest.fixture
@@ -128,8 +131,3 @@ def test_actors_have_the_numbers_of_one_process(
     path = interrupted(tiny_settings, tmp_path / "run")
     resume(path)
     assert final_arrays(path) == whole
-
-
-def test_it_is_the_methods_key(tiny_settings: dict[str, Any]) -> None:
-    with pytest.raises(InputError, match="huscf: keys of another algorithm than fed_gan; set algorithm: huscf"):
-        make_config(tiny_settings | OWN | {"algorithm": "fed_gan"})

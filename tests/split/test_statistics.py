@@ -31,6 +31,7 @@ def test_d_of_fakes_and_reals_by_hand(two_clients: dict) -> None:
     plan = make_plan(make_config(two_clients))
     started = in_process(plan)
     client = started.backend.workers[0]._party._clients[0]  # type: ignore[attr-defined]
+    client._labels = client._fake_labels = None  # of a tail that takes none
     given = [torch.tensor([math.log(3), 0.0]), torch.tensor([-math.log(3), -math.log(4), math.log(4)])]
     logits = [x.requires_grad_() for x in given]
     phase = client.discriminator_loss((torch.zeros(2, 1), torch.zeros(3, 1)))
