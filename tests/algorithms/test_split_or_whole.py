@@ -37,7 +37,7 @@ def trained(settings: dict, algorithm: str, options: dict, folder: Path) -> dict
         "model": settings["model"] | options["model"],
         "devices": settings["devices"] | {"fleet": ["large"]},
         "clusters": {"count": 1},
-        "cuts": {"solver": "fixed", "fixed": CUTS},
+        "cuts": {"solver": "fixed", "fixed": CUTS, "bodies": "shared"},
         "evaluation": {"every": 9, "images": 4},
     }
     run = train(make_config(settings | chosen), folder / algorithm, in_process=True)

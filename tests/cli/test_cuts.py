@@ -16,7 +16,7 @@ from raygan.run.plan import make_plan
 
 PAPER = {
     "data": {"domains": [{"name": "demo_mnist", "clients": 40}, {"name": "demo_fashion_mnist", "clients": 40}]},
-    "model": {"width": 1},
+    "model": {"width": 1, "networks": "paper"},
     "training": {"batch_size": 64},
     "devices": {"fleet": [f"paper_device_{number}" for number in range(1, 8)]},
     "cuts": {"ga": {"population": 100, "generations": 40}},

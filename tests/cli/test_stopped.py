@@ -26,6 +26,7 @@ from tests.cli.command import command
 def test_a_command_says_how_it_goes_on(
     arguments: list[str], called: str, hint: str, number: signal.Signals, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(GOING_ON, "_command", "")  # of a test before
     monkeypatch.setattr(f"raygan.cli.{called}", lambda *given: signal.raise_signal(number))
     stopped = command(*arguments)
     assert stopped.status == 128 + number
@@ -37,13 +38,13 @@ def test_a_command_says_how_it_goes_on(
 @pytest.fixture
 def begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A run's folder, with a space in its name, whose work has begun."""
-    monkeypatch.setattr(GOING_ON, "begun", False)
+    for name, value in (("begun", False), ("_command", ""), ("_file", Path())):
+        monkeypatch.setattr(GOING_ON, name, value)
     folder = tmp_path / "my run"
     folder.mkdir()
     (folder / "config.yaml").touch()
     GOING_ON.begin("raygan train --resume", folder, "config.yaml")
-    yield folder
-    GOING_ON.begin("", Path(), "")
+    return folder
 
 
 def stopped_by(monkeypatch: pytest.MonkeyPatch, stop: Exception | signal.Signals) -> str:

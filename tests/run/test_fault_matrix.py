@@ -37,7 +37,7 @@ def every_round_is_accounted_for(run: Run, rounds: int) -> None:
     assert run.metrics["round"].tolist() == list(range(1, rounds + 1))
     assert run.clusters["round"].drop_duplicates().tolist() == list(range(1, rounds + 1))
     assert run.rounds[-1] == rounds
-    assert all(scores for scores in run.metrics["scores"])
+    assert all(scores for scores in run.records["scores"])
 
 
 def recovered(campaign: Campaign, injector: FaultInjector) -> dict[Injection, float]:
@@ -187,6 +187,6 @@ def test_a_storm(small_ray: None, injector: FaultInjector, tiny_settings: dict, 
 
 def agreement(run: Run) -> float:
     """Mean label agreement over the domains, of the last five rounds."""
-    scores = [list(row.values()) for row in run.metrics["scores"].tolist()[-5:]]
+    scores = [list(row.values()) for row in run.records["scores"].tolist()[-5:]]
     known = [score["label_agreement"] for row in scores for score in row]
     return statistics.mean(value for value in known if value is not None)

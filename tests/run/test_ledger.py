@@ -42,7 +42,7 @@ def tensor_bytes(plan: Plan, client: int, codec: Codec) -> dict[tuple[str, str],
 @pytest.mark.parametrize("codec", ["float32", "int8"])
 def test_activations_and_gradients_are_those_of_the_cuts(tiny_settings: dict, tmp_path: Path, codec: Codec) -> None:
     few = {
-        "training": {"rounds": 1, "batch_size": BATCH},
+        "training": {"rounds": 1, "batch_size": BATCH, "average": None},
         "wire": {"codec": codec},
         "evaluation": {"images": 8},
     }
