@@ -71,6 +71,8 @@ class EvaluatorPlan:
     """Domains whose real images this evaluator reads, by index; None: all."""
     classes: tuple[tuple[str, ...], ...] = ()
     """Names of each domain's classes; empty: those of the images that it reads."""
+    class_counts: tuple[tuple[int, ...], ...] = ()
+    """Training images of each domain's classes; empty: all classes have some."""
     scores: Mapping[Score, int] | None = None
     """What to compute, each from how many generated images; None: what every round has, from `num_images`."""
     models_from: str = "aggregator"
@@ -242,11 +244,12 @@ class Evaluator(Party):
         if self._plan.samples is None:
             return []
         classes = label_names([self._classes[index] for index in task.domains])
-        rows = rows_of_a_screen(len(classes), self._plan.shape.image_size)
+        held = self._held(task, len(classes))
+        rows = [held[place] for place in rows_of_a_screen(len(held), self._plan.shape.image_size)]
         labels = torch.tensor(rows).repeat_interleave(SAMPLES_PER_CLASS)
         name = f"round-{round_number + 1:04d}-{task.name}.png"
         names = ", ".join(self._names[index] for index in task.domains)
-        title = f"round {round_number + 1}, {task.words}: {names}{of_classes(rows, len(classes))}"
+        title = f"round {round_number + 1}, {task.words}: {names}{of_classes(rows, len(held))}"
         with torch.random.fork_rng(devices=[]):
             # The same z in every round: the pictures of a cluster show one sample growing up.
             torch.default_generator.manual_seed(torch_seed(self._plan.seed, "pictures"))
@@ -257,6 +260,15 @@ class Evaluator(Party):
             sound = wav_file(waves(as_uint8(first)[:, 0].numpy(), hearing), hearing.sample_rate)
             replace_file((Path(self._plan.samples) / name).with_suffix(".wav"), sound)
         return [name]
+
+    def _held(self, task: ModelTask, num_classes: int) -> list[int]:
+        """Labels of which a model's domains have training images: of others it has learnt nothing."""
+        counts = [self._plan.class_counts[index] for index in task.domains] if self._plan.class_counts else []
+        return [
+            label
+            for label in range(num_classes)
+            if not counts or any(label < len(own) and own[label] for own in counts)
+        ]
 
     @contextmanager
     def _collecting(self, faults: list[str]) -> Iterator[None]:

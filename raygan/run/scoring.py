@@ -46,6 +46,7 @@ def evaluator_plan(
         last_round=config.training.rounds - 1,
         scores={score: count for score, count in counts.items() if count is not None},
         classes=tuple(info.classes for info in infos),
+        class_counts=tuple(info.class_counts for info in infos),
     )
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from raygan.config.loading import make_config
 from raygan.data import common_shape, describe_domain
@@ -88,6 +89,15 @@ def test_sites_that_score_what_they_hold_are_one_evaluator_together(plan: Evalua
     pictures = [folder / whole.samples[0] for folder in (tmp_path, tmp_path / "others")]
     assert pictures[0].read_bytes() == pictures[1].read_bytes()
     assert isinstance(evaluators[0].merge([parts[0], Lost("dead")]), Lost)
+
+
+def test_a_class_without_images_has_no_row(plan: EvaluatorPlan, tmp_path: Path) -> None:
+    """Of four classes cluster 0 has two, cluster 1 three; rows are 60 pixels of 12 and a gap of 3 apart."""
+    tasks = [ModelTask(0, "cluster-0", (0,)), ModelTask(1, "cluster-1", (0, 1))]
+    counted = replace(plan, class_counts=((5, 0, 5, 0), (0, 9, 0, 0)))
+    names = Evaluator(counted).evaluate(1, tasks, [generator(plan)] * 2).samples
+    heights = [Image.open(tmp_path / name).height for name in names]
+    assert heights[1] - heights[0] == 60 + 3
 
 
 def test_usefulness_only_after_the_last_round(plan: EvaluatorPlan, monkeypatch: pytest.MonkeyPatch) -> None:
