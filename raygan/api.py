@@ -118,6 +118,8 @@ def resume(
     given = [(f"ray.{key}", value) for key, value in here.items() if value is not None]
     config = changed_config(kept.model_dump(mode="json"), given)
     check_files(folder, config, algorithm_of(config.algorithm).record_names)
+    if run.rounds:  # the run that it began with may be gone by now
+        config = config.model_copy(update={"model": config.model.model_copy(update={"start_from": None})})
     listener = listener or (Bar() if progress else Listener())
     with (
         folder.locked(),

@@ -41,7 +41,7 @@ def changed_config(settings: Mapping[str, Any], changes: Sequence[tuple[str, Any
 
 
 def absolute_paths(config: Config, start: Path | None = None) -> Config:
-    """The same configuration with the paths of its data and its cache made absolute: actors run in other folders.
+    """The same configuration with its paths (data, cache, start) made absolute: actors run in other folders.
 
     Args:
         start: where relative paths start; None: the current folder.
@@ -54,8 +54,11 @@ def absolute_paths(config: Config, start: Path | None = None) -> Config:
     evaluation = config.evaluation
     if evaluation.cache is not None and not evaluation.cache.startswith("~"):
         evaluation = evaluation.model_copy(update={"cache": str(start / evaluation.cache)})
+    model = config.model
+    if model.start_from is not None:
+        model = model.model_copy(update={"start_from": str(start / from_home(model.start_from))})
     data = config.data.model_copy(update={"domains": domains})
-    return config.model_copy(update={"data": data, "evaluation": evaluation})
+    return config.model_copy(update={"data": data, "evaluation": evaluation, "model": model})
 
 
 def _absolute(domain: DomainConfig, index: int, start: Path) -> DomainConfig:

@@ -223,6 +223,9 @@ class ModelConfig(Section):
     """Spectral normalisation of D's layers (arXiv 1802.05957), in place of its BatchNorm."""
     blocks: str | None = None
     """The older key for an import path of networks of your own, in place of `networks`; None: those of `networks`."""
+    start_from: str | None = None
+    """Folder of a run, or a model's file in one (`RUN/checkpoints/round-0008/cluster-1.safetensors`), whose networks this
+    run begins with, at every client; of a folder its last kept round, which must have one model. None: the seed's."""
 
     @model_validator(mode="after")
     def _one_choice(self) -> ModelConfig:

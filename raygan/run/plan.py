@@ -15,7 +15,7 @@ from typing import Any
 
 from raygan.algorithms import algorithm_of
 from raygan.algorithms.base import Algorithm, Document, Task
-from raygan.config.loading import cluster_address, make_config, without_labels
+from raygan.config.loading import cluster_address, from_home, make_config, without_labels
 from raygan.config.schema import Config
 from raygan.cuts.fleet import too_small
 from raygan.data import (
@@ -33,7 +33,9 @@ from raygan.data.holdings import Holding
 from raygan.errors import ConfigError, DataError
 from raygan.nn.losses import gan_loss
 from raygan.nn.network import network_spec
+from raygan.nn.start import initial_networks
 from raygan.parties.layout import ClientPlan, Layout
+from raygan.run.checkpoints import MODEL_FILE, Checkpoints
 from raygan.simulation.device import check_device
 
 OPTIONAL = ("clusters", "cuts", "wire", "devices.emulate", "training.fake_labels")
@@ -92,12 +94,15 @@ def make_plan(config: Config, survey: Survey = survey_domains, documents: Mappin
     """
     check_device(config)
     _check_losses(config)
+    config = _with_start(config)
     surveys = with_common_classes(survey(config))
     infos = tuple(domain.info for domain in surveys)
     _check_test_images(config, infos)
     held = tuple(holding for domain in surveys for holding in domain.holdings)
     shape = common_shape(config.model, infos)
     spec = network_spec(config.model, shape.channels, shape.num_classes)
+    if config.model.start_from is not None:
+        initial_networks(spec, config)  # whether they fit
     pairs = zip(config.profiles, client_slices(config, infos, [domain.numbers for domain in surveys]), strict=True)
     clients = tuple(
         ClientPlan(number, held[number].domain, profile, part) for number, (profile, part) in enumerate(pairs)
@@ -128,6 +133,27 @@ def _check_test_images(config: Config, infos: Sequence[DomainInfo]) -> None:
             found = f"{info.num_test} test image{'s' * (info.num_test != 1)}"
             remedy = f"give at least {LEAST_TEST_IMAGES}: scores compare generated images with them"
             raise DataError(domain.source[1], found, remedy)
+
+
+def _with_start(config: Config) -> Config:
+    """The configuration with the file whose networks the run begins with, where it names the folder of a run.
+
+    Raises:
+        InputError: no run, or one of several models.
+    """
+    path = config.model.start_from
+    if path is None or not from_home(path).is_dir():
+        return config
+    stored = Checkpoints(from_home(path) / "checkpoints", config.checkpoints).stored()
+    kept = next((checkpoint for checkpoint in reversed(stored) if checkpoint.damage() is None), None)
+    if kept is None:
+        found = f"{path} has no round of a run that is kept"
+        raise ConfigError("model.start_from", found, "give the folder of a run, or the file of a model in it")
+    files = sorted(kept.path / name for name in kept.manifest().files if MODEL_FILE.fullmatch(name))
+    if len(files) != 1:
+        found = f"round {kept.round + 1} of {path} has {len(files)} models"
+        raise ConfigError("model.start_from", found, f"give the file of one, such as {files[0] if files else path}")
+    return config.model_copy(update={"model": config.model.model_copy(update={"start_from": str(files[0])})})
 
 
 def _check_losses(config: Config) -> None:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from raygan.config.schema import Config
-from raygan.nn.network import build_networks
+from raygan.nn.start import initial_networks
 from raygan.nn.trained import TrainedNetwork
 from raygan.parties.base import Server
 from raygan.parties.layout import ClientPlan, Layout
@@ -50,7 +50,7 @@ class GeneratorServer(Server):
     ) -> None:
         self._layout, self._config, self._device = layout, config, device
         self._num_batches, self._reduction = num_batches, reduction
-        networks = build_networks(layout.spec, config.model.blocks, torch_seed(config.seed, "networks"))
+        networks = initial_networks(layout.spec, config)
         self._generator = TrainedNetwork("generator", networks.generator, config.training, device)
         self._noise = torch.Generator()
         self._batches: list[FakeBatch] = []

@@ -12,14 +12,13 @@ from torch import Tensor, nn
 from raygan.config.schema import Config
 from raygan.names import BlockKey
 from raygan.nn.augmentation import Transform
-from raygan.nn.network import build_networks
 from raygan.nn.spec import NetworkSpec
+from raygan.nn.start import initial_networks
 from raygan.nn.trained import DiscriminatorUpdate, TrainedDiscriminator, states_in
 from raygan.parties.averaged import AveragedClients
 from raygan.parties.data_owner import DataOwner, Minibatch, data_owners
 from raygan.parties.layout import ClientPlan, WorkerPlan
 from raygan.parties.reports import ClientStep, step_report
-from raygan.randomness import torch_seed
 from raygan.served.batch import FakeBatch
 from raygan.wire.codec import CPU
 from raygan.wire.records import Fakes, Feedback, Lost, State, StepId, StepReport, num_bytes
@@ -93,7 +92,7 @@ class ServedClients(AveragedClients[ServedClient]):
         again: bool = False,
     ) -> None:
         self.plan, self._config, self._device = plan, config, device
-        networks = build_networks(spec, config.model.blocks, torch_seed(config.seed, "networks"))
+        networks = initial_networks(spec, config)
         self._initial, self._anchor = networks.discriminator, networks.discriminator_anchor
         owners = data_owners(plan, spec, config, device, again)
         super().__init__({owner.client: ServedClient(owner, self._new_discriminator()) for owner in owners})

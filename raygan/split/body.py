@@ -21,9 +21,9 @@ from torch import Tensor, nn
 from raygan.config.schema import Config
 from raygan.federated.assignment import cluster_and_weigh
 from raygan.names import NetworkName
-from raygan.nn.network import build_networks, frozen
+from raygan.nn.network import frozen
+from raygan.nn.start import initial_networks
 from raygan.parties.base import Server
-from raygan.randomness import torch_seed
 from raygan.simulation.emulation import Pacer
 from raygan.split.contract import Contract
 from raygan.split.layout import Layout
@@ -65,7 +65,7 @@ class SharedBody(Server):
 
     def __init__(self, layout: Layout, config: Config, device: torch.device = CPU) -> None:
         self._layout, self._config, self._device = layout, config, device
-        networks = build_networks(layout.spec, config.model.blocks, torch_seed(config.seed, "networks"))
+        networks = initial_networks(layout.spec, config)
         whole = {"generator": networks.generator, "discriminator": networks.discriminator}
         blocks: dict[NetworkName, dict[int, nn.Module]] = {"generator": {}, "discriminator": {}}
         for network, held in blocks.items():

@@ -10,10 +10,9 @@ import torch
 
 from raygan.config.schema import Config
 from raygan.names import NETWORKS
-from raygan.nn.network import build_networks
+from raygan.nn.start import initial_networks
 from raygan.nn.vmapped import Tensors
 from raygan.parties.clients import HostedClients
-from raygan.randomness import torch_seed
 from raygan.simulation.emulation import Pacer
 from raygan.simulation.executors import Computation, NonFiniteError
 from raygan.split.client import Client
@@ -65,7 +64,7 @@ class SplitClients(HostedClients[Client]):
     ) -> None:
         self.plan, self._device = plan, device
         self._codec, self._direct = config.wire.codec, config.ray.transport == "direct"
-        networks = build_networks(layout.spec, config.model.blocks, torch_seed(config.seed, "networks"))
+        networks = initial_networks(layout.spec, config)
         clients = {
             client.client: Client(client, copy.deepcopy(networks), layout.spec, config, device, again)
             for client in plan.clients

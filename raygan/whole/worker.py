@@ -8,12 +8,11 @@ from collections.abc import Callable, Sequence
 import torch
 
 from raygan.config.schema import Config
-from raygan.nn.network import build_networks
 from raygan.nn.spec import NetworkSpec
+from raygan.nn.start import initial_networks
 from raygan.parties.clients import HostedClients, HostedT
 from raygan.parties.data_owner import DataOwner, data_owners
 from raygan.parties.layout import ClientPlan, WorkerPlan
-from raygan.randomness import torch_seed
 from raygan.whole.networks import WholeNetworks
 from raygan.wire.codec import CPU
 from raygan.wire.records import StepId, StepReport
@@ -39,8 +38,8 @@ class TrainingClients(HostedClients[HostedT]):
         again: bool = False,
     ) -> None:
         self.plan, self._config = plan, config
-        training, seed = config.training, config.seed
-        initial = build_networks(spec, config.model.blocks, torch_seed(seed, "networks"))
+        training = config.training
+        initial = initial_networks(spec, config)
         owners = data_owners(plan, spec, config, device, again)
         clients = self._equipped(owners, lambda: WholeNetworks(initial, training, device))
         super().__init__(dict(zip(plan.ids, clients, strict=True)))
