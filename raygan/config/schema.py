@@ -284,7 +284,8 @@ class TrainingConfig(Section):
     """Labels of a client's fakes. `own`: those of its minibatch, so its own distribution (the paper's); `even`: drawn
     evenly over the classes that it holds. Where G is on a server, they are always even over all classes."""
     lr: Positive | LearningRates = 3e-3
-    """Adam's learning rate (the paper: 2e-4, for many more rounds), or one for each network."""
+    """Adam's learning rate, or one for each network. The default is for some 400 steps; many more want less (the paper:
+    2e-4)."""
     lr_schedule: Annotated[str, one_of(SCHEDULES)] = "constant"
     """How the learning rates change from round to round: `constant`, or down towards 0 by `linear` or `cosine`."""
     betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = (0.5, 0.999)
@@ -600,7 +601,8 @@ class Config(Section):
     `ua_gan` (they are mixed). `pfl_gan`: first alone, then with images of others' generators (PFL-GAN-style)."""
     scenario: Annotated[int, Field(ge=1, le=6)] | None = None
     """A preset of the paper: `data.{domains, partition, images_per_client}`, `training.{rounds, local_epochs, batch_size,
-    steps, lr}`, `model.width` and `evaluation.usefulness_images` where they are not given; None: no preset."""
+    steps, lr, average}`, `model.{width, networks}`, `cuts.bodies` and `evaluation.usefulness_images` where they are not
+    given; None: no preset."""
     data: DataConfig = DataConfig()
     model: ModelConfig = ModelConfig()
     training: TrainingConfig = TrainingConfig()
