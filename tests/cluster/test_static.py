@@ -90,8 +90,8 @@ def test_the_run_can_be_read_where_the_data_is_not(seen: tuple[Run, Watcher]) ->
 @pytest.fixture(scope="module")
 def samples(seen: tuple[Run, Watcher]) -> Samples:
     """Of the run that has just ended: agents forget a process's metrics some time after its end."""
-    steps = BY_NAME["raygan_steps"].exported
-    return scrape_until(lambda samples: total(samples, steps, run="run") == 2 * 4)
+    steps, rounds = BY_NAME["raygan_steps"].exported, BY_NAME["raygan_rounds"].exported  # an actor's, the driver's
+    return scrape_until(lambda found: (total(found, steps, run="run"), total(found, rounds, run="run")) == (2 * 4, 2))
 
 
 def test_every_documented_metric_is_served(samples: Samples) -> None:
