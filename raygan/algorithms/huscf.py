@@ -110,13 +110,13 @@ class HuscfGan(Algorithm[SplitClients, SharedBody]):
         )
 
         def aggregated() -> tuple[dict[int, Model], dict[int, Lost]]:
-            *aggregators, for_body = federation.aggregators(len(clusters) + 1)
+            aggregators = federation.aggregators(len(clusters) + (not own))
             models: dict[int, Model] = {}
-            for (cluster, clients), aggregator in zip(clusters.items(), aggregators, strict=True):
+            for (cluster, clients), aggregator in zip(clusters.items(), aggregators, strict=False):
                 weights = {client: assignment.weight[client] for client in clients}
                 blocks = average(aggregator, self.layout.all_blocks, weights, states, bodies[cluster])
                 models[cluster] = Model(cluster, tuple(clients), blocks)
-            of_all = None if own else self._of_all(for_body, assignment, states, bodies)
+            of_all = None if own else self._of_all(aggregators[-1], assignment, states, bodies)
             found = {cluster: model.blocks for cluster, model in models.items()}
             return models, load_averages(federation, self.layout, assignment.cluster, found, serves, of_all)
 

@@ -17,7 +17,8 @@ from raygan.config.schema import Config
 from raygan.data import load_client
 from raygan.nn.augmentation import draw_transform
 from raygan.nn.losses import gan_loss
-from raygan.nn.network import adam, build_networks, frozen, run_blocks
+from raygan.nn.network import adam, frozen, run_blocks
+from raygan.nn.start import initial_networks
 from raygan.randomness import stream, torch_seed
 from raygan.split.layout import Layout
 
@@ -32,7 +33,7 @@ class Unsplit:
     def __init__(self, layout: Layout, config: Config, threads: int) -> None:
         self._config, self._latent_size = config, layout.spec.latent_size
         self._threads, self._round = threads, 0
-        networks = build_networks(layout.spec, config.model.blocks, torch_seed(config.seed, "networks"))
+        networks = initial_networks(layout.spec, config)
         self.generator, self.discriminator = networks.generator, networks.discriminator
         training = config.training
         self._loss = gan_loss(training.loss)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import yaml
-
+from raygan.config.loading import NOT_YAML
+from raygan.config.yaml_text import from_yaml
 from raygan.errors import InputError, instead_of
 
 WHERE = "--callback"
@@ -35,8 +35,8 @@ def named_callbacks(given: Sequence[str]) -> list[Any]:
 
 def _parsed(name: str, arguments: str) -> dict[str, Any]:
     try:
-        found = yaml.safe_load(arguments) if arguments else {}
-    except yaml.YAMLError:
+        found = from_yaml(arguments) if arguments else {}
+    except NOT_YAML:
         found = None
     if not isinstance(found, dict):
         raise InputError(WHERE, f"{arguments!r} is no mapping", f"write {name}={{argument: value}}")

@@ -20,7 +20,7 @@ from raygan.nn.losses import gan_loss
 from raygan.nn.network import build_networks, run_blocks
 from raygan.parties.evaluator import sample_images
 from raygan.privacy.decoder import Decoder, reconstruct, train_decoder
-from raygan.privacy.document import Attack, Audit, Row, leakage_of
+from raygan.privacy.document import IDENTITY, NOISE, Attack, Audit, Row, leakage_of
 from raygan.privacy.inversion import likeness, lines_of_chance
 from raygan.privacy.labels import label_accuracy, majority
 from raygan.privacy.membership import membership_figures, nearness
@@ -38,7 +38,6 @@ NETWORKS = "D, test images"
 GENERATOR = "head"
 SAMPLES = "samples of G"
 SCORE = "score of D"
-IDENTITY, NOISE = "identity head", "noise head"
 
 
 @dataclass(frozen=True)

@@ -8,14 +8,16 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from raygan.cuts.leakage import CutLeakage, Leakage
+from raygan.cuts.leakage import FILE, CutLeakage, Leakage
 from raygan.errors import InputError, RunError, instead_of
 from raygan.names import Cut, NetworkName
 from raygan.storage import read_json, write_json
 
 Attack = Literal["inversion", "labels", "distance_correlation", "membership"]
 ATTACKS: tuple[Attack, ...] = get_args(Attack)
-FILE, PICTURES = "audit.json", "audit"
+PICTURES = "audit"
+IDENTITY, NOISE = "identity head", "noise head"
+"""Attackers' words for the controls."""
 ENOUGH = 0.95
 """What an attack must reach of a head that hides nothing."""
 NEAR_CHANCE_SSIM, NEAR_CHANCE_LABELS = 0.05, 0.15
@@ -110,9 +112,9 @@ def _failures(row: Row) -> list[str]:
     if name is None:
         return []
     value = row.figures[name]
-    if row.attacker == "identity head":
+    if row.attacker == IDENTITY:
         return [] if value > ENOUGH else [f"{name} {value:.2f}, not above {ENOUGH}"]
-    if row.attacker == "noise head":
+    if row.attacker == NOISE:
         line = row.chance["ssim_class_mean" if name == "ssim" else "majority"]
         most = line + (NEAR_CHANCE_SSIM if name == "ssim" else NEAR_CHANCE_LABELS)
         return [] if value <= most else [f"{name} {value:.2f}, above the line of chance, {line:.2f}"]

@@ -34,6 +34,7 @@ from raygan.names import NETWORKS, Cut, NetworkName
 from raygan.nn.blocks import Networks
 from raygan.nn.network import build_networks, load_block_state, network_spec
 from raygan.nn.spec import NetworkSpec
+from raygan.nn.start import initial_networks
 from raygan.parties.evaluator import load_generator
 from raygan.privacy.sight import Images
 from raygan.run.going_on import check_data
@@ -58,8 +59,8 @@ class Subject:
 
     @property
     def initial(self) -> Networks:
-        """As every party builds them from the seed."""
-        return build_networks(self.spec, self.config.model.blocks, self.config.seed)
+        """As every party begins with them."""
+        return initial_networks(self.spec, self.config)
 
     @property
     def is_cut(self) -> bool:
@@ -69,7 +70,7 @@ class Subject:
     @property
     def cuts(self) -> dict[NetworkName, Sequence[Cut]]:
         """The valid ones of each network."""
-        made = self.initial
+        made = build_networks(self.spec, self.config.model.blocks, self.config.seed)
         anchors = (made.generator_anchor, made.discriminator_anchor)
         return {
             name: valid_cuts(len(getattr(made, name)), anchor) for name, anchor in zip(NETWORKS, anchors, strict=True)
@@ -109,7 +110,7 @@ def untrained(config: Config) -> Subject:
     infos = [survey.info for survey in with_common_classes(survey_domains(config))]
     shape = common_shape(config.model, infos)
     spec = network_spec(config.model, shape.channels, shape.num_classes)
-    made = build_networks(spec, config.model.blocks, config.seed)
+    made = initial_networks(spec, config)
     return Subject(config, infos, spec, 0, dict.fromkeys(range(config.num_clients), 0), lambda _: copy.deepcopy(made))
 
 

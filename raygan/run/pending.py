@@ -72,10 +72,11 @@ class PendingScores:
                 return
             evaluation = self._scores(pending)
             metrics = round_metrics(self._plan, pending.result, evaluation, pending.traffic, pending.faults)
-            signs = new_signs([*read_json_lines(self._folder.metrics_file), metrics])
+            lines = [*read_json_lines(self._folder.metrics_file), metrics]
+            signs = new_signs(lines)
             metrics["faults"] += signs
             append_json_line(self._folder.metrics_file, metrics)
-            self._checkpoints.prune(read_json_lines(self._folder.metrics_file))
+            self._checkpoints.prune(lines)
             self._listener.on_round(metrics)
             for sign in signs:
                 self._listener.on_fault(sign)

@@ -6,6 +6,7 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 
@@ -17,8 +18,11 @@ from raygan.errors import RunError
 from raygan.names import NETWORKS
 from raygan.privacy.audit import Effort
 from raygan.privacy.document import ATTACKS, Audit, Row, read_audit
+from raygan.privacy.subject import untrained
 from raygan.report import write_report
+from raygan.run.plan import make_plan
 from tests.cli.command import command
+from tests.federations import in_process
 
 FEW = Effort(targets=16, known=24, decoder_steps=4, probe_steps=40, correlated=16, members=16, samples=40)
 
@@ -186,3 +190,14 @@ def test_every_cut_with_its_seconds_and_what_it_tells(run: Path, tmp_path: Path)
     command(*asked, "--set", "cuts.max_leakage={label_accuracy: 0.1}").assert_refused(
         "cuts.max_leakage: no cut of some device keeps", "the nearest that can be kept is"
     )
+
+
+def test_the_first_head_is_the_one_that_clients_begin_with(tiny_settings: dict) -> None:
+    config = make_config(tiny_settings)
+    started, subject = in_process(make_plan(config)), untrained(config)
+    theirs = started.states()[0].blocks["discriminator", 0]
+    started.close()
+    for networks in (subject.initial, subject.networks(0)):
+        mine = networks.discriminator[0].state_dict()
+        assert mine.keys() == theirs.keys()
+        assert all(np.array_equal(tensor.numpy(), theirs[name]) for name, tensor in mine.items())
