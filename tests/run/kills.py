@@ -32,6 +32,8 @@ KINDS = {
 }
 """Kind -> the class of its actors."""
 SIGNALS = {"kill": signal.SIGKILL, "stop": signal.SIGSTOP}
+ANSWERED_S = 0.5
+"""After so long an answer has left its process."""
 POINTS = {
     "client": ("begin_round", *PHASES, "check_in", "state", "load", "save"),
     "body": ("begin_round", *map(str, CROSSINGS), "report", "assign", "state", "load", "save"),
@@ -101,6 +103,8 @@ class FaultInjector:
             (self.folder / "armed").rename(self.folder / f"fallen-{time.time()}")
         except FileNotFoundError:
             return
+        if injection.deed == "stop":  # Ray's own thread is still sending the answer of the call before
+            time.sleep(ANSWERED_S)
         os.kill(os.getpid(), SIGNALS[injection.deed])
 
 
