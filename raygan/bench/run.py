@@ -54,7 +54,7 @@ def run_bench(config: Config, options: BenchOptions, tell: Tell) -> dict[str, An
         needs = required(plan.algorithm.parties(), plan.config)
         until_exit.enter_context(ray_with(needs, plan.config, "raygan-bench"))
         watch.lap("ray")
-        actors = SplitContender(plan, until_exit.enter_context(closing(_backend(plan))))
+        actors = SplitContender(plan, until_exit.enter_context(closing(actors_of(plan))))
         watch.lap("actors")
         actors.run(1)
         watch.lap("first_step")
@@ -77,7 +77,7 @@ def run_scale(config: Config, options: BenchOptions, counts: Sequence[int], tell
     with ExitStack() as until_exit:
         until_exit.enter_context(ray_with(needs, config, "raygan-bench"))
         contenders = {
-            name: SplitContender(plan, until_exit.enter_context(closing(_backend(plan))))
+            name: SplitContender(plan, until_exit.enter_context(closing(actors_of(plan))))
             for name, plan in plans.items()
         }
         tell(f"{len(contenders)} federations are up")
@@ -113,7 +113,8 @@ def bench_plan(config: Config, options: BenchOptions) -> Plan:
     return make_plan(long_rounds(chosen, [held.num_images for held in plan.holdings]))
 
 
-def _backend(plan: Plan) -> RayBackend:
+def actors_of(plan: Plan) -> RayBackend:
+    """The federation's actors, on the Ray that is there."""
     evaluator = evaluator_plan(plan.config, plan.shape, plan.layout.spec, None)
     return RayBackend(plan.algorithm.parties(), plan.config, evaluator)
 

@@ -14,10 +14,10 @@ from typing import Any
 import psutil  # Ray ships it
 from ray._private import ray_constants, services
 from ray._private.authentication.authentication_token_generator import generate_new_authentication_token
-from ray._private.authentication.authentication_token_setup import AUTH_MODE_ENV_VAR
 
 from raygan.errors import InputError
 
+AUTH_MODE = "RAY_AUTH_MODE"
 REAPER = Path(__file__).with_name("reaper.py")
 TOKEN_VARIABLES = ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
 """By which a user gives a token of their own."""
@@ -66,7 +66,7 @@ def reaped() -> Iterator[None]:
 
 def _keep_token() -> None:
     """Makes Ray's token where there is none, and keeps others from reading it: Ray would write it for all to read."""
-    asked = os.environ.get(AUTH_MODE_ENV_VAR, "token").lower() == "token"
+    asked = os.environ.get(AUTH_MODE, "token").lower() == "token"
     if not asked or any(name in os.environ for name in TOKEN_VARIABLES):
         return
     path = Path.home() / ".ray" / "auth_token"
