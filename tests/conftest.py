@@ -140,9 +140,15 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     os._exit(session.exitstatus)
 
 
-@pytest.fixture(scope="module")
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests on the small Ray come last, so that it starts once, and no other test finds a Ray that is not its own."""
+    items.sort(key=lambda item: "small_ray" in getattr(item, "fixturenames", ()))
+
+
+@pytest.fixture(scope="session")
 def small_ray() -> Iterator[None]:
-    """One small Ray for a module's tests."""
+    """One small Ray for all tests that ask for it; an actor that a test has started, it ends."""
     ray.init(
         "local",
         num_cpus=2,

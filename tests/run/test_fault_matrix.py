@@ -86,7 +86,7 @@ def fight(
     return campaign
 
 
-def test_one_of_each_role_in_one_run(
+def test_one_of_each_role_is_killed_in_one_run(
     small_ray: None,
     injector: FaultInjector,
     tiny_settings: dict,
@@ -96,13 +96,10 @@ def test_one_of_each_role_in_one_run(
     injections = [
         Injection("client", "discriminator_loss", "after"),
         Injection("body", "adversarial backward"),
-        Injection("client", "backpropagate", deed="stop"),
         Injection("aggregator", "average"),
         Injection("evaluator", "evaluate"),
     ]
-    impatient = tiny_settings | {"ray": tiny_settings["ray"] | {"call_timeout_s": 10}}
-    campaign = fight(injections, impatient, tmp_path, injector, monkeypatch)
-    assert [fault for fault in campaign.faults if "hung: backpropagate took longer than 10 s" in fault]
+    campaign = fight(injections, tiny_settings, tmp_path, injector, monkeypatch)
     assert not [fault for fault in campaign.faults if "set aside" in fault]
 
 

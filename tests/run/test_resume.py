@@ -76,7 +76,9 @@ def test_a_resumed_run_is_the_run_that_was_not_interrupted(four_rounds: dict, wh
     assert run.ended
 
 
-def test_a_run_interrupted_in_process_goes_on_as_actors(four_rounds: dict, whole: Path, tmp_path: Path) -> None:
+def test_a_run_interrupted_in_process_goes_on_as_actors(
+    small_ray: None, four_rounds: dict, whole: Path, tmp_path: Path
+) -> None:
     path = interrupted(four_rounds, tmp_path / "run")
     resume(path)
     assert final_arrays(path) == final_arrays(whole)

@@ -76,12 +76,11 @@ def measure(settings: dict, folder: Path) -> Measured:
     return Measured(watch.step_s, split_plan(watch.algorithm).cuts)
 
 
-def test_emulation_changes_no_number(tiny_settings: dict, tmp_path: Path) -> None:
+def test_emulation_changes_no_number(small_ray: None, tiny_settings: dict, tmp_path: Path) -> None:
     one_round = tiny_settings | {"training": {"rounds": 1, "batch_size": 8}}
     in_process = train(make_config(one_round), tmp_path / "in_process", in_process=True)
     devices = tiny_settings["devices"] | {"emulate": True}
-    ray_settings = tiny_settings["ray"] | {"address": "local"}
-    run = train(make_config(one_round | {"devices": devices, "ray": ray_settings}), tmp_path / "run")
+    run = train(make_config(one_round | {"devices": devices}), tmp_path / "run")
     files = sorted((in_process.path / "checkpoints" / "round-0001").glob("*.safetensors"))
     assert len(files) > 7
     for file in files:
