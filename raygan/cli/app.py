@@ -83,6 +83,9 @@ def _options(
 Quiet = Annotated[bool, Option("--quiet", "-q", help="Warnings and errors alone.")]
 VERBOSE = {"-v", "--verbose"}
 Verbose = Annotated[bool, Option("--verbose", "-v", help="More: each round's seconds and bytes, progress every 5 s.")]
+VerboseTrials = Annotated[
+    bool, Option("--verbose", "-v", help="More: what each trial reports of a round, how far all are every 5 s.")
+]
 LogFile = Annotated[Path | None, Option(help="Append every line to this file, with the time.")]
 ConfigFile = Annotated[Path | None, Argument(help="Configuration (YAML). None: the two-domain demo.")]
 Address = Annotated[str | None, Option(help="Ray cluster to join, such as auto.")]
@@ -192,19 +195,24 @@ def tune(
     out: Annotated[Path | None, Option(help="The search's folder. Default: a new one under runs/.")] = None,
     resume: Annotated[Path | None, Option(help="Continue the search in this folder.")] = None,
     address: Address = None,
+    quiet: Quiet = False,
+    verbose: VerboseTrials = False,
+    log_file: LogFile = None,
 ) -> None:
     """Search over configurations: every trial is a whole federation."""
+    from raygan.cli.screen import make_screen
     from raygan.cli.tune import resume_and_show, search_and_show
 
+    screen = make_screen(quiet, verbose, log_file)
     if resume is not None:
         if search or overrides or out:
             found = "given together with a search, --set or --out"
             raise InputError("--resume", found, "give --resume alone: the search's own file is used")
-        raise typer.Exit(resume_and_show(resume, address))
+        raise typer.Exit(resume_and_show(resume, address, screen))
     if search is None:
         raise InputError("raygan tune", "no search", "give a file such as tune_configs/smoke.yaml")
     changes = [*(overrides or []), *([f"base.ray.address={address}"] if address else [])]
-    raise typer.Exit(search_and_show(search, changes, out))
+    raise typer.Exit(search_and_show(search, changes, out, screen))
 
 
 @app.command()
@@ -228,17 +236,22 @@ def compare(
     resume: Annotated[Path | None, Option(help="Continue the comparison in this folder.")] = None,
     address: Address = None,
     as_json: AsJson = False,
+    quiet: Quiet = False,
+    verbose: VerboseTrials = False,
+    log_file: LogFile = None,
 ) -> None:
     """Train by several algorithms or settings, and say which is best, by how much, at what cost."""
     from raygan.cli.compare import compare_and_show, resume_and_show
+    from raygan.cli.screen import make_screen
 
+    screen = make_screen(quiet, verbose, log_file, stderr=as_json)
     if resume is not None:
         if file or overrides or out:
             found = "given together with a comparison, --set or --out"
             raise InputError("--resume", found, "give --resume alone: the comparison's own file is used")
-        raise typer.Exit(resume_and_show(resume, address, as_json))
+        raise typer.Exit(resume_and_show(resume, address, as_json, screen))
     changes = [*(overrides or []), *([f"base.ray.address={address}"] if address else [])]
-    raise typer.Exit(compare_and_show(file, changes, out, as_json))
+    raise typer.Exit(compare_and_show(file, changes, out, as_json, screen))
 
 
 WhichWeights = Annotated[
@@ -429,8 +442,7 @@ def main() -> None:
     outlive_readers()
     with stopping_on_signals() as received:
         try:
-            app()
-            sys.stdout.flush()
+            _run()
         except (InputError, StoppedError) as error:
             _show_cause(error)
             _end(str(error), 2 if isinstance(error, InputError) else 1)
@@ -443,6 +455,15 @@ def main() -> None:
             hint = GOING_ON.hint or GOES_ON.get(sys.argv[1], "")
             print(f"raygan: stopped by {signal.Signals(received[0]).name}{hint}", file=sys.stderr)
             sys.exit(128 + received[0])
+
+
+def _run() -> None:
+    """The command; what it printed has left when it ends, so that a full disk is found by then."""
+    try:
+        app()
+    except SystemExit:
+        sys.stdout.flush()
+        raise
 
 
 def _show_cause(error: BaseException) -> None:

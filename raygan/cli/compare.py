@@ -8,11 +8,10 @@ from datetime import datetime
 from pathlib import Path
 
 from ray.tune import ResultGrid
-from rich.console import Console
 from rich.filesize import decimal
-from rich.markup import escape
 
-from raygan.cli.tables import FittingTable, make_console, rows_table
+from raygan.cli.screen import Screen
+from raygan.cli.tables import FittingTable, rows_table
 from raygan.cli.trials import Progress
 from raygan.compare.document import Document, check_comparison
 from raygan.compare.words import (
@@ -32,64 +31,58 @@ from raygan.search.tuner import check_search, resume_search, run_search
 DEFAULT = Path(__file__).parent.parent / "compare" / "demo.yaml"
 
 
-def compare_and_show(file: Path | None, overrides: Sequence[str], out: Path | None, as_json: bool) -> int:
+def compare_and_show(
+    file: Path | None, overrides: Sequence[str], out: Path | None, as_json: bool, screen: Screen
+) -> int:
     """Runs a comparison; returns the exit status: 0, or 1 where a variant has no score.
 
     Args:
         file: the comparison; None: every algorithm on the demo.
+        as_json: one JSON document on standard output; the screen is then standard error's.
 
     Raises:
         InputError: a mistake in the file, or a comparison that does not fit; before anything is written.
     """
-    console = make_console(as_json)
     search = read_search(file or DEFAULT, overrides)
     check_comparison(search)
-    console.print("checking every variant's configuration ...")
+    screen.tell("checking every variant's configuration ...")
     checked = check_search(search)
     search = checked.search
     folder = out or Path("runs") / f"compare-{search.name}-{datetime.now():%Y%m%d-%H%M%S}"
     count, seeds = len(search.config.variants), len(search.config.seeds)
-    text = (
+    screen.tell(
         f"{count} variants, {seeds} seed{'s' if seeds > 1 else ''}, {search.config.concurrency} at a time, in {folder}"
     )
-    console.print(text, highlight=False, soft_wrap=True)
-    progress = [] if as_json else [Progress(search.config.metric[0], checked.num_trials)]
-    grid = run_search(checked, folder, progress, lambda told: _warn(console, told))
-    return _shown(console, search, grid, folder, as_json)
+    progress = Progress(search.config.metric[0], checked.num_trials)
+    grid = run_search(checked, folder, [progress], screen.warn)
+    return _shown(screen, search, grid, folder, as_json)
 
 
-def resume_and_show(folder: Path, address: str | None, as_json: bool) -> int:
+def resume_and_show(folder: Path, address: str | None, as_json: bool, screen: Screen) -> int:
     """Continues a comparison; returns the exit status as `compare_and_show`."""
-    console = make_console(as_json)
     if (folder / SEARCH_FILE).exists():
         check_comparison(read_search(folder / SEARCH_FILE))
-    grid = resume_search(folder, address, lambda told: _warn(console, told))
-    return _shown(console, read_search(folder / SEARCH_FILE), grid, folder, as_json)
+    grid = resume_search(folder, address, screen.warn)
+    return _shown(screen, read_search(folder / SEARCH_FILE), grid, folder, as_json)
 
 
-def _warn(console: Console, text: str) -> None:
-    console.print(f"[yellow]warning[/yellow] {escape(text)}", highlight=False)
-
-
-def _shown(console: Console, search: Search, grid: ResultGrid, folder: Path, as_json: bool) -> int:
+def _shown(screen: Screen, search: Search, grid: ResultGrid, folder: Path, as_json: bool) -> int:
     """Writes the comparison's files, prints its table and its answer."""
     results = collect(search, grid)
     for trial in results.trials:
         if trial.error:
-            _warn(console, f"{trial.name} failed: {trial.error}")
+            screen.warn(f"{trial.name} failed: {trial.error}")
     document, written = write_comparison(results, folder)
     if as_json:
         print(json.dumps(document, indent=1))
     else:
-        table = scores_table(document)
-        console.print(table)
-        console.print(answer(document), highlight=False, soft_wrap=True, markup=False)
+        screen.show(scores_table(document))
+        screen.tell(answer(document))
         for path in written:
-            console.print(f"wrote {path}", highlight=False, markup=False, soft_wrap=True)
+            screen.tell(f"wrote {path}")
     unfinished = [trial for trial in results.trials if not trial.ended and not trial.error]
     if unfinished:
-        text = f"{len(unfinished)} trials are not done: raygan compare --resume {folder}"
-        console.print(text, highlight=False, soft_wrap=True)
+        screen.tell(f"{len(unfinished)} trials are not done: raygan compare --resume {folder}")
     return 0 if all(document["metric"] in variant["scores"] for variant in document["variants"]) else 1
 
 

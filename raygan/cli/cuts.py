@@ -137,6 +137,8 @@ def _check_picture(out: Path) -> None:
         raise InputError("--out", f"{str(out)!r} is not a PNG", "give a file name that ends in .png")
     if not out.parent.is_dir():
         raise InputError("--out", f"no folder {str(out.parent)!r}", "make it, or choose another --out")
+    if out.is_dir():
+        raise InputError("--out", f"{str(out)!r} is a folder", "choose another --out")
 
 
 def _drawn(plan: Plan, out: Path) -> Path:

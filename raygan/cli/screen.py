@@ -64,6 +64,14 @@ class Screen:
         self.console.print(markup, soft_wrap=True)
 
 
+_screens = [Screen()]
+
+
+def current() -> Screen:
+    """That of the command that this process runs."""
+    return _screens[-1]
+
+
 def make_screen(quiet: bool, verbose: bool, log_file: Path | None, stderr: bool = False) -> Screen:
     """The screen that a command's options ask for.
 
@@ -74,7 +82,8 @@ def make_screen(quiet: bool, verbose: bool, log_file: Path | None, stderr: bool 
         raise InputError("--quiet", "given with --verbose", "give one of them")
     if log_file is not None:
         _log_to(log_file)
-    return Screen("quiet" if quiet else "verbose" if verbose else "normal", stderr)
+    _screens[:] = [Screen("quiet" if quiet else "verbose" if verbose else "normal", stderr)]
+    return current()
 
 
 def _log_to(path: Path) -> None:

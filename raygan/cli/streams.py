@@ -13,13 +13,16 @@ GONE = (errno.EPIPE, errno.EIO)
 
 
 class _Raw(io.FileIO):
-    """A file descriptor, written to for as long as somebody reads."""
+    """A file descriptor, written to for as long as somebody reads and nothing has failed."""
+
+    _failed = False
 
     def write(self, content: Any) -> int:
-        """The bytes written; once nobody reads, all that there were."""
+        """The bytes written; once nobody reads, or after an error that was raised, all that there were."""
         try:
-            return super().write(content) or 0
+            return memoryview(content).nbytes if self._failed else super().write(content) or 0
         except OSError as error:
+            self._failed = True  # what is still in a buffer when the process ends must not fail again
             if error.errno not in GONE:
                 raise
             return memoryview(content).nbytes

@@ -121,18 +121,25 @@ def show_plan(config: Config, out: str | None = None) -> None:
     text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, default_flow_style=None)
     console.print(text, markup=False, soft_wrap=True)
     console.print(_actors_table(plan), _clients_table(plan), _domains_table(plan))
-    for index, notes in enumerate(found.notes for found in plan.found):
-        for note in notes:
-            console.print(f"data.domains[{index}]: {note}", markup=False, soft_wrap=True)
-    for index, info in enumerate(plan.infos):
-        if (bias := fid_bias(info.num_test)) is not None:
-            console.print(f"data.domains[{index}]: {bias}", markup=False, soft_wrap=True)
+    for note, indices in _notes(plan).items():
+        domains = ", ".join(f"data.domains[{index}]" for index in indices)
+        console.print(f"{domains}: {note}", markup=False, soft_wrap=True)
     if (cost := plan.algorithm.cost) is not None:
         needs = ", ".join(f"{name} {decimal(int(needed))}" for name, needed in cost.memory_bytes.items())
         predicted = f"predicted on this fleet: {cost.iteration_s:.4g} s an iteration; memory of a client: {needs}"
         console.print(predicted, soft_wrap=True)
     if isinstance(plan.algorithm, HuscfGan):
         console.print(latency_line(plan.algorithm.split.cuts), soft_wrap=True)
+
+
+def _notes(plan: Plan) -> dict[str, list[int]]:
+    """What there is to say of the data, each once, with the domains that it is said of."""
+    notes: dict[str, list[int]] = {}
+    for index, (found, info) in enumerate(zip(plan.found, plan.infos, strict=True)):
+        bias = fid_bias(info.num_test)
+        for note in (*found.notes, *([] if bias is None else [bias])):
+            notes.setdefault(note, []).append(index)
+    return notes
 
 
 def _domains_table(plan: Plan) -> FittingTable:

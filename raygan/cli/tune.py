@@ -8,11 +8,10 @@ from typing import Any
 
 import pandas as pd
 from ray.tune import ResultGrid
-from rich.console import Console
-from rich.markup import escape
 
 from raygan.cli.going_on import GOING_ON
-from raygan.cli.tables import FittingTable, make_console, rows_table
+from raygan.cli.screen import Screen
+from raygan.cli.tables import FittingTable, rows_table
 from raygan.cli.trials import Progress, short, shown, words
 from raygan.report import write_report
 from raygan.scores import every_round, names
@@ -23,77 +22,69 @@ from raygan.search.trial import SEARCH_FILE
 from raygan.search.tuner import check_search, check_searched, resume_search, run_search, stopped_grid
 
 
-def search_and_show(file: Path, overrides: Sequence[str], out: Path | None) -> int:
+def search_and_show(file: Path, overrides: Sequence[str], out: Path | None, screen: Screen) -> int:
     """Runs a search; returns the exit status: 0, or 1 where no trial has a score.
 
     Raises:
         InputError: a mistake in the file, or a search that does not fit; before anything is written.
     """
-    console = make_console()
-    console.print("checking every trial's configuration ...")
+    screen.tell("checking every trial's configuration ...")
     checked = check_search(read_search(file, overrides))
     search, config = checked.search, checked.search.config
     folder = out or default_folder(search)
     needs = ", ".join(f"{amount:g} {name}" for name, amount in checked.needs.items())
     trials = f"{checked.num_trials} trial{'s' if checked.num_trials > 1 else ''}"
-    console.print(f"{trials}, {config.concurrency} at a time; one reserves at most {needs}", highlight=False)
+    screen.tell(f"{trials}, {config.concurrency} at a time; one reserves at most {needs}")
     progress = Progress(config.metric[0], checked.num_trials)
-    return _followed(console, search, folder, lambda: run_search(checked, folder, [progress], _warn(console)))
+    return _followed(screen, search, folder, lambda: run_search(checked, folder, [progress], screen.warn))
 
 
-def resume_and_show(folder: Path, address: str | None) -> int:
+def resume_and_show(folder: Path, address: str | None, screen: Screen) -> int:
     """Continues a search; returns the exit status as `search_and_show`."""
-    console = make_console()
     check_searched(folder)
     search = read_search(folder / SEARCH_FILE)
-    return _followed(console, search, folder, lambda: resume_search(folder, address, _warn(console)))
+    return _followed(screen, search, folder, lambda: resume_search(folder, address, screen.warn))
 
 
-def _followed(console: Console, search: Search, folder: Path, run: Callable[[], ResultGrid]) -> int:
+def _followed(screen: Screen, search: Search, folder: Path, run: Callable[[], ResultGrid]) -> int:
     """Runs a search and shows what came of it, also where a signal stops it."""
     GOING_ON.begin("raygan tune --resume", folder, SEARCH_FILE)
-    console.print(f"writing to {folder}", highlight=False, markup=False, soft_wrap=True)
+    screen.tell(f"writing to {folder}")
     try:
         grid = run()
     except KeyboardInterrupt:
         if (stopped := stopped_grid(folder)) is not None:
-            _shown(console, search, stopped, folder)
+            _shown(screen, search, stopped, folder)
         raise
-    return _shown(console, search, grid, folder)
+    return _shown(screen, search, grid, folder)
 
 
-def _warn(console: Console) -> Callable[[str], None]:
-    return lambda text: console.print(f"[yellow]warning[/yellow] {escape(text)}", highlight=False)
-
-
-def _shown(console: Console, search: Search, grid: ResultGrid, folder: Path) -> int:
+def _shown(screen: Screen, search: Search, grid: ResultGrid, folder: Path) -> int:
     """Writes the results, prints the table and the answer."""
     results = collect(search, grid)
     written = write_results(results, folder)
     for trial in results.trials:
         if trial.error:
-            _warn(console)(f"{trial.name} failed: {trial.error}")
+            screen.warn(f"{trial.name} failed: {trial.error}")
     groups, best = results.groups(), results.best()
     if groups.empty or best is None:
-        console.print("no trial has a score", highlight=False)
-        _tell_unfinished(console, results, folder)
+        screen.warn("no trial has a score")
+        _tell_unfinished(screen, results, folder)
         return 1
     written += [draw_curves(results, folder / "curves.png"), draw_pareto(results, folder / "pareto.png")]
     if best.run is not None:
         written.append(write_report(best.run))
-    table = answer_table(results, groups)
-    console.print(table)
-    console.print(answer(results, groups, best), highlight=False, soft_wrap=True)
+    screen.show(answer_table(results, groups))
+    screen.tell(answer(results, groups, best))
     for path in written:
-        console.print(f"wrote {path}", highlight=False, markup=False, soft_wrap=True)
-    _tell_unfinished(console, results, folder)
+        screen.tell(f"wrote {path}")
+    _tell_unfinished(screen, results, folder)
     return 0
 
 
-def _tell_unfinished(console: Console, results: Results, folder: Path) -> None:
+def _tell_unfinished(screen: Screen, results: Results, folder: Path) -> None:
     if unfinished := [trial for trial in results.trials if not trial.ended and not trial.error]:
-        text = f"{len(unfinished)} trials are not done: raygan tune --resume {folder}"
-        console.print(text, highlight=False, soft_wrap=True)
+        screen.tell(f"{len(unfinished)} trials are not done: raygan tune --resume {folder}")
 
 
 def answer_table(results: Results, groups: pd.DataFrame) -> FittingTable:

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, ValidationError
 
+from raygan.config.mistakes import WORDS, shown
 from raygan.config.scenarios import with_scenario
 from raygan.config.schema import Config, DomainConfig
 from raygan.config.yaml_text import RepeatedKeyError, from_yaml
-from raygan.errors import MAX_LENGTH, ConfigError, instead_of, reason
+from raygan.errors import MAX_LENGTH, ConfigError, reason
 
 NOT_YAML = (yaml.YAMLError, ValueError, AttributeError, TypeError, RecursionError)
 """What PyYAML raises: its own errors, and others for texts such as `2001-99-99`, `!!int a` or a thousand brackets."""
@@ -109,10 +109,10 @@ def cluster_address(config: Config) -> str | None:
 def make_config(settings: Mapping[str, Any]) -> Config:
     """A `Config` from nested settings, or the first mistake; a `scenario` sets the keys that are not given."""
     settings = with_scenario(settings)
-    try:
-        return Config.model_validate(settings)
-    except ValidationError as error:
-        raise first_mistake(error) from None
+    for key in settings:
+        if not isinstance(key, str):
+            raise ConfigError(str(key), f"{key!r} does not fit", WORDS)
+    return Config(**settings)
 
 
 def parse_override(text: str) -> tuple[str, Any]:
@@ -128,7 +128,7 @@ def parse_override(text: str) -> tuple[str, Any]:
         return key.strip(), as_number(from_yaml(value))
     except NOT_YAML as error:
         raise ConfigError(
-            f"--set {key}", f"{_shown(value)} is not YAML ({reason(error, 200)})", "quote the value"
+            f"--set {key}", f"{shown(value)} is not YAML ({reason(error, 200)})", "quote the value"
         ) from None
 
 
@@ -185,74 +185,3 @@ def as_number(value: Any) -> Any:
     with suppress(ValueError):
         return float(value) if isinstance(value, str) and not LEADING_ZERO.match(value) else value
     return value
-
-
-def first_mistake(error: ValidationError, root: type[BaseModel] = Config) -> ConfigError:
-    """The first mistake of a `root` as one line: an unknown key, with the nearest known one, before all others."""
-    mistakes = _of_the_meant_variant(error.errors())
-    mistake = next((m for m in mistakes if m["type"] == "extra_forbidden"), mistakes[0])
-    path = _path(mistake)
-    key = ".".join(map(str, path)) or "configuration"
-    if mistake["type"] == "extra_forbidden":
-        return ConfigError(key, "unknown key", _nearest(path, root))
-    if mistake["type"] == "value_error":
-        text = str(mistake["ctx"]["error"])
-        if not path:  # a conflict between keys, whose message begins with the key
-            key, _, text = text.partition(": ")
-        found, _, remedy = text.partition("; ")
-        return ConfigError(key, found, remedy or "mend the value")
-    alternatives = dict.fromkeys(_expected(m) for m in mistakes if _path(m) == path)
-    return ConfigError(key, f"{_shown(mistake['input'])} does not fit", " or ".join(alternatives))
-
-
-def _of_the_meant_variant(mistakes: list[Any]) -> list[Any]:
-    """Without the members of a union that do not know a key which another member knows."""
-    unknown = [m["loc"][:-1] for m in mistakes if m["type"] == "extra_forbidden"]
-    strange = {place for place in unknown if any(map(_is_variant, place))}
-    shapes = ("literal_error", "float_type") if any(isinstance(m["input"], dict) for m in mistakes) else ("model_type",)
-    meant = [m for m in mistakes if m["loc"][:-1] not in strange and m["type"] not in shapes]
-    return meant or mistakes
-
-
-def _path(mistake: Mapping[str, Any]) -> list[str | int]:
-    *above, last = mistake["loc"] or [""]
-    own = mistake["type"] == "extra_forbidden" or not _is_variant(last)  # an unknown key is the user's, whatever it is
-    return [*(part for part in above if not _is_variant(part)), *([last] if own and last != "" else [])]
-
-
-def _is_variant(part: str | int) -> bool:
-    """Pydantic names the member of a union that it tried; a user has not written that."""
-    return isinstance(part, str) and (part[:1].isupper() or "[" in part or part in ("int", "constrained-int"))
-
-
-def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
-
-
-def _expected(mistake: Mapping[str, Any]) -> str:
-    if mistake["type"] == "invalid_key":
-        return "write keys as words, such as seed"
-    if mistake["type"] == "too_short":
-        return f"give at least {mistake['ctx']['min_length']}"
-    return "give " + str(mistake["msg"]).removeprefix("Input should be ").removeprefix("Value error, ")
-
-
-def _nearest(path: list[str | int], root: type[BaseModel]) -> str:
-    models: list[type[BaseModel]] = [root]
-    for part in path[:-1]:
-        models = _models_below(models, str(part))
-    known = [name for model in models for name in model.model_fields]
-    return instead_of(str(path[-1]), known)
-
-
-def _models_below(models: list[type[BaseModel]], part: str) -> list[type[BaseModel]]:
-    """The models that a field may hold; the entry of a list or dict field is passed through."""
-    fields = [model.model_fields[part] for model in models if part in model.model_fields]
-    return [model for field in fields for model in _models_in(field.annotation)] if fields else models
-
-
-def _models_in(annotation: Any) -> list[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
-    return [model for argument in getattr(annotation, "__args__", ()) for model in _models_in(argument)]

@@ -14,6 +14,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    ValidationError,
     model_validator,
 )
 
@@ -29,6 +30,7 @@ from raygan.config.choices import (
     one_of,
 )
 from raygan.config.devices import DeviceProfile, catalogue
+from raygan.config.mistakes import first_mistake
 from raygan.errors import instead_of
 from raygan.names import Codec, NetworkName, Weights
 from raygan.scores import every_round, names
@@ -137,7 +139,7 @@ class DomainConfig(Section):
         if len(kinds) != 1 or (len(given) > 1 and str(self.name).startswith("demo_")):
             found = f"sources {' and '.join(given)} together" if given else "no source"
             raise ValueError(f"{found}; give exactly one of {', '.join(SOURCES)}")
-        if not getattr(self, kinds[0]):
+        if not getattr(self, kinds[0]).strip():
             raise ValueError(f"{kinds[0]} is empty; name what is to be read")
         for key, owners in OF_SOURCES.items():
             if kinds[0] not in owners and getattr(self, key) != type(self).model_fields[key].default:
@@ -589,7 +591,11 @@ ALGORITHM_KEYS = ("central", "fed_gan", "hierarchical", "md_gan", "pfl_gan")
 
 
 class Config(Section):
-    """A whole run."""
+    """A whole run.
+
+    Raises:
+        ConfigError: in place of pydantic's error, the first mistake as one line.
+    """
 
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     """Everything random follows from it."""
@@ -623,6 +629,12 @@ class Config(Section):
     """Of that algorithm; None: as its keys are by default."""
     pfl_gan: PflGanConfig | None = None
     """Of that algorithm; None: as its keys are by default."""
+
+    def __init__(self, **settings: Any) -> None:
+        try:
+            super().__init__(**settings)
+        except ValidationError as error:
+            raise first_mistake(error, type(self)) from None
 
     @model_validator(mode="after")
     def _keys_of_the_algorithm(self) -> Config:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 import numpy as np
+import psutil
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrize import is_parametrized
@@ -54,6 +55,8 @@ def build_networks(spec: NetworkSpec, blocks: str | None, seed: int) -> Networks
     known = blocks is None and name in NETWORK_NAMES
     make = chosen(NETWORK_NAMES, name) if known else imported(name, key)  # which may draw numbers: before the seed
     with torch.random.fork_rng(devices=[]):
+        if known:
+            _check_size(make, spec)
         torch.manual_seed(seed)
         networks = _of_ours(make, spec) if known else _of_the_users(make, spec, key, name)
     _check_labels(networks, key)
@@ -70,6 +73,19 @@ def _of_ours(make: Callable[[NetworkSpec], Networks], spec: NetworkSpec) -> Netw
     except Exception as error:
         found = f"networks of this size cannot be built ({type(error).__name__}: {first_line(error)})"
         raise ConfigError("model", found, "lower width, image_size or the embedding sizes") from None
+
+
+def _check_size(make: Callable[[NetworkSpec], Networks], spec: NetworkSpec) -> None:
+    """Refuses, before numbers are drawn for them for minutes, networks whose weights and gradients are more than the
+    machine's memory."""
+    with torch.device("meta"):
+        blocks = _of_ours(make, spec).blocks.values()
+    count = sum(x.numel() for block in blocks for x in block.parameters())
+    needed, memory = 2 * count * torch.float32.itemsize, psutil.virtual_memory().total
+    if needed > memory:
+        room = f"{needed / 1e9:,.0f} GB with their gradients, where this machine has {memory / 1e9:,.0f} GB"
+        found = f"networks of {count:,} parameters need {room}"
+        raise ConfigError("model", found, "lower width, image_size or the embedding sizes")
 
 
 def _of_the_users(make: Callable[[NetworkSpec], object], spec: NetworkSpec, key: str, path: str) -> Networks:

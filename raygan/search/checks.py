@@ -19,6 +19,8 @@ from raygan.search.search import Point, Search
 
 MAX_COMBINATIONS = 256
 """More combinations than this are not all checked, where a searcher chooses among them as it goes."""
+MAX_TRIALS = 10_000
+"""Of a search: the configuration of each is checked before it begins, and Ray Tune keeps the state of all."""
 DRAWS = 32
 """Points drawn to be checked where not all can be."""
 
@@ -34,6 +36,7 @@ def check_space(search: Search) -> dict[str, Config]:
         ConfigError: the first mistake.
     """
     check_base(search)
+    _check_count(search)
     _check_keys(search)
     learns = search.config.scheduler is not None or search.config.searcher.learns
     configs = {}
@@ -50,6 +53,17 @@ def check_space(search: Search) -> dict[str, Config]:
             found = f"scores come only every {config.evaluation.every} rounds"
             raise ConfigError("base.evaluation.every", found, "set 1: trials are compared round by round")
     return configs
+
+
+def _check_count(search: Search) -> None:
+    """Refuses more trials than could be checked, before they are made."""
+    config, everything = search.config, search.config.searcher.name == "grid"
+    count = config.samples * len(config.seeds)
+    if not config.searcher.learns:
+        count *= math.prod(len(d.values) for d in search.space.values() if d.kind == "grid" or everything)
+    if count > MAX_TRIALS:
+        found = f"{config.samples:,}, which is {count:,} trials with the grids and seeds"
+        raise ConfigError("samples", found, f"give fewer: at most {MAX_TRIALS:,} trials")
 
 
 def check_base(search: Search) -> Config:

@@ -20,11 +20,11 @@ from pydantic import ValidationError
 from raygan.config.loading import (
     absolute_paths,
     changed_config,
-    first_mistake,
     parse_override,
     read_yaml,
     set_key,
 )
+from raygan.config.mistakes import first_mistake
 from raygan.config.schema import Config
 from raygan.errors import ConfigError
 from raygan.own_code import fenced, imported

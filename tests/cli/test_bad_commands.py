@@ -66,6 +66,11 @@ def config(tiny_settings: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         (("train", "config.yaml", "--set", "data={1: 2}"), "data.1: 1 does not fit; write keys as words"),
         (("train", "config.yaml", "--set", "data.domains=[{name: ''}]"), "data.domains.0: name is empty; name what is"),
         (("train", "config.yaml", "--set", "data.domains=[{npz: ''}]"), "data.domains.0: npz is empty; name what is"),
+        (
+            ("train", "config.yaml", "--set", "data.domains=[{name: ' '}]"),
+            "data.domains.0: name is empty; name what is",
+        ),
+        (("cuts", "config.yaml", "--out", "."), "'.' is not a PNG"),
         (("cuts", "config.yaml", "--solver", "guess"), "cuts.solver"),
         (("cuts", "config.yaml", "--out", "cuts.svg"), "is not a PNG"),
         (("cuts", "config.yaml", "--out", "nowhere/cuts.png"), "no folder"),

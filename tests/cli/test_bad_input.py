@@ -11,8 +11,10 @@ import ray
 import torch
 import yaml
 
+import raygan
 from raygan.api import train
 from raygan.cli import main
+from raygan.config.loading import make_config
 from raygan.errors import ConfigError
 from tests.conftest import write_domain
 
@@ -98,6 +100,27 @@ def refused(run_cli, capsys, *arguments: str) -> str:
 )
 def test_a_bad_setting(run_cli, capsys: pytest.CaptureFixture[str], override: str, message: str) -> None:
     assert message in refused(run_cli, capsys, "--set", override)
+
+
+@pytest.mark.parametrize(
+    ("settings", "line"),
+    [
+        ({"training": {"roundz": 1}}, "training.roundz: unknown key; did you mean 'rounds'?"),
+        ({"trainin": 1}, "trainin: unknown key; did you mean 'training'?"),
+        ({"seed": -1}, "seed: -1 does not fit; give greater than or equal to 0"),
+        ({"data": {1: 2}}, "data.1: 1 does not fit; write keys as words, such as seed"),
+        ({"clusters": {"count": 7}}, "clusters.count: 7 clusters for 6 clients; lower clusters.count or add clients"),
+        (
+            {"devices": {"profiles": {"watch": {}}}},
+            "devices.profiles.watch.flops_per_s: is missing; give it a value",
+        ),
+    ],
+)
+def test_python_gets_the_same_line(settings: dict, line: str) -> None:
+    for make in (lambda: raygan.Config(**settings), lambda: make_config(settings)):
+        with pytest.raises(ConfigError) as refused:
+            make()
+        assert str(refused.value) == line
 
 
 def test_a_name_that_is_too_long(run_cli, capsys: pytest.CaptureFixture[str]) -> None:

@@ -102,11 +102,11 @@ def test_a_run_that_ignores_hangups_goes_on(tiny_settings: dict, tmp_path: Path)
     assert Run.load(path).ended
 
 
-def test_a_full_disk_behind_standard_output_is_one_line() -> None:
+@pytest.mark.parametrize("arguments", [["dashboard", "--grafana"], ["--version"]], ids=["much", "little"])
+def test_a_full_disk_behind_standard_output_is_one_line(arguments: list[str]) -> None:
+    """What fits into a buffer is written when the command ends."""
     with Path("/dev/full").open("w") as full:
-        done = subprocess.run(
-            [*COMMAND[:-1], "dashboard", "--grafana"], stdout=full, stderr=subprocess.PIPE, text=True, check=False
-        )
+        done = subprocess.run([*COMMAND[:-1], *arguments], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
     assert done.returncode == 2
     assert done.stderr == (
         "raygan: standard output: No space left on device; check the path, its disk and your rights there\n"

@@ -65,6 +65,8 @@ def test_a_dry_run_shows_configuration_actors_and_cuts(
         "12x12",
     ):
         assert text in shown
+    assert shown.count("24 test images, so its FID is biased upwards") == 1
+    assert "data.domains[0], data.domains[1]: 24 test images" in shown
     assert sorted(path.name for path in Path().iterdir()) == ["config.yaml"], "nothing is written"
 
 

@@ -35,6 +35,10 @@ COMMAND = [sys.executable, "-c", "from raygan.cli import main; main()", "tune"]
         (["--set", "scheduler={name: asha, graze: 1}"], "scheduler.graze: asha has no such argument"),
         (["--set", "callbacks=[wandb]"], "callbacks.wandb: wandb is not installed; pip install wandb"),
         (["--set", "base.data.domains.0.npz=nowhere.npz"], "nowhere.npz: no such file"),
+        (
+            ["--set", "samples=1000000000"],
+            "samples: 1,000,000,000, which is 2,000,000,000 trials with the grids and seeds; give fewer: at most 10,000",
+        ),
         (["--set", "concurrency=500"], "concurrency: 2 trials of 300 CPUs each need 600, this machine has"),
         (["--resume", "nowhere"], "--resume: given together with a search"),
     ],

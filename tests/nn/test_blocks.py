@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from types import SimpleNamespace
+
+import psutil
 import pytest
 import torch
 
@@ -207,4 +210,15 @@ def test_spectral_norm_takes_the_place_of_batch_norm_in_the_discriminator(networ
 def test_spectral_norm_that_networks_of_ones_own_do_not_have_is_refused() -> None:
     spec = NetworkSpec(12, 1, 4, 0.05, spectral_norm=True, networks=f"{__name__}:bare")
     with pytest.raises(ConfigError, match=r"model.spectral_norm: no layer of the discriminator of .*:bare has it"):
+        build_networks(spec, None, 0)
+
+
+def test_networks_that_no_memory_can_hold_are_refused_before_they_are_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Drawing their numbers would take minutes. 3,038,662 parameters of the paper's width, twice in float32."""
+    spec = NetworkSpec(28, 1, 10, 1.0, 100, 10)
+    memory = SimpleNamespace(total=8 * 3_038_662)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: memory)
+    build_networks(spec, None, 0)
+    memory.total -= 1
+    with pytest.raises(ConfigError, match="model: networks of 3,038,662 parameters need 0 GB with their gradients"):
         build_networks(spec, None, 0)

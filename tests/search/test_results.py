@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import pytest
 import yaml
 
+from raygan.cli.screen import make_screen
 from raygan.cli.tune import Progress, answer, answer_table
 from raygan.config.loading import make_config, read_config
 from raygan.search.plots import draw_curves, draw_pareto
@@ -127,6 +128,7 @@ def test_trials_without_cuts_and_clusters_are_compared(tmp_path: Path) -> None:
 
 
 def test_a_round_without_clusters_is_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    make_screen(quiet=False, verbose=False, log_file=None)
     progress, trial = Progress("label_agreement", 2), SimpleNamespace(trial_id="a")
     for clusters in ({}, {"clusters": 1}):
         progress.on_trial_result(1, [], trial, {"round": 3, "seconds": 1.0, "label_agreement": 0.5, **clusters})
