@@ -18,7 +18,8 @@ import raygan
 from raygan.cli.going_on import GOING_ON
 from raygan.cli.signals import stopping_on_signals
 from raygan.cli.streams import outlive_readers
-from raygan.errors import InputError, StoppedError
+from raygan.cli.warned import told_in_lines
+from raygan.errors import InputError, StoppedError, reason
 from raygan.names import Weights
 
 GOES_ON = {"tune": "; a search goes on with raygan tune --resume DIR"}
@@ -440,12 +441,17 @@ def dashboard(
 def main() -> None:
     """Entry point of the `raygan` command."""
     outlive_readers()
-    with stopping_on_signals() as received:
+    with stopping_on_signals() as received, told_in_lines():
         try:
             _run()
         except (InputError, StoppedError) as error:
             _show_cause(error)
             _end(str(error), 2 if isinstance(error, InputError) else 1)
+        except (MemoryError, ImportError, RuntimeError) as error:
+            if not _lacks_memory(error):
+                raise
+            _show_cause(error)
+            _end(f"not enough memory ({reason(error)}); give it more (ulimit -v), or lower what it needs", 1)
         except OSError as error:
             where = "standard output" if error.filename is None else str(error.filename)
             _end(str(InputError(where, error.strerror or str(error), CHECK_PATH)), 2)
@@ -464,6 +470,12 @@ def _run() -> None:
     except SystemExit:
         sys.stdout.flush()
         raise
+
+
+def _lacks_memory(error: Exception) -> bool:
+    """Whether it says that the process may have no more; torch and the loader of libraries have no type of their own."""
+    words = ("failed to map segment", "cannot allocate memory", "not enough memory", "can't start new thread")
+    return isinstance(error, MemoryError) or any(part in str(error).lower() for part in words)
 
 
 def _show_cause(error: BaseException) -> None:

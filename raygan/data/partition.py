@@ -77,8 +77,10 @@ def deal(
             are clients.
     """
     if len(labels) < MIN_IMAGES * num_clients:
-        remedy = f"give it at most {len(labels) // MIN_IMAGES} clients or more images"
-        raise DataError(where, f"{len(labels)} training images for {num_clients} clients", remedy)
+        most = len(labels) // MIN_IMAGES
+        remedy = f"give it at most {most} clients or more images" if most else f"give each client at least {MIN_IMAGES}"
+        images = f"{len(labels)} training image{'s' * (len(labels) != 1)}"
+        raise DataError(where, f"{images} for {num_clients} client{'s' * (num_clients != 1)}", remedy)
     rng = np.random.default_rng([seed, domain_index, PARTITION_STREAM])
     shares = np.ones(num_clients)
     if isinstance(partition, NaturalPartition):

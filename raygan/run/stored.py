@@ -58,13 +58,18 @@ class Generator:
             RunError: a label that the networks do not know.
         """
         given = np.asarray(labels)
+        if given.ndim != 1:
+            raise RunError("labels", f"numbers of shape {given.shape}", "give a list of labels, such as [0, 1, 2]")
+        if not (isinstance(seed, (int, np.integer)) and -(2**63) <= seed < 2**63):
+            raise RunError("seed", repr(seed), "give a whole number of 64 bits")
         if len(given) and given.dtype.kind not in "iu":
             raise RunError("labels", f"{given.dtype} numbers", "give whole numbers")
         wanted = torch.as_tensor(given, dtype=torch.int64)
         if len(wanted) and not 0 <= int(wanted.min()) <= int(wanted.max()) < self.num_classes:
-            found = f"labels from {int(wanted.min())} to {int(wanted.max())}"
+            first, last = int(wanted.min()), int(wanted.max())
+            found = f"labels from {first} to {last}" if first < last else f"label {first}"
             raise RunError("labels", found, f"give labels from 0 to {self.num_classes - 1}")
-        return sample_images(self._blocks, self._spec, wanted, torch.Generator().manual_seed(seed)).numpy()
+        return sample_images(self._blocks, self._spec, wanted, torch.Generator().manual_seed(int(seed))).numpy()
 
 
 class Run:

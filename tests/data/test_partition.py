@@ -193,6 +193,7 @@ def test_natural_groups_are_dealt_in_turn():
         ),
         (2, NaturalPartition(natural="hospital"), LABELS, r"no group 'hospital' \(there are few, speakers\)"),
         (4, "iid", LABELS[:7], "7 training images for 4 clients; give it at most 3 clients"),
+        (3, "iid", LABELS[:1], "1 training image for 3 clients; give each client at least 2"),
         (5, NaturalPartition(natural="few"), LABELS[:11], "client 4 of 5 would hold 1 images of 2 needed"),
     ],
 )

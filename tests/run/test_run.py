@@ -86,6 +86,14 @@ def test_what_is_not_there_is_refused(run: raygan.Run, tmp_path: Path) -> None:
         run.generators(7)
     with pytest.raises(RunError, match="labels from 0 to 9; give labels from 0 to 3"):
         run.generators()[0].sample([0, 9])
+    for labels, seed, words in (
+        ([9], 0, "label 9; give labels from 0 to 3"),
+        ([1.5], 0, "float64 numbers; give whole numbers"),
+        (3, 0, r"numbers of shape \(\); give a list of labels"),
+        ([0], 1.5, "seed: 1.5; give a whole number"),
+    ):
+        with pytest.raises(RunError, match=words):
+            run.generators()[0].sample(labels, seed=seed)  # type: ignore[arg-type]
     with pytest.raises(RunError, match=r"no config.yaml, so this is not a run's folder"):
         raygan.Run.load(tmp_path)
 
