@@ -19,7 +19,7 @@ LEVELS = [
     {"step"},
     {"wire"},
     {"config", "storage"},
-    {"nn", "data", "federated", "cuts", "evaluation"},
+    {"nn", "data", "federated", "cuts", "evaluation", "secure"},
     {"parties", "simulation"},
     {"runtime"},
     {"split", "whole", "served"},

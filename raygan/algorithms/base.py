@@ -52,6 +52,8 @@ class ServerState(BaseModel):
     """Client -> the model that it has, or is to have."""
     num_models: int = 0
     """Models that have ever been: the next new one gets this identity."""
+    told: tuple[str, ...] = ()
+    """Blocks of which the run has said that they are in no secure sum."""
 
 
 @dataclass(frozen=True)
@@ -113,6 +115,8 @@ class Algorithm(ABC, Generic[WorkerT, ServerT]):
     """Whether D is cut: a gradient of a gradient would have to cross then."""
     compares_logits: ClassVar[bool] = True
     """Whether D's logits on reals, of its update, are where G's loss is computed."""
+    averages_clients: ClassVar[bool] = False
+    """Whether its clients' networks are averaged, so that it may be done securely (`raygan/secure`)."""
     record_names: ClassVar[tuple[str, ...]] = ()
     """Its own files of lines, one a round (`RoundResult.records`)."""
     reads: ClassVar[frozenset[str]] = frozenset()

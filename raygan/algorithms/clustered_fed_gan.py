@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 
-from raygan.algorithms.averaging import load, take_over
+from raygan.algorithms.averaging import ClientAverages, begin_averages, load, take_over
 from raygan.algorithms.base import Back, Document, Model, RoundResult, ServerState
 from raygan.algorithms.clusters import cluster_line, cluster_measures, members, name_clusters
 from raygan.algorithms.whole import WholeAlgorithm
@@ -25,12 +25,13 @@ from raygan.config.schema import ClusterConfig
 from raygan.federated.assignment import cluster_and_weigh
 from raygan.parties.aggregator import ClusterAggregator
 from raygan.parties.base import Server
-from raygan.runtime.averages import average, collect, workers_of
+from raygan.runtime.averages import workers_of
 from raygan.runtime.backend import Reference, together
 from raygan.runtime.federation import Federation
 from raygan.runtime.steps import Cohort, needed
+from raygan.secure import least_members
 from raygan.whole.observed import ObservedClients
-from raygan.wire.records import AnchorMap, Assignment, Lost, State
+from raygan.wire.records import AnchorMap, Assignment, Lost
 
 Observed = Federation[ObservedClients, Server]
 
@@ -39,6 +40,7 @@ class ClusteredFedGan(WholeAlgorithm[ObservedClients]):
     """One model for each cluster."""
 
     name = "clustered_fed_gan"
+    averages_clients = True
     model_kind = "cluster"
     record_names = ("clusters",)
     reads = frozenset({"clusters", "devices.emulate", "training.fake_labels"})
@@ -53,14 +55,15 @@ class ClusteredFedGan(WholeAlgorithm[ObservedClients]):
         """Local epochs, cluster, weigh, average. The work of a lost aggregator is done again."""
         epochs = self.local_epochs(federation, cohort)
         num_samples = federation.check_in(cohort, epochs)
-        states = collect(federation, self.layout, num_samples, ObservedClients.states)
+        averages = begin_averages(federation, self.layout, num_samples, ObservedClients.states, self._config.privacy)
         maps = self._anchor_maps(federation, num_samples)
         found = federation.averaged(lambda: self.cluster_and_weigh(federation, cohort, num_samples, maps))
         assignment, state = name_clusters(found, state, range(len(self.layout.clients)))
-        models, lost = federation.averaged(lambda: self._averaged(federation, cohort, assignment, states))
+        models, lost = federation.averaged(lambda: self._averaged(federation, cohort, assignment, averages))
         epochs.lost.update(lost)
+        averages.take_stock()
         records = {"clusters": cluster_line(cohort.round, assignment)}
-        return RoundResult(cohort, epochs, state, models, records, assignment.faults)
+        return RoundResult(cohort, epochs, state, models, records, (*assignment.faults, *averages.faults))
 
     def cluster_and_weigh(
         self,
@@ -77,6 +80,7 @@ class ClusteredFedGan(WholeAlgorithm[ObservedClients]):
             seed=self._config.seed,
             round_number=cohort.round,
             domains=self.layout.domains,
+            least_members=least_members(self._config.privacy),
         )
         (aggregator,) = federation.aggregators(1)
         told = together([maps[client] for client in num_samples])
@@ -109,12 +113,12 @@ class ClusteredFedGan(WholeAlgorithm[ObservedClients]):
         return maps
 
     def _averaged(
-        self, federation: Observed, cohort: Cohort, assignment: Assignment, states: Mapping[int, Reference[State]]
+        self, federation: Observed, cohort: Cohort, assignment: Assignment, averages: ClientAverages
     ) -> tuple[dict[int, Model], dict[int, Lost]]:
         """Cluster -> model, and the workers that were lost before they had theirs."""
         over, clusters = self.averages(cohort, assignment), members(assignment)
         models: dict[int, Model] = {}
         for (cluster, clients), aggregator in zip(clusters.items(), federation.aggregators(len(clusters)), strict=True):
-            blocks = average(aggregator, self.keys, over[cluster], states)
+            blocks = averages.average(aggregator, self.keys, over[cluster])
             models[cluster] = Model(cluster, tuple(clients), blocks)
         return models, load(federation, self.layout, models.values(), self.keys)

@@ -15,12 +15,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from raygan.algorithms.averaging import load, take_over
+from raygan.algorithms.averaging import begin_averages, load, take_over
 from raygan.algorithms.base import Back, Model, RoundResult, ServerState, Task
 from raygan.algorithms.whole import WholeAlgorithm
 from raygan.config.schema import FedGanConfig
 from raygan.parties.base import Server
-from raygan.runtime.averages import average, collect
 from raygan.runtime.backend import Reference
 from raygan.runtime.federation import Federation
 from raygan.runtime.steps import Cohort, Epochs
@@ -34,6 +33,7 @@ class FedGan(WholeAlgorithm[AveragedWholeClients]):
     """One model for all, each client weighed by its number of images."""
 
     name = "fed_gan"
+    averages_clients = True
     worker_type = AveragedWholeClients
 
     def __init__(self, task: Task) -> None:
@@ -58,16 +58,20 @@ class FedGan(WholeAlgorithm[AveragedWholeClients]):
             StoppedError: they are too few.
         """
         num_samples = federation.check_in(cohort, epochs)
-        states = collect(federation, self.layout, num_samples, AveragedWholeClients.states)
+        averages = begin_averages(
+            federation, self.layout, num_samples, AveragedWholeClients.states, self._config.privacy
+        )
         weights = dict(zip(num_samples, self.weights(num_samples), strict=True))
 
         def averaged() -> tuple[Model, dict[int, Lost]]:
             (aggregator,) = federation.aggregators(1)
-            model = Model(0, tuple(num_samples), average(aggregator, self.keys, weights, states))
+            model = Model(0, tuple(num_samples), averages.average(aggregator, self.keys, weights))
             return model, load(federation, self.layout, [model], self.keys)
 
         model, lost = federation.averaged(averaged)
         epochs.lost.update(lost)
+        averages.take_stock()
+        epochs.faults += averages.faults
         return model
 
     def rejoin(self, federation: Whole, result: RoundResult, back: Back) -> Reference[Lost | None]:

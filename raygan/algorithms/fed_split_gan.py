@@ -20,10 +20,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from raygan.algorithms.averaging import load, take_over
+from raygan.algorithms.averaging import begin_averages, load, take_over
 from raygan.algorithms.base import Back, Model, RoundResult
 from raygan.algorithms.served import ServedAlgorithm
-from raygan.runtime.averages import Averages, average, collect
+from raygan.runtime.averages import Averages
 from raygan.runtime.backend import Reference
 from raygan.runtime.federation import Federation
 from raygan.runtime.steps import Cohort, Epochs
@@ -38,6 +38,7 @@ class FedSplitGan(ServedAlgorithm[ForesightClients, GeneratorServer]):
     """One discriminator for all, from epoch to epoch."""
 
     name = "fed_split_gan"
+    averages_clients = True
     compares_logits = False
     worker_type = ForesightClients
 
@@ -48,16 +49,18 @@ class FedSplitGan(ServedAlgorithm[ForesightClients, GeneratorServer]):
     def end_epoch(self, federation: Served, cohort: Cohort, epochs: Epochs, number: int) -> Averages:
         """The mean of the discriminators, which all take over. The work of a lost aggregator is done again."""
         present, keys = federation.check_in(cohort, epochs), self.discriminator_keys
-        states = collect(federation, self.layout, present, ForesightClients.states)
+        averages = begin_averages(federation, self.layout, present, ForesightClients.states, self._config.privacy)
         weights = dict.fromkeys(present, 1 / len(present))
 
         def averaged() -> tuple[Model, dict[int, Lost]]:
             (aggregator,) = federation.aggregators(1)
-            model = Model(0, tuple(present), average(aggregator, keys, weights, states))
+            model = Model(0, tuple(present), averages.average(aggregator, keys, weights))
             return model, load(federation, self.layout, [model], keys)
 
         model, lost = federation.averaged(averaged)
         epochs.lost.update(lost)
+        averages.take_stock()
+        epochs.faults += averages.faults
         return model.blocks
 
     def rejoin(self, federation: Served, result: RoundResult, back: Back) -> Reference[Lost | None]:

@@ -14,22 +14,21 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from raygan.algorithms.averaging import ClientAverages, begin_averages, tell_once
 from raygan.algorithms.base import Algorithm, Back, Document, Model, RoundResult, ServerState, Task
 from raygan.algorithms.clusters import cluster_line, cluster_measures, members, name_clusters
 from raygan.cuts.fleet import Fleet, FleetCost
 from raygan.cuts.planner import fleet_of
 from raygan.errors import ConfigError
-from raygan.parties.aggregator import ClusterAggregator
 from raygan.parties.spec import Parties
-from raygan.runtime.averages import Averages, average, collect
-from raygan.runtime.backend import Handle, Reference
+from raygan.runtime.backend import Reference
 from raygan.runtime.steps import Cohort, Submitted, needed
 from raygan.split.body import SharedBody
 from raygan.split.layout import Layout
 from raygan.split.plan import SplitPlan, plan_split
 from raygan.split.submit import Split, load_averages, rejoin, train_step
 from raygan.split.worker import SplitClients
-from raygan.wire.records import Assignment, Lost, State, StepId
+from raygan.wire.records import Assignment, Lost, StepId
 
 
 class HuscfGan(Algorithm[SplitClients, SharedBody]):
@@ -39,6 +38,7 @@ class HuscfGan(Algorithm[SplitClients, SharedBody]):
     worker_type = SplitClients
     model_kind = "cluster"
     cuts_discriminators = True
+    averages_clients = True
     record_names = ("clusters",)
     reads = frozenset({"clusters", "cuts", "wire", "devices.emulate", "training.fake_labels"})
     layout: Layout
@@ -75,11 +75,13 @@ class HuscfGan(Algorithm[SplitClients, SharedBody]):
         epochs = federation.local_epochs(cohort, split_step)
         num_samples = federation.check_in(cohort, epochs)
         assignment = self.cluster_and_weigh(federation, cohort, num_samples)
-        assignment, state = name_clusters(assignment, state, range(len(self.layout.clients)))
-        models, lost = self.aggregate(federation, assignment, state.serves)
+        told, everybody = state.told, range(len(self.layout.clients))
+        assignment, state = name_clusters(assignment, state, everybody)
+        models, lost, averages = self.aggregate(federation, assignment, state.serves)
         epochs.lost.update(lost)
+        state, notes = tell_once(state, told, averages.unsummed)
         records = {"clusters": cluster_line(cohort.round, assignment)}
-        return RoundResult(cohort, epochs, state, models, records, assignment.faults)
+        return RoundResult(cohort, epochs, state, models, records, (*assignment.faults, *averages.faults, *notes))
 
     def cluster_and_weigh(self, federation: Split, cohort: Cohort, num_samples: Mapping[int, int]) -> Assignment:
         """The body clusters and weighs the clients by its anchor activations: nothing new leaves a client."""
@@ -88,7 +90,7 @@ class HuscfGan(Algorithm[SplitClients, SharedBody]):
 
     def aggregate(
         self, federation: Split, assignment: Assignment, serves: Mapping[int, int]
-    ) -> tuple[dict[int, Model], dict[int, Lost]]:
+    ) -> tuple[dict[int, Model], dict[int, Lost], ClientAverages]:
         """Each cluster's average goes to its members, block by block; the body takes the average over all, or each of its
         trunks its cluster's. The work of an aggregator that is lost over it is done again.
 
@@ -96,13 +98,14 @@ class HuscfGan(Algorithm[SplitClients, SharedBody]):
             serves: client -> its cluster from now on, of all clients.
 
         Returns:
-            Cluster -> model, and worker -> why, of those that were lost before they had theirs.
+            Cluster -> model; worker -> why, of those that were lost before they had theirs; and what averages are of.
 
         Raises:
             RoundLost: the body was lost, or a client whose state was not out yet.
         """
-        clusters, states = members(assignment), collect(federation, self.layout, assignment.cluster, SplitClients.state)
-        ask, own = federation.server.call, self.split.config.cuts.bodies == "clusters"
+        clusters, config = members(assignment), self.split.config
+        averages = begin_averages(federation, self.layout, assignment.cluster, SplitClients.state, config.privacy)
+        ask, own = federation.server.call, config.cuts.bodies == "clusters"
         bodies = (
             {number: ask(SharedBody.state, number, clients) for number, clients in clusters.items()}
             if own
@@ -114,24 +117,19 @@ class HuscfGan(Algorithm[SplitClients, SharedBody]):
             models: dict[int, Model] = {}
             for (cluster, clients), aggregator in zip(clusters.items(), aggregators, strict=False):
                 weights = {client: assignment.weight[client] for client in clients}
-                blocks = average(aggregator, self.layout.all_blocks, weights, states, bodies[cluster])
+                blocks = averages.average(aggregator, self.layout.all_blocks, weights, bodies[cluster])
                 models[cluster] = Model(cluster, tuple(clients), blocks)
-            of_all = None if own else self._of_all(aggregators[-1], assignment, states, bodies)
+            of_all = None
+            if not own:
+                weights = {client: assignment.body_weight[client] for client in sorted(assignment.cluster)}
+                some_body = next(iter(bodies.values()))
+                of_all = averages.average(aggregators[-1], self.layout.body_held, weights, some_body)
             found = {cluster: model.blocks for cluster, model in models.items()}
             return models, load_averages(federation, self.layout, assignment.cluster, found, serves, of_all)
 
-        return federation.averaged(aggregated)
-
-    def _of_all(
-        self,
-        aggregator: Handle[ClusterAggregator],
-        assignment: Assignment,
-        states: Mapping[int, Reference[State]],
-        bodies: Mapping[int, Reference[State | Lost]],
-    ) -> Averages:
-        """The average over all clients of the blocks that the body holds."""
-        weights = {client: assignment.body_weight[client] for client in sorted(assignment.cluster)}
-        return average(aggregator, self.layout.body_held, weights, states, next(iter(bodies.values())))
+        models, lost = federation.averaged(aggregated)
+        averages.take_stock()
+        return models, lost, averages
 
     def rejoin(self, federation: Split, result: RoundResult, back: Back) -> Reference[Lost | None]:
         """They take over their clusters' averages, and their optimizers begin anew."""

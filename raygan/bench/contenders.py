@@ -107,7 +107,7 @@ class SplitContender:
         assignment = algorithm.cluster_and_weigh(self._federation, cohort, num_samples)
         assignment, state = name_clusters(assignment, ServerState(), range(len(self._layout.clients)))
         watch.lap("cluster_and_weigh")
-        models, _ = algorithm.aggregate(self._federation, assignment, state.serves)
+        models, *_ = algorithm.aggregate(self._federation, assignment, state.serves)
         watch.lap("aggregate")
         with tempfile.TemporaryDirectory(prefix="raygan-bench-") as folder:
             self._save(models, folder)

@@ -31,6 +31,7 @@ from raygan.config.choices import (
 )
 from raygan.config.devices import DeviceProfile, catalogue
 from raygan.config.mistakes import first_mistake
+from raygan.config.privacy import PrivacyConfig
 from raygan.errors import instead_of
 from raygan.names import Codec, NetworkName, Weights
 from raygan.scores import every_round, names
@@ -619,6 +620,7 @@ class Config(Section):
     ray: RayConfig = RayConfig()
     evaluation: EvaluationConfig = Field(default_factory=EvaluationConfig)
     checkpoints: CheckpointConfig = CheckpointConfig()
+    privacy: PrivacyConfig = PrivacyConfig()
     central: CentralConfig | None = None
     """Of that algorithm; None: as its keys are by default."""
     fed_gan: FedGanConfig | None = None

@@ -21,6 +21,7 @@ def cluster_and_weigh(
     seed: int,
     round_number: int,
     domains: Mapping[int, int],
+    least_members: int = 1,
 ) -> Assignment | Lost:
     """Clusters and weighs the clients of a round.
 
@@ -32,6 +33,7 @@ def cluster_and_weigh(
         num_samples: client -> training images, of these clients at least.
         round_number: from 0.
         domains: client -> its true domain, of these clients at least; read where `clusters.count` is `oracle` only.
+        least_members: of a cluster; the members of a smaller one join the nearest.
 
     Returns:
         `Lost` where no client is left.
@@ -53,7 +55,13 @@ def cluster_and_weigh(
     found = np.zeros(len(clients), dtype=np.int64)
     if not warm_up:
         truth = np.array([domains.get(client, 0) for client in clients], dtype=np.int64)
-        found = _clusters(maps.reshape(len(clients), -1), settings, seed, truth)
+        flat = maps.reshape(len(clients), -1)
+        found = _clusters(flat, settings, seed, truth)
+        small = too_small(found, least_members)
+        if small.any():
+            found = joined(flat, found, least_members)
+            names = ", ".join(f"client-{client:02d}" for client, is_in in zip(clients, small, strict=True) if is_in)
+            faults += (f"{names}: their clusters have fewer than {least_members} members, and join the nearest",)
     beta = 0.0 if warm_up else settings.beta
     weigh: Weighting = chosen(WEIGHTINGS, settings.weighting)
     kld, weight = np.empty(len(clients)), np.empty(len(clients))
@@ -75,3 +83,28 @@ def _clusters(
         return truth
     cluster: Clustering = chosen(CLUSTERINGS, settings.clustering)
     return cluster(features, settings.count if settings.count == "auto" else min(settings.count, len(features)), seed)
+
+
+def too_small(found: npt.NDArray[np.int64], least: int) -> npt.NDArray[np.bool_]:
+    """(K,) whether a client's cluster has fewer members than that, of clients of which there are as many."""
+    _, place, counts = np.unique(found, return_inverse=True, return_counts=True)
+    return np.asarray((counts[place] < least) & (len(counts) > 1))
+
+
+def joined(features: Floats, found: npt.NDArray[np.int64], least: int) -> npt.NDArray[np.int64]:
+    """(K,) clusters of at least so many members, if there are so many clients: the smallest joins the one whose mean is
+    nearest to its own, again and again; of equals, the first.
+
+    Args:
+        features: (K, F).
+        found: (K,) cluster of each client.
+    """
+    found = found.copy()
+    while too_small(found, least).any():
+        labels, counts = np.unique(found, return_counts=True)
+        means = np.stack([features[found == label].mean(axis=0, dtype=np.float64) for label in labels])
+        smallest = int(counts.argmin())
+        distances = np.linalg.norm(means - means[smallest], axis=1)
+        distances[smallest] = np.inf
+        found[found == labels[smallest]] = labels[int(distances.argmin())]
+    return found

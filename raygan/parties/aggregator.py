@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
 
 from raygan.config.choices import AGGREGATIONS, chosen
 from raygan.federated import Aggregation, Grouping
@@ -11,7 +12,15 @@ from raygan.names import BlockKey, BlockState, Weights, weights_in
 from raygan.parties.base import Party
 from raygan.storage import block_states, read_arrays, write_arrays
 from raygan.wire.records import AnchorMap, Assignment, BlockAverage, Lost, State, Traffic, Written, num_bytes
+from raygan.wire.secure import Dealt, KeyShares, MaskedState, PublicKeys, Roster, Survivors, Unmasking
 from raygan.wire.traffic import TrafficCounter
+
+if TYPE_CHECKING:
+    from raygan.secure.server import SecureSum
+
+RecordT = TypeVar("RecordT")
+Unmasked = tuple[State | Lost, Sequence[Unmasking | Lost]]
+"""The body's state, for the blocks that a member does not hold, and what the survivors told."""
 
 
 class ClusterAggregator(Party):
@@ -21,11 +30,13 @@ class ClusterAggregator(Party):
         rule: how it averages (`clusters.aggregation`).
     """
 
-    streams = frozenset({"average", "assign"})
+    streams = frozenset({"average", "assign", "survivors"})
 
     def __init__(self, rule: str = "holes") -> None:
         self._begin: Aggregation = chosen(AGGREGATIONS, rule)
         self._traffic = TrafficCounter()
+        self._sums: dict[str, SecureSum] = {}
+        """Session -> the sum under way in it."""
 
     def average(
         self,
@@ -68,6 +79,66 @@ class ClusterAggregator(Party):
                 self._traffic.add("client", "aggregator", "AnchorMap", num_bytes(one))
                 features[one.client] = one.map
         return group(features)
+
+    def introduce(self, session: str, announced: Sequence[PublicKeys | Lost]) -> Roster | Lost:
+        """Begins a secure sum (`raygan/secure`): everybody's public keys; who is lost is no member."""
+        from raygan.secure.server import SecureSum  # needs the extra `privacy`
+
+        self._sums[session] = SecureSum(session, self._arrived(announced))
+        return self._sums[session].roster
+
+    def deal(self, session: str, members: Sequence[int], shares: Sequence[KeyShares | Lost]) -> list[Dealt | Lost]:
+        """For each of the members asked for, the shares that are sealed to it; those who dealt none are out."""
+        dealt = self._sums[session].deal(self._arrived(shares))
+        return [dealt.get(member, Lost(f"client-{member:02d} has dealt no shares")) for member in members]
+
+    def survivors(self, session: str, members: Sequence[int], masked: Iterable[MaskedState | Lost]) -> Survivors | Lost:
+        """Adds the masked blocks of those who sent them, of which one is in memory at a time.
+
+        Args:
+            members: whose each of the records is, or should have been.
+        """
+        lost: dict[int, str] = {}
+        for member, record in zip(members, masked, strict=True):
+            if isinstance(record, Lost):
+                lost[member] = record.reason
+            else:
+                self._count("client", record)
+                self._sums[session].add(record)
+        return self._sums[session].told(lost)
+
+    def unmask(
+        self, session: str, asked: Sequence[BlockKey], weights: Mapping[int, float], arrived: Unmasked
+    ) -> list[BlockAverage | Lost]:
+        """theta_b(S) for each asked block b, as `average`, from the sums and the survivors' shares.
+
+        Args:
+            weights: w_k of each member.
+        """
+        from raygan.secure.server import TooFewError, averaged
+
+        body, told = arrived
+        total = self._sums.pop(session)
+        if isinstance(body, Lost):
+            return [body for _ in asked]
+        if body.blocks:
+            self._count("body", body)
+        try:
+            found = averaged(total.sums(self._arrived(told)), weights, total.survivors, body)
+        except TooFewError as error:
+            return [Lost(str(error)) for _ in asked]
+        alone = Lost("fewer than three members are left that hold a block: there is no sum of it")
+        return [BlockAverage(key, found[key]) if key in found else alone for key in asked]
+
+    def _arrived(self, records: Iterable[RecordT | Lost]) -> list[RecordT]:
+        """Those that are not lost, counted."""
+        found = [record for record in records if not isinstance(record, Lost)]
+        for record in found:
+            self._count("client", record)
+        return found
+
+    def _count(self, source: str, record: object) -> None:
+        self._traffic.add(source, "aggregator", type(record).__name__, num_bytes(record))
 
     def traffic(self) -> Traffic:
         """What clients and body sent since this was last asked."""

@@ -6,26 +6,20 @@ from collections.abc import Mapping, Sequence
 from itertools import chain
 from typing import Generic, Protocol, TypeVar
 
-from torch import nn
-
-from raygan.names import BlockKey
 from raygan.nn.network import block_state, load_block_state
 from raygan.parties.clients import HostedClient, HostedClients
+from raygan.parties.masked import MaskedClient, MaskedClients
 from raygan.wire.records import BlockAverage, Lost, State, num_bytes
 
 
-class AveragedClient(HostedClient, Protocol):
-    """One client."""
-
-    @property
-    def blocks(self) -> Mapping[BlockKey, nn.Module]:
-        """What it gives away, in order."""
+class AveragedClient(HostedClient, MaskedClient, Protocol):
+    """One client: it gives away its `blocks`, in order."""
 
 
 AveragedT = TypeVar("AveragedT", bound=AveragedClient)
 
 
-class AveragedClients(HostedClients[AveragedT], Generic[AveragedT]):
+class AveragedClients(MaskedClients[AveragedT], HostedClients[AveragedT], Generic[AveragedT]):
     """One or several clients. Their optimizers stay what they are."""
 
     def states(self) -> list[State]:

@@ -43,10 +43,15 @@ class Worker(Party, ABC):
     sends: ClassVar[frozenset[type]] = frozenset()
     """Records with arrays, or counts of classes, that may leave its clients; of the others, only small ones do."""
 
+    @property
+    def allowed(self) -> frozenset[type]:
+        """Those of them that this run's configuration lets out."""
+        return self.sends
+
     def problem(self, method: str, records: object) -> str | None:
-        """Why it may not send what a method returned: what must be one of `sends`, and is none."""
+        """Why it may not send what a method returned: what must be one of those that are `allowed`, and is none."""
         for record in records if isinstance(records, list) else [records]:
-            if isinstance(record, LISTED) and type(record) not in self.sends:
+            if isinstance(record, LISTED) and type(record) not in self.allowed:
                 return f"a {type(record).__name__} is nothing that leaves a client here"
         return None
 

@@ -8,11 +8,15 @@ from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 
+from raygan.config.privacy import PrivacyConfig
 from raygan.parties.base import Worker, client_file
 from raygan.parties.data_owner import DataOwner
+from raygan.secure import check_installed
 from raygan.storage import read_arrays, write_arrays
 from raygan.wire.records import CheckIn, Inventory, Lost, Traffic, Written
 from raygan.wire.traffic import TrafficCounter
+
+NO_PRIVACY = PrivacyConfig()
 
 
 class HostedClient(Protocol):
@@ -44,10 +48,14 @@ class HostedClients(Worker, Generic[HostedT]):
 
     Args:
         clients: by number.
+
+    Raises:
+        ConfigError: what the run's privacy needs is not installed here.
     """
 
-    def __init__(self, clients: Mapping[int, HostedT]) -> None:
-        self._clients = dict(clients)
+    def __init__(self, clients: Mapping[int, HostedT], privacy: PrivacyConfig = NO_PRIVACY) -> None:
+        check_installed(privacy)
+        self._clients, self._privacy = dict(clients), privacy
         self._left_out: set[int] = set()
         """Those that sit out the rest of the round."""
         self._traffic = TrafficCounter()

@@ -32,6 +32,7 @@ from raygan.runtime.federation import AnyFederation, Federation
 from raygan.runtime.limits import limits_of
 from raygan.runtime.recovery import Missing, Role, decide
 from raygan.runtime.steps import Cohort, Deadline, RoundLost, StepLoop, needed
+from raygan.secure import least_members
 from raygan.storage import append_json_line, remove_folder, write_json
 from raygan.wire.records import Lost, StepReport, Written
 
@@ -167,7 +168,8 @@ class Engine:
         there = [client for worker in self._backend.workers for client in self._layout.workers[worker].ids]
         available = [client for client in there if client not in self._plan.dropped]
         clients = sample_clients(available, self._config, number)
-        return Cohort(number, self._num_steps(clients), clients, self._config.training.min_clients)
+        fewest = max(self._config.training.min_clients, least_members(self._config.privacy))
+        return Cohort(number, self._num_steps(clients), clients, fewest)
 
     def _num_steps(self, clients: Iterable[int]) -> int:
         """The most steps that the local epochs of any of these clients give."""

@@ -15,6 +15,7 @@ from typing import Any
 
 from raygan.algorithms import algorithm_of
 from raygan.algorithms.base import Algorithm, Document, Task
+from raygan.config.choices import ALGORITHMS
 from raygan.config.loading import cluster_address, from_home, make_config, without_labels
 from raygan.config.schema import Config
 from raygan.cuts.fleet import too_small
@@ -36,10 +37,13 @@ from raygan.nn.network import network_spec
 from raygan.nn.start import initial_networks
 from raygan.parties.layout import ClientPlan, Layout
 from raygan.run.checkpoints import MODEL_FILE, Checkpoints
+from raygan.secure import LEAST_HOLDERS, check_installed
 from raygan.simulation.device import check_device
 
 OPTIONAL = ("clusters", "cuts", "wire", "devices.emulate", "training.fake_labels")
 """Keys of the configuration that not every algorithm reads."""
+SUMMED_RULE = "holes"
+"""The rule of `clusters.aggregation` that secure sums follow."""
 LEAST_TEST_IMAGES = 2
 """Of a domain: a covariance needs two."""
 Survey = Callable[[Config], list[DomainSurvey]]
@@ -94,6 +98,7 @@ def make_plan(config: Config, survey: Survey = survey_domains, documents: Mappin
     """
     check_device(config)
     _check_losses(config)
+    _check_privacy(config)
     config = _with_start(config)
     surveys = with_common_classes(survey(config))
     infos = tuple(domain.info for domain in surveys)
@@ -169,6 +174,38 @@ def _check_losses(config: Config) -> None:
     if gan_loss(training.loss).is_relative and not chosen.compares_logits:
         found = f"{training.loss} compares fakes with reals, which algorithm {chosen.name} cannot where G learns"
         raise ConfigError("training.loss", found, "use bce or hinge, or another algorithm")
+
+
+def _check_privacy(config: Config) -> None:
+    """Refuses secure aggregation of what is no sum.
+
+    Raises:
+        ConfigError: the extra is missing, the algorithm averages nothing, another rule than the weighted mean does, or
+            too few clients for sums.
+    """
+    chosen, key = algorithm_of(config.algorithm), "privacy.secure_aggregation"
+    if not config.privacy.secure_aggregation:
+        return
+    check_installed(config.privacy)
+    if not chosen.averages_clients:
+        able = ", ".join(name for name in ALGORITHMS if algorithm_of(name).averages_clients)
+        raise ConfigError(key, f"true, but {chosen.name} averages no clients", f"set it to false, or use one of {able}")
+    rule = config.clusters.aggregation
+    if "clusters" in chosen.reads and rule != SUMMED_RULE:
+        found = f"{rule}, but {key} sums by the weights alone"
+        raise ConfigError("clusters.aggregation", found, f"set it to {SUMMED_RULE}, or {key} to false")
+    fewest = _fewest_summed(config) if "clusters" in chosen.reads else config.clients_a_round
+    if fewest < LEAST_HOLDERS:
+        found = f"true, but of {fewest} clients there is no sum that hides each (at least {LEAST_HOLDERS})"
+        remedy = "add clients, raise training.participation or lower clusters.count"
+        raise ConfigError(key, found, remedy)
+
+
+def _fewest_summed(config: Config) -> int:
+    """Clients of the smallest cluster, at best."""
+    if config.clusters.count == "oracle":
+        return min(config.clients_a_round, *(domain.clients for domain in config.data.domains))
+    return config.clients_a_round // (config.clusters.count if isinstance(config.clusters.count, int) else 1)
 
 
 def _too_small(config: Config, algorithm: Algorithm[Any, Any]) -> dict[str, str]:

@@ -86,6 +86,16 @@ class Handle(ABC, Generic[PartyT_co]):
     def call_many(
         self,
         count: int,
+        method: Callable[[PartyT_co, A, B, C], Sequence[T]],
+        a: A | Reference[A],
+        b: B | Reference[B],
+        c: C | Reference[C],
+        /,
+    ) -> Sequence[Reference[T]]: ...
+    @overload
+    def call_many(
+        self,
+        count: int,
         method: Callable[[PartyT_co, A, B, C, D], Sequence[T]],
         a: A | Reference[A],
         b: B | Reference[B],

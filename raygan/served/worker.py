@@ -95,7 +95,8 @@ class ServedClients(AveragedClients[ServedClient]):
         networks = initial_networks(spec, config)
         self._initial, self._anchor = networks.discriminator, networks.discriminator_anchor
         owners = data_owners(plan, spec, config, device, again)
-        super().__init__({owner.client: ServedClient(owner, self._new_discriminator()) for owner in owners})
+        clients = {owner.client: ServedClient(owner, self._new_discriminator()) for owner in owners}
+        super().__init__(clients, config.privacy)
         self._steps: dict[int, ClientStep] = {}
         self._seconds: dict[str, float] = {}
         self._sent_bytes = self._received_bytes = 0

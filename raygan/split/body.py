@@ -24,6 +24,7 @@ from raygan.names import NetworkName
 from raygan.nn.network import frozen
 from raygan.nn.start import initial_networks
 from raygan.parties.base import Server
+from raygan.secure import least_members
 from raygan.simulation.emulation import Pacer
 from raygan.split.contract import Contract
 from raygan.split.layout import Layout
@@ -174,7 +175,8 @@ class SharedBody(Server):
             client: np.mean(np.stack(maps), axis=0) for client, maps in self._maps.items() if client in num_samples
         }
         seed, settings = self._config.seed, self._config.clusters
-        assigned = cluster_and_weigh(features, num_samples, settings, seed, round_number, self._layout.domains)
+        domains, least = self._layout.domains, least_members(self._config.privacy)
+        assigned = cluster_and_weigh(features, num_samples, settings, seed, round_number, domains, least)
         if isinstance(assigned, Lost):
             return assigned
         return replace(assigned, faults=(*assigned.faults, *self._faults))

@@ -13,6 +13,7 @@ from raygan.names import NETWORKS
 from raygan.nn.start import initial_networks
 from raygan.nn.vmapped import Tensors
 from raygan.parties.clients import HostedClients
+from raygan.parties.masked import MaskedClients
 from raygan.simulation.emulation import Pacer
 from raygan.simulation.executors import Computation, NonFiniteError
 from raygan.split.client import Client
@@ -40,7 +41,7 @@ Parts = tuple[WirePart, ...]
 ClientPhase = Callable[[Client, Tensors], Computation[Tensors | None]]
 
 
-class SplitClients(HostedClients[Client]):
+class SplitClients(MaskedClients[Client], HostedClients[Client]):
     """One or several clients that share a profile and its cuts.
 
     A client that the body's message does not mention was late: it sits out the rest of the round. One whose
@@ -69,7 +70,7 @@ class SplitClients(HostedClients[Client]):
             client.client: Client(client, copy.deepcopy(networks), layout.spec, config, device, again)
             for client in plan.clients
         }
-        super().__init__(clients)
+        super().__init__(clients, config.privacy)
         self._contract = Contract(layout, config.training.batch_size)
         blocks = {number: client.blocks for number, client in clients.items()}
         self._executor = choose_executor(plan, layout, networks, config, device, blocks)

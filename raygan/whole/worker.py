@@ -42,7 +42,7 @@ class TrainingClients(HostedClients[HostedT]):
         initial = initial_networks(spec, config)
         owners = data_owners(plan, spec, config, device, again)
         clients = self._equipped(owners, lambda: WholeNetworks(initial, training, device))
-        super().__init__(dict(zip(plan.ids, clients, strict=True)))
+        super().__init__(dict(zip(plan.ids, clients, strict=True)), config.privacy)
 
     @abstractmethod
     def _equipped(self, owners: Sequence[DataOwner], new_networks: Callable[[], WholeNetworks]) -> list[HostedT]:

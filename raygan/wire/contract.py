@@ -36,9 +36,13 @@ from raygan.wire.records import (
     arrays_of,
     type_name,
 )
+from raygan.wire.secure import Dealt, KeyShares, MaskedState, PublicKeys, Roster, Survivors, Unmasking
 
 T = TypeVar("T")
-SMALL = (StepReport, BodyReport, Assignment, ClassCounts, Inventory, CheckIn, Traffic, Written, Evaluation, Usage, Lost)
+SMALL = (
+    StepReport, BodyReport, Assignment, ClassCounts, Inventory, CheckIn, Traffic, Written, Evaluation, Usage, Lost,
+    Survivors,
+)  # fmt: skip
 """Records without arrays."""
 SMALL_BYTES = 64 * 1024
 """They are smaller than this."""
@@ -145,12 +149,28 @@ def _check_part(where: str, part: Any) -> None:
         raise WireError(f"{where}: {found} array of shape {tuple(payload.shape)}; only {needed} batches cross")
 
 
+def _check_keys(record: PublicKeys | Roster | KeyShares | Dealt | Unmasking) -> None:
+    for array in arrays_of(record):
+        if type_name(array) != "uint8" or array.ndim != 1:
+            found = f"{type(record).__name__}: {type_name(array)} array of shape {array.shape}"
+            raise WireError(f"{found}; only keys, shares and what is sealed cross")
+
+
+def _check_masked(record: MaskedState) -> None:
+    for array in arrays_of(record):
+        if type_name(array) != "uint64" or array.ndim != 1:
+            found = f"{type(record).__name__}: {type_name(array)} array of shape {array.shape}"
+            raise WireError(f"{found}; only whole numbers under masks cross")
+
+
 CHECKS: Mapping[type, Callable[[Any], object]] = {
     **dict.fromkeys((Activations, Gradients), _check_messages),
     **dict.fromkeys((State, BlockAverage), _check_parameters),
     **dict.fromkeys((Fakes, Feedback, Logits), _check_batches),
     **dict.fromkeys(SMALL, counts_only),
+    **dict.fromkeys((PublicKeys, Roster, KeyShares, Dealt, Unmasking), _check_keys),
     AnchorMap: _check_anchor_map,
+    MaskedState: _check_masked,
 }
 """What each record must hold; a record that is not here does not cross."""
 BULK = tuple(kind for kind in CHECKS if kind not in SMALL)

@@ -12,6 +12,8 @@
 | `Logits` | client <-> server | a discriminator's logits on fakes, or gradients with respect to them |
 | the small ones | anybody -> driver | losses, timings, counts, clusters, scores: no arrays |
 
+Those of a secure sum are in `raygan.wire.secure`.
+
 No client's image, label or z is in any of them. Arrays are numpy: Ray writes them to the object store
 without a copy in between, and an aggregator needs no torch. Under a wire codec other than float32, activations
 and gradients are `Encoded`, which is the only form in which integers cross.

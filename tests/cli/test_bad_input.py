@@ -48,6 +48,7 @@ def refused(run_cli, capsys, *arguments: str) -> str:
 @pytest.mark.parametrize(
     ("override", "message"),
     [
+        ("privacy={secure_aggregation: true, sure: 1}", "privacy.sure: unknown key"),
         ("training.roundz=3", "training.roundz: unknown key; did you mean 'rounds'?"),
         ("trainin.rounds=3", "trainin: unknown key; did you mean 'training'?"),
         ("training.rounds=many", "training.rounds: 'many' does not fit; give a valid integer"),
@@ -210,3 +211,16 @@ def test_a_cluster_that_is_not_there(run_cli, capsys: pytest.CaptureFixture[str]
     assert status == 2
     assert "no Ray cluster at '127.0.0.1:1'" in error.splitlines()[-1]
     assert not Path("runs").exists()
+
+
+@pytest.mark.parametrize("dry", [[], ["--dry-run"]], ids=["train", "dry run"])
+def test_sums_that_hide_nobody_are_refused(run_cli, capsys, dry: list[str]) -> None:
+    sums = ["--set", "privacy.secure_aggregation=true", "--set", "clusters.count=3"]
+    error = refused(run_cli, capsys, *sums, *dry)
+    assert "privacy.secure_aggregation: true, but of 2 clients there is no sum that hides each (at least 3)" in error
+
+
+def test_secure_sums_without_their_extra_are_refused(run_cli, capsys, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("raygan.secure.find_spec", lambda name: None)
+    error = refused(run_cli, capsys, "--set", "privacy.secure_aggregation=true", "--dry-run")
+    assert "the package cryptography is not installed here; pip install 'raygan[privacy]'" in error

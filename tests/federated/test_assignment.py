@@ -7,7 +7,7 @@ import pytest
 
 from raygan.config import choices
 from raygan.config.schema import ClusterConfig
-from raygan.federated.assignment import cluster_and_weigh
+from raygan.federated.assignment import cluster_and_weigh, joined
 from raygan.wire.records import Assignment, Lost
 
 LEVELS = {3: 0.0, 5: 0.0, 8: 1.0}
@@ -75,3 +75,21 @@ def test_a_rule_of_ones_own_is_chosen_by_name(monkeypatch: pytest.MonkeyPatch) -
 
 def odd_and_even(features: np.ndarray, count: object, seed: int) -> np.ndarray:
     return np.arange(len(features)) % 2
+
+
+def test_a_small_cluster_joins_the_nearest_until_none_is_small() -> None:
+    found = np.array([0, 0, 0, 1, 2, 2, 2])
+    features = np.array([[0.0], [0.0], [0.3], [2.0], [5.0], [5.0], [5.0]])
+    assert joined(features, found, 3).tolist() == [0, 0, 0, 0, 2, 2, 2], "2 is nearer to the mean 0.1 than to 5"
+    assert joined(features, found, 4).tolist() == [0] * 7, "then 2 joins"
+    assert joined(features, found, 1).tolist() == found.tolist()
+    assert joined(features[:2], np.array([0, 1]), 3).tolist() == [1, 1], "as many as there are"
+
+
+def test_who_joins_is_told_and_weighed_there() -> None:
+    counts, settings = {3: 10, 5: 30, 8: 60}, ClusterConfig(count=2, warmup_rounds=0, beta=0)
+    found = cluster_and_weigh(features(), counts, settings, 0, 0, {}, 2)
+    assert isinstance(found, Assignment)
+    assert set(found.cluster.values()) == {0}
+    assert found.weight == pytest.approx({3: 0.1, 5: 0.3, 8: 0.6})
+    assert found.faults == ("client-08: their clusters have fewer than 2 members, and join the nearest",)

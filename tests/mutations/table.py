@@ -29,6 +29,7 @@ STEP = "raygan/step.py"
 FEDERATION = "raygan/runtime/federation.py"
 
 AVERAGE_TEST = ("tests/nn/test_average.py",)
+SESSION_TEST = ("tests/secure/test_session.py",)
 COLLAPSE_TEST = ("tests/evaluation/test_collapse.py",)
 STEP_TEST = ("tests/run/test_step.py",)
 CLIENT_TEST = ("tests/split/test_client.py",)
@@ -679,5 +680,48 @@ MUTATIONS = (
         "self.features[self.labels == label]",
         "self.features",
         COLLAPSE_TEST,
+    ),
+    # Secure sums
+    Mutation(
+        "masks of a pair add up",
+        "raygan/secure/session.py",
+        "found if me < other else np.negative(found)",
+        "found",
+        SESSION_TEST,
+    ),
+    Mutation(
+        "a member has no mask of its own",
+        "raygan/secure/session.py",
+        'return primitives.mask(seed, self.name, f"{key[0]}.{key[1]}", size)',
+        "return np.zeros(size, np.uint64)",
+        SESSION_TEST,
+    ),
+    Mutation(
+        "a member tells its shares again",
+        "raygan/secure/member.py",
+        "        self._session = None\n        return",
+        "        return",
+        SESSION_TEST,
+    ),
+    Mutation(
+        "a sum of two is told",
+        "raygan/secure/member.py",
+        "if len(still(group, there)) >= LEAST_HOLDERS:",
+        "if group:",
+        SESSION_TEST,
+    ),
+    Mutation(
+        "holes count as nothing",
+        "raygan/secure/server.py",
+        "total + hole * body",
+        "total + 0 * body",
+        SESSION_TEST,
+    ),
+    Mutation(
+        "states leave clients beside their masked blocks",
+        "raygan/parties/masked.py",
+        "self.sends - {State} | SECURE_RECORDS",
+        "self.sends | SECURE_RECORDS",
+        ("tests/secure/test_algorithms.py",),
     ),
 )

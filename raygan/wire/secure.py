@@ -1,0 +1,101 @@
+"""What crosses where networks are summed securely (`raygan/secure`): all of it through the aggregator, in this order.
+
+| record | from -> to | holds |
+|---|---|---|
+| `PublicKeys` | client -> aggregator | its public keys of the session, and which blocks it holds |
+| `Roster` | aggregator -> client | those of all members |
+| `KeyShares` | client -> aggregator | shares of its secrets, each sealed to another member |
+| `Dealt` | aggregator -> client | the shares that are sealed to it |
+| `MaskedState` | client -> aggregator | its weighted blocks as whole numbers under masks |
+| `Survivors` | aggregator -> client | whose masked blocks arrived |
+| `Unmasking` | client -> aggregator | shares that take the masks off the sum |
+
+Keys, shares and what is sealed are uint8 arrays, so that they travel and are counted as arrays are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from raygan.names import BlockKey, Shape
+
+Bytes = np.ndarray
+"""(N,) uint8."""
+BlockForm = tuple[tuple[str, str, Shape], ...]
+"""Name, type and shape of each of a block's arrays, in the order in which a masked block has them."""
+Holders = tuple[int, ...]
+"""The members that hold the same blocks: they have masks of their own."""
+
+
+@dataclass(frozen=True)
+class PublicKeys:
+    """What a member announces."""
+
+    client: int
+    sealing: Bytes
+    """(32,) X25519: messages to it are sealed with it."""
+    masking: Bytes
+    """(32,) X25519: it agrees on masks with others by it."""
+    blocks: tuple[BlockKey, ...]
+    """What it holds; public, since the cuts are."""
+
+
+@dataclass(frozen=True)
+class Roster:
+    """Who is in the session."""
+
+    session: str
+    members: Mapping[int, PublicKeys]
+
+
+@dataclass(frozen=True)
+class KeyShares:
+    """Shares of one member's secrets."""
+
+    client: int
+    sealed: Mapping[int, Bytes]
+    """The member that can open it -> the shares that are for it."""
+
+
+@dataclass(frozen=True)
+class Dealt:
+    """The shares that one member is to keep."""
+
+    client: int
+    sealed: Mapping[int, Bytes]
+    """Whose secrets -> the sealed shares; who is not in it was lost, and is in no mask."""
+
+
+@dataclass(frozen=True)
+class MaskedState:
+    """One member's blocks, as the server sees them."""
+
+    client: int
+    sums: Mapping[BlockKey, np.ndarray]
+    """Block -> (N,) uint64: its weighted entries in fixed point, plus masks, modulo 2^64."""
+    forms: Mapping[BlockKey, BlockForm]
+
+
+@dataclass(frozen=True)
+class Survivors:
+    """Whose masked blocks arrived."""
+
+    clients: tuple[int, ...]
+    lost: Mapping[int, str] = field(default_factory=dict)
+    """Member whose blocks did not arrive -> why."""
+    unsummed: tuple[BlockKey, ...] = ()
+    """Blocks that too few of them hold for a sum."""
+
+
+@dataclass(frozen=True)
+class Unmasking:
+    """What one member tells of the others' secrets: of each only one kind."""
+
+    client: int
+    seeds: Mapping[tuple[Holders, int], Bytes]
+    """(Holders, member among them whose blocks arrived) -> (33,) share of its own mask's seed for their blocks."""
+    keys: Mapping[int, Bytes]
+    """Member whose blocks did not arrive -> (33,) share of its private masking key."""

@@ -1,0 +1,94 @@
+"""Runs whose networks are summed securely: on Ray as in process, members killed in the middle of a sum, and resumed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from raygan.api import resume, train
+from raygan.config.loading import make_config
+from tests.rounds import assert_same_training, rounds_of
+from tests.run.kills import FaultInjector, Injection, injector
+from tests.run.test_faults import Injections
+from tests.run.test_resume import Interrupt, arrays_of_round
+from tests.secure.federated import SECURE, settings_of
+
+__all__ = ["injector"]
+
+
+@pytest.fixture(scope="module")
+def settings(tiny_settings: dict[str, Any]) -> dict[str, Any]:
+    """The method on six clients in three actors, a round of warm-up and one of two clusters."""
+    return tiny_settings | SECURE
+
+
+@pytest.fixture(scope="module")
+def whole(settings: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run in this process, without interruption."""
+    return train(make_config(settings), tmp_path_factory.mktemp("whole") / "run", in_process=True).path
+
+
+def test_a_resumed_run_is_the_run_that_was_not_interrupted(
+    settings: dict[str, Any], whole: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        train(make_config(settings), tmp_path / "run", in_process=True, listener=Interrupt(1, 1))
+    resume(tmp_path / "run", in_process=True)
+    assert arrays_of_round(tmp_path / "run", 2) == arrays_of_round(whole, 2)
+    assert_same_training(tmp_path / "run", whole)
+    told = [fault for line in rounds_of(tmp_path / "run") for fault in line["faults"] if "in no sum" in fault]
+    blocks = [fault.split(": ")[-1].removesuffix(" (privacy.secure_aggregation)") for fault in told]
+    assert blocks == ["discriminator 3, generator 1", "discriminator 1, generator 3"], "each once"
+
+
+def test_a_member_that_is_killed_after_its_upload_costs_nothing(
+    small_ray: None, injector: FaultInjector, settings: dict[str, Any], whole: Path, tmp_path: Path
+) -> None:
+    """SIGKILL of an actor of two clients between their masked blocks and the unmasking; the sum is the whole one."""
+    injections = Injections(injector, {0: Injection("client", "unmask", name="clients-00")})
+    run = train(make_config(settings), tmp_path / "run", listener=injections)
+    assert run.ended
+    assert injections.told("clients-00", "was lost")
+    models = {name: a for name, a in arrays_of_round(run.path, 1).items() if name.startswith("cluster-")}
+    expected = arrays_of_round(whole, 1)
+    assert models == {name: expected[name] for name in models}
+    assert not [fault for fault in rounds_of(run.path)[0]["faults"] if "is in no sum" in fault]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("algorithm", ["huscf", "clustered_fed_gan"])
+def test_actors_compute_the_same(
+    small_ray: None, tiny_settings: dict[str, Any], tmp_path: Path, algorithm: str
+) -> None:
+    config = make_config(settings_of(tiny_settings, algorithm) | SECURE)
+    here, there = (train(config, tmp_path / name, in_process=name == "here") for name in ("here", "there"))
+    assert arrays_of_round(here.path, 2) == arrays_of_round(there.path, 2)
+    assert_same_training(there.path, here.path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "injection",
+    [
+        Injection("client", "share", name="clients-00"),
+        Injection("client", "mask", name="clients-00"),
+        Injection("client", "mask", "after", name="clients-00"),
+        Injection("aggregator", "introduce"),
+        Injection("aggregator", "survivors"),
+        Injection("aggregator", "unmask"),
+        Injection("aggregator", "unmask", "after"),
+    ],
+    ids=str,
+)
+def test_whoever_is_killed_in_a_sum_the_run_goes_on(
+    small_ray: None, injector: FaultInjector, settings: dict[str, Any], tmp_path: Path, injection: Injection
+) -> None:
+    run = train(make_config(settings), tmp_path / "run", listener=Injections(injector, {0: injection}))
+    assert run.ended
+    assert not injector.armed
+    assert run.metrics["clients"].tolist()[1] == 6, "everybody is back"
+    if injection.kind == "aggregator":
+        expected = train(make_config(settings), tmp_path / "whole", in_process=True).path
+        assert arrays_of_round(run.path, 2) == arrays_of_round(expected, 2)
