@@ -312,8 +312,9 @@ class ClusterConfig(Section):
     count: Literal["auto", "oracle"] | Count = "auto"
     """Clusters, no more than clients take part in a round; `auto`: the count with the best silhouette; `oracle`: the true
     domains in place of clusters that are found, which only a measurement may know."""
-    clustering: Annotated[str, one_of(CLUSTERINGS)] = "kmeans"
-    """The rule that finds the clusters."""
+    clustering: Annotated[str, one_of(CLUSTERINGS, or_path=True)] = "kmeans"
+    """The rule that finds the clusters; or an import path `package.module:function` of one of your own
+    (`raygan/docs/examples.md`, "Your own clustering rule")."""
     weighting: Annotated[str, one_of(WEIGHTINGS)] = "kld"
     """The rule that says how much a member counts; `kld`: by its divergence from the others (the paper's)."""
     aggregation: Annotated[str, one_of(AGGREGATIONS)] = "holes"

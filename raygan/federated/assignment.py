@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from raygan.config.choices import CLUSTERINGS, WEIGHTINGS, chosen
+from raygan.config.choices import WEIGHTINGS, chosen
 from raygan.config.schema import ClusterConfig
-from raygan.federated import Clustering, Floats, Weighting
+from raygan.federated import Floats, Weighting
+from raygan.federated.rules import clustering
 from raygan.wire.records import Assignment, Lost
 
 
@@ -81,8 +82,8 @@ def _clusters(
 ) -> npt.NDArray[np.int64]:
     if settings.count == "oracle":
         return truth
-    cluster: Clustering = chosen(CLUSTERINGS, settings.clustering)
-    return cluster(features, settings.count if settings.count == "auto" else min(settings.count, len(features)), seed)
+    count = settings.count if settings.count == "auto" else min(settings.count, len(features))
+    return clustering(settings.clustering)(features, count, seed)
 
 
 def too_small(found: npt.NDArray[np.int64], least: int) -> npt.NDArray[np.bool_]:

@@ -32,6 +32,7 @@ from raygan.data import (
 from raygan.data.found import Found
 from raygan.data.holdings import Holding
 from raygan.errors import ConfigError, DataError
+from raygan.federated.rules import try_clustering
 from raygan.nn.losses import gan_loss
 from raygan.nn.network import network_spec
 from raygan.nn.start import initial_networks
@@ -99,6 +100,7 @@ def make_plan(config: Config, survey: Survey = survey_domains, documents: Mappin
     check_device(config)
     _check_losses(config)
     _check_privacy(config)
+    try_clustering(config.clusters, config.num_clients)
     config = _with_start(config)
     surveys = with_common_classes(survey(config))
     infos = tuple(domain.info for domain in surveys)

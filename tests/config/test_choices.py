@@ -31,13 +31,18 @@ def test_every_name_has_its_code(choices: dict) -> None:
     [
         ("training.loss", LOSSES),
         ("training.lr_schedule", SCHEDULES),
-        ("clusters.clustering", CLUSTERINGS),
         ("clusters.weighting", WEIGHTINGS),
         ("clusters.aggregation", AGGREGATIONS),
     ],
 )
 def test_another_name_is_refused(key: str, choices: dict) -> None:
     assert refusal(key, "none such") == f"{key}: unknown name 'none such'; use one of {', '.join(choices)}"
+
+
+def test_a_path_may_stand_where_a_name_does() -> None:
+    remedy = "use one of kmeans or give package.module:function"
+    assert refusal("clusters.clustering", "none such") == f"clusters.clustering: unknown name 'none such'; {remedy}"
+    assert make_config({"clusters": {"clustering": "mine:rule"}}).clusters.clustering == "mine:rule"
 
 
 def test_the_nearest_name_is_told() -> None:
