@@ -68,7 +68,7 @@ def test_nobody_is_left() -> None:
 
 def test_a_rule_of_ones_own_is_chosen_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(choices, "CLUSTERINGS", {"odd": f"{__name__}:odd_and_even"})
-    monkeypatch.setattr("raygan.federated.assignment.CLUSTERINGS", choices.CLUSTERINGS)
+    monkeypatch.setattr("raygan.federated.rules.CLUSTERINGS", choices.CLUSTERINGS)
     settings = ClusterConfig.model_construct(**ClusterConfig(warmup_rounds=0).model_dump() | {"clustering": "odd"})
     assert assigned(settings).cluster == {3: 0, 5: 1, 8: 0}
 
