@@ -82,6 +82,16 @@ class Score:
             return worst((value for name, value in (found or {}).items() if name != "images"), default=None)
         return (found or {}).get(self.parts[0].name) if self.parts else found
 
+    def shown(self, entry: Mapping[str, Any]) -> float | None:
+        """That number in its `unit`."""
+        found = self.number(entry)
+        return 100 * found if self.is_share and found is not None else found
+
+    @property
+    def unit(self) -> str:
+        """Of what people are shown."""
+        return "%" if self.is_share else "no unit"
+
     def num_images(self, asked: Asked) -> int | None:
         """Images to generate for it, as `evaluation` asks; None: it is not asked for."""
         wanted = True if self.asked_by is None else getattr(asked, self.asked_by)

@@ -184,3 +184,11 @@ def test_without_its_row_there_is_no_such_score() -> None:
 def test_few_real_images_bias_the_fid() -> None:
     assert fid_bias(5000) is None
     assert str(fid_bias(4999)).startswith("4,999 test images, so its FID is biased upwards")
+
+
+def test_shares_are_shown_in_percent_and_others_as_they_are() -> None:
+    entry = {"label_agreement": 0.5, "classifier_fid": 2.5}
+    shares, distances = SCORES["label_agreement"], SCORES["classifier_fid"]
+    assert (shares.shown(entry), shares.unit) == (50, "%")
+    assert (distances.shown(entry), distances.unit) == (2.5, "no unit")
+    assert shares.shown({}) is None

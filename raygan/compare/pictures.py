@@ -10,14 +10,14 @@ from typing import Any
 import pandas as pd
 
 from raygan.run.folder import RunFolder
-from raygan.scores import HEADLINE, every_round, names
+from raygan.scores import HEADLINE, SCORES, every_round, names
 from raygan.search.reported import reported
 from raygan.storage import png_of, read_json_lines
 
 COLOURS = (
     "#2f6db5", "#e2862f", "#2f9460", "#b5483e", "#7a5fb0", "#8a6d4d", "#c26a9d", "#5d6a78", "#a8a032", "#3aa6b0",
 )  # fmt: skip
-STEPS, SECONDS = "client steps", "predicted seconds of the fleet"
+STEPS, SECONDS = "steps of a client", "predicted time of the fleet, s"
 
 
 def draw_curves(document: Mapping[str, Any]) -> bytes:
@@ -27,6 +27,8 @@ def draw_curves(document: Mapping[str, Any]) -> bytes:
 
     asked: str = document["metric"]
     metric = asked if asked.split("/")[0] in names(every_round()) else HEADLINE
+    is_share = any(score.is_share for score in SCORES.values() if score.reported == metric.split("/")[0])
+    scale, unit = (100, "%") if is_share else (1, "no unit")
     curves = {v["name"]: _curve([Path(run) for run in v["runs"]], metric) for v in document["variants"]}
     axes_of = [name for name in (STEPS, SECONDS) if any(name in curve for curve in curves.values())]
     figure = Figure(figsize=(6.4 * max(1, len(axes_of)) + 1.6, 4.2), dpi=140, layout="constrained")
@@ -34,9 +36,9 @@ def draw_curves(document: Mapping[str, Any]) -> bytes:
     for axes, along in zip(panels, axes_of, strict=False):
         for number, (name, curve) in enumerate(curves.items()):
             if along in curve:
-                axes.plot(curve[along], curve["score"], label=name.replace("$", r"\$"), **_style(number))
+                axes.plot(curve[along], scale * curve["score"], label=name.replace("$", r"\$"), **_style(number))
         axes.set_xlabel(along)
-        axes.set_ylabel(metric.replace("_", " "))
+        axes.set_ylabel(f"{metric.replace('_', ' ')}, {unit}")
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(alpha=0.25)
         axes.tick_params(labelsize=8)

@@ -9,7 +9,7 @@ from typing import ParamSpec
 
 from raygan import api
 from raygan.errors import RunError
-from raygan.report.curves import score_charts, training_charts
+from raygan.report.curves import loss_charts, score_charts, training_charts
 from raygan.report.headline import cards, samples_section, scores_section, title_block
 from raygan.report.html import page
 from raygan.report.paper import paper_section
@@ -50,7 +50,7 @@ def _render(record: Record) -> str:
         f"raygan run {record.run.path.name}",
         title_block(record),
         cards(record),
-        scores_section(record, score_charts(record)),
+        scores_section(record, score_charts(record), loss_charts(record)),
         samples_section(record),
         paper_section(record),
         clusters_section(record),

@@ -24,25 +24,33 @@ def score_charts(record: Record) -> list[Html]:
     for name, score in SCORES.items():
         if score.title is None:
             continue
-        rows = [{name: score.number(entry) for name, entry in line.items()} for line in rounds.values()]
-        marks = {domain: score.number(entry.get("real") or {}) for domain, entry in record.scores.items()}
+        rows = [{name: score.shown(entry) for name, entry in line.items()} for line in rounds.values()]
+        marks = {domain: score.shown(entry.get("real") or {}) for domain, entry in record.scores.items()}
         title = f"{score.title} ({'higher' if score.mode == 'max' else 'lower'} is better)"
         label = with_count(name, count) if count else name
-        charts += _chart(pd.DataFrame(rows, rounds), title, label.replace("_", " "), marks)
+        charts += _chart(pd.DataFrame(rows, rounds), title, f"{label.replace('_', ' ')}, {score.unit}", marks)
     return charts
 
 
+def loss_charts(record: Record) -> list[Html]:
+    """Of both networks."""
+    rows = {line["round"]: line for line in record.rounds}
+    lines = pd.DataFrame(rows.values(), rows).reindex(columns=["discriminator_loss", "generator_loss"])
+    lines.columns = ["discriminator", "generator"]
+    unit = "nats" if record.config.training.loss == "bce" else "no unit"
+    return _chart(lines, "Losses: mean over clients and steps", f"loss, {unit}", {})
+
+
 def training_charts(record: Record) -> list[Html]:
-    """Losses of both networks and the algorithm's statistics, as far as a round has any."""
+    """The algorithm's statistics, as far as a round has any."""
     rows = {line["round"]: line | line.get("statistics", {}) for line in record.rounds}
     values = pd.DataFrame(rows.values(), rows)
     names = sorted({name for line in record.rounds for name in line.get("statistics", {})})
     norms = [name for name in names if name.endswith(NORM)]
     charts = []
     for chosen, suffix, title, label in (
-        (["discriminator_loss", "generator_loss"], "_loss", "Losses", "loss"),
-        ([name for name in names if name not in norms], "", "Training statistics", "mean"),
-        (norms, NORM, "Gradients, L2 norm over a party's blocks", "norm"),
+        ([name for name in names if name not in norms], "", "Training statistics", "mean, no unit"),
+        (norms, NORM, "Gradients, L2 norm over a party's blocks", "norm, no unit"),
     ):
         lines = values.reindex(columns=chosen)
         lines.columns = [name.removesuffix(suffix).replace("_", " ") for name in chosen]

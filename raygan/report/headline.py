@@ -126,10 +126,11 @@ def _many(count: int, noun: str) -> str:
     return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
-def scores_section(record: Record, charts: list[Html]) -> Html:
-    """The last scores and their curves."""
+def scores_section(record: Record, charts: list[Html], losses: list[Html]) -> Html:
+    """The last scores, their curves and those of the losses."""
+    curves = tag("div", charts, losses, class_="charts")
     if not record.scores:
-        return section("scores", "Scores", tag("p", "No round has been scored."))
+        return section("scores", "Scores", tag("p", "No round has been scored."), curves)
     text = (
         "Classifiers trained on each domain's real images judge the samples; a domain's row is the mean over its "
         "clients. Dashed lines in the charts are what real test images score."
@@ -140,7 +141,7 @@ def scores_section(record: Record, charts: list[Html]) -> Html:
         table(*score_table(record.scores, record.run.model_kind)),
         tag("p", text, class_="soft"),
         tag("p", _biases(record) or None, class_="soft"),
-        tag("div", charts, class_="charts"),
+        curves,
     )
 
 
@@ -177,6 +178,9 @@ def samples_section(record: Record) -> Html:
     for model, numbers in sorted(rounds.items()):
         strips.append(tag("h3", f"{record.run.model_kind} {model} through the rounds".capitalize()))
         shown = [_figure(record, number, model) for number in spread(numbers, count)]
+        hidden = len(numbers) - len(shown)
+        told = f"{len(shown)} of {len(numbers)} rounds" if hidden else _many(len(numbers), "round")
+        strips.append(tag("p", f"{told}, the last to the right", class_="soft"))
         strips.append(tag("div", shown, class_="strip"))
     return section("samples", f"Samples after round {last}", tag("div", large, class_="strip large"), heard, strips)
 

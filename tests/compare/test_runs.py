@@ -46,8 +46,8 @@ def test_curves_are_of_a_score_that_every_round_has(run: Path, monkeypatch: pyte
     variants = [{"name": name, "runs": [str(run)]} for name in VARIANTS]
     pictures.draw_curves({"metric": metric, "variants": variants})
     (axes,) = drawn[0].axes
-    assert axes.get_ylabel() == "label agreement"
-    assert [tuple(map(float, point)) for point in axes.lines[0].get_xydata()] == [(5, 0.25), (10, 0.5)]
+    assert axes.get_ylabel() == "label agreement, %"
+    assert [tuple(map(float, point)) for point in axes.lines[0].get_xydata()] == [(5, 25), (10, 50)]
 
 
 def test_no_two_of_fifteen_lines_look_alike() -> None:

@@ -12,6 +12,7 @@ from types import SimpleNamespace
 
 import pytest
 import yaml
+from matplotlib.axes import Axes
 
 import raygan
 from raygan.config.loading import make_config
@@ -95,6 +96,17 @@ def test_pictures_show_first_and_last_round_curves_and_timeline(run_path: Path) 
     texts = [attributes["alt"] for tag, attributes in checked(run_path / "report.html").found if tag == "img"]
     for text in ("after round 1", "after round 2", "Losses", "one iteration, device by device"):
         assert [alt for alt in texts if text in alt], text
+
+
+def test_curves_have_units_and_losses_stand_beside_scores(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    labels, set_label = [], Axes.set_ylabel
+    monkeypatch.setattr(Axes, "set_ylabel", lambda axes, text, **x: labels.append(text) or set_label(axes, text, **x))
+    text = write_report(copy).read_text()
+    assert labels[:2] == ["label agreement 40, %", "generation score 40, no unit"]
+    assert "loss, nats" in labels
+    assert [label for label in labels if not label.endswith((", %", ", nats", ", no unit"))] == []
+    assert "Losses" in text.partition('id="scores"')[2].partition('id="samples"')[0]
+    assert "2 rounds, the last to the right" in text
 
 
 def test_whatever_a_run_holds_is_text(copy: Path) -> None:
