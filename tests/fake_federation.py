@@ -18,7 +18,8 @@ from raygan.data import CommonShape
 from raygan.data.holdings import Holding
 from raygan.errors import InputError
 from raygan.names import BlockKey
-from raygan.parties.base import Party, Server, Worker, client_file
+from raygan.packed import write_packed
+from raygan.parties.base import Party, Server, Worker, clients_file
 from raygan.parties.layout import Layout, WorkerPlan
 from raygan.parties.spec import Parties
 from raygan.run.plan import Plan
@@ -70,10 +71,10 @@ class FakeWorker(Worker):
     def rejoin(self, average: BlockAverage | Lost) -> Lost | None:
         return self.load(average)
 
-    def save(self, folder: str) -> list[Written]:
-        return [write_arrays(Path(folder) / client_file(self.number), ONE)]
+    def save(self, folder: str) -> Written:
+        return write_packed(Path(folder) / clients_file(self.number), {self.number: lambda: ONE})
 
-    def restore(self, folder: str, without: Mapping[int, str] | None = None) -> None: ...
+    def restore(self, folder: str, sources: Mapping[int, str]) -> None: ...
 
 
 class FakeServer(Server):

@@ -16,7 +16,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from safetensors.numpy import load_file
+from tests.checkpoint_files import checkpoint_states
 
 TIMED = ("seconds", "train_seconds", "end_seconds", "phase_seconds", "body_seconds", "evaluation_seconds")
 SMALL = (
@@ -85,9 +85,9 @@ def _arrays(path: Path) -> dict[str, bytes]:
     last = max((path / "checkpoints").glob("round-*"))
     numbers = _numbers(_rows(path, "clusters")[-1])
     return {
-        f"{_renamed(file.stem, numbers)}/{name}": array.tobytes()
-        for file in sorted(last.glob("*.safetensors"))
-        for name, array in load_file(file).items()
+        f"{_renamed(who, numbers)}/{name}": array.tobytes()
+        for full_name, array in checkpoint_states(last).items()
+        for who, _, name in [full_name.partition("/")]
     }
 
 

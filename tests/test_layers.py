@@ -19,6 +19,7 @@ LEVELS = [
     {"step"},
     {"wire"},
     {"config", "storage"},
+    {"packed"},
     {"nn", "data", "federated", "cuts", "evaluation", "secure"},
     {"parties", "simulation"},
     {"runtime"},

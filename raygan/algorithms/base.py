@@ -195,5 +195,5 @@ class Back:
     """Whether the worker was started again and has lost its state; else they were late, or were not drawn."""
     checkpoint: str | None
     """Folder of the run's last whole checkpoint; None: there is none yet."""
-    without: Mapping[int, str] = field(default_factory=dict)
-    """Clients that have no file in it, as for `Worker.restore`."""
+    sources: Mapping[int, str] = field(default_factory=dict)
+    """Each of the worker's clients -> the file in it with its state, as for `Worker.restore`."""

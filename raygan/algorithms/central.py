@@ -77,4 +77,4 @@ class Central(WholeAlgorithm[PooledClients]):
         """A new worker has its networks from the last checkpoint."""
         if not back.restarted or back.checkpoint is None:
             return None
-        return federation.workers[back.worker].call(PooledClients.restore, back.checkpoint, back.without)
+        return federation.workers[back.worker].call(PooledClients.restore, back.checkpoint, back.sources)

@@ -55,4 +55,4 @@ class Local(WholeAlgorithm[WholeClients]):
         """Who was late or not drawn has kept its networks; a new worker has them from the last checkpoint."""
         if not back.restarted or back.checkpoint is None:
             return None
-        return federation.workers[back.worker].call(WholeClients.restore, back.checkpoint, back.without)
+        return federation.workers[back.worker].call(WholeClients.restore, back.checkpoint, back.sources)

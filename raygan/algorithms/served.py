@@ -134,4 +134,4 @@ class ServedAlgorithm(Algorithm[ServedT, ServerT], Generic[ServedT, ServerT]):
             return handle.call(ServedClients.renew)
         if back.checkpoint is None:
             return None
-        return handle.call(ServedClients.restore, back.checkpoint, back.without)
+        return handle.call(ServedClients.restore, back.checkpoint, back.sources)

@@ -117,8 +117,7 @@ class SplitContender:
     def _save(self, models: Mapping[int, Model], folder: str) -> None:
         written: list[Reference[Written] | Reference[Written | Lost]] = []
         written += [server.call(Server.save, folder) for server in self._backend.servers]
-        for worker, handle in self._backend.workers.items():
-            written += handle.call_many(len(self._layout.workers[worker].clients), Worker.save, folder)
+        written += [handle.call(Worker.save, folder) for handle in self._backend.workers.values()]
         aggregators = self._backend.aggregators(len(models))
         for model, aggregator in zip(models.values(), aggregators, strict=True):
             file = f"{folder}/{model_file(str(model.identity))}"

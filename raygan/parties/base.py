@@ -72,15 +72,16 @@ class Worker(Party, ABC):
         """At a round's end: the clients whose numbers can be used, and what is wrong with the others."""
 
     @abstractmethod
-    def save(self, folder: str) -> list[Written]:
-        """Each client writes its own file into a checkpoint's folder, in the order of their numbers."""
+    def save(self, folder: str) -> Written:
+        """Writes its clients' states into a checkpoint's folder, as one file."""
 
     @abstractmethod
-    def restore(self, folder: str, without: Mapping[int, str] | None = None) -> None:
+    def restore(self, folder: str, sources: Mapping[int, str]) -> None:
         """The inverse of `save`.
 
         Args:
-            without: client that has no file -> the file of the model that it takes over; empty: it begins anew.
+            sources: each of its clients -> the file with its state, whichever worker wrote it, or else with the model
+                that it takes over; empty: it begins anew.
         """
 
 
@@ -100,6 +101,15 @@ class Server(Party, ABC):
         """The inverse of `save`."""
 
 
+def clients_file(first: int) -> str:
+    """Name of what a worker saves in a checkpoint.
+
+    Args:
+        first: of its clients.
+    """
+    return f"clients-{first:04d}.safetensors"
+
+
 def client_file(client: int) -> str:
-    """Name of what a client saves in a checkpoint."""
+    """Name of what a client had in older checkpoints: a file of its own."""
     return f"client-{client:04d}.safetensors"

@@ -9,13 +9,16 @@ from typing import Generic, Protocol, TypeVar
 import numpy as np
 
 from raygan.config.privacy import PrivacyConfig
-from raygan.parties.base import Worker, client_file
+from raygan.packed import read_packed, write_packed
+from raygan.parties.base import Worker, client_file, clients_file
 from raygan.parties.data_owner import DataOwner
 from raygan.secure import check_installed
-from raygan.storage import read_arrays, write_arrays
+from raygan.storage import read_arrays
 from raygan.wire.records import CheckIn, Inventory, Lost, Traffic, Written
 from raygan.wire.traffic import TrafficCounter
 
+PACKED = clients_file(0).partition("-")[0] + "-"
+"""How the names of files with several clients' states begin."""
 NO_PRIVACY = PrivacyConfig()
 
 
@@ -102,22 +105,27 @@ class HostedClients(Worker, Generic[HostedT]):
         """What its clients sent and were sent since the round began."""
         return self._traffic.take()
 
-    def save(self, folder: str) -> list[Written]:
-        """Each client writes its own file."""
-        return [
-            write_arrays(Path(folder) / client_file(number), client.arrays())
-            for number, client in self._clients.items()
-        ]
+    def save(self, folder: str) -> Written:
+        """Writes all clients' states as one file, which is named after the first of them."""
+        states = {number: client.arrays for number, client in self._clients.items()}
+        return write_packed(Path(folder) / clients_file(min(states)), states)
 
-    def restore(self, folder: str, without: Mapping[int, str] | None = None) -> None:
-        """Each client reads its own file.
+    def restore(self, folder: str, sources: Mapping[int, str]) -> None:
+        """Each client reads its own state.
 
         Args:
-            without: client that has none -> the file of the model that it takes over; empty: it begins anew.
+            sources: each client -> the file with its state, or else with the model that it takes over; empty: it begins
+                anew.
         """
-        others = without or {}
+        packed: dict[str, list[int]] = {}
         for number, client in self._clients.items():
-            if number not in others:
-                client.restore(read_arrays(Path(folder) / client_file(number)))
-            elif others[number]:
-                client.take_over(read_arrays(Path(folder) / others[number]))
+            file = sources[number]
+            if file.startswith(PACKED):
+                packed.setdefault(file, []).append(number)
+            elif file == client_file(number):
+                client.restore(read_arrays(Path(folder) / file))
+            elif file:
+                client.take_over(read_arrays(Path(folder) / file))
+        for file, numbers in packed.items():
+            for number, arrays in read_packed(Path(folder) / file, numbers):
+                self._clients[number].restore(arrays)

@@ -39,6 +39,8 @@ class FileEntry(BaseModel):
 
     bytes: int
     sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+    clients: list[int] = []
+    """Those whose states it holds; of an older checkpoint, the one that its name has."""
 
 
 class Manifest(BaseModel):
@@ -76,23 +78,30 @@ class Manifest(BaseModel):
         except ValidationError as error:
             raise malformed(f"round {self.round}, state", error, "use another round") from None
 
-    def without(self, kind: str, serves: Mapping[int, int]) -> dict[int, str]:
-        """Client that has no file of its own -> the file of its model; empty where that is missing as well.
+    def sources(self, kind: str, serves: Mapping[int, int], clients: Iterable[int]) -> dict[int, str]:
+        """Client -> the file with its state; of those that have none, of their model, or empty where that is missing too.
 
         Args:
             kind: what the algorithm calls its models.
             serves: client -> the model that it has.
+            clients: those that are asked for.
         """
-        models = {client: model_file(f"{kind}-{model}") for client, model in serves.items()}
-        lacking = {client: file for client, file in models.items() if client_file(client) not in self.files}
-        return {client: file if file in self.files else "" for client, file in lacking.items()}
+        packed = {client: name for name, entry in self.files.items() for client in entry.clients}
+
+        def source(client: int) -> str:
+            models = [model_file(f"{kind}-{serves[client]}")] if client in serves else []
+            own = packed.get(client, client_file(client))
+            return next((file for file in (own, *models) if file in self.files), "")
+
+        return {client: source(client) for client in clients}
 
 
 class Checkpoint:
     """One round's folder under `checkpoints/`: it has its name only once it is whole.
 
     Files: a model each (`cluster-K.safetensors`: every block of its networks), one of each server (`body.safetensors`),
-    one of each client (`client-NNNN.safetensors`), and `manifest.json` with every file's checksum and its own.
+    one of each client actor with all its clients (`clients-NNNN.safetensors`, after the first of them; older checkpoints
+    have one of each client, `client-NNNN.safetensors`), and `manifest.json` with every file's checksum and its own.
 
     Args:
         folder: `RUN/checkpoints`.
@@ -128,7 +137,9 @@ class Checkpoint:
         Raises:
             RunError: it cannot be written; the draft is removed.
         """
-        entries = {file.name: FileEntry(bytes=file.num_bytes, sha256=file.sha256) for file in files}
+        entries = {
+            file.name: FileEntry(bytes=file.num_bytes, sha256=file.sha256, clients=list(file.clients)) for file in files
+        }
         manifest = Manifest(
             round=self.round + 1,
             files=entries,

@@ -208,9 +208,11 @@ class Engine:
         for worker in list(self._backend.workers):
             if set(self._layout.workers[worker].ids) <= set(manifest.set_aside):
                 self._roster.give_up(worker)
-        without = manifest.without(self._algorithm.model_kind, self._state.serves)
         calls: list[Reference[None]] = [handle.call(Server.restore, folder) for handle in self._backend.servers]
-        calls += [handle.call(Worker.restore, folder, without) for handle in self._backend.workers.values()]
+        for worker, handle in self._backend.workers.items():
+            ids = self._layout.workers[worker].ids
+            sources = manifest.sources(self._algorithm.model_kind, self._state.serves, ids)
+            calls.append(handle.call(Worker.restore, folder, sources))
         self._backend.fetch(calls)
 
     def _take_inventory(self) -> None:
@@ -271,8 +273,7 @@ class Engine:
         """
         draft = checkpoint.begin()
         asked: dict[int | Role, Sequence[Reference[Written | Lost]]] = {
-            worker: handle.call_many(len(self._layout.workers[worker].clients), Worker.save, draft)
-            for worker, handle in self._backend.workers.items()
+            worker: [handle.call(Worker.save, draft)] for worker, handle in self._backend.workers.items()
         }
         asked["server"] = [handle.call(Server.save, draft) for handle in self._backend.servers]
         asked["aggregator"] = self._save_models(result, draft)

@@ -172,8 +172,8 @@ class Roster:
             checkpoint, kind = self._checkpoints.of(last - 1), self._algorithm.model_kind
             manifest = checkpoint.manifest()
             state = manifest.server_state(self._algorithm.init(), len(self._layout.clients))
-            without = manifest.without(kind, state.serves)
-            back = Back(worker, clients, restarted, str(checkpoint.path), without)
+            sources = manifest.sources(kind, state.serves, self._layout.workers[worker].ids)
+            back = Back(worker, clients, restarted, str(checkpoint.path), sources)
         answer = self._algorithm.rejoin(self._federation, result, back)
         if answer is not None:
             self._rejoining[worker] = answer

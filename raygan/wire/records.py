@@ -288,6 +288,8 @@ class Written:
     name: str
     num_bytes: int
     sha256: str
+    clients: tuple[int, ...] = ()
+    """Those whose states it holds."""
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,6 @@ from raygan.data import load_client
 from raygan.errors import ConfigError
 from raygan.nn.augmentation import draw_transform
 from raygan.nn.network import build_networks
-from raygan.parties.base import client_file
 from raygan.randomness import stream, torch_seed
 from raygan.run.plan import Plan, make_plan
 from raygan.served.mixed import MixedClients
@@ -26,6 +25,7 @@ from raygan.served.mixing import MixingServer, mixed_logits
 from raygan.served.worker import ServedClients
 from raygan.storage import read_arrays
 from raygan.wire.records import ClassCounts, Fakes, Feedback, StepId
+from tests.checkpoint_files import client_states
 from tests.rounds import rounds_of
 from tests.run.kills import FaultInjector, Injection, injector
 from tests.run.test_faults import Injections
@@ -59,8 +59,8 @@ def saved(path: Path, file: str) -> dict[str, np.ndarray]:
 
 
 def discriminators(path: Path) -> dict[int, dict[str, np.ndarray]]:
-    """Client -> its file."""
-    return {client: saved(path, client_file(client)) for client in range(6)}
+    """Client -> its state."""
+    return client_states(path / "checkpoints" / "round-0001")
 
 
 class Oracle:
@@ -204,7 +204,7 @@ def test_one_client_is_a_plain_gan_on_the_servers_noise(settings: dict, tmp_path
         oracle.md_gan(step, k=1)
     for path in (md_gan, ua_gan):
         assert_equal(saved(path, "generator.safetensors"), "generator", oracle.generator)
-        assert_equal(saved(path, client_file(0)), "discriminator", oracle.discriminators[0])
+        assert_equal(discriminators(path)[0], "discriminator", oracle.discriminators[0])
 
 
 def test_a_swap_moves_every_discriminator_and_begins_its_optimizer_anew(settings: dict, tmp_path: Path) -> None:

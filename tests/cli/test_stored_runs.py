@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import os
 import shutil
 import sys
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,7 +23,8 @@ from raygan.errors import InputError, RunError
 from raygan.evaluation.classifier import ClassifierRecipe
 from raygan.evaluation.scores import usefulness
 from raygan.run.stored import Run
-from raygan.storage import read_json_lines
+from raygan.storage import read_json_lines, write_arrays
+from tests.checkpoint_files import client_states
 from tests.rounds import rewrite_manifests
 
 
@@ -192,8 +196,22 @@ def made_before(kept: Path, tmp_path: Path) -> Path:
     lines = read_json_lines(path / "metrics.jsonl")
     without = [json.dumps({key: value for key, value in line.items() if key != "statistics"}) for line in lines]
     (path / "metrics.jsonl").write_text("".join(line + "\n" for line in without))
-    rewrite_manifests(path, lambda manifest: [manifest.pop("state"), manifest.pop("config")])
+    for folder in (path / "checkpoints").iterdir():
+        for client, arrays in client_states(folder).items():
+            write_arrays(folder / f"client-{client:04d}.safetensors", arrays)
+        for file in folder.glob("clients-*"):
+            file.unlink()
+        rewrite_manifests(path, partial(as_before, folder), folder.name)
     return path
+
+
+def as_before(folder: Path, manifest: dict[str, Any]) -> None:
+    """Every client had a file of its own, and the manifest knew neither of clients nor of the server."""
+    del manifest["state"], manifest["config"]
+    manifest["files"] = {
+        file.name: {"bytes": file.stat().st_size, "sha256": hashlib.sha256(file.read_bytes()).hexdigest()}
+        for file in folder.glob("*.safetensors")
+    }
 
 
 def test_runs_that_were_made_before_are_shown_sampled_and_scored(cli, kept: Path, made_before: Path) -> None:

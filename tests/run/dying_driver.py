@@ -62,5 +62,5 @@ if __name__ == "__main__":
     if how == "cluster":
         die_with_all_of_ray()
     else:
-        die_with_half_of("client-0003.safetensors" if how == "in_process" else "manifest.json")
+        die_with_half_of("body.safetensors" if how == "in_process" else "manifest.json")
     train(read_config(config), out, in_process=how == "in_process")

@@ -16,6 +16,7 @@ from raygan.run.scoring import score_round
 from raygan.run.stored import Run
 from raygan.storage import read_arrays
 from raygan.wire.records import State, StepId
+from tests.checkpoint_files import checkpoint_states, client_states
 from tests.federations import Started, in_process
 from tests.rounds import rounds_of
 
@@ -65,11 +66,9 @@ def test_body_and_clients_each_average_what_they_hold_in_every_step(averaged: di
 
 def test_training_does_not_see_it(tiny_settings: dict, run: Run, tmp_path: Path) -> None:
     without = train(make_config(tiny_settings), tmp_path / "run", in_process=True)
-    for file in sorted((without.path / "checkpoints" / "round-0002").glob("*.safetensors")):
-        mine = read_arrays(run.path / "checkpoints" / "round-0002" / file.name)
-        plain = read_arrays(file)
-        assert plain.keys() == {name for name in mine if not name.startswith("average.")}
-        assert all(mine[name].tobytes() == array.tobytes() for name, array in plain.items())
+    plain, mine = (checkpoint_states(path / "checkpoints" / "round-0002") for path in (without.path, run.path))
+    assert plain.keys() == {name for name in mine if "/average." not in name}
+    assert all(mine[name].tobytes() == array.tobytes() for name, array in plain.items())
 
 
 def test_it_is_aggregated_as_the_weights_are(run: Run) -> None:
@@ -78,11 +77,7 @@ def test_it_is_aggregated_as_the_weights_are(run: Run) -> None:
     body = read_arrays(folder / "body.safetensors")
     for client, cluster in run.membership(2).items():
         model = read_arrays(folder / f"cluster-{cluster}.safetensors")
-        mine = {
-            n: a
-            for n, a in read_arrays(folder / f"client-{client:04d}.safetensors").items()
-            if n.startswith("average.")
-        }
+        mine = {n: a for n, a in client_states(folder)[client].items() if n.startswith("average.")}
         assert {name.split(".")[1] for name in model if name.startswith("average.")} == set("01234")
         assert "average.0.mass" in mine
         assert all(model[name].tobytes() == array.tobytes() for name, array in mine.items())
@@ -121,7 +116,7 @@ def test_a_client_that_was_not_drawn_takes_over_the_average_with_its_mass(averag
     idle = sorted(set(range(6)) - set(run.membership(1)))
     assert idle
     for client in idle:
-        mine = read_arrays(folder / f"client-{client:04d}.safetensors")
+        mine = client_states(folder)[client]
         found = {name: array for name, array in mine.items() if name.startswith("average.")}
         assert float(found["average.0.mass"]) > 0
         assert all(model[name].tobytes() == array.tobytes() for name, array in found.items())

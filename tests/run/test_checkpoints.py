@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from raygan.run.checkpoints import Checkpoint, Checkpoints, mean_score
 from raygan.storage import write_bytes
 
 STATE = ServerState(serves={0: 0, 2: 1, 5: 0, 11: 0}, num_models=3)
-FILES = ("body.safetensors", "client-0000.safetensors", "cluster-0.safetensors")
+FILES = ("body.safetensors", "clients-0000.safetensors", "cluster-0.safetensors")
 
 
 def make(folder: Path, *rounds: int) -> None:
@@ -130,7 +131,7 @@ def _manifest(change) -> object:
     ("damage", "found"),
     [
         (_truncate, "body.safetensors is damaged"),
-        (_alter, "client-0000.safetensors is damaged"),
+        (_alter, "clients-0000.safetensors is damaged"),
         (lambda folder: (folder / FILES[2]).unlink(), "cluster-0.safetensors is missing"),
         (_link, "body.safetensors is missing"),
         (lambda folder: (folder / "manifest.json").unlink(), "manifest.json: cannot be read"),
@@ -187,3 +188,21 @@ def test_what_a_kill_left_behind_is_swept(tmp_path: Path) -> None:
     (tmp_path / ".round-0003.gone").mkdir()
     Checkpoints(tmp_path, CheckpointConfig()).sweep()
     assert [path.name for path in tmp_path.iterdir()] == ["round-0001"]
+
+
+def test_a_client_finds_its_state_whichever_actor_wrote_it(tmp_path: Path) -> None:
+    """In an actor's file, in its own of an older checkpoint, else in its model's; one without any begins anew."""
+    checkpoint = Checkpoint(tmp_path, 0)
+    draft = Path(checkpoint.begin())
+    held = {"clients-0003.safetensors": (3, 7), "client-0005.safetensors": (), "cluster-0.safetensors": ()}
+    written = [replace(write_bytes(draft / name, b"x"), clients=clients) for name, clients in held.items()]
+    checkpoint.finish(written, {}, [], STATE, Config())
+    found = checkpoint.manifest().sources("cluster", {3: 0, 4: 0, 5: 0, 6: 1}, [7, 3, 4, 5, 6, 8])
+    assert found == {
+        7: "clients-0003.safetensors",
+        3: "clients-0003.safetensors",
+        4: "cluster-0.safetensors",
+        5: "client-0005.safetensors",
+        6: "",
+        8: "",
+    }

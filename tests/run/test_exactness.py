@@ -14,8 +14,8 @@ from raygan.api import train
 from raygan.config.loading import make_config
 from raygan.cuts import valid_cuts
 from raygan.run.plan import Plan, make_plan
-from raygan.storage import read_arrays
 from raygan.wire.records import StepId
+from tests.checkpoint_files import checkpoint_states
 from tests.federations import in_process
 from tests.run.reference import Reference, assert_equal_blocks
 
@@ -152,9 +152,9 @@ def equals_the_reference(plan: Plan, num_steps: int) -> None:
 
 def checkpoint_arrays(run_path: Path, round_number: int) -> dict[str, np.ndarray]:
     folder = run_path / "checkpoints" / f"round-{round_number:04d}"
-    files = sorted(folder.glob("*.safetensors"))
-    assert len(files) == 6 + 1 + 2, "six clients, the body, two clusters"
-    return {f"{file.name}/{name}": array for file in files for name, array in read_arrays(file).items()}
+    states = checkpoint_states(folder)
+    assert len({name.partition("/")[0] for name in states}) == 6 + 1 + 2, "six clients, the body, two clusters"
+    return states
 
 
 def assert_bit_identical(first: Path, second: Path) -> None:
@@ -187,7 +187,7 @@ def test_the_same_seed_is_the_same_run(tiny_settings: dict, in_process_run: Path
 
 def test_another_seed_is_another_run(tiny_settings: dict, in_process_run: Path, tmp_path: Path) -> None:
     other = train(make_config(tiny_settings | {"seed": 1}), tmp_path / "run", in_process=True)
-    name = "client-0000.safetensors/generator.0.linear.weight"
+    name = "client-0/generator.0.linear.weight"
     assert not np.array_equal(checkpoint_arrays(in_process_run, 2)[name], checkpoint_arrays(other.path, 2)[name])
 
 

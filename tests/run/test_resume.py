@@ -15,7 +15,7 @@ from raygan.run import folder
 from raygan.run.events import Listener
 from raygan.run.folder import RunFolder
 from raygan.runtime.limits import LIMITS
-from raygan.storage import read_arrays
+from tests.checkpoint_files import checkpoint_states
 from tests.rounds import rounds_of
 
 
@@ -43,10 +43,10 @@ def final_arrays(path: Path) -> dict[str, bytes]:
 
 
 def arrays_of_round(path: Path, number: int) -> dict[str, bytes]:
-    """Every array of a checkpoint, by file and name."""
-    files = sorted((path / "checkpoints" / f"round-{number:04d}").glob("*.safetensors"))
-    assert files
-    return {f"{f.name}/{k}": a.tobytes() for f in files for k, a in read_arrays(f).items()}
+    """Every array of a checkpoint, by who has it and name."""
+    states = checkpoint_states(path / "checkpoints" / f"round-{number:04d}")
+    assert states
+    return {name: array.tobytes() for name, array in states.items()}
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +74,20 @@ def test_a_resumed_run_is_the_run_that_was_not_interrupted(four_rounds: dict, wh
     assert final_arrays(path) == final_arrays(whole)
     assert rounds_of(path) == rounds_of(whole)
     assert run.ended
+
+
+def test_other_actors_read_what_these_have_written(four_rounds: dict, whole: Path, tmp_path: Path) -> None:
+    """Clients are dealt anew: those of three files become actors of one client each."""
+    packed = four_rounds | {"ray": four_rounds["ray"] | {"clients_per_actor": 2}}
+    path = interrupted(packed, tmp_path / "run")
+    kept = path / "checkpoints" / "round-0002"
+    assert len(list(kept.glob("clients-*"))) == 3
+    text = (path / "config.yaml").read_text()
+    assert text.count("clients_per_actor: 2") == 1
+    (path / "config.yaml").write_text(text.replace("clients_per_actor: 2", "clients_per_actor: 1"))
+    resume(path, in_process=True)
+    assert len(list(kept.with_name("round-0004").glob("clients-*"))) == 6
+    assert final_arrays(path) == final_arrays(whole)
 
 
 def test_a_run_interrupted_in_process_goes_on_as_actors(

@@ -18,6 +18,7 @@ from raygan.parties.base import Server, Worker
 from raygan.run.plan import Plan, make_plan
 from raygan.storage import read_arrays
 from raygan.wire.records import StepId
+from tests.checkpoint_files import client_states
 from tests.federations import in_process
 from tests.run.reference import Reference, assert_equal_blocks, moved_by_rounding
 
@@ -56,17 +57,19 @@ def test_steps_are_the_oracles(plan: Plan, tmp_path: Path) -> None:
     for client, state in states.items():
         assert_equal_blocks(state, reference.own[client])
     for worker in started.layout.workers:
-        started.backend.workers[worker.worker].call_many(len(worker.ids), Worker.save, str(tmp_path))
+        started.backend.workers[worker.worker].call(Worker.save, str(tmp_path))
     started.backend.servers[0].call(Server.save, str(tmp_path))
     started.close()
-    assert_equal_moments(tmp_path / "body.safetensors", reference, 0)
-    for client in range(5):
-        assert_equal_moments(tmp_path / f"client-{client:04d}.safetensors", reference, 1 + client)
+    assert_equal_moments(read_arrays(tmp_path / "body.safetensors"), reference, 0)
+    states = client_states(tmp_path)
+    assert sorted(states) == list(range(5))
+    for client, arrays in states.items():
+        assert_equal_moments(arrays, reference, 1 + client)
 
 
-def assert_equal_moments(file: Path, reference: Reference, owner: int) -> None:
-    """Adam's moments in a checkpoint's file, `adam.network.block.parameter.moment`; owner 0 is the body."""
-    saved = {name: array for name, array in read_arrays(file).items() if name.startswith("adam.")}
+def assert_equal_moments(arrays: dict[str, np.ndarray], reference: Reference, owner: int) -> None:
+    """Adam's moments of a checkpoint, `adam.network.block.parameter.moment`; owner 0 is the body."""
+    saved = {name: array for name, array in arrays.items() if name.startswith("adam.")}
     assert saved
     for network in NETWORKS:
         blocks = [reference.body, *reference.own.values()][owner][network]

@@ -24,14 +24,15 @@ from collections.abc import Sequence
 from raygan.parties.base import Worker
 from raygan.runtime.backend import Backend, Handle, Reference, together
 from raygan.whole.clients import WholeClients
-from raygan.wire.records import CheckIn, Lost, StepId, Written
+from raygan.wire.records import CheckIn, Inventory, Lost, StepId, Written
 def calls(handle: Handle[WholeClients], backend: Backend, step: StepId, number: Reference[int]) -> None:
 """
 RIGHT = [
     "handle.call(WholeClients.train, step)",
     "handle.call(Worker.begin_round, 1, (0, 1))",
     "handle.call(Worker.begin_round, number, None)",
-    "written: Sequence[Reference[Written]] = handle.call_many(2, Worker.save, 'folder')",
+    "written: Reference[Written] = handle.call(Worker.save, 'folder')",
+    "held: Sequence[Reference[Inventory]] = handle.call_many(2, Worker.inventory)",
     "answers: list[CheckIn | Lost] = backend.fetch([handle.call(Worker.check_in)])",
 ]
 WRONG = [
