@@ -30,6 +30,7 @@ Cuts = tuple[Cut, Cut]
 Direction = Literal["forward", "backward"]
 End = Literal["head", "tail"]
 Codec = Literal["float32", "bfloat16", "float16", "int8"]
+Objective = Literal["latency", "bytes", "weighted"]
 """Number format of activations and gradients on the wire."""
 
 

@@ -15,6 +15,7 @@ from raygan.errors import InputError
 from raygan.run.plan import surveyor
 from raygan.split.planning import study_config
 
+MEGA = 1e6
 NAMES = {
     "all_server": "all extra blocks on the server",
     "all_client": "all extra blocks on the clients",
@@ -54,6 +55,7 @@ def show_study(config: Config, out: Path | None, as_json: bool, leakage: Leakage
         f"slowest: {study.slowest} decides the longest phase",
         f"steps of a run follow each other every {_seconds(study.plan.overlapped_s)} s: "
         "nobody waits for the slowest client between passes",
+        _bytes_line(study.plan),
         _proof_line(study.plan),
         f"wrote {_drawn(study.plan, out or Path())}: one iteration as a timeline",
     ):
@@ -70,6 +72,7 @@ def _profiles_table(study: Study) -> FittingTable:
             "D": _cut(row.discriminator),
             "busy s": _seconds(row.busy_s),
             "waits s": _seconds(row.wait_s),
+            "MB up, down": f"{row.up_bytes / MEGA:.4g}",
         }
         for row in study.profile_rows()
     ]
@@ -99,6 +102,7 @@ def _comparison_table(study: Study) -> FittingTable:
             "its cuts": _note(row),
             "iteration s": _seconds(row.latency_s),
             "times the plan": f"{row.times_planned:.3f}",
+            "MB in all": f"{row.bytes / MEGA:.4g}",
         }
         for number, row in enumerate(study.comparison_rows())
     ]
@@ -111,9 +115,21 @@ def latency_line(plan: Plan) -> str:
 
 
 def _proof_line(plan: Plan) -> str:
-    bound = f"no plan is faster than {_seconds(plan.lower_bound_s)} s"
+    bounds = {
+        "latency": f"no plan is faster than {_seconds(plan.lower_bound_s)} s",
+        "bytes": f"no plan that moves {plan.least_bytes / MEGA:.4g} MB is faster than {_seconds(plan.lower_bound_s)} s",
+        "weighted": f"no plan has less than {_seconds(plan.lower_bound_s)} s with its bytes, this one "
+        f"{_seconds(plan.value_s)} s",
+    }
+    bound = bounds[plan.objective]
     verdict = "this is the optimum" if plan.optimal else f"this is at most {plan.gap:.2%} above the optimum"
     return f"proof ({plan.solver}, {plan.seconds:.2f} s): {bound}, {verdict}"
+
+
+def _bytes_line(plan: Plan) -> str:
+    fewest = "the fewest" if plan.bytes <= plan.least_bytes else f"the fewest are {plan.least_bytes / MEGA:.4g} MB"
+    moved = f"{plan.bytes / MEGA:.4g} MB of activations and gradients an iteration"
+    return f"bytes: {moved}, half of them up, half down; {fewest}"
 
 
 def _note(row: Baseline) -> str:

@@ -33,7 +33,7 @@ from raygan.config.devices import DeviceProfile, catalogue
 from raygan.config.mistakes import first_mistake
 from raygan.config.privacy import PrivacyConfig
 from raygan.errors import instead_of
-from raygan.names import Codec, NetworkName, Weights
+from raygan.names import Codec, NetworkName, Objective, Weights
 from raygan.scores import every_round, names
 
 CLASSIFIERS = "~/.cache/raygan/classifiers"
@@ -414,6 +414,11 @@ class CutsConfig(Section):
     """Longest time for a solver, seconds; then its best with its gap."""
     ga: GeneticConfig = GeneticConfig()
     """For `solver: ga`."""
+    objective: Objective = "latency"
+    """What is minimised. `latency`: the seconds of an iteration; `bytes`: what all clients send and receive in it and,
+    of the plans that move the fewest, the seconds; `weighted`: seconds and `seconds_per_mb` for each million bytes."""
+    seconds_per_mb: NonNegative = 0.01
+    """For `objective: weighted`: seconds that a million bytes count, of all clients together, up and down."""
     max_leakage: MaxLeakage | None = None
     """Cuts that tell more are not allowed, by the audit that `leakage` names; None: all are."""
     leakage: str | None = None

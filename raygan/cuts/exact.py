@@ -2,7 +2,8 @@
 
 A local search first finds a good plan: what cannot beat it is left out of the program, and a solver that runs out
 of time has something to return. It gives all clients of a class the same cuts, starts from uniform plans, and moves
-many classes at a time, then one.
+many classes at a time, then one. Where there are many classes, so that the program is large, `limits` bounds what each
+network takes before it is tried; the program has the rest of the time.
 
 The generator and the discriminator share nothing but the devices' memory. If memory couples them for no class
 of devices, two programs are solved, else one. The solver works in floating point: a gap of at most
@@ -11,24 +12,23 @@ of devices, two programs are solved, else one. The solver works in floating poin
 
 from __future__ import annotations
 
-import ctypes
-import os
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import Bounds, LinearConstraint, milp
 
 from raygan.cuts.latency import Bools, Floats, Ints
+from raygan.cuts.limits import NetworkLimits, bounded
+from raygan.cuts.milp import solve_within
 from raygan.cuts.problem import Deadline, Problem
 from raygan.cuts.program import ClassModel, Program, Sides, add_pass, is_product
 
 PROOF_GAP = 1e-6  # relative
-SOLVER_GAP = 1e-9  # relative; what HiGHS is asked for
 UNITS = 1000.0  # the best known latency in the program's unit, to which HiGHS's absolute tolerance, 1e-6, is small
 NEVER_BETTER = 1 + 1e-6  # what costs more than this times the best known plan, all by itself, is left out
 SEARCH_SHARE = 0.25  # of the time limit, at most, for the local search
+MANY = 100  # classes from which `limits` is worth its while
+BOUND_SHARE = 0.25  # of the time limit, at most, for its bound
 STARTS = 8  # uniform plans to start from, the best ones
 SPLITS = 128  # ways to split a ranking of the classes in two that are tried
 WORTH = 1 - 1e-12  # a move must get below this times the present latency
@@ -36,7 +36,7 @@ WORTH = 1 - 1e-12  # a move must get below this times the present latency
 
 @dataclass(frozen=True)
 class Solution:
-    """An assignment [K, 2] and a proven lower bound on the latency of every assignment, seconds."""
+    """An assignment [K, 2] and a proven lower bound on the value of every assignment, seconds."""
 
     choice: Ints
     lower_bound_s: float
@@ -46,26 +46,54 @@ def solve(task: Problem, time_limit_s: float, relaxed: bool = False) -> Solution
     """The optimal assignment; on a time limit the best found, and what is proven by then.
 
     Args:
-        time_limit_s: longest time, seconds; kept to within a few seconds for a thousand different devices.
-        relaxed: only the bound of the linear relaxation, in a fraction of the time.
+        time_limit_s: longest time, seconds.
+        relaxed: only a bound, in a fraction of the time: that of the linear relaxation, or of `limits`.
     """
     deadline = Deadline(time_limit_s)
     choice = local_search(task, Deadline(SEARCH_SHARE * time_limit_s))
-    best_s = task.latency(choice)
+    best_s = task.value(choice)
     if best_s == 0:
         return Solution(choice, 0.0)
+    bounds_s = np.zeros(2)
+    if len(task.classes) >= MANY:
+        choice, bounds_s = _limited(task, choice, Deadline(BOUND_SHARE * time_limit_s))
+        best_s = task.value(choice)
+        if relaxed or best_s - bounds_s.sum() <= PROOF_GAP * best_s:
+            return Solution(choice, min(float(bounds_s.sum()), best_s))
     allowed, floor_s = _worthwhile(task, best_s)
+    bounds_s = np.maximum(bounds_s, floor_s)
     groups = [(0,), (1,)] if all(is_product(pairs) for pairs in allowed) else [(0, 1)]
     bound_s = 0.0
     for position, networks in enumerate(groups):
         share = Deadline(deadline.left_s / (len(groups) - position))
         bound, found = _solve_networks(task, allowed, networks, best_s / UNITS, share, relaxed)
-        bound_s += max(bound * best_s / UNITS, float(floor_s[list(networks)].sum()))
+        bound_s += max(bound * best_s / UNITS, float(bounds_s[list(networks)].sum()))
         if found is not None:
             merged = choice.copy()
             merged[:, networks] = found[:, networks]
-            choice = min(choice, merged, key=task.latency)
-    return Solution(choice, min(bound_s, task.latency(choice)))
+            choice = min(choice, merged, key=task.value)
+    return Solution(choice, min(bound_s, task.value(choice)))
+
+
+def _limited(task: Problem, choice: Ints, deadline: Deadline) -> tuple[Ints, Floats]:
+    """A better assignment if one is come by, and a bound on each network's share of the value, [2], by `limits`."""
+    plan = choice[np.unique(task.class_of, return_index=True)[1]]
+    bounds_s = np.zeros(2)
+    for network in (0, 1):
+        limits = NetworkLimits(task, network, np.any(task.allowed, axis=2 - network))
+        bound_s, found = bounded(limits, plan[:, network], Deadline(deadline.left_s / (2 - network)))
+        bounds_s[network] = task.passes[network][0].repeats * bound_s + _least_price_s(task, network)
+        trial = plan.copy()
+        trial[:, network] = found
+        if task.allowed[np.arange(len(plan)), trial[:, 0], trial[:, 1]].all():
+            plan = min(plan, trial, key=lambda one: float(task.plan_seconds(one[None])[0]))
+    return plan[task.class_of], bounds_s
+
+
+def _least_price_s(task: Problem, network: int) -> float:
+    """What the bytes of a network count at least."""
+    price_s = np.where(np.any(task.allowed, axis=2 - network), task.price_s[network], np.inf)
+    return float(task.sizes @ price_s.min(axis=1))
 
 
 def local_search(task: Problem, deadline: Deadline) -> Ints:
@@ -144,14 +172,17 @@ def _worthwhile(task: Problem, best_s: float) -> tuple[Bools, Floats]:
     """What the program must consider, and a bound that needs no program.
 
     Args:
-        best_s: latency of a known plan.
+        best_s: value of a known plan.
 
     Returns:
         [C, n_G, n_D]: the allowed pairs, less the levels that no plan of at most `best_s` can use;
         [2]: seconds that each network takes at least, because its slowest class would if it were alone.
     """
-    kept = (task.allowed.any(axis=2), task.allowed.any(axis=1))
-    alone_s = [np.where(kept[network], _alone_s(task, network), np.inf) for network in (0, 1)]
+    kept: tuple[Bools, Bools] = (np.any(task.allowed, axis=2), np.any(task.allowed, axis=1))
+    alone_s = [
+        np.where(kept[network], _alone_s(task, network) + _prices_s(task, network, kept[network]), np.inf)
+        for network in (0, 1)
+    ]
     floor_s = np.array([seconds.min(axis=1).max() for seconds in alone_s])
     masks = [
         _levels_below(task, network, alone_s[network], best_s * NEVER_BETTER - floor_s[1 - network])
@@ -168,6 +199,14 @@ def _alone_s(task: Problem, network: int) -> Floats:
         body_s = upto_s[one.num_blocks - 2 - one.leave] - upto_s[one.enter]
         total_s += one.ready_s[:, one.enter] + body_s + one.finish_s[:, one.leave]
     return task.passes[network][0].repeats * total_s
+
+
+def _prices_s(task: Problem, network: int, kept: Bools) -> Floats:
+    """[C, n]: what the bytes of all clients count at least, if one client of the class has the cut."""
+    price_s = task.price_s[network]
+    least_s = np.where(kept, price_s, np.inf).min(axis=1)
+    total_s: Floats = price_s + (task.sizes @ least_s - least_s)[:, None]
+    return total_s
 
 
 def _levels_below(task: Problem, network: int, seconds: Floats, limit_s: float) -> Bools:
@@ -192,52 +231,20 @@ def _solve_networks(
     """The bound in units of `unit_s`, and the assignment if one was found (of these networks)."""
     program = Program()
     sides: dict[int, Sides] = {network: ([], []) for network in networks}
-    models = [ClassModel(program, task, member, allowed[member], sides) for member in range(len(allowed))]
+    models = []
+    for member in range(len(allowed)):
+        models.append(ClassModel(program, task, member, allowed[member], sides, unit_s))
+        if deadline.left_s == 0:
+            return 0.0, None
     for network in networks:
-        (forward, backward), (head, tail) = task.passes[network], sides[network]
-        add_pass(program, task, forward, head, tail, unit_s)
-        add_pass(program, task, backward, tail, head, unit_s)
-    bound, values = _run(program, deadline.left_s, relaxed)
+        for one, (enter, leave) in zip(task.passes[network], (sides[network], sides[network][::-1]), strict=True):
+            add_pass(program, task, one, enter, leave, unit_s)
+            if deadline.left_s == 0:
+                return 0.0, None
+    bound, values = solve_within(program.arrays(), deadline.left_s, relaxed)
     if values is None or relaxed:
         return bound, None
     choice = np.zeros((len(task.clients), 2), dtype=np.int64)
     for member, model in enumerate(models):
         choice[np.ix_(task.class_of == member, networks)] = model.choices(values)
     return bound, choice
-
-
-def _run(program: Program, limit_s: float, relaxed: bool) -> tuple[float, Floats | None]:
-    """Solve a program: (lower bound on its optimum, 0 if none is known; values of the variables if found)."""
-    if limit_s == 0:
-        return 0.0, None
-    with _quiet():
-        result = milp(
-            np.array(program.cost),
-            integrality=np.array(program.whole, dtype=np.int64) * (not relaxed),
-            bounds=Bounds(0.0, np.array(program.upper)),
-            constraints=LinearConstraint(program.matrix(), lb=np.array(program.least)),
-            options={"time_limit": limit_s, "mip_rel_gap": SOLVER_GAP},
-        )
-    proven = result.fun if relaxed and result.status == 0 else result.get("mip_dual_bound")
-    bound = -np.inf if proven is None else float(proven)
-    return (max(0.0, bound) if np.isfinite(bound) else 0.0), result.x
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Within it, what C code prints is lost: some releases of HiGHS print a line of debugging on standard
-    output whatever they are told, which would be in the way of `--json`."""
-    try:
-        kept = os.dup(1)
-    except OSError:  # no standard output
-        yield
-        return
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 1)
-    os.close(nowhere)
-    try:
-        yield
-    finally:
-        ctypes.CDLL(None).fflush(None)  # into a pipe, C writes late
-        os.dup2(kept, 1)
-        os.close(kept)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal
 
@@ -20,9 +20,10 @@ from raygan.cuts.leakage import Bound, Leakage, bound_of
 from raygan.cuts.problem import Problem, problem
 from raygan.cuts.schedule import Breakdown, breakdown, overlapped_seconds
 from raygan.errors import CutError
-from raygan.names import Cut, Cuts
+from raygan.names import Cut, Cuts, Objective
 
 Solver = Literal["exact", "ga"]
+MEGA = 1e6
 BOUND_LIMIT_S = 10.0  # longest time for the bound of a plan that no exact solver made
 
 
@@ -34,23 +35,37 @@ class Plan:
     """((h_G, t_G), (h_D, t_D)) of each client, in the order of the devices."""
     latency_s: float
     """Predicted seconds of one iteration."""
+    bytes: float
+    """Bytes of one iteration, of all clients together, up and down."""
+    least_bytes: float
+    """No plan moves fewer."""
     parts: dict[str, float]
     """Seconds of each phase, all its passes, by name (`generator_forward`, ...); their sum is `latency_s`."""
     lower_bound_s: float
-    """No plan is faster than this: proven."""
+    """No plan has a lower `value_s`: proven. Where the objective is bytes: none of those that move the fewest."""
     optimal: bool
-    """Whether the bound proves, to one part in a million, that no plan is faster than this one."""
+    """Whether the bounds prove, to one part in a million, that no plan is better than this one."""
     solver: str
     """`exact`, `ga`, or `fixed` for cuts that were given."""
     seconds: float
     """Wall time of planning."""
     problem: Problem = field(repr=False, compare=False)
     """What was planned for."""
+    objective: Objective = "latency"
+    """What was minimised."""
+
+    @property
+    def value_s(self) -> float:
+        """The latency and, where the objective is `weighted`, what the bytes count, seconds."""
+        return self.latency_s + self.problem.seconds_a_byte * self.bytes
 
     @property
     def gap(self) -> float:
-        """How much faster, at most, another plan could be, as a share of `latency_s`."""
-        return (self.latency_s - self.lower_bound_s) / self.latency_s if self.latency_s else 0.0
+        """How much better, at most, another plan could be: as a share of `value_s`, or of the bytes where they are the
+        objective and not the fewest."""
+        if self.objective == "bytes" and self.bytes > self.least_bytes:
+            return (self.bytes - self.least_bytes) / self.bytes
+        return max(0.0, self.value_s - self.lower_bound_s) / self.value_s if self.value_s else 0.0
 
     @cached_property
     def breakdown(self) -> Breakdown:
@@ -76,7 +91,11 @@ class Plan:
         ]
         return {
             "solver": self.solver,
+            "objective": self.objective,
             "latency_s": self.latency_s,
+            "bytes": self.bytes,
+            "least_bytes": self.least_bytes,
+            "value_s": self.value_s,
             "overlapped_s": self.overlapped_s,
             "parts": dict(self.parts),
             "lower_bound_s": self.lower_bound_s,
@@ -100,8 +119,10 @@ def plan(
     genetic: GeneticConfig | None = None,
     cuts: Sequence[Cuts] | None = None,
     bound: Bound | None = None,
+    objective: Objective = "latency",
+    seconds_per_mb: float = 0.0,
 ) -> Plan:
-    """Choose every client's cuts so that an iteration is as fast as possible.
+    """Choose every client's cuts so that an iteration is as fast as possible, or moves as few bytes.
 
     Args:
         generator, discriminator: costs for one client's minibatch.
@@ -112,6 +133,8 @@ def plan(
         time_limit_s: then the best found is returned, with what is proven by then.
         cuts: given ones, ((h_G, t_G), (h_D, t_D)) of each client, of which to tell what they cost; None: choose.
         bound: how much cuts may tell; None: anything.
+        objective: `latency`, seconds; `bytes`, the fewest of all clients together and then the fastest of these plans; or
+            `weighted`, seconds and `seconds_per_mb` for each million bytes.
 
     Raises:
         CutError: a number is not what it must be, a given cut is not valid or breaks its device's limits, or no
@@ -121,28 +144,46 @@ def plan(
     if solver not in ("exact", "ga"):
         raise CutError("solver", repr(solver), "choose exact or ga")
     limit_s = number("time_limit_s", time_limit_s)
-    task = problem(generator, discriminator, devices, server, anchor, bound)
+    price_s = number("seconds_per_mb", seconds_per_mb, ">= 0") / MEGA if objective == "weighted" else 0.0
+    task = problem(generator, discriminator, devices, server, anchor, bound, price_s)
     is_exact = cuts is None and solver == "exact"
+    thrifty, least_bytes = with_fewest_bytes(task)
+    if objective == "bytes" and cuts is None:
+        task = thrifty
     if cuts is not None:
         choice = task.choice_of(cuts)
     elif solver == "ga":
         rng = np.random.default_rng(_seed(seed))
         choice = evolve(task, genetic or GeneticConfig(), rng, limit_s).choice
-    solution = solve(task, limit_s if is_exact else min(limit_s, BOUND_LIMIT_S), relaxed=not is_exact)
+    considered = thrifty if objective == "bytes" else task
+    solution = solve(considered, limit_s if is_exact else min(limit_s, BOUND_LIMIT_S), relaxed=not is_exact)
     if is_exact:
         choice = solution.choice
-    latency_s = task.latency(choice)  # that of the model for the chosen cuts, never what a solver believes
-    bound_s = min(solution.lower_bound_s, latency_s)
+    latency_s, moved_bytes = task.latency(choice), task.bytes(choice)  # never what a solver believes
+    few_enough = objective != "bytes" or moved_bytes <= least_bytes
+    value_s = task.value(choice)
+    bound_s = min(solution.lower_bound_s, value_s)
     return Plan(
         cuts=task.client_cuts(choice),
         latency_s=latency_s,
+        bytes=moved_bytes,
+        least_bytes=least_bytes,
         parts=task.parts(choice),
         lower_bound_s=bound_s,
-        optimal=latency_s - bound_s <= PROOF_GAP * latency_s,
+        optimal=few_enough and value_s - bound_s <= PROOF_GAP * value_s,
         solver=solver if cuts is None else "fixed",
         seconds=time.monotonic() - started_s,
         problem=task,
+        objective=objective,
     )
+
+
+def with_fewest_bytes(task: Problem) -> tuple[Problem, float]:
+    """The problem in which every client may only have cuts that move the fewest bytes, and how many that are in all."""
+    moved = np.where(task.allowed, np.add.outer(*task.bytes_of), np.inf)
+    least = moved.min(axis=(1, 2))
+    fewest = replace(task, allowed=moved <= least[:, None, None], seconds_a_byte=0.0)
+    return fewest, float(task.sizes @ least)
 
 
 def fleet_of(config: Config) -> tuple[list[Device], Server]:
@@ -185,6 +226,8 @@ def plan_config(
         genetic=settings.ga,
         cuts=kept,
         bound=bound,
+        objective=settings.objective,
+        seconds_per_mb=settings.seconds_per_mb,
     )
 
 
@@ -202,6 +245,8 @@ class ProfileRow:
     """Seconds of an iteration that such a client computes and sends."""
     wait_s: float
     """Seconds of an iteration that it waits for the server or, through it, for others."""
+    up_bytes: float
+    """Bytes of an iteration that it sends; it receives as many: each gradient has the size of its activation."""
 
 
 @dataclass(frozen=True)
@@ -214,6 +259,8 @@ class Baseline:
     """Predicted seconds of one iteration."""
     times_planned: float
     """Its latency over the plan's."""
+    bytes: float
+    """Of one iteration, of all clients together, up and down."""
     allowed: bool
     """Whether all devices could really do it (memory, blocks that must or must not stay local)."""
     cuts: Cuts | None = None
@@ -232,15 +279,23 @@ class Study:
         alike: dict[tuple[str, Cuts], list[int]] = {}
         for client, (device, cuts) in enumerate(zip(self.plan.problem.clients, self.plan.cuts, strict=True)):
             alike.setdefault((device.name, cuts), []).append(client)
-        of = self.plan.breakdown
+        of, task = self.plan.breakdown, self.plan.problem
+        choice = task.choice_of(self.plan.cuts)
         return [
-            ProfileRow(name, len(members), *cuts, of.busy_s(members[0]), of.client_seconds(members[0])["wait"])
+            ProfileRow(
+                name,
+                len(members),
+                *cuts,
+                of.busy_s(members[0]),
+                of.client_seconds(members[0])["wait"],
+                task.bytes(choice[members[:1]]) / 2,
+            )
             for (name, cuts), members in alike.items()
         ]
 
     def comparison_rows(self) -> list[Baseline]:
         """The plan itself first, then the others from fast to slow."""
-        planned = Baseline(self.plan.solver, self.plan.latency_s, 1.0, True)
+        planned = Baseline(self.plan.solver, self.plan.latency_s, 1.0, self.plan.bytes, True)
         return [planned, *sorted(self.compared, key=lambda baseline: baseline.latency_s)]
 
     @property
@@ -285,8 +340,9 @@ def plan_study(
     compared = uniform_choices(chosen)
     if config.cuts.max_leakage is not None and chosen.solver != "fixed":
         free = config.model_copy(update={"cuts": config.cuts.model_copy(update={"max_leakage": None})})
-        latency_s = plan_config(free, generator=generator, discriminator=discriminator, anchor=anchor).latency_s
-        compared.append(Baseline("unbounded", latency_s, latency_s / chosen.latency_s, False))
+        other = plan_config(free, generator=generator, discriminator=discriminator, anchor=anchor)
+        times = other.latency_s / chosen.latency_s
+        compared.append(Baseline("unbounded", other.latency_s, times, other.bytes, False))
     if chosen.solver != "ga":
         rng = np.random.default_rng(config.seed)
         evolved = evolve(chosen.problem, config.cuts.ga, rng, config.cuts.time_limit_s)
@@ -319,7 +375,7 @@ def uniform_choices(chosen: Plan) -> list[Baseline]:
 def _measured(chosen: Plan, name: str, choice: Ints, allowed: bool, cuts: Cuts | None = None) -> Baseline:
     latency_s = chosen.problem.latency(choice)
     times = latency_s / chosen.latency_s if chosen.latency_s else 1.0
-    return Baseline(name, latency_s, times, allowed, cuts)
+    return Baseline(name, latency_s, times, chosen.problem.bytes(choice), allowed, cuts)
 
 
 def _seed(seed: Any) -> int:

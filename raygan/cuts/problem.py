@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,7 +14,8 @@ from raygan.cuts.cost import Device, NetworkCost, Server
 from raygan.cuts.cut import Anchor, anchor_pair, local_blocks, valid_cuts
 from raygan.cuts.latency import Bools, Floats, Ints, PassTimes, pass_times
 from raygan.errors import CutError
-from raygan.names import NETWORKS, Cut, Cuts
+from raygan.names import NETWORKS, Cut, Cuts, NetworkName
+from raygan.step import num_passes
 
 if TYPE_CHECKING:
     from raygan.cuts.leakage import Bound
@@ -42,27 +44,46 @@ class Problem:
     """[C, n_G, n_D]: pairs of cuts that a class may use."""
     passes: tuple[tuple[PassTimes, PassTimes], tuple[PassTimes, PassTimes]]
     """(forward, backward) of each network."""
+    bytes_of: tuple[Floats, Floats]
+    """[n] of each network: bytes of an iteration of a client with each cut, up and down."""
+    seconds_a_byte: float = 0.0
+    """What a byte counts in `value`; 0: nothing."""
     quiet: Bools | None = None
     """[n_G, n_D]: pairs of cuts that tell no more than the bound, `allowed` among them; None: there is no bound."""
 
+    @cached_property
+    def side_s(self) -> dict[tuple[int, int], Floats]:
+        """(network, side) -> [level]: what the bytes at one end of a client's cut count in `value`."""
+        return {
+            (network, side): self.seconds_a_byte * end_bytes(self.costs[network], NETWORKS[network], side)
+            for network in (0, 1)
+            for side in (0, 1)
+        }
+
+    @cached_property
+    def price_s(self) -> tuple[Floats, Floats]:
+        """[n] of each network: what the bytes of a client with each cut count in `value`."""
+        return self.seconds_a_byte * self.bytes_of[0], self.seconds_a_byte * self.bytes_of[1]
+
     def network_seconds(self, network: int, plans: Ints) -> Floats:
-        """[P]: a network's share of an iteration, for plans [P, C] of its cuts."""
+        """[P]: a network's share of the value of an iteration, for plans [P, C] of its cuts."""
         counts = np.eye(len(self.cuts[network]))[plans] * self.sizes[None, :, None]
         forward, backward = self.passes[network]
-        return forward.repeats * (forward.seconds(counts) + backward.seconds(counts))
+        latency_s = forward.repeats * (forward.seconds(counts) + backward.seconds(counts))
+        return latency_s + counts.sum(axis=1) @ self.price_s[network] if self.seconds_a_byte else latency_s
 
     def plan_seconds(self, plans: Ints) -> Floats:
-        """[P]: seconds of an iteration, for plans [P, C, 2]."""
+        """[P]: value of an iteration, for plans [P, C, 2]."""
         generator, discriminator = (self.network_seconds(network, plans[:, :, network]) for network in (0, 1))
         return generator + discriminator
 
     def uniform_seconds(self) -> Floats:
-        """[n_G, n_D]: seconds of an iteration in which everyone has the same cuts, whether allowed or not."""
+        """[n_G, n_D]: value of an iteration in which everyone has the same cuts, whether allowed or not."""
         everyone = range(len(self.classes))
         return self.moved_seconds(np.zeros((len(everyone), 2), dtype=np.int64), everyone)
 
     def moved_seconds(self, plan: Ints, members: Sequence[int]) -> Floats:
-        """[n_G, n_D]: seconds of an iteration if some classes of a plan [C, 2] move to each pair of cuts."""
+        """[n_G, n_D]: value of an iteration if some classes of a plan [C, 2] move to each pair of cuts."""
         shares_s = []
         for network, cuts in enumerate(self.cuts):
             trials = np.repeat(plan[None, :, network], len(cuts), axis=0)
@@ -94,6 +115,15 @@ class Problem:
     def latency(self, choice: Ints) -> float:
         """Seconds of an iteration, for an assignment [K, 2]."""
         return sum(self.parts(choice).values())
+
+    def bytes(self, choice: Ints) -> float:
+        """Bytes that all clients send and receive in an iteration, for an assignment [K, 2]."""
+        return sum(float(of_cut[cut_of].sum()) for of_cut, cut_of in zip(self.bytes_of, choice.T, strict=True))
+
+    def value(self, choice: Ints) -> float:
+        """What the solvers minimise: the latency, seconds, and `seconds_a_byte` for each byte."""
+        latency_s = self.latency(choice)
+        return latency_s + self.seconds_a_byte * self.bytes(choice) if self.seconds_a_byte else latency_s
 
     def _counts(self, one: PassTimes, cut_of: Ints) -> Floats:
         """[C, n]: clients of each class that use each cut."""
@@ -140,11 +170,13 @@ def problem(
     server: Server,
     anchor: Anchor = 2,
     bound: Bound | None = None,
+    seconds_a_byte: float = 0.0,
 ) -> Problem:
     """Group the clients into classes of equal devices, and tabulate every time that the model needs.
 
     Args:
         bound: how much cuts may tell; None: anything.
+        seconds_a_byte: what a byte counts in what is minimised.
 
     Raises:
         CutError: no devices, an anchor that is not a middle block, a device that no valid cut fits, a bound that none
@@ -167,7 +199,28 @@ def problem(
     if quiet is not None:
         allowed = allowed & quiet
     sizes = np.bincount(class_of).astype(np.int64)
-    return Problem(costs, cuts, tuple(devices), classes, class_of, sizes, allowed, passes, quiet)
+    bytes_of = (cut_bytes(generator, "generator", cuts[0]), cut_bytes(discriminator, "discriminator", cuts[1]))
+    return Problem(
+        costs, cuts, tuple(devices), classes, class_of, sizes, allowed, passes, bytes_of, seconds_a_byte, quiet
+    )
+
+
+def end_bytes(cost: NetworkCost, network: NetworkName, side: int) -> Floats:
+    """[level]: bytes of an iteration at one end of a client's cut, both ways: of each pass the activation and the
+    gradient, which has its size.
+
+    Args:
+        side: 0, behind the head (level h), or 1, before the tail (level t).
+    """
+    sent = np.array(cost.output_bytes)[:-1]
+    levels = cost.num_blocks - 2
+    return 2 * num_passes(network) * (sent[:levels] if side == 0 else sent[::-1][:levels])
+
+
+def cut_bytes(cost: NetworkCost, network: NetworkName, cuts: Sequence[Cut]) -> Floats:
+    """[n]: bytes that a client with each of the cuts sends and receives in an iteration."""
+    head, tail = (end_bytes(cost, network, side) for side in (0, 1))
+    return np.array([head[h] + tail[t] for h, t in cuts])
 
 
 def _group(devices: Sequence[Device]) -> tuple[tuple[Device, ...], Ints]:

@@ -25,7 +25,9 @@ relaxation far tighter than one constraint a class.
 and memory leaves a product of levels), all its clients may take the same level: give every client of the
 class the highest level that some client of it uses. Every time that then occurs was already in a maximum,
 and no n_b grows, so no pass gets longer. Such a class needs one binary a level, and m = N_c a. Any other
-class has one integer count for each cut (for each pair of cuts, if memory couples the networks).
+class has one integer count for each cut (for each pair of cuts, if memory couples the networks), and so has
+every class where bytes have a price (`cuts.objective: weighted`), since the highest level may be the dearest.
+A client's bytes are the sum of its sides', so their price is a cost of m.
 """
 
 from __future__ import annotations
@@ -37,6 +39,7 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from raygan.cuts.latency import Bools, Floats, Ints, PassTimes
+from raygan.cuts.milp import Arrays
 from raygan.cuts.problem import Problem
 
 Terms = Mapping[int, float]
@@ -71,10 +74,17 @@ class Program:
         self.at_least(value, *expressions)
         self.at_least(-value, scaled(-1.0, total(*expressions)))
 
-    def matrix(self) -> csr_array:
-        """The rows' coefficients."""
+    def arrays(self) -> Arrays:
+        """For `raygan.cuts.milp`."""
         rows, columns, values = zip(*self.cells, strict=True)
-        return csr_array((values, (rows, columns)), shape=(len(self.least), len(self.cost)))
+        matrix = csr_array((values, (rows, columns)), shape=(len(self.least), len(self.cost)))
+        return {
+            "cost": np.array(self.cost),
+            "upper": np.array(self.upper),
+            "whole": np.array(self.whole, dtype=np.int64),
+            "least": np.array(self.least),
+            **{name: getattr(matrix, name) for name in ("data", "indices", "indptr")},
+        }
 
 
 def total(*expressions: Terms) -> dict[int, float]:
@@ -126,8 +136,11 @@ def _independent(keys: Sequence[Key], options: Ints) -> Iterator[tuple[Sequence[
 class ClassModel:
     """The variables of one class: adds them to the program, and its usage of levels to `sides`."""
 
-    def __init__(self, program: Program, task: Problem, member: int, allowed: Bools, sides: dict[int, Sides]) -> None:
+    def __init__(
+        self, program: Program, task: Problem, member: int, allowed: Bools, sides: dict[int, Sides], scale_s: float
+    ) -> None:
         self._cuts, self._size = {network: task.cuts[network] for network in sides}, int(task.sizes[member])
+        self._side_s, self._scale_s = task.side_s, scale_s
         self._parts: list[tuple[Sequence[Key], Ints, list[int], int]] = []
         pairs = np.argwhere(allowed)
         levels = np.hstack([np.array(cuts)[pairs[:, network]] for network, cuts in self._cuts.items()])
@@ -137,8 +150,9 @@ class ClassModel:
 
     def _add(self, program: Program, keys: Sequence[Key], options: Ints, sides: dict[int, Sides]) -> None:
         """How many clients use each option; all the same one where it is one side's level (module docstring)."""
-        most, each = (1, self._size) if len(keys) == 1 else (self._size, 1)
-        columns = [program.variable(most, whole=True) for _ in options]
+        price_s = np.sum([self._side_s[key][options[:, place]] for place, key in enumerate(keys)], axis=0)
+        most, each = (1, self._size) if len(keys) == 1 and not price_s.any() else (self._size, 1)
+        columns = [program.variable(most, whole=True, cost=cost) for cost in each * price_s / self._scale_s]
         program.equal(most, dict.fromkeys(columns, 1.0))
         self._parts.append((keys, options, columns, each))
         for (network, side), levels in zip(keys, options.T.tolist(), strict=True):
