@@ -68,8 +68,9 @@ def instead_of(name: str, known: Sequence[str], shown: Sequence[str] | None = No
         known: what could have been meant.
         shown: what to list where nothing is near; None: all that is known.
     """
-    if close := difflib.get_close_matches(name, known, n=1, cutoff=0.5):
-        return f"did you mean {close[0]!r}?"
+    for written in (name, name.lower()):
+        if close := difflib.get_close_matches(written, known, n=1, cutoff=0.5):
+            return f"did you mean {close[0]!r}?"
     names = known if shown is None else shown
     return f"use one of {', '.join(names)}" if names else "remove it"
 

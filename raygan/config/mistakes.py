@@ -10,6 +10,15 @@ from pydantic import BaseModel, ValidationError
 from raygan.errors import ConfigError, instead_of
 
 WORDS = "write keys as words, such as seed"
+KINDS = {
+    **dict.fromkeys(("int_type", "int_parsing", "int_parsing_size", "int_from_float"), "a whole number"),
+    **dict.fromkeys(("float_type", "float_parsing"), "a number"),
+    **dict.fromkeys(("bool_type", "bool_parsing"), "true or false"),
+    **dict.fromkeys(("tuple_type", "list_type"), "a list"),
+    **dict.fromkeys(("dict_type", "model_type", "model_attributes_type"), "keys with their values"),
+    "string_type": "a text",
+}
+"""Pydantic's kind of a mistake -> what was needed, as people say it."""
 
 
 def first_mistake(error: ValidationError, root: type[BaseModel]) -> ConfigError:
@@ -19,7 +28,7 @@ def first_mistake(error: ValidationError, root: type[BaseModel]) -> ConfigError:
     path = _path(mistake)
     key = ".".join(map(str, path)) or "configuration"
     if mistake["type"] == "extra_forbidden":
-        return ConfigError(key, "unknown key", _nearest(path, root))
+        return _unknown(path, mistakes, root)
     if mistake["type"] == "value_error":
         text = str(mistake["ctx"]["error"])
         if not path:  # a conflict between keys, whose message begins with the key
@@ -37,7 +46,8 @@ def _of_the_meant_variant(mistakes: list[Any]) -> list[Any]:
     unknown = [m["loc"][:-1] for m in mistakes if m["type"] == "extra_forbidden"]
     strange = {place for place in unknown if any(map(_is_variant, place))}
     shapes = ("literal_error", "float_type") if any(isinstance(m["input"], dict) for m in mistakes) else ("model_type",)
-    meant = [m for m in mistakes if m["loc"][:-1] not in strange and m["type"] not in shapes]
+    other = [m for m in mistakes if m["type"] in shapes and _is_variant((m["loc"] or [0])[-1])]
+    meant = [m for m in mistakes if m["loc"][:-1] not in strange and m not in other]
     return meant or mistakes
 
 
@@ -63,15 +73,23 @@ def _expected(mistake: Mapping[str, Any]) -> str:
         return WORDS
     if mistake["type"] == "too_short":
         return f"give at least {mistake['ctx']['min_length']}"
+    if mistake["type"] in KINDS:
+        return f"give {KINDS[mistake['type']]}"
     return "give " + str(mistake["msg"]).removeprefix("Input should be ").removeprefix("Value error, ")
 
 
-def _nearest(path: list[str | int], root: type[BaseModel]) -> str:
+def _unknown(path: list[str | int], mistakes: list[Any], root: type[BaseModel]) -> ConfigError:
+    """A key that nobody knows, or keys that are known each by itself."""
     models: list[type[BaseModel]] = [root]
     for part in path[:-1]:
         models = _models_below(models, str(part))
-    known = [name for model in models for name in model.model_fields]
-    return instead_of(str(path[-1]), known)
+    known, key = [name for model in models for name in model.model_fields], str(path[-1])
+    if key in known:
+        refused = (_path(mistake) for mistake in mistakes if mistake["type"] == "extra_forbidden")
+        beside = dict.fromkeys(str(other[-1]) for other in refused if other[:-1] == path[:-1])
+        where = ".".join(map(str, path[:-1]))
+        return ConfigError(where, f"{' and '.join(beside)} together", "give one of them")
+    return ConfigError(".".join(map(str, path)), "unknown key", instead_of(key, known))
 
 
 def _models_below(models: list[type[BaseModel]], part: str) -> list[type[BaseModel]]:

@@ -100,7 +100,7 @@ def test_a_cache_of_classifiers_is_found_from_any_folder(tmp_path: Path) -> None
     [
         ("seed: 1\ntraining: {rounds: 2}\ntraining: {lr: 1.0e-3}\n", "c.yaml:3: the key 'training' is given twice"),
         ("training:\n  rounds: 2\n  lr: 1\n  rounds: 3\n", "c.yaml:4: the key 'rounds' is given twice; keep one"),
-        ("training: {rounds: 1:30}\n", "training.rounds: '1:30' does not fit; give a valid integer"),
+        ("training: {rounds: 1:30}\n", "training.rounds: '1:30' does not fit; give a whole number"),
     ],
 )
 def test_what_yaml_reads_otherwise_than_people_is_refused(tmp_path: Path, text: str, message: str) -> None:
