@@ -10,9 +10,10 @@ import numpy as np
 NetworkName = Literal["generator", "discriminator"]
 NETWORKS: tuple[NetworkName, NetworkName] = ("generator", "discriminator")
 
-BlockOwner = NetworkName | Literal["average"]
+BlockOwner = NetworkName | Literal["average", "sealed"]
 BlockKey = tuple[BlockOwner, int]
-"""A block of one of the networks, or the moving average of a block of G (`raygan/nn/average.py`), by its index from 0."""
+"""A block of one of the networks, the moving average of a block of G (`raygan/nn/average.py`), or a block of D that
+clients alone can read (`privacy.hide_discriminator`), by its index from 0."""
 BlockState = Mapping[str, np.ndarray]
 """Parameters and buffers of one block by their name inside the block."""
 WEIGHTS = "weights"
@@ -21,6 +22,8 @@ Weights = Literal["average", "last"]
 """Which weights of G: those of the last update, or their moving average where there is one."""
 Shape = tuple[int, ...]
 """Of a tensor, without the batch axis where it says so."""
+BlockForm = tuple[tuple[str, str, Shape], ...]
+"""Name, type and shape of each of a block's arrays, in order."""
 
 Cut = tuple[int, int]
 """(h, t): extra blocks that a client keeps at the front and at the back of one network."""
@@ -38,6 +41,11 @@ def with_averages(keys: Iterable[BlockKey], averaged: bool) -> tuple[BlockKey, .
     """The keys; if G is averaged, those of the averages of its blocks among them as well."""
     own = tuple(keys)
     return (*own, *(("average", index) for network, index in own if network == "generator")) if averaged else own
+
+
+def with_sealed(keys: Iterable[BlockKey], hidden: bool) -> tuple[BlockKey, ...]:
+    """The keys of what clients hold; if D is hidden, its blocks as sealed ones."""
+    return tuple(("sealed", key[1]) if hidden and key[0] == "discriminator" else key for key in keys)
 
 
 def weights_in(state: BlockState) -> BlockState:

@@ -16,7 +16,7 @@ from raygan.parties.masked import MaskedClients
 from raygan.runtime.averages import Averages, average, collect, workers_of
 from raygan.runtime.backend import Handle, Reference, by_key, together
 from raygan.runtime.federation import Federation
-from raygan.runtime.secure import SecureSums
+from raygan.runtime.secure import SecureSums, share_secret
 from raygan.secure import LEAST_HOLDERS
 from raygan.wire.records import Lost, State
 
@@ -104,7 +104,15 @@ def tell_once(
     new = [name for name in names if name not in told]
     state = state.model_copy(update={"told": (*told, *new)})
     line = f"fewer than {LEAST_HOLDERS} of a cluster hold these blocks: they are in no sum, and count as the body's"
+    if any(name.startswith("sealed") for name in new):
+        line += "; sealed ones of D stay each client's own"
     return state, (f"{line}: {', '.join(new)} (privacy.secure_aggregation)",) if new else ()
+
+
+def hand_secret(federation: Federation[MaskedT, ServerT], settings: PrivacyConfig) -> None:
+    """Where D is hidden, every worker that is there has the clients' secret before it does what it is asked next."""
+    if settings.hide_discriminator:
+        share_secret(federation)
 
 
 def load(

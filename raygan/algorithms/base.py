@@ -157,6 +157,9 @@ class Algorithm(ABC, Generic[WorkerT, ServerT]):
     def parties(self) -> Parties:
         """The parties that it needs."""
 
+    def prepare(self, federation: Federation[WorkerT, ServerT]) -> None:
+        """What the parties do before the first round after a start: nothing. They have what a checkpoint has of them."""
+
     def init(self) -> ServerState:
         """The state before the first round."""
         return ServerState()

@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 
-from raygan.algorithms.averaging import ClientAverages, begin_averages, load, take_over
+from raygan.algorithms.averaging import ClientAverages, begin_averages, hand_secret, load, take_over
 from raygan.algorithms.base import Back, Document, Model, RoundResult, ServerState
 from raygan.algorithms.clusters import cluster_line, cluster_measures, members, name_clusters
 from raygan.algorithms.whole import WholeAlgorithm
@@ -94,8 +94,13 @@ class ClusteredFedGan(WholeAlgorithm[ObservedClients]):
             for cluster, clients in members(assignment).items()
         }
 
+    def prepare(self, federation: Observed) -> None:
+        """Where D is hidden, the clients agree on their secret."""
+        hand_secret(federation, self._config.privacy)
+
     def rejoin(self, federation: Observed, result: RoundResult, back: Back) -> Reference[Lost | None]:
         """Who was late, lost or not drawn takes over its cluster's average."""
+        hand_secret(federation, self._config.privacy)
         model_of = {client: result.models[result.state.serves[client]] for client in back.clients}
         return take_over(federation, self.layout, back.worker, model_of, self.keys)
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from raygan.algorithms.averaging import begin_averages, load, take_over
+from raygan.algorithms.averaging import begin_averages, hand_secret, load, take_over
 from raygan.algorithms.base import Back, Model, RoundResult, ServerState, Task
 from raygan.algorithms.whole import WholeAlgorithm
 from raygan.config.schema import FedGanConfig
@@ -74,8 +74,13 @@ class FedGan(WholeAlgorithm[AveragedWholeClients]):
         epochs.faults += averages.faults
         return model
 
+    def prepare(self, federation: Whole) -> None:
+        """Where D is hidden, the clients agree on their secret."""
+        hand_secret(federation, self._config.privacy)
+
     def rejoin(self, federation: Whole, result: RoundResult, back: Back) -> Reference[Lost | None]:
         """Who was late, lost or not drawn takes over the average."""
+        hand_secret(federation, self._config.privacy)
         (model,) = result.models.values()
         return take_over(federation, self.layout, back.worker, dict.fromkeys(back.clients, model), self.keys)
 

@@ -20,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from raygan.algorithms.averaging import begin_averages, load, take_over
+from raygan.algorithms.averaging import begin_averages, hand_secret, load, take_over
 from raygan.algorithms.base import Back, Model, RoundResult
 from raygan.algorithms.served import ServedAlgorithm
 from raygan.runtime.averages import Averages
@@ -63,8 +63,13 @@ class FedSplitGan(ServedAlgorithm[ForesightClients, GeneratorServer]):
         epochs.faults += averages.faults
         return model.blocks
 
+    def prepare(self, federation: Served) -> None:
+        """Where D is hidden, the clients agree on their secret."""
+        hand_secret(federation, self._config.privacy)
+
     def rejoin(self, federation: Served, result: RoundResult, back: Back) -> Reference[Lost | None]:
         """Who was late, lost or not drawn takes over the mean."""
+        hand_secret(federation, self._config.privacy)
         (model,) = result.models.values()
         return take_over(
             federation, self.layout, back.worker, dict.fromkeys(back.clients, model), self.discriminator_keys

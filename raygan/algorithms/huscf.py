@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from raygan.algorithms.averaging import ClientAverages, begin_averages, tell_once
+from raygan.algorithms.averaging import ClientAverages, begin_averages, hand_secret, tell_once
 from raygan.algorithms.base import Algorithm, Back, Document, Model, RoundResult, ServerState, Task
 from raygan.algorithms.clusters import cluster_line, cluster_measures, members, name_clusters
 from raygan.cuts.fleet import Fleet, FleetCost
@@ -131,8 +131,13 @@ class HuscfGan(Algorithm[SplitClients, SharedBody]):
         averages.take_stock()
         return models, lost, averages
 
+    def prepare(self, federation: Split) -> None:
+        """Where D is hidden, the clients agree on their secret."""
+        hand_secret(federation, self.split.config.privacy)
+
     def rejoin(self, federation: Split, result: RoundResult, back: Back) -> Reference[Lost | None]:
         """They take over their clusters' averages, and their optimizers begin anew."""
+        hand_secret(federation, self.split.config.privacy)
         serves = {client: result.state.serves[client] for client in back.clients}
         models = {cluster: model.blocks for cluster, model in result.models.items()}
         return rejoin(federation, self.layout, back.worker, serves, models)

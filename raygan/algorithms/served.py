@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 from raygan.algorithms.base import Algorithm, Back, Model, RoundResult, ServerState, Task
 from raygan.algorithms.fleet import measured_fleet, parties_of
 from raygan.cuts.fleet import FleetCost
-from raygan.names import with_averages
+from raygan.names import with_averages, with_sealed
 from raygan.nn.network import build_networks
 from raygan.parties.layout import Layout, deal_to_workers
 from raygan.parties.spec import Parties
@@ -44,7 +44,8 @@ class ServedAlgorithm(Algorithm[ServedT, ServerT], Generic[ServedT, ServerT]):
         networks = build_networks(task.spec, task.config.model.blocks, task.config.seed)
         averaged = task.config.training.average is not None
         self.generator_keys = with_averages((key for key in networks.blocks if key[0] == "generator"), averaged)
-        self.discriminator_keys = tuple(key for key in networks.blocks if key[0] == "discriminator")
+        of_d = (key for key in networks.blocks if key[0] == "discriminator")
+        self.discriminator_keys = with_sealed(of_d, task.config.privacy.hide_discriminator)
 
     @classmethod
     def plan(cls, task: Task) -> ServedAlgorithm[ServedT, ServerT]:

@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 from raygan.algorithms.base import Algorithm, Task
 from raygan.algorithms.fleet import measured_fleet, parties_of
 from raygan.cuts.fleet import FleetCost
-from raygan.names import with_averages
+from raygan.names import with_averages, with_sealed
 from raygan.nn.network import build_networks
 from raygan.parties.base import Server
 from raygan.parties.layout import ClientPlan, Layout, WorkerPlan, deal_to_workers
@@ -32,7 +32,8 @@ class WholeAlgorithm(Algorithm[WholeT, Server], Generic[WholeT]):
         self._config = task.config
         self.layout = Layout(self.deal(task), task.spec)
         networks = build_networks(task.spec, task.config.model.blocks, task.config.seed)
-        self.keys = with_averages(networks.blocks, task.config.training.average is not None)
+        keys = with_averages(networks.blocks, task.config.training.average is not None)
+        self.keys = with_sealed(keys, task.config.privacy.hide_discriminator)
 
     @classmethod
     def plan(cls, task: Task) -> WholeAlgorithm[WholeT]:

@@ -57,8 +57,11 @@ def absolute_paths(config: Config, start: Path | None = None) -> Config:
     model = config.model
     if model.start_from is not None:
         model = model.model_copy(update={"start_from": str(start / from_home(model.start_from))})
+    privacy = config.privacy
+    if not privacy.keys.startswith("~"):
+        privacy = privacy.model_copy(update={"keys": str(start / privacy.keys)})
     data = config.data.model_copy(update={"domains": domains})
-    return config.model_copy(update={"data": data, "evaluation": evaluation, "model": model})
+    return config.model_copy(update={"data": data, "evaluation": evaluation, "model": model, "privacy": privacy})
 
 
 def _absolute(domain: DomainConfig, index: int, start: Path) -> DomainConfig:
@@ -108,11 +111,21 @@ def cluster_address(config: Config) -> str | None:
 
 def make_config(settings: Mapping[str, Any]) -> Config:
     """A `Config` from nested settings, or the first mistake; a `scenario` sets the keys that are not given."""
-    settings = with_scenario(settings)
+    settings = with_even_labels(with_scenario(settings))
     for key in settings:
         if not isinstance(key, str):
             raise ConfigError(str(key), f"{key!r} does not fit", WORDS)
     return Config(**settings)
+
+
+def with_even_labels(settings: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The settings; where D is hidden, fakes' labels are even unless something is said of them."""
+    privacy, training = (settings.get(key) or {} for key in ("privacy", "training"))
+    if not (
+        isinstance(privacy, Mapping) and isinstance(training, Mapping) and privacy.get("hide_discriminator") is True
+    ):
+        return settings
+    return {**settings, "training": {"fake_labels": "even", **training}}
 
 
 def parse_override(text: str) -> tuple[str, Any]:

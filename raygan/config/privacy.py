@@ -13,3 +13,8 @@ class PrivacyConfig(BaseModel):
     secure_aggregation: bool = False
     """Whether aggregators learn only weighted sums of a cluster's members, and never one member's networks (needs the
     extra `privacy`). Clusters then have at least three members, and a block that fewer of them hold is in no sum."""
+    hide_discriminator: bool = False
+    """Whether D's blocks on clients stay with clients: they begin from a secret that clients alone share, who alone can
+    read their sums, and files of them are encrypted. Needs `secure_aggregation`; fakes' labels are then even."""
+    keys: str = "~/.local/share/raygan/keys"
+    """Folder on each client's machine where it keeps that secret, for `--resume`. It must not be the run's own."""

@@ -652,6 +652,15 @@ class Config(Section):
         return self
 
     @model_validator(mode="after")
+    def _labels_are_hidden(self) -> Config:
+        """G's head is open, and its input has the fakes' labels."""
+        if self.privacy.hide_discriminator and self.training.fake_labels == "own":
+            raise ValueError(
+                "training.fake_labels: 'own' beside privacy.hide_discriminator tells its own; set it to even"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _clusters_fit(self) -> Config:
         count = self.clusters.count
         for most, whose, more in (

@@ -106,7 +106,8 @@ class TrainedNetwork:
     def take_over(self, states: Mapping[BlockKey, BlockState]) -> None:
         """Loads others' blocks; the optimizer begins anew."""
         for key, block in self.blocks.items():
-            load_block_state(block, states[key])
+            if key in states:  # of a hidden D a model's file has nothing
+                load_block_state(block, states[key])
         self._optimizer.state.clear()
 
 

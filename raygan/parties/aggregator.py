@@ -11,7 +11,17 @@ from raygan.federated import Aggregation, Grouping
 from raygan.names import BlockKey, BlockState, Weights, weights_in
 from raygan.parties.base import Party
 from raygan.storage import block_states, read_arrays, write_arrays
-from raygan.wire.records import AnchorMap, Assignment, BlockAverage, Lost, State, Traffic, Written, num_bytes
+from raygan.wire.records import (
+    AnchorMap,
+    Assignment,
+    BlockAverage,
+    Lost,
+    SealedAverage,
+    State,
+    Traffic,
+    Written,
+    num_bytes,
+)
 from raygan.wire.secure import Dealt, KeyShares, MaskedState, PublicKeys, Roster, Survivors, Unmasking
 from raygan.wire.traffic import TrafficCounter
 
@@ -115,7 +125,7 @@ class ClusterAggregator(Party):
         Args:
             weights: w_k of each member.
         """
-        from raygan.secure.server import TooFewError, averaged
+        from raygan.secure.server import TooFewError, averaged, still_sealed
 
         body, told = arrived
         total = self._sums.pop(session)
@@ -124,11 +134,14 @@ class ClusterAggregator(Party):
         if body.blocks:
             self._count("body", body)
         try:
-            found = averaged(total.sums(self._arrived(told)), weights, total.survivors, body)
+            sums = total.sums(self._arrived(told))
         except TooFewError as error:
             return [Lost(str(error)) for _ in asked]
+        blocks = averaged(sums, weights, total.survivors, body)
+        found: dict[BlockKey, BlockAverage] = {key: BlockAverage(key, state) for key, state in blocks.items()}
+        found |= still_sealed(session, asked, sums, weights)
         alone = Lost("fewer than three members are left that hold a block: there is no sum of it")
-        return [BlockAverage(key, found[key]) if key in found else alone for key in asked]
+        return [found.get(key, alone) for key in asked]
 
     def _arrived(self, records: Iterable[RecordT | Lost]) -> list[RecordT]:
         """Those that are not lost, counted."""
@@ -145,14 +158,15 @@ class ClusterAggregator(Party):
         return self._traffic.take()
 
     def save(self, path: str, averages: Sequence[BlockAverage | Lost]) -> Written | Lost:
-        """Writes a model's networks: `network.block.name` for every array; nothing if an average is lost."""
+        """Writes a model's networks: `network.block.name` for every array; no sealed block, and nothing if an average is
+        lost."""
         for average in averages:
             if isinstance(average, Lost):
                 return average
         arrays = {
             f"{average.block[0]}.{average.block[1]}.{name}": array
             for average in averages
-            if isinstance(average, BlockAverage)
+            if isinstance(average, BlockAverage) and not isinstance(average, SealedAverage)
             for name, array in average.state.items()
         }
         return write_arrays(Path(path), arrays)

@@ -37,6 +37,7 @@ class AveragedClients(MaskedClients[AveragedT], HostedClients[AveragedT], Generi
         for client, blocks in averages.items():
             for block in blocks:
                 assert isinstance(block, BlockAverage)
-                load_block_state(self._clients[client].blocks[block.block], block.state)
-                self._traffic.add("aggregator", "client", "BlockAverage", num_bytes(block))
+                if (readable := self._readable(block)) is not None:
+                    load_block_state(self._clients[client].blocks[readable.block], readable.state)
+                self._traffic.add("aggregator", "client", type(block).__name__, num_bytes(block))
         return None

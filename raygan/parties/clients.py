@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
@@ -107,7 +108,7 @@ class HostedClients(Worker, Generic[HostedT]):
 
     def save(self, folder: str) -> Written:
         """Writes all clients' states as one file, which is named after the first of them."""
-        states = {number: client.arrays for number, client in self._clients.items()}
+        states = {number: partial(self._arrays_of, client) for number, client in self._clients.items()}
         return write_packed(Path(folder) / clients_file(min(states)), states)
 
     def restore(self, folder: str, sources: Mapping[int, str]) -> None:
@@ -123,9 +124,20 @@ class HostedClients(Worker, Generic[HostedT]):
             if file.startswith(PACKED):
                 packed.setdefault(file, []).append(number)
             elif file == client_file(number):
-                client.restore(read_arrays(Path(folder) / file))
+                client.restore(self._from_file(read_arrays(Path(folder) / file)))
             elif file:
                 client.take_over(read_arrays(Path(folder) / file))
         for file, numbers in packed.items():
             for number, arrays in read_packed(Path(folder) / file, numbers):
-                self._clients[number].restore(arrays)
+                self._clients[number].restore(self._from_file(dict(arrays)))
+
+    def _arrays_of(self, client: HostedT) -> dict[str, np.ndarray]:
+        return self._to_file(client.arrays())
+
+    def _to_file(self, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """A client's arrays as its file has them."""
+        return arrays
+
+    def _from_file(self, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """The inverse of `_to_file`."""
+        return arrays

@@ -88,6 +88,9 @@ def subject_of_run(run: Run, round_number: int | None) -> Subject:
     """
     number = run.kept_round(round_number)
     spec, config = run.spec, run.config
+    if config.privacy.hide_discriminator:
+        found = "hid D from all but its clients (privacy.hide_discriminator): no attack on it can be tried here"
+        raise RunError(str(run.path), found, "audit a run of the same configuration that does not, as of no head")
 
     def networks(model: int) -> Networks:
         made = build_networks(spec, config.model.blocks, config.seed)

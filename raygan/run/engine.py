@@ -198,6 +198,11 @@ class Engine:
         return bool(lost or server_is_lost or num_aggregators)
 
     def _restore(self, number: int) -> None:
+        """Everybody at the state after `number` rounds, ready for the next."""
+        self._load(number)
+        self._algorithm.prepare(self._federation)
+
+    def _load(self, number: int) -> None:
         """Loads the checkpoint after `number` rounds into servers and workers; nothing to do before the first."""
         if number == 0:
             self._state = self._algorithm.init()

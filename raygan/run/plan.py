@@ -187,7 +187,13 @@ def _check_privacy(config: Config) -> None:
     """
     chosen, key = algorithm_of(config.algorithm), "privacy.secure_aggregation"
     if not config.privacy.secure_aggregation:
+        if config.privacy.hide_discriminator:
+            found = "true without privacy.secure_aggregation, which sums what is hidden"
+            raise ConfigError("privacy.hide_discriminator", found, "set both to true")
         return
+    if config.privacy.hide_discriminator and config.model.start_from is not None:
+        found = f"{config.model.start_from}, whose D everybody can read, beside privacy.hide_discriminator"
+        raise ConfigError("model.start_from", found, "leave one of them out")
     check_installed(config.privacy)
     if not chosen.averages_clients:
         able = ", ".join(name for name in ALGORITHMS if algorithm_of(name).averages_clients)

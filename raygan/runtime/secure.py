@@ -60,7 +60,7 @@ class SecureSums(Generic[MaskedT, ServerT]):
             if (own := [client for client in self._layout.workers[worker].ids if client in members])
         }
         each, ask = partial(self._each, mine), aggregator.call
-        announced = each(lambda of, own: of.call_many(len(own), MaskedClients.announce, session, own))
+        announced = each(lambda of, own: of.call_many(len(own), MaskedClients.announce, session, own, keys))
         roster = ask(ClusterAggregator.introduce, session, _in_order(announced, members))
         shares = each(lambda of, own: of.call_many(len(own), MaskedClients.share, session, own, roster))
         many = session, members, _in_order(shares, members)
@@ -107,3 +107,12 @@ def _in_order(
     """One answer a member, as one argument."""
     nobody = cast("Reference[RecordT | Lost]", NOBODY)
     return together([answers.get(member, nobody) for member in members])
+
+
+def share_secret(federation: Federation[MaskedT, ServerT]) -> list[Reference[Lost | None]]:
+    """The workers agree on the clients' secret, from worker to worker: who has none is handed it, sealed, by one that has
+    it; where nobody has it, one draws it. Whoever is `Lost` has none yet."""
+    handles = list(federation.workers.values())
+    greetings = together([handle.call(MaskedClients.greet) for handle in handles])
+    handed = together([handle.call(MaskedClients.hand_over, greetings) for handle in handles])
+    return [handle.call(MaskedClients.take_secret, greetings, handed) for handle in handles]

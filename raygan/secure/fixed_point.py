@@ -13,7 +13,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from raygan.wire.secure import BlockForm
+from raygan.names import BlockForm
 
 FRACTION_BITS = 36
 STEP = 2.0**-FRACTION_BITS

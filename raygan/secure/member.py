@@ -10,6 +10,7 @@ import numpy as np
 from raygan.names import BlockKey, BlockState
 from raygan.secure import LEAST_HOLDERS, primitives, shamir
 from raygan.secure.fixed_point import encode, form_of
+from raygan.secure.secret import Secret
 from raygan.secure.session import Session, still
 from raygan.wire.secure import Dealt, Holders, KeyShares, MaskedState, PublicKeys, Roster, Survivors, Unmasking
 
@@ -23,9 +24,13 @@ class Member:
 
     Args:
         blocks: what it holds, which does not change any more.
+        secret: the clients', for sealed blocks; None: it holds none.
     """
 
-    def __init__(self, client: int, session: str, blocks: Mapping[BlockKey, BlockState]) -> None:
+    def __init__(
+        self, client: int, session: str, blocks: Mapping[BlockKey, BlockState], secret: Secret | None = None
+    ) -> None:
+        self._secret = secret
         self.client, self._name, self._blocks = client, session, blocks
         self._sealing, self._masking = primitives.KeyPair(), primitives.KeyPair()
         self._seeds: dict[Holders, bytes] = {}
@@ -119,6 +124,10 @@ class Member:
         for other in still(group, self._dealt):
             if other != self.client:
                 total += session.pair_mask(self._masking, self.client, other, key, len(entries))
+        if key[0] == "sealed":
+            if self._secret is None:
+                raise RefusedError("it has no secret to hide its discriminator with")
+            total += self._secret.pad(self._name, self.client, key, len(entries))
         return total
 
     def _seal(self, receiver: int, message: bytes) -> bytes:

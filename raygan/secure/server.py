@@ -7,22 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from raygan.names import BlockKey
+from raygan.names import BlockForm, BlockKey
 from raygan.secure import LEAST_HOLDERS, primitives, shamir
 from raygan.secure.fixed_point import cast, decode
 from raygan.secure.session import Session, still
-from raygan.wire.records import State
-from raygan.wire.secure import (
-    BlockForm,
-    Dealt,
-    Holders,
-    KeyShares,
-    MaskedState,
-    PublicKeys,
-    Roster,
-    Survivors,
-    Unmasking,
-)
+from raygan.wire.records import TOTAL, SealedAverage, State
+from raygan.wire.secure import Dealt, Holders, KeyShares, MaskedState, PublicKeys, Roster, Survivors, Unmasking
 
 
 class TooFewError(RuntimeError):
@@ -34,8 +24,8 @@ class BlockSum:
     """A block's sum over the members that hold it and are there."""
 
     holders: tuple[int, ...]
-    arrays: Mapping[str, np.ndarray]
-    """float64 sum_u w_u theta_u by the names of the block's arrays."""
+    total: np.ndarray
+    """(N,) uint64 sum_u w_u theta_u in fixed point; of a sealed block with the holders' pads."""
     form: BlockForm
 
 
@@ -114,7 +104,7 @@ class SecureSum:
         for member in still(group, lost):
             for other in there:
                 total += session.pair_mask(lost[member], member, other, key, len(total))
-        return BlockSum(tuple(there), decode(total, self._forms[key]), self._forms[key])
+        return BlockSum(tuple(there), total, self._forms[key])
 
 
 def averaged(
@@ -133,9 +123,24 @@ def averaged(
     whole = sum(weights[client] for client in sorted(survivors))
     found = {key: dict(state) for key, state in body.blocks.items()}
     for key, one in sums.items():
+        if key[0] == "sealed":
+            continue
         hole = whole - sum(weights[client] for client in one.holders)
-        totals = dict(one.arrays)
+        totals = decode(one.total, one.form)
         if hole > 1e-12:
             totals = {name: total + hole * body.blocks[key][name].astype(np.float64) for name, total in totals.items()}
         found[key] = {name: cast(totals[name] / whole, dtype) for name, dtype, _ in one.form}
+    return found
+
+
+def still_sealed(
+    session: str, asked: Iterable[BlockKey], sums: Mapping[BlockKey, BlockSum], weights: Mapping[int, float]
+) -> dict[BlockKey, SealedAverage]:
+    """The sealed ones of the blocks asked for, as clients are sent them."""
+    found = {}
+    for key in asked:
+        if key[0] == "sealed":
+            one = sums.get(key, BlockSum((), np.zeros(0, np.uint64), ()))
+            weight = sum(weights[client] for client in one.holders)
+            found[key] = SealedAverage(key, {TOTAL: one.total}, session, one.holders, weight, one.form)
     return found

@@ -205,7 +205,8 @@ class Client:
         for network, index in self.blocks:
             prefix = f"{network}.{index}."
             state = {name.removeprefix(prefix): a for name, a in arrays.items() if name.startswith(prefix)}
-            self.load((network, index), state)
+            if state:  # of a hidden D a model's file has nothing
+                self.load((network, index), state)
         self.forget_moments()
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from raygan.cuts.cut import body_blocks, local_blocks
-from raygan.names import BlockKey, Cut, NetworkName, Shape, with_averages
+from raygan.names import BlockKey, Cut, NetworkName, Shape, with_averages, with_sealed
 from raygan.parties import layout as parties
 from raygan.simulation.emulation import Pace
 from raygan.split.stages import Stage, merge_stages
@@ -43,6 +43,8 @@ class Layout(parties.Layout[ClientPlan]):
     """How long everybody is to take; None: as long as they need."""
     averaged: bool = False
     """Whether everybody keeps a moving average of its blocks of G: then these belong to all that is listed below."""
+    hidden: bool = False
+    """Whether D's blocks on clients are sealed to all others: then they have keys of their own."""
 
     @cached_property
     def stages(self) -> dict[NetworkName, list[Stage[int]]]:
@@ -59,7 +61,7 @@ class Layout(parties.Layout[ClientPlan]):
             for network, count in self.num_blocks.items()
             for block in local_blocks(plan.cut(network), count)
         )
-        return with_averages(own, self.averaged)
+        return with_sealed(with_averages(own, self.averaged), self.hidden)
 
     @cached_property
     def body_held(self) -> tuple[BlockKey, ...]:
@@ -72,9 +74,13 @@ class Layout(parties.Layout[ClientPlan]):
 
     @cached_property
     def all_blocks(self) -> tuple[BlockKey, ...]:
-        """Every block of both networks, generator first."""
-        own = ((network, block) for network, count in self.num_blocks.items() for block in range(count))
-        return with_averages(own, self.averaged)
+        """Every block of both networks, generator first; of a hidden D those of the body, and the sealed ones."""
+        own = [(network, block) for network, count in self.num_blocks.items() for block in range(count)]
+        keys = with_averages(own, self.averaged)
+        if not self.hidden:
+            return keys
+        sealed = {key for plan in self.clients for key in self.held_blocks(plan) if key[0] == "sealed"}
+        return (*(key for key in keys if key[0] != "discriminator" or key in self.body_held), *sorted(sealed))
 
 
 def deal_to_workers(plans: Iterable[ClientPlan], clients_per_actor: int) -> tuple[WorkerPlan, ...]:

@@ -82,9 +82,9 @@ def plan_split(
         "generator": networks.generator_anchor,
         "discriminator": networks.discriminator_anchor,
     }
-    averaged = config.training.average is not None
+    averaged, hidden = config.training.average is not None, config.privacy.hide_discriminator
     shapes = state_shapes(networks, averaged)
-    layout = Layout(workers, spec, num_blocks, anchors, costs.output_shapes, shapes, pace, averaged)
+    layout = Layout(workers, spec, num_blocks, anchors, costs.output_shapes, shapes, pace, averaged, hidden)
     return SplitPlan(config, layout, chosen)
 
 

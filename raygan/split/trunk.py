@@ -91,6 +91,7 @@ class Trunk:
 
     def _block(self, key: BlockKey) -> nn.Module:
         network, index = key
+        assert network != "sealed", "a body holds nothing that is sealed"
         return averaged_blocks(self._average)[key] if network == "average" else self.blocks[network][index]
 
 

@@ -142,8 +142,9 @@ class SplitClients(MaskedClients[Client], HostedClients[Client]):
         for number, blocks in averages.items():
             for average in blocks:
                 assert isinstance(average, BlockAverage)
-                self._clients[number].load(average.block, average.state)
-                self._traffic.add("aggregator", "client", "BlockAverage", num_bytes(average))
+                if (readable := self._readable(average)) is not None:
+                    self._clients[number].load(readable.block, readable.state)
+                self._traffic.add("aggregator", "client", type(average).__name__, num_bytes(average))
         return None
 
     def rejoin(self, averages: Mapping[int, Sequence[BlockAverage | Lost]]) -> Lost | None:

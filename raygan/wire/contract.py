@@ -28,6 +28,7 @@ from raygan.wire.records import (
     Inventory,
     Logits,
     Lost,
+    SealedAverage,
     State,
     StepReport,
     Traffic,
@@ -36,7 +37,17 @@ from raygan.wire.records import (
     arrays_of,
     type_name,
 )
-from raygan.wire.secure import Dealt, KeyShares, MaskedState, PublicKeys, Roster, Survivors, Unmasking
+from raygan.wire.secure import (
+    Dealt,
+    Greeting,
+    HandedOver,
+    KeyShares,
+    MaskedState,
+    PublicKeys,
+    Roster,
+    Survivors,
+    Unmasking,
+)
 
 T = TypeVar("T")
 SMALL = (
@@ -149,14 +160,14 @@ def _check_part(where: str, part: Any) -> None:
         raise WireError(f"{where}: {found} array of shape {tuple(payload.shape)}; only {needed} batches cross")
 
 
-def _check_keys(record: PublicKeys | Roster | KeyShares | Dealt | Unmasking) -> None:
+def _check_keys(record: PublicKeys | Roster | KeyShares | Dealt | Unmasking | Greeting | HandedOver) -> None:
     for array in arrays_of(record):
         if type_name(array) != "uint8" or array.ndim != 1:
             found = f"{type(record).__name__}: {type_name(array)} array of shape {array.shape}"
             raise WireError(f"{found}; only keys, shares and what is sealed cross")
 
 
-def _check_masked(record: MaskedState) -> None:
+def _check_masked(record: MaskedState | SealedAverage) -> None:
     for array in arrays_of(record):
         if type_name(array) != "uint64" or array.ndim != 1:
             found = f"{type(record).__name__}: {type_name(array)} array of shape {array.shape}"
@@ -168,9 +179,10 @@ CHECKS: Mapping[type, Callable[[Any], object]] = {
     **dict.fromkeys((State, BlockAverage), _check_parameters),
     **dict.fromkeys((Fakes, Feedback, Logits), _check_batches),
     **dict.fromkeys(SMALL, counts_only),
-    **dict.fromkeys((PublicKeys, Roster, KeyShares, Dealt, Unmasking), _check_keys),
+    **dict.fromkeys((PublicKeys, Roster, KeyShares, Dealt, Unmasking, Greeting, HandedOver), _check_keys),
     AnchorMap: _check_anchor_map,
     MaskedState: _check_masked,
+    SealedAverage: _check_masked,
 }
 """What each record must hold; a record that is not here does not cross."""
 BULK = tuple(kind for kind in CHECKS if kind not in SMALL)

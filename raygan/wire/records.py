@@ -7,6 +7,7 @@
 | `State` | client, body -> aggregator | parameters and buffers by block, sample count |
 | `AnchorMap` | client -> aggregator | batch mean of the anchor activation on a client's own discriminator |
 | `BlockAverage` | aggregator -> client, body, evaluator | one averaged block |
+| `SealedAverage` | aggregator -> client | one block of D, which clients alone can read |
 | `Fakes` | server -> client | generated images and their labels, which are nobody's |
 | `Feedback` | client -> server | gradients of a loss with respect to fakes |
 | `Logits` | client <-> server | a discriminator's logits on fakes, or gradients with respect to them |
@@ -28,7 +29,7 @@ from typing import Any, Literal, TypeVar
 
 import numpy as np
 
-from raygan.names import BlockKey, BlockState, Codec, Direction
+from raygan.names import BlockForm, BlockKey, BlockState, Codec, Direction
 from raygan.wire.statistics import Statistics
 
 
@@ -117,6 +118,22 @@ class BlockAverage:
 
     block: BlockKey
     state: BlockState
+
+
+TOTAL = "total"
+"""The one array of a sealed average: (N,) uint64."""
+
+
+@dataclass(frozen=True)
+class SealedAverage(BlockAverage):
+    """A block of D, summed over its holders, which only clients can read."""
+
+    session: str
+    holders: tuple[int, ...]
+    """Whose pads are in the sum; empty: they were too few for one, and keep their own."""
+    weight: float
+    """Of all of them."""
+    form: BlockForm
 
 
 @dataclass(frozen=True)

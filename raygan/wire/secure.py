@@ -9,6 +9,7 @@
 | `MaskedState` | client -> aggregator | its weighted blocks as whole numbers under masks |
 | `Survivors` | aggregator -> client | whose masked blocks arrived |
 | `Unmasking` | client -> aggregator | shares that take the masks off the sum |
+| `Greeting`, `HandedOver` | client -> client | a public key; the clients' secret, sealed |
 
 Keys, shares and what is sealed are uint8 arrays, so that they travel and are counted as arrays are.
 """
@@ -20,12 +21,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from raygan.names import BlockKey, Shape
+from raygan.names import BlockForm, BlockKey
 
 Bytes = np.ndarray
 """(N,) uint8."""
-BlockForm = tuple[tuple[str, str, Shape], ...]
-"""Name, type and shape of each of a block's arrays, in the order in which a masked block has them."""
 Holders = tuple[int, ...]
 """The members that hold the same blocks: they have masks of their own."""
 
@@ -99,3 +98,22 @@ class Unmasking:
     """(Holders, member among them whose blocks arrived) -> (33,) share of its own mask's seed for their blocks."""
     keys: Mapping[int, Bytes]
     """Member whose blocks did not arrive -> (33,) share of its private masking key."""
+
+
+@dataclass(frozen=True)
+class Greeting:
+    """A worker's begin of an agreement on the clients' secret."""
+
+    worker: int
+    key: Bytes
+    """(32,) X25519."""
+    has_secret: bool
+
+
+@dataclass(frozen=True)
+class HandedOver:
+    """The secret, from the worker that hands it over."""
+
+    worker: int
+    sealed: Mapping[int, Bytes]
+    """Worker -> sealed to it; empty: another one hands it over."""

@@ -724,4 +724,18 @@ MUTATIONS = (
         "self.sends | SECURE_RECORDS",
         ("tests/secure/test_algorithms.py",),
     ),
+    Mutation(
+        "sums of a hidden discriminator can be read",
+        "raygan/secure/member.py",
+        "            total += self._secret.pad(self._name, self.client, key, len(entries))",
+        "            pass",
+        ("tests/secure/test_hidden.py",),
+    ),
+    Mutation(
+        "a hidden discriminator begins as the seed says",
+        "raygan/secure/secret.py",
+        "draw.permutation(array.reshape(-1)).reshape(array.shape)",
+        "array",
+        ("tests/secure/test_hidden.py",),
+    ),
 )

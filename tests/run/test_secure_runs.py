@@ -43,6 +43,7 @@ def test_a_resumed_run_is_the_run_that_was_not_interrupted(
     assert blocks == ["discriminator 3, generator 1", "discriminator 1, generator 3"], "each once"
 
 
+@pytest.mark.slow
 def test_a_member_that_is_killed_after_its_upload_costs_nothing(
     small_ray: None, injector: FaultInjector, settings: dict[str, Any], whole: Path, tmp_path: Path
 ) -> None:
@@ -55,6 +56,21 @@ def test_a_member_that_is_killed_after_its_upload_costs_nothing(
     expected = arrays_of_round(whole, 1)
     assert models == {name: expected[name] for name in models}
     assert not [fault for fault in rounds_of(run.path)[0]["faults"] if "is in no sum" in fault]
+
+
+@pytest.mark.slow
+def test_actors_that_hide_d_lose_one_and_go_on(
+    small_ray: None, injector: FaultInjector, tiny_settings: dict[str, Any], tmp_path: Path
+) -> None:
+    """A client's new actor is handed the secret before it takes over the average that it could not read without."""
+    private = {"privacy": {**SECURE["privacy"], "hide_discriminator": True, "keys": str(tmp_path / "keys")}}
+    injections = Injections(injector, {0: Injection("client", "train", name="clients-00")})
+    config = make_config(settings_of(tiny_settings, "fed_gan") | private)
+    run = train(config, tmp_path / "run", listener=injections)
+    assert run.ended
+    assert injections.told("clients-00", "was lost")
+    assert run.metrics["clients"].tolist()[1] == 6
+    assert len(list((tmp_path / "keys").iterdir())) == 1
 
 
 @pytest.mark.slow

@@ -70,7 +70,9 @@ def federated(settings: Mapping[str, Any]) -> Iterator[Whole]:
     plan = make_plan(make_config(dict(settings)))
     backend = InProcessBackend(plan.algorithm.parties(), plan.config, None)  # type: ignore[arg-type]
     try:
-        yield Whole(plan, backend)
+        one = Whole(plan, backend)
+        plan.algorithm.prepare(one.federation)
+        yield one
     finally:
         backend.close()
 

@@ -10,7 +10,7 @@ import pytest
 from raygan.federated.aggregation import BlockAverager
 from raygan.names import BlockKey
 from raygan.secure import threshold
-from raygan.secure.fixed_point import STEP
+from raygan.secure.fixed_point import STEP, decode
 from raygan.secure.member import Member, RefusedError
 from raygan.secure.primitives import SealError
 from raygan.secure.server import SecureSum, TooFewError, averaged
@@ -50,7 +50,7 @@ def test_the_sum_is_that_of_whose_blocks_arrived(losses: dict[str, tuple[int, ..
         assert (key in one.sums) == (len(holders) >= 3)
         if key in one.sums:
             assert one.sums[key].holders == holders
-            for name, array in one.sums[key].arrays.items():
+            for name, array in decode(one.sums[key].total, one.sums[key].form).items():
                 assert np.abs(array - weighted_sum(holders, key, name)).max() <= BOUND
 
 
