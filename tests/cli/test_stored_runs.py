@@ -166,7 +166,7 @@ def test_arrays_are_written_whole_or_not_at_all(
     assert out.read_bytes() == b"before"
 
 
-@pytest.mark.parametrize("labels", [[1.5], ["a"], [[0.0]]])
+@pytest.mark.parametrize("labels", [[1.5], ["a"], [0.0]])
 def test_labels_are_whole_numbers(kept: Path, labels: list) -> None:
     with pytest.raises(RunError, match=r"labels: .+ numbers; give whole numbers"):
         Run.load(kept).generators()[0].sample(labels)
