@@ -10,10 +10,12 @@ import pytest
 from raygan.federated.aggregation import BlockAverager
 from raygan.names import BlockKey
 from raygan.secure import threshold
-from raygan.secure.fixed_point import STEP, decode
+from raygan.secure.fixed_point import STEP, decode, encode
 from raygan.secure.member import Member, RefusedError
-from raygan.secure.primitives import SealError
+from raygan.secure.primitives import KeyPair, SealError
 from raygan.secure.server import SecureSum, TooFewError, averaged
+from raygan.secure.session import Session
+from raygan.secure.shamir import Recovery
 from raygan.wire.records import State
 from raygan.wire.secure import Survivors
 from tests.secure.sessions import KEYS, blocks_of, play
@@ -127,8 +129,14 @@ def test_a_late_upload_stays_under_its_own_mask() -> None:
     dealt = server.deal([member.share(server.roster) for member in members.values()])
     uploads = {client: members[client].mask(dealt[client], 1.0).sums[key] for client in members}
     told = [members[client].unmask(Survivors((1, 2, 3, 4))) for client in (1, 2, 3, 4)]
-    assert all((members[0]._session.holders[key], 0) not in one.seeds for one in told)  # type: ignore[union-attr]
-    assert len(np.unique(uploads[0])) == uploads[0].size
+    assert all(member != 0 for one in told for _, member in one.seeds)
+    shares = {place + 2: one.keys[0].tobytes() for place, one in enumerate(told[:3])}
+    private, session, rest = KeyPair(Recovery(shares).secret(shares)), Session(server.roster), uploads[0].copy()
+    for other in (1, 2, 3, 4):
+        rest -= session.pair_mask(private, 0, other, key, len(rest))
+    assert not (rest == encode(FIVE[0][key], 1.0)).any(), "what the server makes of it is not the block"
+    seed = members[0]._seeds[session.holders[key]]
+    np.testing.assert_array_equal(rest - session.own_mask(seed, key, len(rest)), encode(FIVE[0][key], 1.0))
 
 
 def test_a_member_refuses_what_shows_more_than_a_sum() -> None:
