@@ -22,7 +22,7 @@ from raygan.runtime.limits import LIMITS
 from raygan.storage import whole_json_lines
 
 FREE = re.compile(
-    r"(scenario|model\.start_from|training\.(rounds|min_clients)|data\.(root|download)|devices\.emulate"
+    r"(scenario|model\.start_from|privacy\.keys|training\.(rounds|min_clients)|data\.(root|download)|devices\.emulate"
     rf"|data\.domains\.\d+\.({'|'.join(SOURCES)}|labels)"
     r"|devices\.profiles\.[^.]+\.(resources|num_cpus|num_gpus|labels|source))(\..*)?"
     r"|(evaluation|checkpoints|ray)\..*"
