@@ -32,6 +32,8 @@ class Slice:
     images: int
     cpu_s: float
     """CPU seconds of all its processes; unlike `seconds` it hardly depends on what else the machine does."""
+    driver_cpu_s: float = 0.0
+    """Those of the process that submits the steps."""
     workers: tuple[StepReport, ...] = ()
     """Of all workers and steps."""
     body: tuple[BodyReport, ...] = ()
@@ -76,6 +78,7 @@ class SplitContender:
             num_steps,
             sum(report.num_images for report in epochs.reports),
             cpu_s + sum(after[name].cpu_s - before[name].cpu_s for name in before),
+            cpu_s,
             tuple(epochs.reports),
             tuple(epochs.server),
             {name: (before[name], after[name]) for name in before},
@@ -93,12 +96,12 @@ class SplitContender:
         used = self._backend.usage()
         return {name: usage for name, usage in used.items() if not name.startswith("aggregator")}
 
-    def end_round(self) -> dict[str, float]:
+    def end_round(self) -> tuple[dict[str, float], int]:
         """Ends a round whose steps are done as after the warm-up rounds, where the clients are really clustered; its
         checkpoint goes into a folder that is thrown away.
 
         Returns:
-            Seconds of `cluster_and_weigh`, `aggregate` and `checkpoint`.
+            Seconds of `cluster_and_weigh`, `aggregate` and `checkpoint`, and how many `files` that has.
         """
         algorithm, watch = self.plan.algorithm, Stopwatch()
         assert isinstance(algorithm, HuscfGan)
@@ -110,11 +113,12 @@ class SplitContender:
         models, *_ = algorithm.aggregate(self._federation, assignment, state.serves)
         watch.lap("aggregate")
         with tempfile.TemporaryDirectory(prefix="raygan-bench-") as folder:
-            self._save(models, folder)
+            num_files = self._save(models, folder)
             watch.lap("checkpoint")
-        return watch.laps
+        return watch.laps, num_files
 
-    def _save(self, models: Mapping[int, Model], folder: str) -> None:
+    def _save(self, models: Mapping[int, Model], folder: str) -> int:
+        """How many files were written."""
         written: list[Reference[Written] | Reference[Written | Lost]] = []
         written += [server.call(Server.save, folder) for server in self._backend.servers]
         written += [handle.call(Worker.save, folder) for handle in self._backend.workers.values()]
@@ -123,3 +127,4 @@ class SplitContender:
             file = f"{folder}/{model_file(str(model.identity))}"
             written.append(aggregator.call(ClusterAggregator.save, file, model.all_blocks))
         self._backend.fetch(written)
+        return len(written)

@@ -60,9 +60,13 @@ def scale_document(
     plans: Mapping[str, Plan],
     slices: Mapping[str, Sequence[Slice]],
     usage: Mapping[str, Mapping[str, Usage]],
-    ends: Mapping[str, Mapping[str, float]],
+    ends: Mapping[str, tuple[Mapping[str, float], int]],
 ) -> dict[str, Any]:
-    """One entry for each number of clients, in order; memory of an extra client against the first entry."""
+    """One entry for each number of clients, in order; memory of an extra client against the first entry.
+
+    Args:
+        ends: seconds of each part of a round's end, and how many files its checkpoint has.
+    """
     clients = {name: plan.config.num_clients for name, plan in plans.items()}
     memory = {name: sum(entry.memory_bytes for entry in used.values()) for name, used in usage.items()}
     times = {name: [s.step_s / clients[name] for s in done] for name, done in slices.items()}
@@ -79,7 +83,9 @@ def scale_document(
                 "memory_bytes": memory[name],
                 "bytes_per_extra_client": (memory[name] - memory[first]) / extra if extra else None,
                 "client_state_bytes": _state_bytes(plan),
-                "round_end": _rounded(ends[name]),
+                "driver_cpu_seconds": spread([s.driver_cpu_s / s.num_steps for s in slices[name]]),
+                "round_end": _rounded(ends[name][0]),
+                "checkpoint_files": ends[name][1],
             }
         )
     return {"settings": settings_document(plans[first], slices), "scale": rows}
@@ -137,7 +143,7 @@ def _state_bytes(plan: Plan) -> float:
     layout = split_plan(plan.algorithm).layout
     whole = build_networks(layout.spec, plan.config.model.blocks, 0).blocks
     held = [key for client in layout.clients for key in layout.held_blocks(client)]
-    parameters = (p for key in held for p in whole[key].parameters())
+    parameters = (p for key in held if key in whole for p in whole[key].parameters())
     return 3 * sum(p.numel() * p.element_size() for p in parameters) / len(layout.clients)
 
 

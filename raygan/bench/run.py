@@ -63,7 +63,7 @@ def run_bench(config: Config, options: BenchOptions, tell: Tell) -> dict[str, An
         num_steps = warm_up(contenders, options.seconds)
         slices = measure(contenders, dict.fromkeys(contenders, num_steps), options.repeats, tell)
         usage = actors.usage()
-        ends = [actors.end_round() for _ in range(ROUND_ENDS)]
+        ends = [actors.end_round()[0] for _ in range(ROUND_ENDS)]
     most = max(held.num_images for held in plan.holdings)  # in a round as configured, not in the bench's long ones
     steps = config.training.local_epochs * max(1, most // plan.config.training.batch_size)
     return bench_document(plan, steps, slices, usage, watch.laps, ends)

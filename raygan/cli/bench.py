@@ -153,6 +153,16 @@ def _show_scale(document: Mapping[str, Any], console: Console) -> None:
         for row in document["scale"]
     ]
     console.print(rows_table("numbers of clients", rows))
+    ends = [
+        {
+            "clients": str(row["clients"]),
+            **{f"{_words(name)} s": f"{seconds:.2f}" for name, seconds in row["round_end"].items()},
+            "its files": str(row["checkpoint_files"]),
+            "driver CPU ms a step": _spread(row["driver_cpu_seconds"], ".1f", 1e3),
+        }
+        for row in document["scale"]
+    ]
+    console.print(rows_table("a round's end, and the driver", ends))
 
 
 def _spread(values: Mapping[str, float], form: str, unit: float = 1.0) -> str:

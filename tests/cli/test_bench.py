@@ -64,6 +64,8 @@ def test_numbers_of_clients_are_compared_with_the_first(config: Path) -> None:
     assert rows[0]["of_first"]["median"] == 1.0
     assert rows[0]["bytes_per_extra_client"] is None
     assert rows[1]["client_state_bytes"] > 0
+    assert [row["checkpoint_files"] for row in rows] == [3 + 1 + 2, 3 + 1 + 2], "actors, the body, two clusters"
+    assert all(row["driver_cpu_seconds"]["median"] > 0 for row in rows)
 
 
 def test_clients_at_once_are_compared_with_one_by_one(config: Path, tmp_path: Path) -> None:
