@@ -23,7 +23,7 @@ from raygan.parties.spec import Parties
 from raygan.runtime.backend import Reference, together
 from raygan.runtime.federation import Federation
 from raygan.runtime.steps import Cohort, Epochs
-from raygan.wire.records import BlockAverage, Lost
+from raygan.wire.records import BlockAverage, Lost, Spending
 
 WorkerT = TypeVar("WorkerT", bound=Worker)
 ServerT = TypeVar("ServerT", bound=Server)
@@ -91,6 +91,8 @@ class RoundResult:
     faults: tuple[str, ...] = ()
     seconds: float = 0.0
     """Of all of it."""
+    spending: Mapping[int, Spending] = field(default_factory=dict)
+    """Client -> what it has spent of its privacy budget, as it last told."""
 
     @property
     def served(self) -> dict[int, int]:
@@ -117,6 +119,9 @@ class Algorithm(ABC, Generic[WorkerT, ServerT]):
     """Whether D's logits on reals, of its update, are where G's loss is computed."""
     averages_clients: ClassVar[bool] = False
     """Whether its clients' networks are averaged, so that it may be done securely (`raygan/secure`)."""
+    discloses: ClassVar[str | None] = "what nobody has looked through"
+    """What leaves a client that depends on its images otherwise than through D's updates, in words: then D's differential
+    privacy says nothing, and `privacy.dp` is refused. None: nothing does."""
     record_names: ClassVar[tuple[str, ...]] = ()
     """Its own files of lines, one a round (`RoundResult.records`)."""
     reads: ClassVar[frozenset[str]] = frozenset()

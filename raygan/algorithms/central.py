@@ -33,6 +33,7 @@ class Central(WholeAlgorithm[PooledClients]):
     """A worker for each pool of images; its networks are the model of all whose images are in it."""
 
     name = "central"
+    discloses = "its images"
     models_from = "client"
     reads = frozenset({"training.fake_labels"})
     worker_type = PooledClients

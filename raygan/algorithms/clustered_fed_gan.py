@@ -41,6 +41,7 @@ class ClusteredFedGan(WholeAlgorithm[ObservedClients]):
 
     name = "clustered_fed_gan"
     averages_clients = True
+    discloses = "the mean of its images' activations"
     model_kind = "cluster"
     record_names = ("clusters",)
     reads = frozenset({"clusters", "devices.emulate", "training.fake_labels"})

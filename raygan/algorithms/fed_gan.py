@@ -34,6 +34,7 @@ class FedGan(WholeAlgorithm[AveragedWholeClients]):
 
     name = "fed_gan"
     averages_clients = True
+    discloses = None
     worker_type = AveragedWholeClients
 
     def __init__(self, task: Task) -> None:

@@ -39,6 +39,7 @@ class FedSplitGan(ServedAlgorithm[ForesightClients, GeneratorServer]):
 
     name = "fed_split_gan"
     averages_clients = True
+    discloses = None
     compares_logits = False
     worker_type = ForesightClients
 

@@ -35,6 +35,7 @@ class HuscfGan(Algorithm[SplitClients, SharedBody]):
     """The method."""
 
     name = "huscf"
+    discloses = "activations of its images"
     worker_type = SplitClients
     model_kind = "cluster"
     cuts_discriminators = True

@@ -7,6 +7,7 @@ finished model, to be scored and sampled.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import ClassVar
 
 from raygan.algorithms.base import Back, Model, RoundResult, ServerState
 from raygan.algorithms.whole import WholeAlgorithm
@@ -24,6 +25,7 @@ class Local(WholeAlgorithm[WholeClients]):
     """Every client by itself: as many models as clients."""
 
     name = "local"
+    discloses: ClassVar[str | None] = None
     models_from = "client"
     worker_type = WholeClients
 

@@ -47,6 +47,7 @@ class MdGan(ServedAlgorithm[WanderingClients, GeneratorServer]):
     """Discriminators see all clients' images, one client after the other."""
 
     name = "md_gan"
+    discloses = None
     worker_type = WanderingClients
 
     def __init__(self, task: Task) -> None:

@@ -42,6 +42,7 @@ class PflGan(Local):
 
     name = "pfl_gan"
     style = "PFL-GAN-style"
+    discloses = "how many images of each class it holds"
     worker_type = PersonalClients
 
     def __init__(self, task: Task) -> None:

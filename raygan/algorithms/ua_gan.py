@@ -36,6 +36,7 @@ class UaGan(ServedAlgorithm[MixedClients, MixingServer]):
     """One discriminator in the sense of the product, made of the clients' own."""
 
     name = "ua_gan"
+    discloses = "how many images of each class it holds"
     compares_logits = False
     worker_type = MixedClients
     mixes_logits = True

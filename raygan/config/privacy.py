@@ -2,7 +2,36 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+
+def _not_bool(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError("a number is needed, not true or false")
+    return value
+
+
+Positive = Annotated[float, BeforeValidator(_not_bool), Field(gt=0, allow_inf_nan=False)]
+
+
+class DpConfig(BaseModel):
+    """Differential privacy of D, of one image of a client more or less (`raygan/nn/private.py`)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    epsilon: Positive = 10.0
+    """The budget of each client: it takes no step that would spend more, and the run ends where all have spent theirs."""
+    delta: Annotated[float, BeforeValidator(_not_bool), Field(gt=0, lt=1)] = 1e-5
+    """The delta at which epsilon is told; well below 1 / images of a client."""
+    clip: Positive = 1.0
+    """C: the longest gradient of one image that counts in full, L2 norm over all of D."""
+    noise_multiplier: Annotated[Positive, Field(le=1000)] = 1.0
+    """sigma: Gaussian noise of standard deviation sigma C is added to the sum of the clipped gradients."""
+    seeded: bool = False
+    """Whether noise and draws follow from the run's seed: for simulations, since who knows the seed can take the noise
+    off again. Without it no two runs are the same."""
 
 
 class PrivacyConfig(BaseModel):
@@ -18,3 +47,6 @@ class PrivacyConfig(BaseModel):
     read their sums, and files of them are encrypted. Needs `secure_aggregation`; fakes' labels are then even."""
     keys: str = "~/.local/share/raygan/keys"
     """Folder on each client's machine where it keeps that secret, for `--resume`. It must not be the run's own."""
+    dp: DpConfig | None = None
+    """Train D with differential privacy, where it lies whole on the client (`fed_gan`, `md_gan`, `fed_split_gan`,
+    `local`; needs the extra `dp`); None: without. `{}`: as its keys are by default."""

@@ -99,7 +99,7 @@ def card_of(run: Run, model: int, round_number: int, weights: Weights | None = N
     asked = weights or run.config.evaluation.weights
     spec = asdict(run.spec)
     channels, side = spec.pop("channels"), spec.pop("image_size")
-    del spec["spectral_norm"]  # which the discriminator alone has
+    del spec["spectral_norm"], spec["group_norm"]  # which the discriminator alone has
     held = run.domains_of(model, round_number)
     return Card(
         raygan=raygan.__version__,

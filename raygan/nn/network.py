@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import numpy as np
 import psutil
@@ -21,13 +22,14 @@ from raygan.config.schema import ModelConfig, TrainingConfig
 from raygan.errors import ConfigError, first_line
 from raygan.names import NETWORKS, BlockState, NetworkName
 from raygan.nn.blocks import Networks, takes_labels, with_labels
+from raygan.nn.group_norm import with_group_norm
 from raygan.nn.spec import NetworkSpec
 from raygan.own_code import fenced, imported
 
 LISTS = (list, tuple, nn.ModuleList, nn.Sequential)
 
 
-def network_spec(model: ModelConfig, channels: int, num_classes: int) -> NetworkSpec:
+def network_spec(model: ModelConfig, channels: int, num_classes: int, group_norm: bool = False) -> NetworkSpec:
     """What the networks of this configuration must fit."""
     return NetworkSpec(
         image_size=model.image_size,
@@ -38,6 +40,7 @@ def network_spec(model: ModelConfig, channels: int, num_classes: int) -> Network
         label_embedding_size=model.label_embedding_size,
         spectral_norm=model.spectral_norm,
         networks=model.networks,
+        group_norm=group_norm,
     )
 
 
@@ -59,6 +62,8 @@ def build_networks(spec: NetworkSpec, blocks: str | None, seed: int) -> Networks
             _check_size(make, spec)
         torch.manual_seed(seed)
         networks = _of_ours(make, spec) if known else _of_the_users(make, spec, key, name)
+    if spec.group_norm:
+        networks = replace(networks, discriminator=[with_group_norm(block) for block in networks.discriminator])
     _check_labels(networks, key)
     layers = (layer for block in networks.discriminator for layer in block.modules())
     if spec.spectral_norm and not any(is_parametrized(layer) for layer in layers):

@@ -25,6 +25,8 @@ class NetworkSpec:
     """Whether D's layers are normalised by their largest singular value, in place of BatchNorm."""
     networks: str = "paper"
     """Which networks: a name, or an import path `package.module:function`."""
+    group_norm: bool = False
+    """Whether D's BatchNorm gives way to GroupNorm, so that no image's gradient depends on another's."""
 
     def scaled(self, num_channels: int) -> int:
         """The paper's channel count times `width`."""

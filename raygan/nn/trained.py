@@ -117,6 +117,16 @@ def states_in(arrays: Mapping[str, np.ndarray], *names: BlockOwner) -> dict[Bloc
 
 
 @dataclass(frozen=True)
+class Noise:
+    """Of a D update under differential privacy (`raygan/nn/private.py`)."""
+
+    seed: int
+    """Which nobody else may know."""
+    expected: int
+    """Images that are drawn for an update on average."""
+
+
+@dataclass(frozen=True)
 class DiscriminatorUpdate:
     """What a D update tells: scalars that are still on the device, so that one wait fetches them all."""
 
@@ -135,9 +145,9 @@ class DiscriminatorUpdate:
         return [self.loss, self.reals, self.fakes, self.gradient_norm]
 
     def statistics(self, reals: float, fakes: float, gradient_norm: float) -> dict[str, Mean]:
-        """Their means, from the fetched values."""
+        """Their means, from the fetched values; nothing of reals that it does not tell of."""
         return {
-            "discriminator_real": Mean(reals, self.num_reals),
+            **({"discriminator_real": Mean(reals, self.num_reals)} if self.num_reals else {}),
             "discriminator_fake": Mean(fakes, self.num_fakes),
             "discriminator_gradient_norm": Mean(gradient_norm, 1),
         }
@@ -159,8 +169,14 @@ class TrainedDiscriminator(TrainedNetwork):
         self._real_logits: Tensor | None = None
         """Of the last update."""
 
-    def learn(self, fakes: Tensor, fake_labels: Tensor, images: Tensor, labels: Tensor) -> DiscriminatorUpdate:
-        """One update, on fakes that are detached from G and on real images."""
+    def learn(
+        self, fakes: Tensor, fake_labels: Tensor, images: Tensor, labels: Tensor, noise: Noise | None = None
+    ) -> DiscriminatorUpdate:
+        """One update, on fakes that are detached from G and on real images.
+
+        Args:
+            noise: none here (`PrivateDiscriminator` has some).
+        """
         penalised = self._training.r1 > 0
         of_fakes = self(fakes, fake_labels)
         images = images.detach().requires_grad_() if penalised else images

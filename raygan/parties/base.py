@@ -14,6 +14,7 @@ from raygan.wire.contract import LISTED
 from raygan.wire.records import (
     CheckIn,
     Inventory,
+    Spending,
     Traffic,
     Written,
 )
@@ -70,6 +71,17 @@ class Worker(Party, ABC):
     @abstractmethod
     def check_in(self) -> CheckIn:
         """At a round's end: the clients whose numbers can be used, and what is wrong with the others."""
+
+    def spending(self) -> list[Spending]:
+        """What each client has spent of its privacy budget; of clients without one nothing."""
+        return []
+
+    def account(self, updates: Mapping[int, int]) -> None:
+        """Clients have made at least so many noised updates: the engine knows of more than the file of one that was lost.
+
+        Args:
+            updates: by client, of any worker.
+        """
 
     @abstractmethod
     def save(self, folder: str) -> Written:

@@ -15,7 +15,7 @@ from raygan.parties.base import Worker, client_file, clients_file
 from raygan.parties.data_owner import DataOwner
 from raygan.secure import check_installed
 from raygan.storage import read_arrays
-from raygan.wire.records import CheckIn, Inventory, Lost, Traffic, Written
+from raygan.wire.records import CheckIn, Inventory, Lost, Spending, Traffic, Written
 from raygan.wire.traffic import TrafficCounter
 
 PACKED = clients_file(0).partition("-")[0] + "-"
@@ -102,6 +102,16 @@ class HostedClients(Worker, Generic[HostedT]):
         able = {n: client.owner.num_held for n, client in self._clients.items() if n not in lost}
         return CheckIn(able, lost)
 
+    def spending(self) -> list[Spending]:
+        """What each client has spent of its privacy budget."""
+        told = (client.owner.spending for client in self._clients.values())
+        return [spending for spending in told if spending is not None]
+
+    def account(self, updates: Mapping[int, int]) -> None:
+        """Those of these clients that are here have made at least so many noised updates."""
+        for number, client in self._clients.items():
+            client.owner.account(updates.get(number, 0))
+
     def traffic(self) -> Traffic:
         """What its clients sent and were sent since the round began."""
         return self._traffic.take()
@@ -124,15 +134,20 @@ class HostedClients(Worker, Generic[HostedT]):
             if file.startswith(PACKED):
                 packed.setdefault(file, []).append(number)
             elif file == client_file(number):
-                client.restore(self._from_file(read_arrays(Path(folder) / file)))
+                self._restore(client, read_arrays(Path(folder) / file))
             elif file:
                 client.take_over(read_arrays(Path(folder) / file))
         for file, numbers in packed.items():
             for number, arrays in read_packed(Path(folder) / file, numbers):
-                self._clients[number].restore(self._from_file(dict(arrays)))
+                self._restore(self._clients[number], dict(arrays))
+
+    def _restore(self, client: HostedT, of_file: dict[str, np.ndarray]) -> None:
+        arrays = self._from_file(of_file)
+        client.restore(arrays)
+        client.owner.restore(arrays)
 
     def _arrays_of(self, client: HostedT) -> dict[str, np.ndarray]:
-        return self._to_file(client.arrays())
+        return self._to_file({**client.arrays(), **client.owner.arrays()})
 
     def _to_file(self, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """A client's arrays as its file has them."""

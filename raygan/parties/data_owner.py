@@ -12,16 +12,15 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from raygan.config.schema import Config, TrainingConfig
+from raygan.config.schema import TrainingConfig
 from raygan.data.client import ImageSet, load_client
 from raygan.data.shape import ClientSlice
 from raygan.errors import DataError
 from raygan.nn.augmentation import IDENTITY, Transform, draw_transform
-from raygan.nn.spec import NetworkSpec
-from raygan.parties.layout import ClientPlan, WorkerPlan
+from raygan.nn.trained import Noise
 from raygan.randomness import stream, torch_seed
 from raygan.wire.codec import CPU
-from raygan.wire.records import Inventory
+from raygan.wire.records import Inventory, Spending
 
 
 @dataclass(frozen=True)
@@ -38,6 +37,8 @@ class Minibatch:
     """(B,) int64; None: as `labels`."""
     transform: Transform = IDENTITY
     """What the step's fakes and reals go through before D sees them."""
+    noise: Noise | None = None
+    """Of D's update on it, under differential privacy; None: none."""
 
     @property
     def fake_labels(self) -> Tensor:
@@ -127,6 +128,21 @@ class DataOwner:
             self._transform(step),
         )
 
+    @property
+    def spending(self) -> Spending | None:
+        """What it has spent of its privacy budget; None: it has none."""
+        return None
+
+    def account(self, updates: int) -> None:
+        """At least so many noised updates have been made: others know of more than it does, if its actor was lost."""
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """What a checkpoint needs to know of how its images were used: nothing."""
+        return {}
+
+    def restore(self, arrays: dict[str, np.ndarray]) -> None:
+        """The inverse of `arrays`."""
+
     def _labels_of_fakes(self, step: int, count: int) -> Tensor | None:
         if self._training.fake_labels == "own":
             return None
@@ -144,13 +160,3 @@ class DataOwner:
     def _epoch(self, shuffle: np.random.Generator) -> list[npt.NDArray[np.int64]]:
         """Minibatches of one pass over its images: indices."""
         return [] if self._data is None else self._data.epoch_batches(shuffle, self._training.batch_size)
-
-
-def data_owners(
-    plan: WorkerPlan[ClientPlan], spec: NetworkSpec, config: Config, device: torch.device, again: bool
-) -> list[DataOwner]:
-    """Those of a worker's clients, in order; arguments and errors as `DataOwner`."""
-    return [
-        DataOwner(one.client, one.data, config.training, config.seed, spec.latent_size, device, again)
-        for one in plan.clients
-    ]

@@ -112,7 +112,7 @@ def untrained(config: Config) -> Subject:
     """
     infos = [survey.info for survey in with_common_classes(survey_domains(config))]
     shape = common_shape(config.model, infos)
-    spec = network_spec(config.model, shape.channels, shape.num_classes)
+    spec = network_spec(config.model, shape.channels, shape.num_classes, config.privacy.dp is not None)
     made = initial_networks(spec, config)
     return Subject(config, infos, spec, 0, dict.fromkeys(range(config.num_clients), 0), lambda _: copy.deepcopy(made))
 

@@ -13,7 +13,7 @@ from raygan.report.curves import loss_charts, score_charts, training_charts
 from raygan.report.headline import cards, samples_section, scores_section, title_block
 from raygan.report.html import page
 from raygan.report.paper import paper_section
-from raygan.report.privacy import privacy_section
+from raygan.report.privacy import budget_section, privacy_section
 from raygan.report.record import Record, read_record
 from raygan.report.sections import (
     clusters_section,
@@ -56,6 +56,7 @@ def _render(record: Record) -> str:
         clusters_section(record),
         time_section(record, training_charts(record)),
         cuts_section(record),
+        budget_section(record),
         privacy_section(record),
         faults_section(record),
         configuration_section(record),

@@ -18,6 +18,7 @@ from raygan.errors import RunError, StoppedError
 from raygan.parties.aggregator import ClusterAggregator, model_file
 from raygan.parties.base import Server, Worker
 from raygan.randomness import stream
+from raygan.run.budgets import Budgets
 from raygan.run.checkpoints import Checkpoint, Checkpoints
 from raygan.run.divergence import NOT_FINITE, not_finite
 from raygan.run.events import FaultBook, Listener
@@ -61,6 +62,7 @@ class Engine:
         self._checkpoints = Checkpoints(folder.checkpoints, plan.config.checkpoints)
         self._scores = PendingScores(plan, folder, self._checkpoints, backend, listener)
         self._roster = Roster(plan, self._checkpoints, backend, self._federation, self._listener)
+        self._budgets = Budgets(plan.config, plan.layout, folder.privacy_file, backend, self._listener)
         self._limits = limits_of(plan.config)
         self._repeats: Counter[int] = Counter()
         self._epoch_steps: dict[int, int] = {}
@@ -83,7 +85,7 @@ class Engine:
             self._listener.on_fault(warning)
         self._listener.on_start(self._plan, self._num_steps(self._epoch_steps), first, dashboard)
         number = first
-        while number < self._config.training.rounds:
+        while number < self._config.training.rounds and not self._budgets.are_spent(self._available(), number):
             try:
                 result = self._round(number)
             except RoundLost as lost:
@@ -95,7 +97,8 @@ class Engine:
                 return
         self._scores.write(wait=True)
         seconds = time.perf_counter() - started
-        write_json(self._folder.summary_file, summary(self._folder, self._layout, first, seconds))
+        spent = {"budgets_spent": True} if number < self._config.training.rounds else {}
+        write_json(self._folder.summary_file, {**summary(self._folder, self._layout, first, seconds), **spent})
         self._push()
 
     def _end_round(self, result: RoundResult) -> None:
@@ -122,8 +125,11 @@ class Engine:
             StoppedError: too few clients are left.
         """
         started = time.perf_counter()
-        result = self._algorithm.round(self._federation, self._state, self._cohort(number))
-        result = replace(result, seconds=time.perf_counter() - started)
+        cohort = self._cohort(number)
+        self._budgets.begin(cohort)
+        result = self._algorithm.round(self._federation, self._state, cohort)
+        spending = self._budgets.end(result.epochs)
+        result = replace(result, seconds=time.perf_counter() - started, spending=spending)
         self._tell(result)
         self._listener.on_usage(self._backend.usage())
         self._roster.after_round(result)
@@ -164,10 +170,14 @@ class Engine:
         names = self._algorithm.record_names
         return self._folder.rewind(self._checkpoints, names, self._listener.on_fault, at_most)
 
-    def _cohort(self, number: int) -> Cohort:
+    def _available(self) -> list[int]:
+        """Clients that can take part in a round, as far as their budgets allow it."""
         there = [client for worker in self._backend.workers for client in self._layout.workers[worker].ids]
-        available = [client for client in there if client not in self._plan.dropped]
-        clients = sample_clients(available, self._config, number)
+        return [client for client in there if client not in self._plan.dropped]
+
+    def _cohort(self, number: int) -> Cohort:
+        able = set(self._available()) - self._budgets.spent
+        clients = sample_clients(able, self._config, number)
         fewest = max(self._config.training.min_clients, least_members(self._config.privacy))
         return Cohort(number, self._num_steps(clients), clients, fewest)
 
@@ -206,6 +216,7 @@ class Engine:
         """Loads the checkpoint after `number` rounds into servers and workers; nothing to do before the first."""
         if number == 0:
             self._state = self._algorithm.init()
+            self._budgets.restored()
             return
         checkpoint = self._checkpoints.of(number - 1)
         folder, manifest = str(checkpoint.path), checkpoint.manifest()
@@ -219,6 +230,7 @@ class Engine:
             sources = manifest.sources(self._algorithm.model_kind, self._state.serves, ids)
             calls.append(handle.call(Worker.restore, folder, sources))
         self._backend.fetch(calls)
+        self._budgets.restored()
 
     def _take_inventory(self) -> None:
         """Asks every client how much it holds; a worker that dies over it is started again."""

@@ -50,6 +50,7 @@ class RunFolder:
     metrics_file = property(lambda self: self.path / "metrics.jsonl")
     domains_file = property(lambda self: self.path / "domains.json")
     summary_file = property(lambda self: self.path / "summary.json")
+    privacy_file = property(lambda self: self.path / "privacy.json")
     samples = property(lambda self: self.path / "samples")
     checkpoints = property(lambda self: self.path / "checkpoints")
 

@@ -76,6 +76,15 @@ class LineForm(Form):
     round: Annotated[Whole, Field(ge=1)]
 
 
+class PrivacyForm(Form):
+    """What clients have spent of their privacy budgets."""
+
+    epsilon: Real
+    delta: Real
+    clients: dict[Digits, Real]
+    spent: list[Whole] = []
+
+
 class RoundForm(LineForm):
     """A line of `metrics.jsonl`."""
 
@@ -96,6 +105,7 @@ class RoundForm(LineForm):
     evaluation_seconds: Real | None
     clusters: Whole = 0
     cluster_agreement: Real | None = None
+    privacy: PrivacyForm | None = None
     scores: dict[str, DomainForm]
     samples: list[str]
     faults: list[str]
@@ -186,6 +196,8 @@ class SummaryForm(Form):
     bytes_moved: Whole
     versions: dict[str, str]
     finished: str
+    budgets_spent: bool = False
+    """Whether the run ended before its last round, since its clients' privacy budgets are spent."""
 
 
 RECORD_FORMS: dict[str, type[LineForm]] = {"metrics": RoundForm, "clusters": ClustersForm}

@@ -11,13 +11,14 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from raygan.algorithms.base import RoundResult
+from raygan.config.privacy import DpConfig
 from raygan.data import domain_names
 from raygan.parties.layout import Layout
 from raygan.run.folder import RunFolder
 from raygan.run.plan import Plan
 from raygan.scores import SCORES, Score
 from raygan.storage import read_json_lines
-from raygan.wire.records import BodyReport, DomainScores, Evaluation, StepReport, Traffic
+from raygan.wire.records import BodyReport, DomainScores, Evaluation, Spending, StepReport, Traffic
 from raygan.wire.statistics import merged
 
 
@@ -66,6 +67,7 @@ def round_metrics(
         "late": sum(len(workers[worker].ids) for worker in epochs.late),
         "lost": sum(len(workers[worker].ids) for worker in epochs.lost),
         **plan.algorithm.measures(result, plan.domains),
+        **_privacy(plan.config.privacy.dp, result.spending),
         "absent_steps": {workers[worker].name: steps for worker, steps in sorted(epochs.absent.items())},
         "lost_actors": [workers[worker].name for worker in sorted(epochs.lost)],
         "scores": domain_scores(evaluation, served, plan.domains, names),
@@ -174,6 +176,15 @@ def domain_scores(
             "real": next((_named(s) for s in evaluation.real if s.domain_index == index), None),
         }
     return table
+
+
+def _privacy(dp: DpConfig | None, spending: Mapping[int, Spending]) -> dict[str, Any]:
+    """`privacy`: epsilon of each client and the largest, at the delta; nothing without differential privacy."""
+    if dp is None or not spending:
+        return {}
+    clients = {str(client): round(told.epsilon, 6) for client, told in sorted(spending.items())}
+    spent = [client for client, told in sorted(spending.items()) if told.is_spent]
+    return {"privacy": {"epsilon": max(clients.values()), "delta": dp.delta, "clients": clients, "spent": spent}}
 
 
 def _named(scores: DomainScores) -> dict[str, Any]:

@@ -38,6 +38,7 @@ from raygan.nn.network import network_spec
 from raygan.nn.start import initial_networks
 from raygan.parties.layout import ClientPlan, Layout
 from raygan.run.checkpoints import MODEL_FILE, Checkpoints
+from raygan.run.private import check_budgets, check_private
 from raygan.secure import LEAST_HOLDERS, check_installed
 from raygan.simulation.device import check_device
 
@@ -101,15 +102,17 @@ def make_plan(config: Config, survey: Survey = survey_domains, documents: Mappin
     _check_losses(config)
     _check_privacy(config)
     try_clustering(config.clusters, config.num_clients)
+    check_private(config, lambda name: algorithm_of(name).discloses)
     config = _with_start(config)
     surveys = with_common_classes(survey(config))
     infos = tuple(domain.info for domain in surveys)
     _check_test_images(config, infos)
     held = tuple(holding for domain in surveys for holding in domain.holdings)
     shape = common_shape(config.model, infos)
-    spec = network_spec(config.model, shape.channels, shape.num_classes)
+    spec = network_spec(config.model, shape.channels, shape.num_classes, config.privacy.dp is not None)
     if config.model.start_from is not None:
         initial_networks(spec, config)  # whether they fit
+    budgets = check_budgets(config, spec, held)
     pairs = zip(config.profiles, client_slices(config, infos, [domain.numbers for domain in surveys]), strict=True)
     clients = tuple(
         ClientPlan(number, held[number].domain, profile, part) for number, (profile, part) in enumerate(pairs)
@@ -126,7 +129,7 @@ def make_plan(config: Config, survey: Survey = survey_domains, documents: Mappin
     dropped = tuple(plan.client for plan in clients if plan.profile in small)
     told = tuple(f"{name} cannot hold {algorithm.name} ({needs}): its clients sit out" for name, needs in small.items())
     found = tuple(domain.found for domain in surveys)
-    return Plan(config, algorithm, shape, infos, held, (*skipped, *told), dropped, found)
+    return Plan(config, algorithm, shape, infos, held, (*skipped, *told, *budgets), dropped, found)
 
 
 def _check_test_images(config: Config, infos: Sequence[DomainInfo]) -> None:

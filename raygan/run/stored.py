@@ -137,10 +137,11 @@ class Run:
 
     @property
     def ended(self) -> bool:
-        """Whether all rounds of its configuration are done. A summary that was cut off is written again, so it does not
-        count."""
+        """Whether all rounds of its configuration are done, or all that clients' privacy budgets allow. A summary that
+        was cut off is written again, so it does not count."""
         try:
-            return bool(self._folder.summary()["rounds"] >= self.config.training.rounds)
+            found = self._folder.summary()
+            return bool(found["rounds"] >= self.config.training.rounds or found.get("budgets_spent"))
         except RunError:
             return False
 
@@ -301,4 +302,5 @@ class Run:
     @cached_property
     def spec(self) -> NetworkSpec:
         """What the networks were built from."""
-        return network_spec(self.config.model, self.shape.channels, self.shape.num_classes)
+        private = self.config.privacy.dp is not None
+        return network_spec(self.config.model, self.shape.channels, self.shape.num_classes, private)

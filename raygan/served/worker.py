@@ -12,12 +12,14 @@ from torch import Tensor, nn
 from raygan.config.schema import Config
 from raygan.names import BlockKey
 from raygan.nn.augmentation import Transform
+from raygan.nn.private import discriminator_of
 from raygan.nn.spec import NetworkSpec
 from raygan.nn.start import initial_networks
 from raygan.nn.trained import DiscriminatorUpdate, TrainedDiscriminator, states_in
 from raygan.parties.averaged import AveragedClients
-from raygan.parties.data_owner import DataOwner, Minibatch, data_owners
+from raygan.parties.data_owner import DataOwner, Minibatch
 from raygan.parties.layout import ClientPlan, WorkerPlan
+from raygan.parties.owners import data_owners
 from raygan.parties.reports import ClientStep, step_report
 from raygan.served.batch import FakeBatch
 from raygan.wire.codec import CPU
@@ -59,7 +61,7 @@ class ServedClient:
     def learn(self, fakes: FakeBatch, real: Minibatch) -> DiscriminatorUpdate:
         """D's update; it sees both through the minibatch's transform."""
         seen = real.transform(fakes.images), fakes.labels, real.transform(real.images), real.labels
-        return self.discriminator.learn(*seen)
+        return self.discriminator.learn(*seen, real.noise)
 
     def feedback(self, fakes: FakeBatch, transform: Transform) -> tuple[Tensor, Tensor]:
         """G's loss on fakes that D sees through the transform, mean over the batch, and its gradient with respect to the
@@ -109,7 +111,7 @@ class ServedClients(AveragedClients[ServedClient]):
         for number, (client, to_learn, to_judge) in self._begin(step, message).items():
             real = client.owner.minibatch(step.step)
             update, loss, gradient = self._judged(client, to_learn, to_judge, real)
-            usable = self._note(number, update, loss, gradient, len(real.labels))
+            usable = self._note(number, update, loss, gradient, len(real.z))
             if usable:
                 gradients[number] = gradient.cpu().numpy()
         self._seconds["learn_and_judge"] = time.perf_counter() - started
@@ -164,4 +166,5 @@ class ServedClients(AveragedClients[ServedClient]):
         self._received_bytes += num_bytes(arrays)
 
     def _new_discriminator(self) -> TrainedDiscriminator:
-        return TrainedDiscriminator(self._initial, self._anchor, self._config.training, self._device)
+        training, dp = self._config.training, self._config.privacy.dp
+        return discriminator_of(self._initial, self._anchor, training, self._device, dp)

@@ -54,6 +54,8 @@ METRICS = (
     Metric("raygan_clusters", "gauge", "clusters", (), "Clusters of the last round."),
     Metric("raygan_cluster_size", "gauge", "clients", ("cluster",), "Members of a cluster in the last round."),
     Metric("raygan_cluster_agreement", "gauge", "1", (), "Adjusted Rand index between clusters and domains."),
+    Metric("raygan_epsilon", "gauge", "1", ("client", "delta"),
+           "What a client has spent of its privacy budget by the end of the last round (`privacy.dp`)."),
     Metric("raygan_score", "gauge", "1", ("domain", "score"),
            "Scores of the last evaluated round, those of `raygan/scores.py` that are one number."),
 )  # fmt: skip

@@ -59,6 +59,7 @@ PANELS: dict[str, tuple[str, tuple[Query, ...]]] = {
         (_value("raygan_clusters", "clusters"), _value("raygan_cluster_agreement", "agreement with domains")),
     ),
     "Cluster sizes": ("none", (_value("raygan_cluster_size", "cluster {{cluster}}"),)),
+    "Privacy budget spent, epsilon": ("suffix: epsilon", (_value("raygan_epsilon", "client {{client}}"),)),
     "Rounds": ("none", (_value("raygan_round", "{{run}}"),)),
     "Images a second": ("suffix: images/s", (_rate("raygan_images", "run", "{{run}}"),)),
     "Steps a second": ("suffix: steps/s", (_rate("raygan_steps", "run", "{{run}}"),)),

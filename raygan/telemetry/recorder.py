@@ -77,10 +77,17 @@ class Recorder(Listener):
         self._clusters = dict.fromkeys(self._clusters, 0) | metrics.get("cluster_sizes", {})
         for cluster, clients in self._clusters.items():
             self._set("raygan_cluster_size", clients, cluster=cluster)
+        self._on_scores(metrics)
+        self._refresh()
+
+    def _on_scores(self, metrics: Mapping[str, Any]) -> None:
+        """Scores, and what they cost in privacy."""
+        privacy = metrics.get("privacy", {"clients": {}})
+        for client, epsilon in privacy["clients"].items():
+            self._set("raygan_epsilon", epsilon, client=client, delta=f"{privacy['delta']:g}")
         for domain, scores in metrics["scores"].items():
             for name in names(single()):
                 self._set("raygan_score", scores[name], domain=domain, score=name)
-        self._refresh()
 
     def on_usage(self, usage: Mapping[str, Usage]) -> None:
         """What the actors have used so far; a restarted one counts from its new beginning, and one that is new from

@@ -11,10 +11,12 @@ import numpy as np
 import torch
 from torch import nn
 
+from raygan.config.privacy import DpConfig
 from raygan.config.schema import TrainingConfig
 from raygan.names import NETWORKS, BlockKey
 from raygan.nn.blocks import Networks
-from raygan.nn.trained import TrainedDiscriminator, TrainedNetwork, states_in
+from raygan.nn.private import discriminator_of
+from raygan.nn.trained import TrainedNetwork, states_in
 from raygan.parties.data_owner import Minibatch
 from raygan.parties.reports import ClientStep
 from raygan.wire.codec import CPU
@@ -27,12 +29,15 @@ class WholeNetworks:
     Args:
         networks: the initial ones; they are left as they are.
         device: where they compute.
+        dp: how D is kept private; None: it is not.
     """
 
-    def __init__(self, networks: Networks, training: TrainingConfig, device: torch.device = CPU) -> None:
+    def __init__(
+        self, networks: Networks, training: TrainingConfig, device: torch.device = CPU, dp: DpConfig | None = None
+    ) -> None:
         self.generator = TrainedNetwork("generator", networks.generator, training, device)
         anchor = networks.discriminator_anchor
-        self.discriminator = TrainedDiscriminator(networks.discriminator, anchor, training, device)
+        self.discriminator = discriminator_of(networks.discriminator, anchor, training, device, dp)
 
     @property
     def blocks(self) -> dict[BlockKey, nn.Module]:
@@ -53,14 +58,15 @@ class WholeNetworks:
         """
         transform, fake_labels = batch.transform, batch.fake_labels
         fakes = self.generator(batch.z, fake_labels)
-        update = self.discriminator.learn(transform(fakes.detach()), fake_labels, transform(batch.images), batch.labels)
+        reals = transform(batch.images), batch.labels
+        update = self.discriminator.learn(transform(fakes.detach()), fake_labels, *reals, batch.noise)
         g_loss = self.discriminator.generator_loss(transform(fakes), fake_labels)
         g_loss.backward()
         g_norm = self.generator.update()
         found = torch.stack([*update.scalars, g_loss.detach(), g_norm]).tolist()  # one wait for the device
-        d_value, reals, of_fakes, d_norm, g_value, norm = found
-        statistics = update.statistics(reals, of_fakes, d_norm) | {"generator_gradient_norm": Mean(norm, 1)}
-        return ClientStep(d_value, g_value, len(batch.labels), statistics)
+        d_value, of_reals, of_fakes, d_norm, g_value, norm = found
+        statistics = update.statistics(of_reals, of_fakes, d_norm) | {"generator_gradient_norm": Mean(norm, 1)}
+        return ClientStep(d_value, g_value, len(batch.z), statistics)
 
     def is_finite(self) -> bool:
         """Whether all parameters and buffers are finite."""

@@ -11,8 +11,9 @@ from raygan.config.schema import Config
 from raygan.nn.spec import NetworkSpec
 from raygan.nn.start import initial_networks
 from raygan.parties.clients import HostedClients, HostedT
-from raygan.parties.data_owner import DataOwner, data_owners
+from raygan.parties.data_owner import DataOwner
 from raygan.parties.layout import ClientPlan, WorkerPlan
+from raygan.parties.owners import data_owners
 from raygan.whole.networks import WholeNetworks
 from raygan.wire.codec import CPU
 from raygan.wire.records import StepId, StepReport
@@ -41,7 +42,7 @@ class TrainingClients(HostedClients[HostedT]):
         training = config.training
         initial = initial_networks(spec, config)
         owners = data_owners(plan, spec, config, device, again)
-        clients = self._equipped(owners, lambda: WholeNetworks(initial, training, device))
+        clients = self._equipped(owners, lambda: WholeNetworks(initial, training, device, config.privacy.dp))
         super().__init__(dict(zip(plan.ids, clients, strict=True)), config.privacy)
 
     @abstractmethod

@@ -29,6 +29,7 @@ from raygan.wire.records import (
     Logits,
     Lost,
     SealedAverage,
+    Spending,
     State,
     StepReport,
     Traffic,
@@ -51,8 +52,8 @@ from raygan.wire.secure import (
 
 T = TypeVar("T")
 SMALL = (
-    StepReport, BodyReport, Assignment, ClassCounts, Inventory, CheckIn, Traffic, Written, Evaluation, Usage, Lost,
-    Survivors,
+    StepReport, BodyReport, Assignment, ClassCounts, Inventory, CheckIn, Spending, Traffic, Written, Evaluation, Usage,
+    Lost, Survivors,
 )  # fmt: skip
 """Records without arrays."""
 SMALL_BYTES = 64 * 1024

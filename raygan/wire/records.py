@@ -244,6 +244,24 @@ class Inventory:
     batches_per_epoch: int
 
 
+@dataclass(frozen=True)
+class Spending:
+    """What a client has spent of its privacy budget."""
+
+    client: int
+    updates: int
+    """Noised updates that have been made."""
+    epsilon: float
+    """Of them, at the configured delta."""
+    allowed: int
+    """Updates that the budget allows."""
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether one more would be beyond it."""
+        return self.updates >= self.allowed
+
+
 Why = Literal["dead", "hung", "late", "unfit", "not_finite"]
 """Why a message is missing. Its sender is dead; was ended since it hung; is late, or sits out; is there, but cannot do
 its work; has numbers that are not finite."""

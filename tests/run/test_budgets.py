@@ -1,0 +1,211 @@
+"""Differentially private runs: budgets that end, resume, what is told, and what is refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from raygan.api import resume, train
+from raygan.config.loading import make_config
+from raygan.errors import ConfigError, StoppedError
+from raygan.report import write_report
+from raygan.run.events import Listener
+from raygan.run.plan import make_plan
+from tests.rounds import assert_same_training, rounds_of
+from tests.run.test_resume import arrays_of_round
+
+DP = {"epsilon": 1e6, "noise_multiplier": 1.0, "clip": 1.0, "seeded": True}
+SOUND, QUICK = ("local", "fed_gan", "md_gan", "fed_split_gan"), ("fed_gan", "md_gan")
+
+
+@pytest.fixture
+def settings(two_clients: dict) -> dict[str, Any]:
+    alone = {key: value for key, value in two_clients.items() if key not in ("clusters", "cuts")}
+    training = two_clients["training"] | {"rounds": 3}
+    return alone | {"algorithm": "fed_gan", "training": training, "privacy": {"dp": DP}}
+
+
+def private(settings: dict, **changes: Any) -> dict[str, Any]:
+    return settings | {"privacy": {"dp": {**DP, **changes}}}
+
+
+class Told(Listener):
+    def __init__(self, rounds: int = 10**6) -> None:
+        self.faults: list[str] = []
+        self._rounds = rounds
+
+    def on_fault(self, fault: str) -> None:
+        self.faults.append(fault)
+
+    def on_round(self, metrics: dict[str, Any]) -> None:
+        self._rounds -= 1
+
+    def should_stop(self) -> bool:
+        return self._rounds <= 1
+
+
+@pytest.mark.parametrize("algorithm", [pytest.param(n, marks=[] if n in QUICK else pytest.mark.slow) for n in SOUND])
+def test_a_run_tells_epsilon_of_each_client(settings: dict, tmp_path: Path, algorithm: str) -> None:
+    """In its lines, in what TensorBoard writes (every number of `Run.metrics`), and in the report."""
+    short = settings | {"algorithm": algorithm, "training": settings["training"] | {"rounds": 2}}
+    run = train(make_config(short), tmp_path / "run", in_process=True)
+    lines = rounds_of(run.path)
+    assert [line["privacy"]["delta"] for line in lines] == [1e-5] * 2
+    for client in "01":
+        spent = [line["privacy"]["clients"][client] for line in lines]
+        assert 0 < spent[0] < spent[1]
+        assert run.metrics[f"privacy/clients/{client}"].tolist() == spent
+    assert all("discriminator_real" not in line["statistics"] for line in lines)
+    assert f"{lines[-1]['privacy']['clients']['0']:.4g}" in write_report(run.path).read_text()
+
+
+def test_a_resumed_run_has_spent_what_it_had_spent(settings: dict, tmp_path: Path) -> None:
+    """And is, seeded, the run that had no interruption."""
+    config = make_config(settings)
+    whole = train(config, tmp_path / "whole", in_process=True)
+    cut = train(config, tmp_path / "cut", in_process=True, listener=Told(2))
+    assert not cut.ended
+    assert resume(cut.path, in_process=True).ended
+    assert arrays_of_round(cut.path, 3) == arrays_of_round(whole.path, 3)
+    of_both = [[line["privacy"] for line in rounds_of(run.path)] for run in (cut, whole)]
+    assert of_both[0] == of_both[1]
+
+
+def two_rounds(settings: dict) -> float:
+    """An epsilon that lasts for two rounds of four updates, and one update more."""
+    plan = make_plan(make_config(settings))
+    held, steps = plan.holdings[0].num_images, plan.holdings[0].num_images // 8
+    from raygan.parties.budget import epsilon_of
+
+    return epsilon_of(1.0, 8 / held, 2 * steps + 1, 1e-5) + 1e-9
+
+
+def test_the_run_ends_where_budgets_do(settings: dict, tmp_path: Path) -> None:
+    """In the third of six rounds one update is left; it is scored, summed up, and has ended for whoever asks."""
+    epsilon = two_rounds(settings)
+    longer = settings | {"training": settings["training"] | {"rounds": 6}}
+    told = Told()
+    run = train(make_config(private(longer, epsilon=epsilon)), tmp_path / "run", in_process=True, listener=told)
+    lines = rounds_of(run.path)
+    assert len(lines) == 3
+    assert lines[-1]["privacy"]["epsilon"] == pytest.approx(epsilon, abs=1e-5)
+    assert lines[-1]["privacy"]["spent"] == [0, 1]
+    assert sum("has spent its privacy budget" in fault for fault in told.faults) == 2
+    assert "the run ends after round 3" in told.faults[-1]
+    assert any("is spent in about round 3" in fault for fault in told.faults), "known before it begins"
+    assert run.ended
+    assert run.summary["budgets_spent"]
+    assert resume(run.path, in_process=True).ended
+    more = resume(run.path, changes=["training.rounds=8"], in_process=True, listener=Told())
+    assert len(rounds_of(more.path)) == 3, "nothing is left to spend"
+
+
+def test_a_client_whose_budget_ends_sits_out_the_rest(settings: dict, tmp_path: Path) -> None:
+    """The second client has fewer images, so each of its updates spends more."""
+    first, second = settings["data"]["domains"]
+    unequal = settings | {"data": {"domains": [first, second | {"limit": 16}]}}
+    told = Told()
+    run = train(
+        make_config(private(unequal, epsilon=two_rounds(settings) * 1.5)),
+        tmp_path / "run",
+        in_process=True,
+        listener=told,
+    )
+    lines = rounds_of(run.path)
+    assert [line["clients"] for line in lines] == [2, 2, 1]
+    assert [line["privacy"]["spent"] for line in lines] == [[], [1], [1]]
+    assert lines[1]["privacy"]["clients"]["1"] == lines[2]["privacy"]["clients"]["1"]
+
+
+class Dies(Listener):
+    """The driver dies in the second round, of which nothing is kept."""
+
+    def on_step(self, round_number: int, step: int, losses: tuple[float, float], num_images: int) -> None:
+        if round_number == 1:
+            raise KeyboardInterrupt
+
+
+def test_work_that_was_lost_is_spent_all_the_same(settings: dict, tmp_path: Path) -> None:
+    """Whoever received what came of it may keep it: a resumed run counts the round that was begun."""
+    config = make_config(private(settings, seeded=False))
+    with pytest.raises(KeyboardInterrupt):
+        train(config, tmp_path / "run", in_process=True, listener=Dies())
+    kept = json.loads((tmp_path / "run" / "privacy.json").read_text())
+    steps = kept["begun"]["0"]
+    assert kept["updates"]["0"] == steps > 0
+    run = resume(tmp_path / "run", in_process=True)
+    kept = json.loads((run.path / "privacy.json").read_text())
+    assert kept == {"updates": {"0": 4 * steps, "1": 4 * steps}, "begun": {}}
+    lines = rounds_of(run.path)
+    whole = train(make_config(settings), tmp_path / "whole", in_process=True)
+    assert [
+        line["privacy"]["clients"]["0"] > other["privacy"]["clients"]["0"]
+        for line, other in zip(lines, rounds_of(whole.path), strict=True)
+    ] == [False, True, True]
+
+
+def test_a_run_whose_only_round_was_lost_again_and_again_stops(settings: dict, tmp_path: Path) -> None:
+    config = make_config(private(settings, seeded=False, epsilon=two_rounds(settings)))
+
+    class AtOnce(Dies):
+        def on_step(self, *_: object) -> None:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(config, tmp_path / "run", in_process=True, listener=AtOnce())
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            resume(tmp_path / "run", in_process=True, listener=AtOnce())
+    with pytest.raises(StoppedError, match="no round is done: rounds that were begun count as spent"):
+        resume(tmp_path / "run", in_process=True)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"algorithm": "huscf"}, "huscf leaves, beside D, activations of its images; use one of local, fed_"),
+        ({"algorithm": "central"}, "leaves, beside D, its images"),
+        ({"algorithm": "ua_gan"}, "how many images of each class it holds"),
+        ({"algorithm": "pfl_gan"}, "how many images of each class it holds"),
+        ({"algorithm": "clustered_fed_gan"}, "the mean of its images' activations"),
+        ({"algorithm": "hierarchical"}, "the mean of its images' activations"),
+        ({"training": {"r1": 1.0}}, "training.r1: 1 beside privacy.dp"),
+        ({"training": {"loss": "relativistic"}}, "training.loss: relativistic beside privacy.dp"),
+        ({"model": {"spectral_norm": True}}, "model.spectral_norm: true beside privacy.dp"),
+        ({"privacy": {"dp": {"delta": 0.1}}}, r"privacy.dp.delta: 0.1, for client-00 with \d+ images"),
+        ({"privacy": {"dp": {"epsilon": 0.01}}}, r"privacy.dp.epsilon: 0.01, but one update of client-00 .* spends"),
+        ({"privacy": {"dp": {"epsilon": 0}}}, "privacy.dp.epsilon"),
+        ({"privacy": {"dp": {"delta": 1}}}, "privacy.dp.delta"),
+        ({"privacy": {"dp": {"clip": -1}}}, "privacy.dp.clip"),
+        ({"privacy": {"dp": {"noise_multiplier": 0}}}, "privacy.dp.noise_multiplier"),
+        ({"privacy": {"dp": {"noise": 1}}}, "privacy.dp.noise: unknown key; use one of epsilon"),
+    ],
+)  # fmt: skip
+def test_what_contradicts_it_is_refused(settings: dict, changes: dict, words: str) -> None:
+    merged = {
+        key: {**settings.get(key, {}), **value} if isinstance(value, dict) else value for key, value in changes.items()
+    }
+    with pytest.raises(ConfigError, match=words):
+        make_plan(make_config(settings | merged))
+
+
+def test_a_missing_extra_is_one_line(settings: dict, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "opacus", None)
+    with pytest.raises(ConfigError, match=r"privacy.dp: Opacus cannot be imported .*; install raygan\[dp\]"):
+        make_plan(make_config(settings))
+
+
+def test_an_algorithm_of_ones_own_must_say_what_it_discloses() -> None:
+    from raygan.algorithms.base import Algorithm
+
+    assert Algorithm.discloses == "what nobody has looked through"
+
+
+def test_actors_compute_the_same(small_ray: None, settings: dict, tmp_path: Path) -> None:
+    config = make_config(settings)
+    here, there = train(config, tmp_path / "here", in_process=True), train(config, tmp_path / "there")
+    assert arrays_of_round(here.path, 3) == arrays_of_round(there.path, 3)
+    assert_same_training(here.path, there.path)
