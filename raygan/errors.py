@@ -56,6 +56,10 @@ class StoppedError(RuntimeError):
     """A run that cannot go on now, through no fault of its input; its last checkpoint is whole."""
 
 
+class PeerLostError(RuntimeError):
+    """Another replica of a server is gone, or has failed: so has this one, through no fault of its own."""
+
+
 class WireError(RuntimeError):
     """Something that the wire contract does not allow was about to cross an actor boundary."""
 

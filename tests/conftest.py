@@ -27,7 +27,7 @@ CUTS = {
 }
 
 
-RESOURCES = {"small": 4, "medium": 4, "large": 4, "body": 1}
+RESOURCES = {"small": 4, "medium": 4, "large": 4, "body": 2}
 """Of a small Ray."""
 
 

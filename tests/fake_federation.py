@@ -239,6 +239,9 @@ class FakeBackend:
         self.events["body started"] += 1
         self.servers = [FakeHandle("body", FakeServer(), self)]
 
+    def lockstep(self, method: str, calls: Sequence[tuple[int, Sequence[Any]]]) -> Sequence[Sequence[Reference[Any]]]:
+        return [server.submit(method, *call) for server, call in zip(self.servers, calls, strict=True)]
+
     def restart_evaluator(self) -> None:
         self.events["evaluator started"] += 1
         self.evaluator = FakeHandle("evaluator", FakeEvaluator(), self)

@@ -26,6 +26,7 @@ from raygan.runtime.steps import Cohort, Submitted, needed
 from raygan.split.body import SharedBody
 from raygan.split.layout import Layout
 from raygan.split.plan import SplitPlan, plan_split
+from raygan.split.replication import merged_assignments
 from raygan.split.submit import Split, load_averages, rejoin, train_step
 from raygan.split.worker import SplitClients
 from raygan.wire.records import Assignment, Lost, StepId
@@ -41,7 +42,7 @@ class HuscfGan(Algorithm[SplitClients, SharedBody]):
     cuts_discriminators = True
     averages_clients = True
     record_names = ("clusters",)
-    reads = frozenset({"clusters", "cuts", "wire", "devices.emulate", "training.fake_labels"})
+    reads = frozenset({"clusters", "cuts", "wire", "devices.emulate", "training.fake_labels", "ray.body_replicas"})
     layout: Layout
 
     def __init__(self, split: SplitPlan) -> None:
@@ -86,8 +87,8 @@ class HuscfGan(Algorithm[SplitClients, SharedBody]):
 
     def cluster_and_weigh(self, federation: Split, cohort: Cohort, num_samples: Mapping[int, int]) -> Assignment:
         """The body clusters and weighs the clients by its anchor activations: nothing new leaves a client."""
-        (assignment,) = federation.fetch([federation.server.call(SharedBody.assign, cohort.round, dict(num_samples))])
-        return needed(assignment, "round_end")
+        found = federation.fetch(federation.of_all_servers(SharedBody.assign, cohort.round, dict(num_samples)))
+        return merged_assignments([needed(assignment, "round_end") for assignment in found])
 
     def aggregate(
         self, federation: Split, assignment: Assignment, serves: Mapping[int, int]

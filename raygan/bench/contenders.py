@@ -119,7 +119,7 @@ class SplitContender:
 
     def _save(self, models: Mapping[int, Model], folder: str) -> int:
         """How many files were written."""
-        written: list[Reference[Written] | Reference[Written | Lost]] = []
+        written: list[Reference[Written] | Reference[Written | None] | Reference[Written | Lost]] = []
         written += [server.call(Server.save, folder) for server in self._backend.servers]
         written += [handle.call(Worker.save, folder) for handle in self._backend.workers.values()]
         aggregators = self._backend.aggregators(len(models))

@@ -164,6 +164,9 @@ def cuts(
             "else on untrained networks.",
         ),
     ] = False,
+    replicas: Annotated[
+        str | None, Option(help="Instead: how fast so many replicas of the body would be: 1,2,4,8.")
+    ] = None,
     trust: Trust = False,
 ) -> None:
     """Choose where each device's networks are cut, prove it, and compare; trains nothing."""
@@ -176,6 +179,10 @@ def cuts(
 
         settings, found = leakage_for(config, changes, trust, as_json)
         show_study(settings, out, as_json, found)
+    elif replicas is not None:
+        from raygan.cli.replicas import show_replicas
+
+        show_replicas(read_config(config, changes), replicas, as_json)
     else:
         show_study(read_config(config, changes), out, as_json)
 

@@ -334,6 +334,8 @@ class ServerConfig(Section):
     """Sustained floating-point operations a second (c_s)."""
     bytes_per_s: Positive = 1e9
     """Down-link, bytes a second (r_s)."""
+    exchange_s: NonNegative = 5e-4
+    """What an exchange of numbers between replicas of the body (`ray.body_replicas`) takes beside its bytes, seconds."""
 
 
 class DevicesConfig(Section):
@@ -495,7 +497,11 @@ class RayConfig(Section):
     """Torch threads in a client's actor; `auto`: the machine's cores over the client actors, at least 1. The
     last bits of a run's numbers depend on it."""
     body_threads: Literal["auto"] | Count = "auto"
-    """Torch threads in the body's actor; `auto`: the machine's cores. As above."""
+    """Torch threads in the body's actor; `auto`: the machine's cores, or where replicas share a machine their share of
+    them. As above."""
+    body_replicas: Count = 1
+    """Actors that are one body together, each for its share of the client actors: their BatchNorm sees everybody, their
+    weights are equal. No more than client actors. The last bits of a run's numbers depend on it."""
 
 
 class EvaluationConfig(Section):

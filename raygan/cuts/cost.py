@@ -63,6 +63,10 @@ class NetworkCost:
     """Bytes of block b's parameters. None: unknown, so no memory limit can be checked."""
     activation_bytes: Sequence[float] | None = None
     """Bytes that block b keeps for the backward pass, all passes that are alive at once. None: unknown."""
+    norm_layers: Sequence[float] | None = None
+    """BatchNorm layers of block b, whose statistics replicas of the body exchange. None: it has none."""
+    norm_channels: Sequence[float] | None = None
+    """Channels of all of them together."""
     averaged: bool = False
     """Whether a moving average of its weights is kept."""
 
@@ -144,6 +148,11 @@ class Server:
     """c_s: sustained floating-point operations a second."""
     bytes_per_s: float
     """r_s: down-link, bytes a second."""
+    replicas: int = 1
+    """R: machines that are the body together, each with these numbers."""
+    exchange_s: float = 0.0
+    """What an exchange between them takes beside its bytes, seconds."""
 
     def __post_init__(self) -> None:
-        _make_positive(self, "the server", "flops_per_s", "bytes_per_s")
+        _make_positive(self, "the server", "flops_per_s", "bytes_per_s", "replicas")
+        object.__setattr__(self, "exchange_s", number("exchange_s of the server", self.exchange_s, ">= 0"))

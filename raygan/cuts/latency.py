@@ -24,6 +24,16 @@ B-1-b, W for F, A'_j = A_{B-2-j} and the cut (t_i, h_i). A body block with n_b =
 An iteration is as many forward and backward passes of each network as `raygan.step` says: one of G, and three
 of D, which sees fakes, reals, and the fakes once more to train G.
 
+**Replicas of the body** (`ray.body_replicas`), R machines that share the clients evenly: where F_b n_b / c_s and
+W_b n_b / c_s stand, read F_b n_b / (R c_s) + S_b and W_b n_b / (R c_s) + S'_b, of every block with n_b > 0. With N_b
+BatchNorm layers of C_b channels in all, P_b bytes of parameters, e seconds an exchange beside its bytes, p passes:
+
+    S_b  = (N_b + 1) e + 8 (2 C_b + N_b) (R - 1) / r_s                     counts, means and squares of each layer
+    S'_b = (N_b + 1) e + 8 (2 C_b) (R - 1) / r_s                           the two sums of each layer
+           + (2 e + 2 P_b (R - 1) / (R r_s)) / p                           the gradients' sum, once an iteration
+
+The 1 is the exchange of who has rows: one a stage, of which there are at most as many as blocks. R = 1 has no exchange.
+
 Everything depends only on how many clients of each class of equal devices use each cut, so that is what is
 evaluated: `counts` [P, C, n], P plans at once, C classes, n cuts of the network.
 """
@@ -31,7 +41,7 @@ evaluated: `counts` [P, C, n], P plans at once, C classes, n cuts of the network
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -74,6 +84,12 @@ class PassTimes:
     """[n]: level at which each cut enters."""
     leave: Ints
     """[n]: level at which each cut leaves."""
+    exchange_s: Floats = field(default_factory=lambda: np.zeros(0))
+    """[B]: replicas of the server, a block that any client leaves to them; without replicas 0."""
+
+    def __post_init__(self) -> None:
+        if not len(self.exchange_s):
+            object.__setattr__(self, "exchange_s", np.zeros(len(self.block_s)))
 
     @property
     def phase(self) -> str:
@@ -113,6 +129,7 @@ class PassTimes:
         for block in range(1, levels + 1):
             inside = inside + enters[:, block - 1]
             body_s = np.maximum(body_s, ready_s[:, block - 1]) + self.block_s[block] * inside
+            body_s = body_s + self.exchange_s[block] * (inside > 0)
             end_s = np.maximum(end_s, body_s + finish_s[:, levels - block])
             inside = inside - leaves[:, levels - block]
         return end_s
@@ -135,9 +152,10 @@ def pass_times(
             up_s=sent_bytes[:levels] / links,
             down_s=sent_bytes[::-1][1 : levels + 1] / server.bytes_per_s,
             last_s=np.cumsum(flops[::-1])[:levels] / speeds,
-            block_s=np.array(flops) / server.flops_per_s,
+            block_s=np.array(flops) / (server.flops_per_s * server.replicas),
             enter=cuts[:, 0],
             leave=cuts[:, 1],
+            exchange_s=exchange_seconds(network, direction, cost, server),
         )
 
     table = np.array(cuts)
@@ -146,3 +164,20 @@ def pass_times(
         tabulate("forward", cost.forward_flops, cost.output_bytes, table),
         tabulate("backward", cost.backward_flops[::-1], mirrored_bytes, table[:, ::-1]),
     )
+
+
+def exchange_seconds(network: NetworkName, direction: Direction, cost: NetworkCost, server: Server) -> Floats:
+    """[B], in the order of the pass: S_b or S'_b of the module docstring; 0 of a server without replicas."""
+    nothing, others = np.zeros(cost.num_blocks), server.replicas - 1
+    if not others:
+        return nothing
+    layers, channels, parameter_bytes = (
+        nothing if values is None else np.array(values)
+        for values in (cost.norm_layers, cost.norm_channels, cost.parameter_bytes)
+    )
+    calls = (layers + 1) * server.exchange_s
+    if direction == "forward":
+        return calls + 8 * (2 * channels + layers) * others / server.bytes_per_s
+    gradients_s = 2 * server.exchange_s + 2 * parameter_bytes * others / (server.replicas * server.bytes_per_s)
+    seconds: Floats = calls + 16 * channels * others / server.bytes_per_s + gradients_s / num_passes(network)
+    return seconds[::-1]

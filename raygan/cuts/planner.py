@@ -189,7 +189,8 @@ def with_fewest_bytes(task: Problem) -> tuple[Problem, float]:
 def fleet_of(config: Config) -> tuple[list[Device], Server]:
     """The device of each client [K], and the server."""
     devices = [Device.from_profile(name, config.devices.profile(name)) for name in config.profiles]
-    return devices, Server(config.devices.server.flops_per_s, config.devices.server.bytes_per_s)
+    server = config.devices.server
+    return devices, Server(server.flops_per_s, server.bytes_per_s, config.ray.body_replicas, server.exchange_s)
 
 
 def plan_config(

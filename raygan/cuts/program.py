@@ -1,5 +1,7 @@
 """The planning problem as a mixed-integer linear program. No big constants: every constraint is tight.
 
+Where the server has replicas, a block that any client leaves to it (n_b > 0) has one binary more, times S_b.
+
 For each class c of clients, network, side (0: the blocks before the body, 1: those after it, as the forward
 pass sees them) and level l:
 
@@ -195,6 +197,10 @@ def add_pass(
         done, inside = program.variable(), program.variable()
         program.at_least(len(task.clients), {inside: 1.0}, _outside(one, enter, leave, block))
         start = {done: 1.0, inside: -block_s[block]}
+        if one.exchange_s[block]:
+            used = program.variable(1.0, whole=True)
+            program.at_least(0.0, {used: len(task.clients), inside: -1.0})
+            start[used] = -one.exchange_s[block] / scale_s
         program.at_least(0.0, start, scaled(-1.0, before))
         program.at_least(0.0, start, scaled(-1.0, _latest(program, enter, block - 1, ready[:, block - 1])))
         for member, usage in enumerate(enter):

@@ -137,7 +137,7 @@ def _body(one: PassTimes, cut_of: Ints, ready_s: Floats, server_s: float = 0.0, 
     for block in range(1, one.num_blocks - 1):
         now_s = float(ready_s[enter == block - 1].max(initial=now_s))
         inside = int(((enter < block) & (leave < one.num_blocks - 1 - block)).sum())
-        end_s = now_s + together * float(one.block_s[block]) * inside
+        end_s = now_s + together * (float(one.block_s[block]) * inside + float(one.exchange_s[block]) * bool(inside))
         blocks.append(BlockPass(block, now_s, end_s, inside))
         now_s = end_s
     return blocks

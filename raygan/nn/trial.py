@@ -56,6 +56,38 @@ def try_networks(networks: Networks, spec: NetworkSpec, own: tuple[str, str], ba
             raise ConfigError(key, found, "return one for each image: (batch,)")
 
 
+def try_in_parts(networks: Networks, spec: NetworkSpec, own: tuple[str, str]) -> None:
+    """Whether blocks that the server may have can have their rows at several replicas: each row's output must depend on
+    that row alone but for BatchNorm, and a batch without rows must go through.
+
+    Raises:
+        ConfigError: a block of which that is not so.
+    """
+    (key, path), size = own, BATCH
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        torch.manual_seed(0)
+        labels = torch.arange(size) % spec.num_classes
+        inputs = {
+            "generator": torch.randn(size, spec.latent_size),
+            "discriminator": torch.randn(size, spec.channels, spec.image_size, spec.image_size),
+        }
+        for name, blocks in (("generator", networks.generator), ("discriminator", networks.discriminator)):
+            x = inputs[name]
+            for index, block in enumerate(blocks[:-1]):
+                block.eval()
+                whole = block(*block_inputs(block, x, labels))
+                which = f"{path}: block {index} of the {name}"
+                if index:
+                    parts = torch.cat([block(part) for part in x.split(1)])
+                    if not torch.allclose(parts, whole, rtol=1e-3, atol=1e-4):
+                        remedy = "set it to 1, or let no layer but BatchNorm look across the minibatch"
+                        raise ConfigError("ray.body_replicas", f"{which} mixes the rows of a minibatch", remedy)
+                    with fenced(key, f"{which} failed for a batch without rows (ray.body_replicas) with"):
+                        block(x[:0])
+                block.train()
+                x = whole
+
+
 def _passed(blocks: Sequence[nn.Module], x: Tensor, labels: Tensor, name: NetworkName, own: tuple[str, str]) -> Tensor:
     """What comes out of the last block, detached."""
     key, path = own

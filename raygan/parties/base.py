@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from raygan.wire.contract import LISTED
 from raygan.wire.records import (
@@ -18,6 +18,9 @@ from raygan.wire.records import (
     Traffic,
     Written,
 )
+
+if TYPE_CHECKING:
+    from raygan.parties.peers import Peers
 
 
 class Party:
@@ -98,15 +101,22 @@ class Worker(Party, ABC):
 
 
 class Server(Party, ABC):
-    """A party that holds state for all clients: a run that loses it goes back to its last checkpoint."""
+    """A party that holds state for all clients: a run that loses it goes back to its last checkpoint.
+
+    There may be several of one: replicas, which hold the same state and work in lockstep, each for its own workers.
+    """
+
+    def join(self, peers: Peers) -> None:
+        """Told once, before anything else, where there are replicas."""
+        raise NotImplementedError(f"{type(self).__name__} has no replicas")
 
     @abstractmethod
     def begin_round(self, round_number: int) -> None:
         """Forgets what belongs to the round before."""
 
     @abstractmethod
-    def save(self, folder: str) -> Written:
-        """Writes its file into a checkpoint's folder."""
+    def save(self, folder: str) -> Written | None:
+        """Writes its file into a checkpoint's folder; of replicas, the first does it for all."""
 
     @abstractmethod
     def restore(self, folder: str) -> None:

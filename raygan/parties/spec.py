@@ -38,6 +38,7 @@ class Parties:
     workers: tuple[PartySpec[Worker], ...]
     """By number, as in the layout."""
     servers: tuple[PartySpec[Server], ...]
+    """More than one: replicas of one server."""
     num_aggregators: int
     """As many as are known to be needed; more are started when they are."""
     longest_call_s: float = 0.0

@@ -289,7 +289,7 @@ class Engine:
             RoundLost: a server, or an aggregator with its averages, is lost.
         """
         draft = checkpoint.begin()
-        asked: dict[int | Role, Sequence[Reference[Written | Lost]]] = {
+        asked: dict[int | Role, Sequence[Reference[Written | Lost | None]]] = {
             worker: [handle.call(Worker.save, draft)] for worker, handle in self._backend.workers.items()
         }
         asked["server"] = [handle.call(Server.save, draft) for handle in self._backend.servers]
@@ -300,10 +300,11 @@ class Engine:
         for writer, references in asked.items():
             for answer in islice(answers, len(references)):
                 if isinstance(writer, str):
-                    written.append(needed(answer, "checkpoint", writer))
+                    of_server = needed(answer, "checkpoint", writer)
+                    written += [of_server] if of_server is not None else []
                 elif isinstance(answer, Lost):
                     lost[writer] = answer
-                else:
+                elif answer is not None:
                     written.append(answer)
         self._roster.check_rejoined()
         if lost:

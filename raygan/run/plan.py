@@ -42,7 +42,7 @@ from raygan.run.private import check_budgets, check_private
 from raygan.secure import LEAST_HOLDERS, check_installed
 from raygan.simulation.device import check_device
 
-OPTIONAL = ("clusters", "cuts", "wire", "devices.emulate", "training.fake_labels")
+OPTIONAL = ("clusters", "cuts", "wire", "devices.emulate", "training.fake_labels", "ray.body_replicas")
 """Keys of the configuration that not every algorithm reads."""
 SUMMED_RULE = "holes"
 """The rule of `clusters.aggregation` that secure sums follow."""

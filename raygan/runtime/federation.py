@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar, cast, overload
 
 from raygan.errors import StoppedError
 from raygan.parties.aggregator import ClusterAggregator
@@ -18,6 +18,8 @@ from raygan.wire.records import Lost
 T = TypeVar("T")
 WorkerT = TypeVar("WorkerT", bound=Worker)
 ServerT = TypeVar("ServerT", bound=Server)
+A = TypeVar("A")
+B = TypeVar("B")
 
 
 class Federation(Generic[WorkerT, ServerT]):
@@ -33,8 +35,23 @@ class Federation(Generic[WorkerT, ServerT]):
 
     @property
     def server(self) -> Handle[ServerT]:
-        """The algorithm's server; for those that have one."""
+        """The algorithm's server, or the first of its replicas; for those that have one."""
         return cast(Handle[ServerT], self._backend.servers[0])
+
+    @overload
+    def of_all_servers(self, method: Callable[[ServerT, A], T], a: A | Reference[A], /) -> Sequence[Reference[T]]: ...
+    @overload
+    def of_all_servers(
+        self, method: Callable[[ServerT, A, B], T], a: A | Reference[A], b: B | Reference[B], /
+    ) -> Sequence[Reference[T]]: ...
+    def of_all_servers(self, method: Callable[..., Any], /, *arguments: Any) -> Any:
+        """Calls a method of every server that returns one record; they may wait for each other in it."""
+        calls = [(1, arguments)] * len(self._backend.servers)
+        return [reference for (reference,) in self._backend.lockstep(method.__name__, calls)]
+
+    def lockstep(self, method: str, calls: Sequence[tuple[int, Sequence[Any]]]) -> Sequence[Sequence[Reference[Any]]]:
+        """As `Backend.lockstep`."""
+        return self._backend.lockstep(method, calls)
 
     def aggregators(self, count: int) -> Sequence[Handle[ClusterAggregator]]:
         """So many aggregators."""

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Generic, TypeVar, cast
 
 import torch
@@ -14,8 +15,10 @@ from raygan.own_code import blaming
 from raygan.parties.aggregator import ClusterAggregator
 from raygan.parties.base import Party, Server, Worker
 from raygan.parties.evaluator import Evaluator
+from raygan.parties.peers import Peers
 from raygan.parties.spec import Parties, PartySpec
 from raygan.runtime.backend import Handle, PartyT_co, Reference
+from raygan.runtime.replica_threads import ReplicaThreads
 from raygan.simulation.device import pick_device
 from raygan.wire.contract import checked, enforce
 from raygan.wire.records import (
@@ -32,6 +35,11 @@ class LocalHandle(Handle[PartyT_co], Generic[PartyT_co]):
 
     def __init__(self, name: str, party: PartyT_co, threads: int, own: tuple[str, str | None] = ("", None)) -> None:
         self.name, self._party, self._threads, self._own = name, party, threads, own
+
+    def join(self, peers: Peers) -> None:
+        """Of a server that has replicas."""
+        assert isinstance(self._party, Server)
+        self._party.join(peers)
 
     def submit(self, method: str, count: int, arguments: Sequence[Any]) -> Sequence[Reference[Any]]:
         """The records themselves, checked as they would be on the wire."""
@@ -56,6 +64,7 @@ class InProcessBackend:
         self._device = pick_device(config, "this process")
         self.workers: dict[int, LocalHandle[Worker]] = {}
         self.servers: list[LocalHandle[Server]] = []
+        self._replicas = ReplicaThreads(1)
         for worker in range(len(parties.workers)):
             self.restart_worker(worker)
         self.restart_servers()
@@ -83,6 +92,15 @@ class InProcessBackend:
 
     def restart_servers(self) -> None:
         self.servers = [self._made(spec) for spec in self._parties.servers]
+        self._replicas.close()
+        self._replicas = ReplicaThreads(len(self.servers))
+        if len(self.servers) > 1:
+            for handle, peers in zip(self.servers, self._replicas.peers, strict=True):
+                handle.join(peers)
+
+    def lockstep(self, method: str, calls: Sequence[tuple[int, Sequence[Any]]]) -> Sequence[Sequence[Reference[Any]]]:
+        pairs = zip(self.servers, calls, strict=True)
+        return self._replicas.run([partial(server.submit, method, *call) for server, call in pairs])
 
     def _made(self, spec: PartySpec[PartyT]) -> LocalHandle[PartyT]:
         torch.set_num_threads(spec.threads)  # with which it may measure what it computes at once
@@ -119,4 +137,5 @@ class InProcessBackend:
         return {}  # they share one process
 
     def close(self) -> None:
+        self._replicas.close()
         torch.set_num_threads(self._threads_before)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import statistics
 from collections import Counter, deque
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from raygan.config.schema import MedianDeadline
@@ -40,6 +40,8 @@ class Submitted:
     workers: Mapping[int, Reference[StepReport]]
     server: Reference[BodyReport] | None = None
     """None: no server takes part in a step."""
+    replicas: Sequence[Reference[BodyReport]] = ()
+    """Of the server's other replicas."""
 
 
 Submit = Callable[[StepId, Collection[int]], Submitted]
@@ -162,8 +164,8 @@ class StepLoop:
         """The workers that the server missed in the step."""
         if submitted.server is None:
             return set()
-        (report,) = self._backend.fetch([submitted.server])
-        epochs.server.append(needed(report, "step"))
+        reports = self._backend.fetch([submitted.server, *submitted.replicas])
+        epochs.server.append(slowest([needed(report, "step") for report in reports]))
         absent = set(epochs.server[-1].absent) & set(submitted.workers)
         epochs.absent.update(absent)
         if self._deadline.seconds is not None and decide(Missing("worker", "step", "late")) == "sit_out":
@@ -180,6 +182,17 @@ class StepLoop:
             references = [submitted.workers[worker] for worker in workers]
             records |= zip(workers, self._backend.fetch(references, timeout_s), strict=True)
         return [(worker, records[worker]) for worker in submitted.workers]
+
+
+def slowest(reports: Sequence[BodyReport]) -> BodyReport:
+    """One for all replicas of a server: of seconds the slowest's, since each waits for the others."""
+    first, *others = reports
+    if not others:
+        return first
+    names = dict.fromkeys(name for report in reports for name in report.seconds)
+    seconds = {name: max(report.seconds.get(name, 0.0) for report in reports) for name in names}
+    absent = tuple(sorted({worker for report in reports for worker in report.absent}))
+    return replace(first, seconds=seconds, absent=absent, step_seconds=max(r.step_seconds for r in reports))
 
 
 def needed(record: T | Lost, phase: Phase, role: Role = "server") -> T:

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -49,22 +49,36 @@ class Pace:
     """Images in a full minibatch; a smaller one takes its share."""
     step_s: float
     """Predicted seconds of a step."""
+    exchanges: Mapping[tuple[NetworkName, Direction], tuple[float, ...]] = field(default_factory=dict)
+    """(network, direction) -> for each block, seconds that replicas of the server exchange numbers; empty: there are
+    none."""
 
-    def body_seconds(self, network: NetworkName, direction: Direction, blocks: range, num_images: int) -> float:
-        """The server's seconds for a stage of the body over a merged batch."""
+    def body_seconds(
+        self, network: NetworkName, direction: Direction, blocks: range, num_images: Sequence[int]
+    ) -> float:
+        """Seconds of the server, or of one of its replicas, for a stage of the body over merged batches of such sizes."""
         per_minibatch = sum(self.blocks[network, direction][block] for block in blocks)
-        return per_minibatch * num_images / self.batch_size
+        computing_s = per_minibatch * sum(num_images) / self.batch_size
+        if not self.exchanges:
+            return computing_s
+        return computing_s + len(num_images) * sum(self.exchanges[network, direction][block] for block in blocks)
 
 
-def plan_pace(plan: Plan, batch_size: int) -> Pace:
-    """The pace of planned cuts, from the times with which they were planned."""
+def plan_pace(plan: Plan, batch_size: int, replicas: int = 1) -> Pace:
+    """The pace of planned cuts, from the times with which they were planned.
+
+    Args:
+        replicas: of the server, which the plan knows of: a minibatch is computed by one of them.
+    """
     blocks: dict[tuple[NetworkName, Direction], tuple[float, ...]] = {}
-    for network, (forward, backward) in zip(NETWORKS, plan.problem.passes, strict=True):
-        blocks[network, "forward"] = tuple(forward.block_s.tolist())
-        blocks[network, "backward"] = tuple(backward.block_s[::-1].tolist())
+    exchanges: dict[tuple[NetworkName, Direction], tuple[float, ...]] = {}
+    for network, passes in zip(NETWORKS, plan.problem.passes, strict=True):
+        for one, order in zip(passes, (1, -1), strict=True):
+            blocks[network, one.direction] = tuple((replicas * one.block_s[::order]).tolist())
+            exchanges[network, one.direction] = tuple(one.exchange_s[::order].tolist())
     of_clients = _phase_seconds(plan)
     clients = tuple({name: float(s[client]) for name, s in of_clients.items()} for client in range(len(plan.cuts)))
-    return Pace(clients, blocks, batch_size, plan.overlapped_s)
+    return Pace(clients, blocks, batch_size, plan.overlapped_s, exchanges if replicas > 1 else {})
 
 
 def _phase_seconds(plan: Plan) -> dict[str, Floats]:
@@ -153,4 +167,4 @@ class Pacer(PacedCalls):
     ) -> None:
         """Returns when the server would have run a stage over merged batches of so many images."""
         if self._pace is not None:
-            self._hold_for(self._pace.body_seconds(network, direction, blocks, sum(num_images)), started)
+            self._hold_for(self._pace.body_seconds(network, direction, blocks, num_images), started)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from raygan.config.loading import cluster_address
 from raygan.config.schema import Config
 
 
@@ -14,6 +15,7 @@ def worker_threads(num_workers: int, config: Config) -> int:
 
 
 def server_threads(config: Config) -> int:
-    """Of a server's process; `auto`: all cores, since clients mostly wait while it works."""
-    asked = config.ray.body_threads
-    return (os.cpu_count() or 1) if asked == "auto" else asked
+    """Of a server's process; `auto`: all cores, since clients mostly wait while it works. Replicas on one machine share
+    them."""
+    asked, replicas = config.ray.body_threads, 1 if cluster_address(config) else config.ray.body_replicas
+    return max(1, (os.cpu_count() or 1) // replicas) if asked == "auto" else asked

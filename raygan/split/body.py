@@ -24,11 +24,13 @@ from raygan.names import NetworkName
 from raygan.nn.network import frozen
 from raygan.nn.start import initial_networks
 from raygan.parties.base import Server
+from raygan.parties.peers import Peers
 from raygan.secure import least_members
 from raygan.simulation.emulation import Pacer
 from raygan.split.contract import Contract
 from raygan.split.layout import Layout
 from raygan.split.merged import MergedPass
+from raygan.split.replication import all_features, anywhere, differing, sum_gradients
 from raygan.split.trunk import Trunk, joint_norm
 from raygan.step import Crossing, Pass
 from raygan.storage import read_arrays, write_arrays
@@ -64,8 +66,12 @@ class SharedBody(Server):
 
     merges: ClassVar[frozenset[str]] = frozenset({"forward", "backward"})
 
-    def __init__(self, layout: Layout, config: Config, device: torch.device = CPU) -> None:
+    def __init__(self, layout: Layout, config: Config, device: torch.device = CPU, replica: int = 0) -> None:
         self._layout, self._config, self._device = layout, config, device
+        self._replica = replica
+        self._peers: Peers | None = None
+        self._sent_before = 0
+        """Bytes to other replicas, before the round."""
         networks = initial_networks(layout.spec, config)
         whole = {"generator": networks.generator, "discriminator": networks.discriminator}
         blocks: dict[NetworkName, dict[int, nn.Module]] = {"generator": {}, "discriminator": {}}
@@ -74,7 +80,7 @@ class SharedBody(Server):
             held.update({index: whole[network][index].to(device) for index in mine})
         self._trunks = {SHARED: Trunk(blocks, config.training)}
         self._serves = {client.client: SHARED for client in layout.clients}
-        self._stages = layout.stages
+        self._stages = layout.stages_of(replica)
         self._pacer = Pacer(layout.pace, "body")
         self._traffic = TrafficCounter()
         self._contract = Contract(layout, config.training.batch_size)
@@ -86,9 +92,16 @@ class SharedBody(Server):
         self._norms: dict[str, Tensor] = {}
         self._step_started = time.perf_counter()
 
+    def join(self, peers: Peers) -> None:
+        """It is one of several, which are one body (`raygan.split.replication`)."""
+        self._peers = peers
+        for trunk in self._trunks.values():
+            trunk.join(peers)
+
     def begin_round(self, round_number: int) -> None:
         """Forgets the last round's anchor features, and sets the round's learning rates."""
         self._traffic.forget()
+        self._sent_before = self._peers.sent_bytes if self._peers is not None else 0
         self._maps = {}
         self._seconds, self._absent, self._norms = {}, set(), {}
         self._faults = []
@@ -107,7 +120,7 @@ class SharedBody(Server):
         Returns:
             One record for each worker that leaves after the stage, in the stage's order.
         """
-        started = time.perf_counter()
+        started, waited_s = time.perf_counter(), self._waited_s()
         crossing = Crossing(pass_name, "forward")
         way = crossing.way
         stage = self._stages[way.network][stage_index]
@@ -115,17 +128,16 @@ class SharedBody(Server):
             self._passes[pass_name] = self._begin(way)
         entering = self._arrived(step, stage.entering, messages, crossing)
         leaving = self._clients_of(stage.leaving)
-        outputs: list[dict[int, Tensor]] = []
-        for batch, merged in enumerate(self._passes[pass_name]):
-            parts = self._by_trunk({client: decode(arrays[batch], self._device) for client, arrays in entering.items()})
-            out_of: dict[int, Tensor] = {}
-            for number, one in merged.items():
-                with nullcontext() if way.body_trains else frozen(one.blocks.values()):
-                    out_of |= one.forward(stage.blocks, parts.get(number, {}), leaving)
-            outputs.append(out_of)
+        outputs: list[dict[int, Tensor]] = [{} for _ in way.batches]
+        parts = self._dealt(pass_name, entering)
+        rows_here = [one.num_rows_with(part) for _, one, part in parts]
+        for (batch, one, part), any_rows in zip(parts, anywhere(rows_here, self._peers), strict=True):
+            nobody = self._empty_batch(way.network, stage.blocks.start) if any_rows else None
+            with nullcontext() if way.body_trains else frozen(one.blocks.values()):
+                outputs[batch] |= one.forward(stage.blocks, part, leaving, nobody)
         self._keep_maps(pass_name)
         rows = self._rows(pass_name)
-        self._pacer.hold_body(way.network, "forward", stage.blocks, rows, started)
+        self._pacer.hold_body(way.network, "forward", stage.blocks, rows, started + self._waited_s(waited_s))
         self._count(crossing, started)
         out = [Activations(step, arrays) for arrays in self._pack(stage.leaving, outputs)]
         return self._leaving(stage.leaving, out, crossing)
@@ -134,22 +146,20 @@ class SharedBody(Server):
         self, step: StepId, pass_name: str, stage_index: int, messages: Mapping[int, Gradients | Lost]
     ) -> list[Gradients]:
         """One stage of a backward pass: the mirror image of `forward`; the body's update after the last."""
-        started = time.perf_counter()
+        started, waited_s = time.perf_counter(), self._waited_s()
         crossing = Crossing(pass_name, "backward")
         way = crossing.way
         stage = self._stages[way.network][stage_index]
         received = self._arrived(step, stage.leaving, messages, crossing)
         rows = self._rows(pass_name)
-        outputs: list[dict[int, Tensor]] = []
-        for batch, merged in enumerate(self._passes[pass_name]):
-            parts = self._by_trunk({client: decode(arrays[batch], self._device) for client, arrays in received.items()})
-            back: dict[int, Tensor] = {}
-            for number, one in merged.items():
-                back |= one.backward(parts.get(number, {}))
-            outputs.append(back)
+        outputs: list[dict[int, Tensor]] = [{} for _ in way.batches]
+        parts = self._dealt(pass_name, received)
+        known_here = [one.has_gradient(part) for _, one, part in parts]
+        for (batch, one, part), known in zip(parts, anywhere(known_here, self._peers), strict=True):
+            outputs[batch] |= one.backward(part, anyway=known)
         if stage_index == 0 and way.body_trains:
             self._update(way.network)
-        self._pacer.hold_body(way.network, "backward", stage.blocks, rows, started)
+        self._pacer.hold_body(way.network, "backward", stage.blocks, rows, started + self._waited_s(waited_s))
         self._count(crossing, started)
         out = [Gradients(step, arrays) for arrays in self._pack(stage.entering, outputs)]
         return self._leaving(stage.entering, out, crossing)
@@ -171,9 +181,12 @@ class SharedBody(Server):
         Args:
             num_samples: client -> training images, of every client that is there at the round's end.
         """
-        features = {
-            client: np.mean(np.stack(maps), axis=0) for client, maps in self._maps.items() if client in num_samples
-        }
+        features = {client: np.mean(np.stack(maps), axis=0) for client, maps in self._maps.items()}
+        if self._peers is not None:
+            self._check_replicas(self._peers)
+            shape = self._layout.output_shapes["discriminator"][self._layout.anchors["discriminator"]]
+            features = all_features(features, len(self._serves), shape, self._peers)
+        features = {client: feature for client, feature in features.items() if client in num_samples}
         seed, settings = self._config.seed, self._config.clusters
         domains, least = self._layout.domains, least_members(self._config.privacy)
         assigned = cluster_and_weigh(features, num_samples, settings, seed, round_number, domains, least)
@@ -209,11 +222,16 @@ class SharedBody(Server):
         return None
 
     def traffic(self) -> Traffic:
-        """What the aggregators sent since the round began; the other links are counted at their other ends."""
+        """What the aggregators and, as sums of theirs, replicas sent since the round began; the other links are counted
+        at their other ends."""
+        if self._peers is not None:
+            self._traffic.add("body", "body", "Sums", self._peers.sent_bytes - self._sent_before)
         return self._traffic.take()
 
-    def save(self, folder: str) -> Written:
+    def save(self, folder: str) -> Written | None:
         """Writes blocks, optimizers and averages."""
+        if self._replica:
+            return None
         if self._config.cuts.bodies == "shared":
             return write_arrays(Path(folder) / BODY_FILE, self._trunks[SHARED].arrays(""))
         arrays = {SERVES: np.array([self._serves[client] for client in sorted(self._serves)])}
@@ -244,23 +262,48 @@ class SharedBody(Server):
         trunk = self._trunk_of(number, [client for client, own in serves.items() if own == number])
         return trunk if number in self._trunks else trunk.copy()
 
-    def _by_trunk(self, parts: Mapping[int, Tensor]) -> dict[int, dict[int, Tensor]]:
-        """Trunk -> client -> what it sent."""
-        dealt: dict[int, dict[int, Tensor]] = {}
-        for client, part in parts.items():
-            dealt.setdefault(self._serves[client], {})[client] = part
-        return dealt
+    def _dealt(
+        self, pass_name: str, arrays: Mapping[int, tuple[WirePart, ...]]
+    ) -> list[tuple[int, MergedPass, dict[int, Tensor]]]:
+        """Of each merged batch and each trunk: the batch, its pass, and client -> what it sent into it."""
+        found = []
+        for batch, merged in enumerate(self._passes[pass_name]):
+            dealt: dict[int, dict[int, Tensor]] = {}
+            for client, parts in arrays.items():
+                dealt.setdefault(self._serves[client], {})[client] = decode(parts[batch], self._device)
+            found += [(batch, one, dealt.get(number, {})) for number, one in merged.items()]
+        return found
+
+    def _waited_s(self, before_s: float = 0.0) -> float:
+        """Seconds that it has waited for other replicas since then."""
+        return 0.0 if self._peers is None else self._peers.waited_s - before_s
+
+    def _empty_batch(self, network: NetworkName, block: int) -> Tensor | None:
+        """What a replica without rows runs a stage over, from this block on; None: there are no replicas."""
+        if self._peers is None:
+            return None
+        return torch.empty(0, *self._layout.output_shapes[network][block - 1], device=self._device)
+
+    def _check_replicas(self, peers: Peers) -> None:
+        """Notes a fault where the replicas' weights differ, as those of unlike machines may in the last bits."""
+        arrays = (array for trunk in self._trunks.values() for array in trunk.arrays("").values())
+        found = differing(arrays, peers)
+        for other in found if self._replica == 0 else ():
+            self._faults.append(f"body-{other} has other weights than body-0: give replicas machines of one kind")
 
     def _rows(self, pass_name: str) -> list[int]:
         """Of each batch, the rows that are inside."""
         return [sum(one.num_rows for one in merged.values()) for merged in self._passes[pass_name]]
 
     def _update(self, network: NetworkName) -> None:
+        if self._peers is not None:
+            sum_gradients([p for trunk in self._trunks.values() for p in trunk.parameters(network)], self._peers)
         norms = [norm for trunk in self._trunks.values() if (norm := trunk.update(network)) is not None]
         if norms:
             self._norms[f"body_{network}_gradient_norm"] = joint_norm(norms)
 
     def _begin(self, way: Pass) -> tuple[dict[int, MergedPass], ...]:
+        assert self._peers is not None or self._layout.replicas == 1, "a replica works with the others"
         anchor = self._layout.anchors["discriminator"]
         observe = [anchor if way.body_trains and batch == "real" else None for batch in way.batches]
         return tuple(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from raygan.cuts.cut import body_blocks, local_blocks
@@ -45,6 +46,8 @@ class Layout(parties.Layout[ClientPlan]):
     """Whether everybody keeps a moving average of its blocks of G: then these belong to all that is listed below."""
     hidden: bool = False
     """Whether D's blocks on clients are sealed to all others: then they have keys of their own."""
+    replicas: int = 1
+    """Of the body; no more than workers."""
 
     @cached_property
     def stages(self) -> dict[NetworkName, list[Stage[int]]]:
@@ -52,6 +55,31 @@ class Layout(parties.Layout[ClientPlan]):
         return {
             network: merge_stages({worker.worker: worker.clients[0].cut(network) for worker in self.workers}, count)
             for network, count in self.num_blocks.items()
+        }
+
+    @cached_property
+    def replica_of(self) -> dict[int, int]:
+        """Worker -> the replica of the body that serves it: those of equal cuts are dealt evenly, then all clients."""
+        alike: Counter[tuple[int, tuple[Cut, Cut]]] = Counter()
+        load: Counter[int] = Counter()
+        found = {}
+        for worker in self.workers:
+            cuts = (worker.clients[0].generator_cut, worker.clients[0].discriminator_cut)
+            _, _, chosen = min((alike[replica, cuts], load[replica], replica) for replica in range(self.replicas))
+            alike[chosen, cuts] += len(worker.clients)
+            load[chosen] += len(worker.clients)
+            found[worker.worker] = chosen
+        return found
+
+    def stages_of(self, replica: int) -> dict[NetworkName, list[Stage[int]]]:
+        """The body's stages with the workers of one replica: all replicas have all stages."""
+
+        def of_replica(workers: tuple[int, ...]) -> tuple[int, ...]:
+            return tuple(worker for worker in workers if self.replica_of[worker] == replica)
+
+        return {
+            network: [replace(s, entering=of_replica(s.entering), leaving=of_replica(s.leaving)) for s in stages]
+            for network, stages in self.stages.items()
         }
 
     def held_blocks(self, plan: ClientPlan) -> tuple[BlockKey, ...]:

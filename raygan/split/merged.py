@@ -43,22 +43,39 @@ class MergedPass:
         """Rows of the merged batch in the newest stage that has not been run backward; 0 if there is none."""
         return len(self._segments[-1].output) if self._segments else 0
 
-    def forward(self, blocks: range, entering: Mapping[int, Tensor], leaving: tuple[int, ...]) -> dict[int, Tensor]:
+    def num_rows_with(self, entering: Mapping[int, Tensor]) -> int:
+        """Rows of the merged batch of the next stage, where these enter."""
+        return sum(len(part) for part in {**self._inside, **entering}.values())
+
+    def has_gradient(self, gradients: Mapping[int, Tensor]) -> bool:
+        """Whether any row of the last stage that has not been run backward yet has a gradient; arguments as
+        `backward`."""
+        return any(key in self._carried_back or key in gradients for key in self._segments[-1].rows_in)
+
+    def forward(
+        self,
+        blocks: range,
+        entering: Mapping[int, Tensor],
+        leaving: tuple[int, ...],
+        nobody: Tensor | None = None,
+    ) -> dict[int, Tensor]:
         """Runs one stage.
 
         Args:
             blocks: the blocks of the stage.
             entering: client -> activation (B_k, ...) of those that enter here.
             leaving: clients that leave after the stage; one that is not inside is left out.
+            nobody: a batch (0, ...) that the blocks run over where nobody is inside; None: they do not run then.
 
         Returns:
             Client -> activation (B_k, ...), detached, of those that leave.
         """
         inside = {**self._inside, **dict(sorted(entering.items()))}
-        if not inside:
+        if not inside and nobody is None:
             self._segments.append(_Segment(torch.empty(0), torch.empty(0), {}, ()))
             return {}
-        merged = torch.cat(list(inside.values())) if len(inside) > 1 else next(iter(inside.values()))
+        parts = list(inside.values()) if nobody is None or inside else [nobody]
+        merged = torch.cat(parts) if len(parts) > 1 else parts[0]
         leaf = merged.detach().requires_grad_()
         rows = _rows(inside)
         output = leaf
@@ -71,22 +88,25 @@ class MergedPass:
         self._inside = {key: part for key, part in after.items() if key not in leaving}
         return {key: after[key] for key in leaving if key in after}
 
-    def backward(self, gradients: Mapping[int, Tensor]) -> dict[int, Tensor]:
+    def backward(self, gradients: Mapping[int, Tensor], anyway: bool = False) -> dict[int, Tensor]:
         """Runs the last stage that has not been run backward yet.
 
         Args:
             gradients: client -> gradient (B_k, ...) of those that left after the stage. A client that
                 left and sends none counts as zero.
+            anyway: run the blocks backward though nobody here has a gradient: somebody at a replica has one.
 
         Returns:
             Client -> gradient (B_k, ...) with respect to what it sent, of those that entered here.
         """
         segment = self._segments.pop()
         known = {**self._carried_back, **gradients}
-        if not any(key in known for key in segment.rows_in):
+        if not anyway and not any(key in known for key in segment.rows_in):
             self._carried_back = {}
             return {}
         parts = [_gradient(known.get(key), segment.output[span]) for key, span in segment.rows_in.items()]
+        if not parts:
+            parts = [torch.zeros_like(segment.output)]
         segment.output.backward(torch.cat(parts) if len(parts) > 1 else parts[0])
         assert segment.leaf.grad is not None
         back = {key: segment.leaf.grad[span] for key, span in segment.rows_in.items() if key in known}

@@ -11,6 +11,7 @@ from torch import nn
 
 from raygan import cuts
 from raygan.config.schema import Config
+from raygan.errors import ConfigError
 from raygan.names import BlockKey, Cuts, NetworkName, Shape
 from raygan.nn.average import AveragedBlock
 from raygan.nn.blocks import Networks
@@ -43,10 +44,18 @@ class SplitPlan:
         workers = tuple(
             PartySpec(plan.name, partial(SplitClients, plan, layout, config), threads) for plan in layout.workers
         )
-        make_body = partial(SharedBody, layout, config)
-        body = PartySpec("body", make_body, server_threads(config), {SERVER_RESOURCE: 1})
+        names = [f"body-{replica}" for replica in range(layout.replicas)] if layout.replicas > 1 else ["body"]
+        bodies = tuple(
+            PartySpec(
+                name,
+                partial(SharedBody, layout, config, replica=replica),
+                server_threads(config),
+                {SERVER_RESOURCE: 1},
+            )
+            for replica, name in enumerate(names)
+        )
         longest_s = LIMITS.slack * layout.pace.step_s if layout.pace is not None else 0.0
-        return Parties(layout, workers, (body,), config.known_clusters, longest_s)
+        return Parties(layout, workers, bodies, config.known_clusters, longest_s)
 
 
 def plan_split(
@@ -73,7 +82,7 @@ def plan_split(
         for plan, cut in zip(clients, chosen.cuts, strict=True)
     ]
     workers = deal_to_workers(plans, clients_per_actor)
-    pace = plan_pace(chosen, config.training.batch_size) if config.devices.emulate else None
+    pace = plan_pace(chosen, config.training.batch_size, config.ray.body_replicas) if config.devices.emulate else None
     num_blocks: dict[NetworkName, int] = {
         "generator": len(networks.generator),
         "discriminator": len(networks.discriminator),
@@ -84,7 +93,11 @@ def plan_split(
     }
     averaged, hidden = config.training.average is not None, config.privacy.hide_discriminator
     shapes = state_shapes(networks, averaged)
-    layout = Layout(workers, spec, num_blocks, anchors, costs.output_shapes, shapes, pace, averaged, hidden)
+    replicas = config.ray.body_replicas
+    if replicas > len(workers):
+        found = f"{replicas}, but there are {len(workers)} client actors to serve"
+        raise ConfigError("ray.body_replicas", found, f"give at most {len(workers)}, or lower ray.clients_per_actor")
+    layout = Layout(workers, spec, num_blocks, anchors, costs.output_shapes, shapes, pace, averaged, hidden, replicas)
     return SplitPlan(config, layout, chosen)
 
 

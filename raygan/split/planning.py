@@ -8,9 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
 from raygan.config.schema import Config, ProfileCut
 from raygan.cuts import NetworkCost, Plan, Study, check_cut, plan_config, plan_study
 from raygan.cuts.leakage import Leakage
+from raygan.cuts.replicas import Replicated, plan_replicas
 from raygan.data import DomainInfo, common_shape
 from raygan.errors import ConfigError, first_line
 from raygan.names import Codec, Cuts, NetworkName, Shape
@@ -18,7 +22,7 @@ from raygan.nn.blocks import Networks
 from raygan.nn.cost import BlockCosts, network_costs
 from raygan.nn.network import build_networks, network_spec
 from raygan.nn.spec import NetworkSpec
-from raygan.nn.trial import try_networks
+from raygan.nn.trial import try_in_parts, try_networks
 from raygan.own_code import fenced
 from raygan.step import live_passes
 from raygan.wire.records import wire_bytes
@@ -44,6 +48,8 @@ def measure(config: Config, networks: Networks, spec: NetworkSpec) -> Costs:
     (key, path), size = config.model.own_networks, config.training.batch_size
     if path is not None:
         try_networks(networks, spec, (key, path), size)
+        if config.ray.body_replicas > 1:
+            try_in_parts(networks, spec, (key, path))
         with fenced(key, f"{path} cannot be measured on torch's meta device:", remedy="read no values in forward"):
             generator, discriminator = network_costs(networks, spec, size)
     else:
@@ -58,8 +64,9 @@ def measure(config: Config, networks: Networks, spec: NetworkSpec) -> Costs:
         "generator": generator.output_shapes,
         "discriminator": discriminator.output_shapes,
     }
-    of_generator = replace(_cost(generator, "generator", codec), averaged=averaged)
-    return Costs(of_generator, _cost(discriminator, "discriminator", codec), anchor, shapes)
+    of_generator = replace(_cost(generator, "generator", codec, networks.generator), averaged=averaged)
+    of_discriminator = _cost(discriminator, "discriminator", codec, networks.discriminator)
+    return Costs(of_generator, of_discriminator, anchor, shapes)
 
 
 def choose_cuts(config: Config, costs: Costs, kept: Sequence[Cuts] | None = None) -> Plan:
@@ -113,6 +120,21 @@ def study_config(config: Config, infos: Sequence[DomainInfo], leakage: Leakage |
     return study_cuts(config, measure(config, build_networks(spec, config.model.blocks, config.seed), spec), leakage)
 
 
+def replicas_config(config: Config, infos: Sequence[DomainInfo], counts: Sequence[int]) -> list[Replicated]:
+    """What these numbers of replicas of the body bring; errors as `study_config` and `plan_replicas`.
+
+    Args:
+        infos: of each domain.
+    """
+    shape = common_shape(config.model, infos)
+    spec = network_spec(config.model, shape.channels, shape.num_classes)
+    costs = measure(config, build_networks(spec, config.model.blocks, config.seed), spec)
+    check_fixed(config, costs)
+    return plan_replicas(
+        config, counts, generator=costs.generator, discriminator=costs.discriminator, anchor=costs.anchor
+    )
+
+
 def check_fixed(config: Config, costs: Costs) -> None:
     """Refuses fixed cuts for unknown profiles, and invalid ones, by the key that the user wrote, whether or not the
     solver reads them."""
@@ -127,12 +149,15 @@ def check_fixed(config: Config, costs: Costs) -> None:
         check_cut(cut.discriminator, costs.discriminator.num_blocks, costs.anchor[1], f"{where}.discriminator")
 
 
-def _cost(costs: BlockCosts, network: NetworkName, codec: Codec) -> NetworkCost:
+def _cost(costs: BlockCosts, network: NetworkName, codec: Codec, blocks: Sequence[nn.Module]) -> NetworkCost:
+    norms = [[layer.num_features for layer in block.modules() if isinstance(layer, _BatchNorm)] for block in blocks]
     cost = NetworkCost(
         forward_flops=costs.forward_flops,
         backward_flops=costs.backward_flops,
         output_bytes=[wire_bytes(count, codec) for count in costs.output_elements],
         parameter_bytes=costs.parameter_bytes,
+        norm_layers=[len(channels) for channels in norms],
+        norm_channels=[sum(channels) for channels in norms],
     )
     passes = live_passes(network)
     return replace(cost, activation_bytes=tuple(passes * kept for kept in costs.activation_bytes))

@@ -38,20 +38,25 @@ def train_step(federation: Split, layout: Layout, step: StepId, without: Collect
     for crossing, phase in zip(CROSSINGS, others, strict=True):
         received = _through_body(federation, layout, step, crossing, sent)
         sent = {worker: handle.submit(phase.name, 1, [step, received[worker]])[0] for worker, handle in workers.items()}
-    return Submitted(step, sent, federation.server.call(SharedBody.report, step))
+    body, *replicas = federation.of_all_servers(SharedBody.report, step)
+    return Submitted(step, sent, body, replicas)
 
 
 def _through_body(federation: Split, layout: Layout, step: StepId, crossing: Crossing, messages: ByWorker) -> ByWorker:
-    """One pass through the body, stage by stage: workers enter and leave where their cuts say."""
-    stages = list(enumerate(layout.stages[crossing.way.network]))
-    forward = crossing.direction == "forward"
+    """One pass through the body, stage by stage: workers enter and leave where their cuts say, each at its replica."""
+    network, forward = crossing.way.network, crossing.direction == "forward"
+    of_replicas = [layout.stages_of(replica)[network] for replica in range(layout.replicas)]
+    indices = range(len(layout.stages[network]))
     received: dict[int, Reference[Any]] = {}
-    for index, stage in stages if forward else reversed(stages):
-        entering, leaving = (stage.entering, stage.leaving) if forward else (stage.leaving, stage.entering)
-        sent = {worker: messages.get(worker, SET_ASIDE) for worker in entering}
-        arguments = [step, crossing.pass_name, index, sent]
-        out = federation.server.submit(crossing.direction, len(leaving), arguments)
-        received.update(zip(leaving, out, strict=True))
+    for index in indices if forward else reversed(indices):
+        calls, leaving = [], []
+        for stage in (stages[index] for stages in of_replicas):
+            enters, leaves = (stage.entering, stage.leaving) if forward else (stage.leaving, stage.entering)
+            sent = {worker: messages.get(worker, SET_ASIDE) for worker in enters}
+            calls.append((len(leaves), [step, crossing.pass_name, index, sent]))
+            leaving.append(leaves)
+        for leaves, out in zip(leaving, federation.lockstep(crossing.direction, calls), strict=True):
+            received.update(zip(leaves, out, strict=True))
     return received
 
 
@@ -75,10 +80,10 @@ def load_averages(
     }
     if of_all is None:
         trunks = {number: together([blocks[key] for key in layout.body_held]) for number, blocks in models.items()}
-        loaded = federation.server.call(SharedBody.load_own, by_key(trunks), dict(serves))
+        loaded = federation.of_all_servers(SharedBody.load_own, by_key(trunks), dict(serves))
     else:
-        loaded = federation.server.call(SharedBody.load, together(list(of_all.values())))
-    return federation.loaded([loaded], answers)
+        loaded = federation.of_all_servers(SharedBody.load, together(list(of_all.values())))
+    return federation.loaded(loaded, answers)
 
 
 def rejoin(

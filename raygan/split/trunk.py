@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from raygan.config.schema import TrainingConfig
 from raygan.names import BlockKey, NetworkName
 from raygan.nn.average import averaged_blocks, weight_average
+from raygan.nn.joint_norm import joined
 from raygan.nn.network import (
     adam,
     block_state,
@@ -23,6 +24,7 @@ from raygan.nn.network import (
     set_learning_rate,
 )
 from raygan.nn.persistence import average_arrays, load_average, load_network_arrays, network_arrays
+from raygan.parties.peers import Peers
 from raygan.wire.records import BlockAverage, Lost, State
 
 
@@ -39,6 +41,15 @@ class Trunk:
             name: adam(held.values(), training.lr_of(name), training.betas) for name, held in blocks.items()
         }
         self._average = weight_average(blocks["generator"], training)
+
+    def join(self, peers: Peers) -> None:
+        """Its BatchNorm sees the rows of all replicas from now on."""
+        for held in self.blocks.values():
+            held.update({index: joined(block, peers.gather) for index, block in held.items()})
+
+    def parameters(self, network: NetworkName) -> list[nn.Parameter]:
+        """What is trained of a network."""
+        return [parameter for block in self.blocks[network].values() for parameter in block.parameters()]
 
     def begin_round(self, round_number: int) -> None:
         """Sets the round's learning rates."""

@@ -1,5 +1,7 @@
 """The exact solver against brute force over every assignment, and its proof."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
@@ -51,6 +53,21 @@ quick = settings(
 @given(instances(5, 4))
 def test_five_blocks_four_devices(instance):
     check(instance, 2)
+
+
+@st.composite
+def replicated(draw, blocks, most_devices):
+    """As `instances`, with BatchNorm in the blocks and several servers that exchange what it needs."""
+    costs, devices, server = draw(instances(blocks, most_devices))
+    layers = st.lists(st.integers(0, 3), min_size=blocks, max_size=blocks)
+    costs = [replace(cost, norm_layers=draw(layers), norm_channels=draw(layers)) for cost in costs]
+    return costs, devices, replace(server, replicas=draw(st.integers(2, 4)), exchange_s=draw(numbers) / 10)
+
+
+@settings(quick, max_examples=16)
+@given(replicated(5, 3), st.sampled_from([None, 2]))
+def test_replicas_of_the_server(instance, anchor):
+    check(instance, anchor)
 
 
 @settings(quick, max_examples=8)

@@ -34,8 +34,8 @@ def test_two_clients_of_four_blocks_by_hand():
 
 def test_the_reference_agrees_with_the_hand():
     cuts = [(0, 0), (1, 0)]
-    assert forward_s(COST.forward_flops, COST.output_bytes, cuts, DEVICES, SERVER) == pytest.approx(24)
-    assert backward_s(COST.backward_flops, COST.output_bytes, cuts, DEVICES, SERVER) == pytest.approx(40)
+    assert forward_s(COST.forward_flops, COST.output_bytes, cuts, DEVICES, SERVER, [0] * 5) == pytest.approx(24)
+    assert backward_s(COST.backward_flops, COST.output_bytes, cuts, DEVICES, SERVER, [0] * 5) == pytest.approx(40)
 
 
 def test_a_block_that_nobody_leaves_to_the_server_costs_nothing():

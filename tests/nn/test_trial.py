@@ -12,7 +12,7 @@ from raygan.errors import ConfigError
 from raygan.nn.blocks import Networks, paper_networks, takes_labels
 from raygan.nn.network import build_networks
 from raygan.nn.spec import NetworkSpec
-from raygan.nn.trial import try_networks
+from raygan.nn.trial import try_in_parts, try_networks
 
 SPEC = NetworkSpec(12, 1, 4, 0.05)
 OWN = ("model.networks", "mine:f")
@@ -114,3 +114,34 @@ def odd_anchor(spec: NetworkSpec) -> Networks:
 def test_networks_of_another_form(name: str, words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         build_networks(SPEC, f"{__name__}:{name}", 0)
+
+
+def test_blocks_whose_rows_may_lie_apart() -> None:
+    """As replicas of the body need it; BatchNorm is theirs to see to."""
+    try_in_parts(paper_networks(SPEC), SPEC, OWN)
+    try_in_parts(
+        build_networks(NetworkSpec(16, 1, 4, 0.05, networks="residual", spectral_norm=True), None, 0),
+        NetworkSpec(16, 1, 4, 0.05),
+        OWN,
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (
+            lambda x: x - x.mean(0),
+            "ray.body_replicas: mine:f: block 2 of the discriminator mixes the rows of a minibatch",
+        ),
+        (
+            lambda x: x.view(len(x), -1).view(x.shape),
+            r"block 2 .* failed for a batch without rows \(ray.body_replicas\)",
+        ),
+    ],
+    ids=["mixes", "empty"],
+)
+def test_a_block_that_needs_the_whole_minibatch(change: Change, words: str) -> None:
+    networks = paper_networks(SPEC)
+    networks.discriminator[2] = Changed(networks.discriminator[2], change)
+    with pytest.raises(ConfigError, match=words):
+        try_in_parts(networks, SPEC, OWN)

@@ -70,7 +70,7 @@ def test_records_that_are_there_end_the_calls_before_them() -> None:
 
 
 def test_an_actor_that_finds_no_place_is_an_error(tiny_settings: dict) -> None:
-    taken = Worker.options(resources={"body": 1}).remote()
+    taken = Worker.options(resources={"body": 2}).remote()
     ray.get(taken.ready.remote([]))
     config = make_config(tiny_settings | {"ray": tiny_settings["ray"] | {"start_timeout_s": 3}})
     started = time.monotonic()

@@ -30,7 +30,7 @@ def test_one_clients_phases_and_the_body_make_up_the_model(cuts: tuple) -> None:
     (h_g, t_g), (h_d, t_d) = cuts
     middle = {"generator": range(h_g + 1, 4 - t_g), "discriminator": range(h_d + 1, 4 - t_d)}
     body_s = sum(
-        passes * pace.body_seconds(network, direction, middle[network], 32)
+        passes * pace.body_seconds(network, direction, middle[network], [32])
         for network, passes in (("generator", 1), ("discriminator", 3))
         for direction in ("forward", "backward")
     )
@@ -103,7 +103,7 @@ def test_real_work_counts() -> None:
 
 def test_a_stage_of_the_body_lasts_as_long_as_its_blocks_and_clients() -> None:
     pacer = Pacer(pace(0.05), "body")
-    assert pace(0).body_seconds("generator", "forward", range(1, 3), 20) == pytest.approx(2 * 0.05)
+    assert pace(0).body_seconds("generator", "forward", range(1, 3), [20]) == pytest.approx(2 * 0.05)
     held = seconds_of(lambda started: pacer.hold_body("generator", "forward", range(1, 3), [10, 10], started))
     assert 0.1 <= held < 0.14
 

@@ -43,6 +43,12 @@ class Federation:
         self.server = Told("body", self.calls)
         self.workers = {number: Told(f"worker-{number}", self.calls) for number in range(workers)}
 
+    def lockstep(self, method: str, calls: Sequence[tuple[int, Sequence[Any]]]) -> list[list[str]]:
+        return [self.server.submit(method, *call) for call in calls]
+
+    def of_all_servers(self, method: Any, *args: Any) -> list[str]:
+        return [self.server.call(method, *args)]
+
 
 @pytest.fixture
 def one_stage(tiny_settings: dict) -> Layout:

@@ -11,22 +11,27 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psutil  # Ray ships it
 import ray
 
 from raygan.config.schema import Config
-from raygan.errors import InputError
+from raygan.errors import ConfigError, InputError, PeerLostError, reason
 from raygan.own_code import blaming
 from raygan.parties.aggregator import ClusterAggregator
-from raygan.parties.base import Party
+from raygan.parties.base import Party, Server
 from raygan.parties.spec import PartySpec
 from raygan.runtime.ray.transport import check_direct, gather, is_late, receive, ship
 from raygan.simulation.allocator import keep_freed_memory
 from raygan.simulation.emulation import PacedCalls
 from raygan.wire.contract import enforce
 from raygan.wire.records import Lost, StepId, StepReport, Usage
+
+if TYPE_CHECKING:
+    import torch
+
+    from raygan.runtime.ray.group import GroupMember, GroupPeers, Meeting
 
 
 class StepDeadline:
@@ -64,6 +69,10 @@ class StepDeadline:
             for worker, message in messages.items()
         }
 
+    def extend(self, seconds: float) -> None:
+        """Gives the workers that are waited for so much more time: it was spent waiting for others."""
+        self._ends_s += seconds
+
     def _start_clock(self) -> None:
         self._ends_s = time.monotonic() + (self._deadline_s or 0.0)
 
@@ -88,7 +97,8 @@ class PartyActor:
 
     def ready(self, arguments: list[Any]) -> tuple[InputError | None, None]:
         """Returns when the actor has been built: None, or what a user must mend first."""
-        return self._fault, None
+        with self._among_peers():
+            return self._fault, None
 
     def usage(self, arguments: list[Any]) -> tuple[Usage, None]:
         """Where the actor's time went so far, and its memory."""
@@ -113,15 +123,21 @@ class PartyActor:
         """Calls a method of the party: its records as Ray takes them, and behind them a receipt."""
         if self._fault is not None:
             raise self._fault
-        with self._timing("wait"):
-            received = self._receive(method, arguments)
-        with self._timing("work"), blaming(self._own):
-            records = self._call(method, received)
-        with self._timing("send"):
-            enforce(self._name, method, self._party.problem(method, records))
-            sent = records if isinstance(records, list) else [records]
-            shipped = [ship(record, self._direct) for record in sent]
-            return (*shipped, None) if shipped else None
+        with self._among_peers():
+            with self._timing("wait"):
+                received = self._receive(method, arguments)
+            with self._timing("work"), blaming(self._own):
+                records = self._call(method, received)
+            with self._timing("send"):
+                enforce(self._name, method, self._party.problem(method, records))
+                sent = records if isinstance(records, list) else [records]
+                shipped = [ship(record, self._direct) for record in sent]
+                return (*shipped, None) if shipped else None
+
+    @contextmanager
+    def _among_peers(self) -> Iterator[None]:
+        """Around each call: what replicas of a party see to."""
+        yield
 
     def _call(self, method: str, received: list[Any]) -> Any:
         return getattr(self._party, method)(*received)
@@ -165,6 +181,10 @@ class PartyActor:
 class _DeviceActor(PartyActor):
     """An actor that computes on a device; the options are the spec's."""
 
+    _device: torch.device
+    _own_gpu = False
+    """Whether a server has a GPU that no other has a share of."""
+
     def __init__(self, spec: PartySpec[Party], config: Config, **options: Any) -> None:
         super().__init__(spec.name)
         _compute_with(spec.threads)
@@ -174,7 +194,8 @@ class _DeviceActor(PartyActor):
         def build() -> Party:
             from raygan.simulation.device import pick_device
 
-            device = pick_device(config, spec.name, has_gpu=bool(ray.get_gpu_ids()))
+            self._device = device = pick_device(config, spec.name, has_gpu=bool(ray.get_gpu_ids()))
+            self._own_gpu = device.type == "cuda" and (config.ray.body_gpus or 0) >= 1
             if self._direct:
                 check_direct()
             return spec.make(device, **options)
@@ -202,7 +223,62 @@ class ClientActor(_DeviceActor):
 
 
 class ServerActor(_DeviceActor):
-    """A server of the algorithm, such as the shared body."""
+    """A server of the algorithm, such as the shared body, or a replica of it."""
+
+    def __init__(self, spec: PartySpec[Party], config: Config) -> None:
+        super().__init__(spec, config)
+        self._group: GroupMember | None = None
+        self._peers: GroupPeers | None = None
+        self._alone: str | None = None
+        """Why a replica is not connected with the others."""
+
+    def open_group(self, arguments: list[Any]) -> tuple[Meeting, None]:
+        """Of the first replica: where the others find it."""
+        from raygan.runtime.ray.group import GroupMember
+
+        self._group = GroupMember()
+        return self._group.open(*arguments), None
+
+    def join_group(self, arguments: list[Any]) -> tuple[InputError | None, None]:
+        """Connects the replica with the others: None, or what a user must mend first."""
+        from raygan.runtime.ray.group import GroupMember
+
+        rank, meeting = receive(arguments)
+        if isinstance(meeting, Lost) or self._fault is not None:
+            self._alone = "the first replica of the body is gone"
+            return None, None  # found where it is looked for
+        member = self._group or GroupMember()
+        try:
+            self._peers = member.join(rank, meeting, self._device, self._own_gpu)
+        except RuntimeError as error:
+            self._alone = f"{self._name} cannot reach the others ({reason(error)})"
+            remedy = "open all ports between the nodes of the body, or set it to 1"
+            return ConfigError("ray.body_replicas", self._alone, remedy), None
+        assert isinstance(self._party, Server)
+        self._party.join(self._peers)
+        return None, None
+
+    @contextmanager
+    def _among_peers(self) -> Iterator[None]:
+        """A replica that has lost the others is lost. One that fails leaves the group, so that no other waits for it; one
+        whose peers were late gives its own workers as much more time."""
+        if self._alone is not None:
+            raise PeerLostError(self._alone)
+        if self._peers is None:
+            yield
+            return
+        self._peers.check()
+        waited_s = self._peers.waited_s
+        try:
+            yield
+        except BaseException as error:
+            self._peers.leave(f"another replica of the body has failed ({type(error).__name__})")
+            raise
+        finally:
+            waited_s = self._peers.waited_s - waited_s
+            self._seconds["wait"] += waited_s
+            self._seconds["work"] -= waited_s  # inside which it waits for them
+            self._deadline.extend(waited_s)
 
 
 class AggregatorActor(PartyActor):

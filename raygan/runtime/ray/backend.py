@@ -47,22 +47,39 @@ class RayHandle(Handle[PartyT_co], Generic[PartyT_co]):
         watch.add(self.watched)
         self.built: Reference[InputError | None] = self.ask(BUILT)
 
-    def submit(self, method: str, count: int, arguments: Sequence[Any]) -> Sequence[Reference[Any]]:
-        """Submits a method of the party under a name that the dashboard shows."""
-        return self._submitted("run", method, count, method, list(arguments))
+    def submit(
+        self,
+        method: str,
+        count: int,
+        arguments: Sequence[Any],
+        others_need: Sequence[ray.ObjectRef[Any]] = (),
+    ) -> Sequence[Reference[Any]]:
+        """Submits a method of the party under a name that the dashboard shows.
+
+        Args:
+            others_need: what replicas, for which the call waits, are called with: until all is there, it does not hang.
+        """
+        return self._submitted("run", method, count, method, list(arguments), others_need=others_need)
 
     def ask(self, what: str, *arguments: Any) -> Reference[Any]:
         """Submits a method of the actor itself, of whatever party: `ready`, `usage`, `begin_step`."""
         return self._submitted(what, what, 1, list(arguments))[0]
 
-    def _submitted(self, of_actor: str, method: str, count: int, *arguments: Any) -> Sequence[Reference[Any]]:
+    def _submitted(
+        self,
+        of_actor: str,
+        method: str,
+        count: int,
+        *arguments: Any,
+        others_need: Sequence[ray.ObjectRef[Any]] = (),
+    ) -> Sequence[Reference[Any]]:
         key = (method, count)
         if key not in self._methods:  # making it costs a call
             options = {"name": f"{method} ({self.name})", "num_returns": count + 1}
             self._methods[key] = getattr(self.actor, of_actor).options(**options)
         answer = self._methods[key].remote(*arguments)
         *references, receipt = answer if count else (answer,)
-        self._watch.submitted(self.watched, method, receipt, references_in(arguments), references)
+        self._watch.submitted(self.watched, method, receipt, [*references_in(arguments), *others_need], references)
         return cast(Sequence[Reference[Any]], references)
 
 
@@ -88,6 +105,8 @@ class RayBackend:
         self._started: list[RayHandle[Party]] = []
         self.started_aggregators: list[RayHandle[ClusterAggregator]] = []
         self._evaluators: list[RayHandle[Evaluator]] = []
+        self._joined: list[Reference[InputError | None]] = []
+        """Of the server's replicas: whether they are connected."""
         self._num_started: Counter[str] = Counter()
         self._namespace = f"raygan-{uuid.uuid4().hex[:8]}"
         """Names are unique in a namespace, not in a cluster."""
@@ -100,6 +119,7 @@ class RayBackend:
             for worker in range(len(parties.workers)):
                 self.workers[worker] = self._start_worker(worker)
             await_built(self, "server", self.servers, config.ray.start_timeout_s)
+            self._await_group()
             await_built(self, "worker", list(self.workers.values()), config.ray.start_timeout_s)
             self.restart_evaluator()  # it starts, as the aggregators do, while the first round runs
             self.aggregators(2)
@@ -135,6 +155,17 @@ class RayBackend:
             self._end(handle)
         pairs = zip(self._demands["server"], self._parties.servers, strict=True)
         self.servers = [self._start(actors.ServerActor, demand, spec, self._config) for demand, spec in pairs]
+        if len(self.servers) > 1:
+            (meeting,) = self.servers[:1]
+            place = meeting.ask("open_group", len(self.servers), self._config.ray.start_timeout_s)
+            self._joined = [handle.ask("join_group", rank, place) for rank, handle in enumerate(self.servers)]
+
+    def lockstep(self, method: str, calls: Sequence[tuple[int, Sequence[Any]]]) -> Sequence[Sequence[Reference[Any]]]:
+        if len(self.servers) == 1:
+            return [self.servers[0].submit(method, *calls[0])]
+        needed = references_in([arguments for _, arguments in calls])
+        pairs = zip(self.servers, calls, strict=True)
+        return [server.submit(method, *call, others_need=needed) for server, call in pairs]
 
     def restart_evaluator(self) -> None:
         """One evaluator more at each site; those before, if there were any, are ended."""
@@ -234,6 +265,16 @@ class RayBackend:
         again = demand.name in self._num_started
         return self._start(actors.ClientActor, demand, self._parties.workers[worker], self._config, again)
 
+    def _await_group(self) -> None:
+        """Returns when the server's replicas are connected; one that dies meanwhile is found and replaced later.
+
+        Raises:
+            ConfigError: they cannot be.
+        """
+        for answer in self.fetch(self._joined):
+            if isinstance(answer, InputError):
+                raise answer
+
     def _end(self, handle: RayHandle[Party]) -> None:
         ray.kill(handle.actor)
         self._watch.forget(handle.watched)
@@ -248,6 +289,8 @@ class RayBackend:
             options["runtime_env"] = {"env_vars": WORKER_ENVIRONMENT}
         if role in (actors.AggregatorActor, actors.EvaluatorActor) and not demand.labels:
             options |= self._beside_server()
+        if role is actors.ServerActor and len(self._parties.servers) > 1 and get_current_placement_group() is None:
+            options["scheduling_strategy"] = "SPREAD"
         direct = self._config.ray.transport == "direct" and role in (actors.ClientActor, actors.ServerActor)
         remote: Any = ray.remote  # its types lack the option
         actor_class = remote(enable_tensor_transport=True)(role) if direct else remote(role)

@@ -15,7 +15,7 @@ from typing import Any
 import ray
 from ray.exceptions import RayError, RayTaskError
 
-from raygan.errors import ConfigError
+from raygan.errors import ConfigError, PeerLostError
 from raygan.wire.contract import BULK, checked
 from raygan.wire.records import (
     Activations,
@@ -94,10 +94,10 @@ def gather(references: Sequence[ray.ObjectRef[Any]], deadline_s: float | None = 
     try:
         if not late:
             return _unpack(ray.get(list(references)))
-    except RayTaskError:
-        raise
-    except RayError:
-        pass  # at least one failed: find out which
+    except RayError as error:
+        if _is_bug(error):
+            raise
+        # at least one failed: find out which
     return [
         Lost(f"late: nothing within {deadline_s:.3g} s", "late") if ref in late else _get(ref) for ref in references
     ]
@@ -116,12 +116,19 @@ def _unpack(values: list[Any]) -> list[Any]:
 def _get(reference: ray.ObjectRef[Any]) -> Any:
     try:
         return _unpack([ray.get(reference)])[0]
-    except RayTaskError:
-        raise
     except RayError as error:
+        if _is_bug(error):
+            raise
+        if isinstance(error, RayTaskError):
+            return Lost(str(error.cause))
         lines = str(error).strip().splitlines() or ["it says nothing"]
         why = lines[-1].split(". ")[0].rstrip(".")  # after this sentence, Ray guesses at causes
         return Lost(f"{type(error).__name__}: {why}")
+
+
+def _is_bug(error: RayError) -> bool:
+    """Whether a sender's code failed, other than that its peers were lost."""
+    return isinstance(error, RayTaskError) and not isinstance(error.cause, PeerLostError)
 
 
 def references_in(argument: Any) -> list[ray.ObjectRef[Any]]:
