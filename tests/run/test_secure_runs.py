@@ -47,8 +47,9 @@ def test_a_resumed_run_is_the_run_that_was_not_interrupted(
 def test_a_member_that_is_killed_after_its_upload_costs_nothing(
     small_ray: None, injector: FaultInjector, settings: dict[str, Any], whole: Path, tmp_path: Path
 ) -> None:
-    """SIGKILL of an actor of two clients between their masked blocks and the unmasking; the sum is the whole one."""
-    injections = Injections(injector, {0: Injection("client", "unmask", name="clients-00")})
+    """SIGKILL of an actor of two clients once their masked blocks are in the sum, before it has told its shares: the sum
+    is the whole one. Killed before the aggregator has fetched them, they are left out of it."""
+    injections = Injections(injector, {0: Injection("client", "unmask", "after", name="clients-00")})
     run = train(make_config(settings), tmp_path / "run", listener=injections)
     assert run.ended
     assert injections.told("clients-00", "was lost")
@@ -91,6 +92,7 @@ def test_actors_compute_the_same(
         Injection("client", "share", name="clients-00"),
         Injection("client", "mask", name="clients-00"),
         Injection("client", "mask", "after", name="clients-00"),
+        Injection("client", "unmask", name="clients-00"),
         Injection("aggregator", "introduce"),
         Injection("aggregator", "survivors"),
         Injection("aggregator", "unmask"),
