@@ -9,9 +9,8 @@ images = run.generators()[0].sample([0, 1, 2])
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from raygan.config import Config
-
 if TYPE_CHECKING:
+    from raygan.config import Config
     from raygan.report import resume, train
     from raygan.run.stored import Run
     from raygan.search.front import tune
@@ -21,7 +20,11 @@ __version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> Any:
-    """On first use: they bring torch and Ray along."""
+    """On first use: they bring pydantic, torch and Ray along."""
+    if name == "Config":
+        from raygan.config import Config
+
+        return Config
     if name == "Run":
         from raygan.run.stored import Run
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
-import numpy as np
+if TYPE_CHECKING:
+    import numpy as np  # `raygan --help` does without
 
 NetworkName = Literal["generator", "discriminator"]
 NETWORKS: tuple[NetworkName, NetworkName] = ("generator", "discriminator")
@@ -14,7 +15,7 @@ BlockOwner = NetworkName | Literal["average", "sealed"]
 BlockKey = tuple[BlockOwner, int]
 """A block of one of the networks, the moving average of a block of G (`raygan/nn/average.py`), or a block of D that
 clients alone can read (`privacy.hide_discriminator`), by its index from 0."""
-BlockState = Mapping[str, np.ndarray]
+BlockState: TypeAlias = "Mapping[str, np.ndarray]"
 """Parameters and buffers of one block by their name inside the block."""
 WEIGHTS = "weights"
 """Under this name the state of a block's average has the block's own parameters and buffers."""

@@ -42,10 +42,6 @@ class AveragedBlock(nn.Module):
         self.add_module(WEIGHTS, copy.deepcopy(block).requires_grad_(False))
         self.register_buffer("mass", torch.zeros((), dtype=torch.float64))  # on the CPU: it is read in each update
 
-    def tensors(self) -> list[Tensor]:
-        """Averaged parameters and buffers."""
-        return _tensors(self.get_submodule(WEIGHTS))
-
 
 class WeightAverage:
     """The average of some blocks of a generator.
@@ -56,8 +52,12 @@ class WeightAverage:
     """
 
     def __init__(self, blocks: Mapping[int, nn.Module], decay: float) -> None:
-        self._sources, self._decay = dict(blocks), decay
+        self._decay = decay
         self.blocks = {index: AveragedBlock(block) for index, block in blocks.items()}
+        self._places = {
+            index: list(zip(_places(average.get_submodule(WEIGHTS)), _places(blocks[index]), strict=True))
+            for index, average in self.blocks.items()
+        }
 
     @torch.no_grad()
     def update(self) -> None:
@@ -67,7 +67,8 @@ class WeightAverage:
         for index, average in self.blocks.items():
             mass = self._decay * float(average.mass) + 1 - self._decay
             average.mass.fill_(mass)
-            for old, new in zip(average.tensors(), _tensors(self._sources[index]), strict=True):
+            for (averaged, name), (trained, _) in self._places[index]:
+                old, new = averaged[name], trained[name]
                 if new.is_floating_point():
                     averages[mass].append(old)
                     news[mass].append(new)
@@ -88,5 +89,15 @@ def averaged_blocks(average: WeightAverage | None) -> dict[BlockKey, nn.Module]:
     return {} if average is None else {("average", index): block for index, block in average.blocks.items()}
 
 
-def _tensors(block: nn.Module) -> list[Tensor]:
-    return [*block.parameters(), *block.buffers()]
+def _places(block: nn.Module) -> list[tuple[dict[str, Tensor], str]]:
+    """Where the block's parameters and buffers are, each once: to look them up takes no walk through the block, and a
+    block may put another buffer into a place."""
+    found = {
+        id(x): (held, name)
+        for of in ("_parameters", "_buffers")
+        for module in block.modules()
+        for held in (vars(module)[of],)
+        for name, x in held.items()
+        if x is not None
+    }
+    return list(found.values())

@@ -21,7 +21,7 @@ from raygan.names import NETWORKS, BlockKey, BlockState, NetworkName
 from raygan.nn.average import averaged_blocks, weight_average
 from raygan.nn.blocks import Networks
 from raygan.nn.losses import gan_loss
-from raygan.nn.network import block_state, frozen, is_finite, load_block_state, set_learning_rate
+from raygan.nn.network import block_state, is_finite, load_block_state, set_learning_rate
 from raygan.nn.persistence import average_arrays, load_average, load_network_arrays, network_arrays
 from raygan.nn.spec import NetworkSpec
 from raygan.nn.vmapped import Tensors
@@ -115,14 +115,14 @@ class Client:
         """Backward through the D head and D's update; then the new D head on the same fakes, graph kept."""
         yield Backward(self._discriminated, received)
         self.discriminator.update()
-        with frozen(self.discriminator.blocks.values()):
+        with self.discriminator.frozen():
             self._adversarial = yield self._discriminator_head(self._transform(self._fakes), self._fake_labels)
         return (self._adversarial,)
 
     def generator_loss(self, received: Tensors) -> Computation[Tensors]:
         """G's loss, backward through the D tail without D's weight gradients."""
         x = leaf(received[0])
-        with frozen(self.discriminator.tail.values()):
+        with self.discriminator.frozen_tail():
             fake_logits = yield self._discriminator_tail(x, self._fake_labels)
             loss = self._loss.of_generator(fake_logits, self._real_logits)
             self.losses = (self.losses[0], _finite(loss.item()))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
+
 import torch
 from torch import Tensor, nn
 
 from raygan.cuts.cut import head_blocks, tail_blocks
 from raygan.names import Cut
-from raygan.nn.network import adam, gradient_norm
+from raygan.nn.network import adam, frozen_parameters, gradient_norm
 
 
 class NetworkEnds:
@@ -31,6 +33,7 @@ class NetworkEnds:
         self.tail = {index: blocks[index].to(device) for index in tail_blocks(cut, len(blocks))}
         self.blocks = {**self.head, **self.tail}
         self._parameters = [parameter for block in self.blocks.values() for parameter in block.parameters()]
+        self._tail_parameters = [parameter for block in self.tail.values() for parameter in block.parameters()]
         self.optimizer = adam(self.blocks.values(), lr, betas)
         self.gradient_norm: Tensor | None = None
         """L2 norm of the last update's gradients, a scalar on the device; None: there was no update."""
@@ -41,6 +44,14 @@ class NetworkEnds:
             self.gradient_norm = gradient_norm(self.optimizer)
             self.optimizer.step()
             self.forget_gradients()
+
+    def frozen(self) -> AbstractContextManager[None]:
+        """Within it, neither head nor tail gets gradients; gradients pass through them."""
+        return frozen_parameters(self._parameters)
+
+    def frozen_tail(self) -> AbstractContextManager[None]:
+        """As `frozen`, the tail alone."""
+        return frozen_parameters(self._tail_parameters)
 
     def forget_moments(self) -> None:
         """Adam begins anew."""

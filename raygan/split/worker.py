@@ -246,5 +246,6 @@ def _check_finite(parts: Parts) -> None:
     Raises:
         NonFiniteError: a tensor holds NaN or inf.
     """
-    if not all(is_finite(part) for part in parts):
-        raise NonFiniteError("its activation or gradient is not finite")
+    for part in parts:
+        if not is_finite(part):
+            raise NonFiniteError("its activation or gradient is not finite")

@@ -31,6 +31,7 @@ from raygan.wire.records import (
     SealedAverage,
     Spending,
     State,
+    StepId,
     StepReport,
     Traffic,
     Usage,
@@ -138,7 +139,9 @@ def _batches(record: Fakes | Feedback | Logits) -> Iterator[tuple[str, Any, str,
 
 def _parts(record: Activations | Gradients) -> Iterator[Any]:
     """Every tensor of the record, and any array that hides elsewhere in it."""
-    yield from arrays_of(record.step)
+    step = record.step
+    if type(step) is not StepId or type(step.round) is not int or type(step.step) is not int:
+        yield from arrays_of(step)
     for parts in record.arrays.values():
         yield from parts
 

@@ -130,15 +130,15 @@ MUTATIONS = (
     Mutation(
         "D's head gathers gradients in G's update",
         CLIENT,
-        "with frozen(self.discriminator.blocks.values()):",
-        "with frozen([]):",
+        "with self.discriminator.frozen():",
+        "if True:",
         CLIENT_TEST,
     ),
     Mutation(
         "D's tail gathers gradients in G's update",
         CLIENT,
-        "with frozen(self.discriminator.tail.values()):",
-        "with frozen([]):",
+        "with self.discriminator.frozen_tail():",
+        "if True:",
         CLIENT_TEST,
     ),
     Mutation(
@@ -158,10 +158,10 @@ MUTATIONS = (
         "G is updated on the D head of before",
         CLIENT,
         """        self.discriminator.update()
-        with frozen(self.discriminator.blocks.values()):
+        with self.discriminator.frozen():
             self._adversarial = yield self._discriminator_head(self._transform(self._fakes), self._fake_labels)
 """,
-        """        with frozen(self.discriminator.blocks.values()):
+        """        with self.discriminator.frozen():
             self._adversarial = yield self._discriminator_head(self._transform(self._fakes), self._fake_labels)
         self.discriminator.update()
 """,
@@ -218,7 +218,13 @@ MUTATIONS = (
         "adam(held.values(), 2 * training.lr_of(name), training.betas)",
         STEP_TEST,
     ),
-    Mutation("Adam's betas are swapped", NETWORK, "betas=betas, fused", "betas=betas[::-1], fused", STEP_TEST),
+    Mutation(
+        "Adam's betas are swapped",
+        NETWORK,
+        "FusedAdam(parameters, lr, betas)",
+        "FusedAdam(parameters, lr, betas[::-1])",
+        STEP_TEST,
+    ),
     Mutation(
         "G is updated on the D body of before",
         BODY,
@@ -648,8 +654,8 @@ MUTATIONS = (
     Mutation(
         "running statistics are not averaged",
         AVERAGE,
-        "[*block.parameters(), *block.buffers()]",
-        "[*block.parameters()]",
+        'for of in ("_parameters", "_buffers")',
+        'for of in ("_parameters",)',
         AVERAGE_TEST,
     ),
     Mutation(

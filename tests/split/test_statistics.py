@@ -9,6 +9,7 @@ import torch
 
 from raygan.config.loading import make_config
 from raygan.nn.network import gradient_norm
+from raygan.nn.optimizer import FusedAdam
 from raygan.run.plan import make_plan
 from raygan.simulation.executors import Run
 from raygan.wire.records import StepId, StepReport
@@ -48,14 +49,14 @@ def test_a_step_has_the_norms_of_everybodys_gradients(two_clients: dict, monkeyp
     plan = make_plan(make_config(two_clients))
     started = in_process(plan)
     seen: list[float] = []
-    step_of_adam = torch.optim.Adam.step
+    step_of_adam = FusedAdam.step
 
-    def watched(self: torch.optim.Adam) -> None:
+    def watched(self: FusedAdam) -> None:
         flat = torch.cat([p.grad.flatten() for group in self.param_groups for p in group["params"]])
         seen.append(flat.double().norm().item())
         step_of_adam(self)
 
-    monkeypatch.setattr(torch.optim.Adam, "step", watched)
+    monkeypatch.setattr(FusedAdam, "step", watched)
     started.begin_round(0)
     step = started.step(StepId(0, 0))
     monkeypatch.undo()
