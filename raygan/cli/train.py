@@ -121,6 +121,8 @@ def show_plan(config: Config, out: str | None = None) -> None:
     text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, default_flow_style=None)
     console.print(text, markup=False, soft_wrap=True)
     console.print(_actors_table(plan), _clients_table(plan), _domains_table(plan))
+    for warning in plan.warnings:
+        console.print(warning, markup=False, soft_wrap=True)
     for note, indices in _notes(plan).items():
         domains = ", ".join(f"data.domains[{index}]" for index in indices)
         console.print(f"{domains}: {note}", markup=False, soft_wrap=True)

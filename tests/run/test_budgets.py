@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from raygan.api import resume, train
+from raygan.cli.train import show_plan
 from raygan.config.loading import make_config
 from raygan.errors import ConfigError, StoppedError
 from raygan.report import write_report
@@ -209,3 +210,8 @@ def test_actors_compute_the_same(small_ray: None, settings: dict, tmp_path: Path
     here, there = train(config, tmp_path / "here", in_process=True), train(config, tmp_path / "there")
     assert arrays_of_round(here.path, 3) == arrays_of_round(there.path, 3)
     assert_same_training(here.path, there.path)
+
+
+def test_a_dry_run_says_when_budgets_end(settings: dict, capsys: pytest.CaptureFixture[str]) -> None:
+    show_plan(make_config(private(settings, epsilon=two_rounds(settings))))
+    assert "is spent in about round 3" in capsys.readouterr().out
