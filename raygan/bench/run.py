@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack, closing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -72,6 +72,17 @@ def run_bench(config: Config, options: BenchOptions, tell: Tell) -> dict[str, An
 def run_scale(config: Config, options: BenchOptions, counts: Sequence[int], tell: Tell) -> dict[str, Any]:
     """Measures the actors for several numbers of clients in alternation; arguments and errors as `run_bench`."""
     plans = {str(count): bench_plan(config, replace(options, clients=count)) for count in counts}
+    with measured_federations(plans, config, options, tell) as (contenders, slices):
+        usage = {name: contender.usage() for name, contender in contenders.items()}
+        ends = {name: contender.end_round() for name, contender in contenders.items()}
+    return scale_document(plans, slices, usage, ends)
+
+
+@contextmanager
+def measured_federations(
+    plans: Mapping[str, Plan], config: Config, options: BenchOptions, tell: Tell
+) -> Iterator[tuple[dict[str, SplitContender], dict[str, list[Slice]]]]:
+    """The actors of several plans, all there at once, and what was measured of them in alternation."""
     demands = [required(plan.algorithm.parties(), plan.config) for plan in plans.values()]
     needs = {str(name): float(amount) for name, amount in pd.DataFrame(demands).sum().items()}
     with ExitStack() as until_exit:
@@ -83,10 +94,7 @@ def run_scale(config: Config, options: BenchOptions, counts: Sequence[int], tell
         tell(f"{len(contenders)} federations are up")
         runs = {name: contender.run for name, contender in contenders.items()}
         steps = {name: warm_up({name: run}, options.seconds) for name, run in runs.items()}
-        slices = measure(runs, steps, options.repeats, tell)
-        usage = {name: contender.usage() for name, contender in contenders.items()}
-        ends = {name: contender.end_round() for name, contender in contenders.items()}
-    return scale_document(plans, slices, usage, ends)
+        yield contenders, measure(runs, steps, options.repeats, tell)
 
 
 def measure(

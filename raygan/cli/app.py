@@ -408,6 +408,9 @@ def bench(
     scale: Annotated[
         str | None, Option(help="Instead: the actors alone, for these numbers of clients: 10,50,200.")
     ] = None,
+    replicas: Annotated[
+        str | None, Option(help="Instead: the actors alone, for these numbers of replicas of the body: 1,2,4.")
+    ] = None,
     vmap: Annotated[
         bool, Option("--vmap", help="Instead: an actor's clients one by one and at once (without Ray).")
     ] = False,
@@ -427,7 +430,7 @@ def bench(
     }  # fmt: skip
     defaults = vars(AS_CONFIGURED if config else BenchOptions())
     options = BenchOptions(**{**defaults, **{k: v for k, v in given.items() if v is not None}})
-    show_bench(read_config(config, overrides or []), options, scale, vmap, as_json)
+    show_bench(read_config(config, overrides or []), options, scale, replicas, vmap, as_json)
 
 
 @app.command()

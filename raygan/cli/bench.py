@@ -10,9 +10,11 @@ from typing import Any
 
 from rich.console import Console
 
+from raygan.bench.replicas import run_replicas
 from raygan.bench.run import run_bench, run_scale
 from raygan.bench.settings import BenchOptions
 from raygan.bench.vmap import run_vmap
+from raygan.cli.replicas import parse_replicas
 from raygan.cli.tables import FittingTable, make_console, rows_table
 from raygan.config import Config
 from raygan.errors import InputError
@@ -21,22 +23,29 @@ from raygan.simulation.allocator import keep_freed_memory
 NAMES = {"unsplit": "unsplit, one process", "in_process": "split, one process", "ray": "split, Ray actors"}
 
 
-def show_bench(config: Config, options: BenchOptions, scale: str | None, vmap: bool, as_json: bool) -> None:
+def show_bench(
+    config: Config, options: BenchOptions, scale: str | None, replicas: str | None, vmap: bool, as_json: bool
+) -> None:
     """Measures and prints.
 
     Args:
         scale: instead of the three contenders, the actors alone for these numbers of clients: `10,50,200`.
+        replicas: instead, the actors alone for these numbers of replicas of the body: `1,2,4`.
         vmap: instead, clients one by one and at once.
 
     Raises:
-        InputError: both, or what cannot be used.
+        InputError: several of them, or what cannot be used.
     """
-    if scale is not None and vmap:
-        raise InputError("--vmap", "given with --scale", "give one of them")
+    instead = {"--scale": scale is not None, "--replicas": replicas is not None, "--vmap": vmap}
+    given = [name for name, is_given in instead.items() if is_given]
+    if len(given) > 1:
+        raise InputError(given[-1], f"given with {given[0]}", "give one of them")
     keep_freed_memory()  # as in the actors: otherwise the limit would be the slower for it
     with redirect_stdout(sys.stderr):  # where Ray's warnings go
         if scale is not None:
             document, show = run_scale(config, options, parse_counts(scale), _tell), _show_scale
+        elif replicas is not None:
+            document, show = run_replicas(config, options, parse_replicas(replicas), _tell), _show_replicas
         elif vmap:
             document, show = run_vmap(config, options, _tell), _show_vmap
         else:
@@ -163,6 +172,25 @@ def _show_scale(document: Mapping[str, Any], console: Console) -> None:
         for row in document["scale"]
     ]
     console.print(rows_table("a round's end, and the driver", ends))
+
+
+def _show_replicas(document: Mapping[str, Any], console: Console) -> None:
+    """One row for each number of replicas."""
+    rows = [
+        {
+            "replicas": str(row["replicas"]),
+            "images/s": _spread(row["images_per_s"], ".1f"),
+            "of first": _spread(row["of_first"], ".3f"),
+            "step s": f"{row['step_seconds']['median']:.3f}",
+            "CPU s": f"{row['step_cpu_seconds']['median']:.3f}",
+            "exchanging s": f"{row['exchange_seconds']['median']:.3f}",
+            "exchanged MB": _megabytes(row["exchanged_bytes"]["median"], ".2f"),
+            "bodies MB": _megabytes(row["body_memory_bytes"], ".0f"),
+        }
+        for row in document["replicas"]
+    ]
+    s = document["settings"]
+    console.print(rows_table(f"replicas of the body: {_sizes(s)}, {s['cores']} cores", rows))
 
 
 def _spread(values: Mapping[str, float], form: str, unit: float = 1.0) -> str:

@@ -370,6 +370,10 @@ class Usage:
     """CPU seconds of its process."""
     memory_bytes: int
     """Memory that would be free if the process ended: the object store and shared libraries are not in it."""
+    exchange_s: float = 0.0
+    """Of a body's replica, exchanging numbers with the others, which is mostly waiting for them; part of `wait_s`."""
+    exchanged_bytes: int = 0
+    """Of a body's replica, what it has sent to the others."""
 
 
 PLAIN = (int, float, str, type(None))

@@ -68,6 +68,19 @@ def test_numbers_of_clients_are_compared_with_the_first(config: Path) -> None:
     assert all(row["driver_cpu_seconds"]["median"] > 0 for row in rows)
 
 
+@pytest.mark.slow
+def test_numbers_of_replicas_are_compared_with_one(config: Path) -> None:
+    """They compute the same; only replicas that have others exchange anything."""
+    one, two = bench(config, "--replicas", "1,2")["replicas"]
+    assert (one["replicas"], two["replicas"]) == (1, 2)
+    assert one["of_first"] == {"median": 1.0, "min": 1.0, "max": 1.0}
+    assert one["exchanged_bytes"]["max"] == one["exchange_seconds"]["max"] == 0
+    assert two["exchanged_bytes"]["min"] > 1e4, "two gradients a step, at least"
+    assert 0 < two["exchange_seconds"]["min"] < two["step_seconds"]["max"]
+    assert two["body_memory_bytes"] > 1.5 * one["body_memory_bytes"] > 1e6
+    assert all(row["step_cpu_seconds"]["median"] > 0 for row in (one, two))
+
+
 def test_clients_at_once_are_compared_with_one_by_one(config: Path, tmp_path: Path) -> None:
     document = bench(config, "--vmap", HOME=str(tmp_path / "home"))
     blocks = {row["block"]: row for row in document["blocks"]}
@@ -84,6 +97,10 @@ def test_bad_options_are_one_line(config: Path) -> None:
     command("bench", config, "--scale", "4,4").assert_refused("--scale", "4,4")
     command("bench", config, "--vmap", "--scale", "1,2").assert_refused("--vmap", "--scale", "give one of them")
     command("bench", config, "--vmap", "--clients-per-actor", "1").assert_refused("--vmap", "no actor has several")
+    command("bench", config, "--replicas", "2,4").assert_refused("--replicas", "'2,4'", "begin with 1")
+    command("bench", config, "--replicas", "1,two").assert_refused("--replicas", "1,two", "1,2,4")
+    command("bench", config, "--replicas", "1,4").assert_refused("ray.body_replicas", "4", "give at most 3")
+    command("bench", config, "--replicas", "1", "--scale", "1,2").assert_refused("--replicas", "given with --scale")
     command("bench", config, "--cuts", "deep").assert_refused("--cuts", "'deep'", "planned, mixed")
     command("bench", config, "--cuts", "2,2/0,0").assert_refused("(2, 2)")
     command("bench", config, "--width", "-1").assert_refused("model.width", "-1")

@@ -232,6 +232,13 @@ class ServerActor(_DeviceActor):
         self._alone: str | None = None
         """Why a replica is not connected with the others."""
 
+    def usage(self, arguments: list[Any]) -> tuple[Usage, None]:
+        """As every actor's, with what the exchange with other replicas takes."""
+        usage, _ = super().usage(arguments)
+        if self._peers is None:
+            return usage, None
+        return replace(usage, exchange_s=self._peers.waited_s, exchanged_bytes=self._peers.sent_bytes), None
+
     def open_group(self, arguments: list[Any]) -> tuple[Meeting, None]:
         """Of the first replica: where the others find it."""
         from raygan.runtime.ray.group import GroupMember
