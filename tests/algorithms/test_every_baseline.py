@@ -65,9 +65,9 @@ def test_it_has_models_scores_statistics_and_a_report(whole: Path, algorithm: st
         assert line["clients"] == 6
         assert 0 < line["statistics"]["discriminator_real"] < 1
         assert all(domain["label_agreement"] is not None for domain in line["scores"].values())
-    models = {name.partition(".")[0] for name in arrays_of_round(whole, 4) if name.startswith(("model-", "cluster-"))}
+    models = {name.partition("/")[0] for name in arrays_of_round(whole, 4) if name.startswith(("model-", "cluster-"))}
     assert len(models) == MODELS[algorithm]
-    averages = {name.partition(".safetensors/")[2] for name in arrays_of_round(whole, 4) if "/average." in name}
+    averages = {name.partition("/")[2] for name in arrays_of_round(whole, 4) if "/average." in name}
     assert len({name.split(".")[1] for name in averages}) == 5, "of every block of G"
     assert f"{algorithm_of(algorithm).shown()}, 6 clients" in write_report(whole).read_text()
 

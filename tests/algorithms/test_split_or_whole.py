@@ -12,7 +12,7 @@ from raygan.api import train
 from raygan.config.loading import make_config
 from raygan.errors import ConfigError
 from raygan.run.plan import make_plan
-from raygan.storage import read_arrays
+from tests.checkpoint_files import checkpoint_states
 
 OPTIONS: dict[str, dict[str, Any]] = {
     "augmented, evenly labelled projection": {
@@ -41,9 +41,8 @@ def trained(settings: dict, algorithm: str, options: dict, folder: Path) -> dict
         "evaluation": {"every": 9, "images": 4},
     }
     run = train(make_config(settings | chosen), folder / algorithm, in_process=True)
-    files = [file for file in (run.path / "checkpoints" / "round-0001").iterdir() if file.name.startswith(("c", "b"))]
-    parts = [read_arrays(file) for file in files if file.suffix == ".safetensors" and "cluster" not in file.name]
-    return {name: array for part in parts for name, array in part.items()}
+    states = checkpoint_states(run.path / "checkpoints" / "round-0001").items()
+    return {name.partition("/")[2]: array for name, array in states if name.startswith(("client-", "body/"))}
 
 
 @pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)

@@ -2,7 +2,7 @@
 
 `python -m tests.run.dying_driver CONFIG OUT HOW`; HOW is
 
-    in_process      SIGKILL to itself when half of a client's file is written
+    in_process      SIGKILL to itself when half of its clients' file is written
     driver    with actors: SIGKILL to itself when half of the manifest is written
     cluster   with actors: SIGKILL to all of its Ray and to itself when the first actor has written its file
 """
@@ -14,9 +14,10 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from raygan import storage
+from raygan import packed, storage
 from raygan.api import train
 from raygan.config.loading import read_config
 from raygan.run.checkpoints import Checkpoint
@@ -37,6 +38,19 @@ def die_with_half_of(name: str) -> None:
         return whole(path, content)
 
     storage.write_bytes = half
+
+
+def die_with_half_of_the_clients() -> None:
+    whole = packed.replace_file
+
+    def half(path: Path, content: Iterable[bytes | memoryview]) -> None:
+        whole(path, deadly(list(content)) if path.parent.name == DRAFT else content)
+
+    def deadly(parts: list[bytes | memoryview]) -> Iterator[bytes | memoryview]:
+        yield from parts[: len(parts) // 2]
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    packed.replace_file = half  # type: ignore[assignment]
 
 
 def die_with_all_of_ray() -> None:
@@ -61,6 +75,8 @@ if __name__ == "__main__":
     config, out, how = sys.argv[1:]
     if how == "cluster":
         die_with_all_of_ray()
+    elif how == "in_process":
+        die_with_half_of_the_clients()
     else:
-        die_with_half_of("body.safetensors" if how == "in_process" else "manifest.json")
+        die_with_half_of("manifest.json")
     train(read_config(config), out, in_process=how == "in_process")
