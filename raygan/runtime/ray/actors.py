@@ -86,6 +86,8 @@ class PartyActor:
     """Key and import path of the networks, where they are the user's own."""
     _direct = False
     """Whether activations and gradients go by Ray Direct Transport."""
+    _peers: GroupPeers | None = None
+    """Of a replica: the others."""
 
     def __init__(self, name: str) -> None:
         self._name, self._deadline = name, StepDeadline()
@@ -104,12 +106,15 @@ class PartyActor:
         """Where the actor's time went so far, and its memory."""
         process, seconds = psutil.Process(), self._seconds
         cpu, memory = process.cpu_times(), process.memory_full_info()
+        peers = self._peers
         return Usage(
             wait_s=seconds["wait"],
             work_s=seconds["work"],
             send_s=seconds["send"],
             cpu_s=cpu.user + cpu.system,
             memory_bytes=memory.uss,
+            exchange_s=peers.waited_s if peers else 0.0,
+            exchanged_bytes=peers.sent_bytes if peers else 0,
         ), None
 
     def begin_step(self, arguments: list[Any]) -> tuple[None, None]:
@@ -228,16 +233,8 @@ class ServerActor(_DeviceActor):
     def __init__(self, spec: PartySpec[Party], config: Config) -> None:
         super().__init__(spec, config)
         self._group: GroupMember | None = None
-        self._peers: GroupPeers | None = None
         self._alone: str | None = None
         """Why a replica is not connected with the others."""
-
-    def usage(self, arguments: list[Any]) -> tuple[Usage, None]:
-        """As every actor's, with what the exchange with other replicas takes."""
-        usage, _ = super().usage(arguments)
-        if self._peers is None:
-            return usage, None
-        return replace(usage, exchange_s=self._peers.waited_s, exchanged_bytes=self._peers.sent_bytes), None
 
     def open_group(self, arguments: list[Any]) -> tuple[Meeting, None]:
         """Of the first replica: where the others find it."""
