@@ -14,7 +14,7 @@ from raygan.cuts.exact import solve
 from raygan.cuts.limits import NetworkLimits, bounded
 from raygan.cuts.problem import Deadline, problem
 from tests.cuts.paper import PAPER_SERVER, paper_networks
-from tests.cuts.reference import backward_s, every_cut, forward_s, network_s
+from tests.cuts.reference import backward_s, every_cut, exchanges_s, forward_s, network_s
 from tests.cuts.test_exact import instances
 
 quick = settings(deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
@@ -40,10 +40,11 @@ def test_no_cut_that_some_plan_has_within_the_limits_is_out(instance, anchor, x,
     task = problem(*costs, devices, server, anchor)
     cost, limits = costs[0], limits_of(instance, anchor)
     plans = list(itertools.product(every_cut(cost.num_blocks, anchor), repeat=len(devices)))
+    forward_exchanges, backward_exchanges = exchanges_s(cost, server, 1)
     passes = [
         (
-            forward_s(cost.forward_flops, cost.output_bytes, cuts, devices, server),
-            backward_s(cost.backward_flops, cost.output_bytes, cuts, devices, server),
+            forward_s(cost.forward_flops, cost.output_bytes, cuts, devices, server, forward_exchanges),
+            backward_s(cost.backward_flops, cost.output_bytes, cuts, devices, server, backward_exchanges),
         )
         for cuts in plans
     ]
@@ -61,7 +62,8 @@ def test_no_cut_that_some_plan_has_within_the_limits_is_out(instance, anchor, x,
 def test_the_bound_is_never_above_the_best_plan(instance, anchor) -> None:
     costs, devices, server = instance
     valid = every_cut(5, anchor)
-    best_s = min(network_s(costs[0], cuts, devices, server) for cuts in itertools.product(valid, repeat=len(devices)))
+    plans = itertools.product(valid, repeat=len(devices))
+    best_s = min(network_s(costs[0], cuts, devices, server, 1) for cuts in plans)
     limits = limits_of(instance, anchor)
     task = problem(*costs, devices, server, anchor)
     start = np.zeros(len(task.classes), dtype=np.int64)
