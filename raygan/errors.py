@@ -44,6 +44,10 @@ class DataError(InputError):
     """A data source that is missing, corrupt or empty."""
 
 
+class PolicyError(DataError):
+    """A site whose owner does not allow what it is asked for."""
+
+
 class CutError(InputError):
     """A cut that is not valid for its network, or a fleet for which no valid cut exists."""
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from raygan.config.schema import Config
+from raygan.data.admission import Bound, Request, fixed_heads
 from raygan.data.arrays import DomainInfo
 from raygan.data.classes import Names, common_names, numbers_of
 from raygan.data.found import NOTHING, Found
@@ -44,6 +45,8 @@ class DomainSurvey:
     """What reading it came upon."""
     numbers: tuple[int, ...] = ()
     """The label in the run of each of its own; empty: its own."""
+    bound: Bound | None = None
+    """What its site's policy says of cuts; None: nothing."""
 
     def numbered(self, names: Names) -> DomainSurvey:
         """The same with classes named, and counts ordered, as the run has them."""
@@ -58,7 +61,7 @@ class DomainSurvey:
         lacking = [name for name in names if name not in own]
         note = f"{_first(lacking)}: classes of other domains that have its classes too, without images here"
         noted = self.found.noted(note) if lacking else self.found
-        return DomainSurvey(info, holdings, noted, tuple(numbers.tolist()))
+        return replace(self, info=info, holdings=holdings, found=noted, numbers=tuple(numbers.tolist()))
 
 
 def survey_domain(config: Config, index: int) -> DomainSurvey:
@@ -66,7 +69,9 @@ def survey_domain(config: Config, index: int) -> DomainSurvey:
 
     Raises:
         DataError: a domain that cannot be read, or a client that would have fewer than 2 images.
+        PolicyError: its site does not allow what is asked; then nothing was opened, but for `min_images`.
     """
+    admission = Request(config, index, "survey", fixed_heads(config, index)).admitted()
     domain, name = config.data.domains[index], domain_label(config.data.domains[index])
     outline = outline_domain(domain, config.data)
     where = f"data.domains[{index}] ({name})"
@@ -78,8 +83,10 @@ def survey_domain(config: Config, index: int) -> DomainSurvey:
     table = tuple(
         Holding(name, index, first + number, len(mine), outline.class_counts(mine)) for number, mine in enumerate(dealt)
     )
+    for held in table:
+        admission.check_images(f"client-{held.client:02d}", held.num_images)
     info = outline.info()
-    return DomainSurvey(info, table, outline.found.noted(*_oddities(info)))
+    return DomainSurvey(info, table, outline.found.noted(*_oddities(info)), bound=admission.bound)
 
 
 def with_common_classes(surveys: Sequence[DomainSurvey]) -> list[DomainSurvey]:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from raygan.config.schema import TrainingConfig
+from raygan.data.admission import Gate
 from raygan.data.client import ImageSet, load_client
 from raygan.data.shape import ClientSlice
 from raygan.errors import DataError
@@ -56,9 +57,10 @@ class DataOwner:
         latent_size: Z.
         device: where its minibatches go.
         again: it takes the place of a lost one, so data that cannot be read is a fault of its own (`unreadable`).
+        gate: asks its site before the data is read; None: without.
 
     Raises:
-        DataError: data that cannot be read, the first time.
+        DataError: data that cannot be read, or that the site does not allow to be, the first time.
     """
 
     def __init__(
@@ -70,6 +72,7 @@ class DataOwner:
         latent_size: int,
         device: torch.device = CPU,
         again: bool = False,
+        gate: Gate | None = None,
     ) -> None:
         self.client, self._training, self._seed = client, training, seed
         self._latent_size, self._device = latent_size, device
@@ -77,7 +80,7 @@ class DataOwner:
         self.unreadable: DataError | None = None
         """Why it takes no part; None: it has its data."""
         try:
-            self._data = load_client(data)
+            self._data = _loaded(client, data, gate)
         except DataError as error:
             if not again:
                 raise
@@ -160,3 +163,11 @@ class DataOwner:
     def _epoch(self, shuffle: np.random.Generator) -> list[npt.NDArray[np.int64]]:
         """Minibatches of one pass over its images: indices."""
         return [] if self._data is None else self._data.epoch_batches(shuffle, self._training.batch_size)
+
+
+def _loaded(client: int, data: ClientSlice, gate: Gate | None) -> ImageSet:
+    admission = gate() if gate else None
+    images = load_client(data)
+    if admission:
+        admission.check_images(f"client-{client:02d}", len(images))
+    return images

@@ -14,7 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from raygan.config.schema import DataConfig
+from raygan.config.schema import Config, DataConfig
+from raygan.data.admission import Request
 from raygan.data.classes import label_names
 from raygan.data.client import forget_domains, image_set
 from raygan.data.shape import CommonShape
@@ -79,6 +80,8 @@ class EvaluatorPlan:
     """Role of the parties that send it models, as traffic is counted."""
     weights: Weights = "average"
     """Which of the generators' weights it reads from checkpoints."""
+    config: Config | None = None
+    """The run's, which the site of a domain is asked about before the evaluator reads it; None: it is not asked."""
 
     def scores_of(self, round_number: int) -> Mapping[Score, int]:
         """What a round (from 0) gets."""
@@ -197,6 +200,8 @@ class Evaluator(Party):
         plan, real = self._plan, {}
         for index in self._here:
             name, domain = self._names[index], plan.data.domains[index]
+            if plan.config is not None:
+                Request(plan.config, index, "scores").admitted()
             classes = plan.classes[index] if plan.classes else None
             train = image_set(domain, plan.data, plan.shape, "train", classes)
             test = image_set(domain, plan.data, plan.shape, "test", classes)

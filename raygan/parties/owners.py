@@ -7,6 +7,7 @@ from functools import partial
 import torch
 
 from raygan.config.schema import Config
+from raygan.data.admission import gate
 from raygan.nn.spec import NetworkSpec
 from raygan.parties.data_owner import DataOwner
 from raygan.parties.layout import ClientPlan, WorkerPlan
@@ -20,6 +21,15 @@ def data_owners(
     dp = config.privacy.dp
     make = DataOwner if dp is None else partial(PrivateDataOwner, dp=dp)
     return [
-        make(one.client, one.data, config.training, config.seed, spec.latent_size, device, again)
+        make(
+            one.client,
+            one.data,
+            config.training,
+            config.seed,
+            spec.latent_size,
+            device,
+            again,
+            gate(config, one.data.domain_index, one.client),
+        )
         for one in plan.clients
     ]

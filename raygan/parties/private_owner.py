@@ -18,6 +18,7 @@ from torch import Tensor
 
 from raygan.config.privacy import DpConfig
 from raygan.config.schema import TrainingConfig
+from raygan.data.admission import Gate
 from raygan.data.shape import ClientSlice
 from raygan.nn.augmentation import Transform, draw_transform
 from raygan.nn.trained import Noise
@@ -44,10 +45,11 @@ class PrivateDataOwner(DataOwner):
         latent_size: int,
         device: torch.device = CPU,
         again: bool = False,
+        gate: Gate | None = None,
         *,
         dp: DpConfig,
     ) -> None:
-        super().__init__(client, data, training, seed, latent_size, device, again)
+        super().__init__(client, data, training, seed, latent_size, device, again, gate)
         self._dp, self._num_classes = dp, data.shape.num_classes
         self._expected = max(1, min(training.batch_size, self.num_held))
         """B: images of a minibatch on average."""

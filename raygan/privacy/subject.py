@@ -27,7 +27,7 @@ from raygan.data import (
 )
 from raygan.data.arrays import evenly
 from raygan.data.client import ImageSet, image_set
-from raygan.errors import DataError, RunError
+from raygan.errors import DataError, PolicyError, RunError
 from raygan.evaluation.cache import load_or_train
 from raygan.evaluation.classifier import DomainClassifier
 from raygan.names import NETWORKS, Cut, NetworkName
@@ -180,6 +180,8 @@ def parties(subject: Subject, with_classifier: bool) -> tuple[list[Party], list[
             survey = survey_domain(config, index).numbered(info.classes)
             check_data([info], [survey.info])
             found.append(_party(subject, index, name, survey.numbers, with_classifier))
+        except PolicyError:
+            raise
         except DataError as error:
             if not domain.labels:
                 raise

@@ -31,7 +31,7 @@ from raygan.data import (
 )
 from raygan.data.found import Found
 from raygan.data.holdings import Holding
-from raygan.errors import ConfigError, DataError
+from raygan.errors import ConfigError, DataError, PolicyError
 from raygan.federated.rules import try_clustering
 from raygan.nn.losses import gan_loss
 from raygan.nn.network import network_spec
@@ -41,6 +41,7 @@ from raygan.run.checkpoints import MODEL_FILE, Checkpoints
 from raygan.run.private import check_budgets, check_private
 from raygan.secure import LEAST_HOLDERS, check_installed
 from raygan.simulation.device import check_device
+from raygan.split.layout import ClientPlan as SplitClientPlan
 
 OPTIONAL = ("clusters", "cuts", "wire", "devices.emulate", "training.fake_labels", "ray.body_replicas")
 """Keys of the configuration that not every algorithm reads."""
@@ -119,6 +120,7 @@ def make_plan(config: Config, survey: Survey = survey_domains, documents: Mappin
     )
     task = Task(config, clients, spec, clients_per_actor(config), documents or {})
     algorithm = algorithm_of(config.algorithm).plan(task)
+    _check_heads(algorithm.layout, surveys)
     small = _too_small(config, algorithm) if documents is None or config.devices.fits == "drop" else {}
     default = make_config({"scenario": config.scenario})
     skipped = tuple(
@@ -143,6 +145,22 @@ def _check_test_images(config: Config, infos: Sequence[DomainInfo]) -> None:
             found = f"{info.num_test} test image{'s' * (info.num_test != 1)}"
             remedy = f"give at least {LEAST_TEST_IMAGES}: scores compare generated images with them"
             raise DataError(domain.source[1], found, remedy)
+
+
+def _check_heads(layout: Layout[Any], surveys: Sequence[DomainSurvey]) -> None:
+    """Refuses cuts that a site's policy does not allow; it would refuse them itself when its clients start.
+
+    Raises:
+        PolicyError: D's head at one of its clients is too short.
+    """
+    for plan in layout.clients:
+        bound = surveys[plan.data.domain_index].bound
+        head = plan.discriminator_cut[0] if isinstance(plan, SplitClientPlan) else None
+        if bound is not None and head is not None and head < bound.least:
+            where = f"data.domains[{plan.data.domain_index}] ({plan.domain})"
+            found = f"{bound.by} refuses: minimum_cut: a head of D with h = {head} is asked, h = {bound.least} and more"
+            remedy = "fix cuts (cuts.solver: fixed) or bound them (cuts.max_leakage), or ask the site's owner"
+            raise PolicyError(where, f"{found} is allowed", remedy)
 
 
 def _with_start(config: Config) -> Config:

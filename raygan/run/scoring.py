@@ -47,6 +47,7 @@ def evaluator_plan(
         scores={score: count for score, count in counts.items() if count is not None},
         classes=tuple(info.classes for info in infos),
         class_counts=tuple(info.class_counts for info in infos),
+        config=config,
     )
 
 

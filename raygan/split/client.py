@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from raygan.config.schema import Config
+from raygan.data.admission import gate
 from raygan.names import NETWORKS, BlockKey, BlockState, NetworkName
 from raygan.nn.average import averaged_blocks, weight_average
 from raygan.nn.blocks import Networks
@@ -57,7 +58,8 @@ class Client:
         self.plan = plan
         training, latent_size = config.training, spec.latent_size
         self._training = training
-        self.owner = DataOwner(plan.client, plan.data, training, config.seed, latent_size, device, again)
+        asks = gate(config, plan.data.domain_index, plan.client, plan.discriminator_cut[0])
+        self.owner = DataOwner(plan.client, plan.data, training, config.seed, latent_size, device, again, asks)
         self._loss = gan_loss(training.loss)
         g_lr, d_lr, betas = training.lr_of("generator"), training.lr_of("discriminator"), training.betas
         self.generator = NetworkEnds(networks.generator, plan.generator_cut, g_lr, betas, device)

@@ -113,6 +113,16 @@ def test_a_real_process_says_the_same(config: Path) -> None:
     assert done.stderr == "raygan: training.roundz: unknown key; did you mean 'rounds'?\n"
 
 
+@pytest.mark.parametrize("mode", ["--dry-run", "--in-process"])
+def test_a_site_that_refuses(mode: str, config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    policy = config.with_name("policy.yaml")
+    policy.write_text("minimum_cut: 1")
+    monkeypatch.setenv("RAYGAN_SITE_POLICY", str(policy))
+    found = command("train", "config.yaml", mode, "--out", "run")
+    found.assert_refused(f"the site policy {policy} on ", " refuses: minimum_cut: a head of D with h = 0 is asked")
+    assert not config.with_name("run").exists()
+
+
 def test_a_domain_with_one_test_image_is_found_before_training(config: Path, tiny_settings: dict) -> None:
     file = Path(tiny_settings["data"]["domains"][0]["npz"])
     with np.load(file, allow_pickle=False) as arrays:

@@ -14,6 +14,7 @@ from ray._private.authentication.authentication_token_setup import (
 )
 from ray.cluster_utils import Cluster
 
+from raygan.config.site_policy import VARIABLE
 from tests.cluster.sites import FOLDER, SITE
 from tests.conftest import write_domain
 
@@ -40,7 +41,10 @@ def site_settings(tiny_settings: dict, tmp_path_factory: pytest.TempPathFactory)
 
 @pytest.fixture(scope="module")
 def static_cluster(site_settings: dict) -> Iterator[Cluster]:
-    """Head with the body's resource, site a, site b; this process has joined. Ray's authentication is on."""
+    """Head with the body's resource, site a, site b, which has a policy; this process has joined. Ray's authentication is
+    on."""
+    policy = Path(os.environ[FOLDER]) / "policy.yaml"
+    policy.write_text("{allow: {algorithms: [huscf]}, log: asked.jsonl}")
     enable_token_auth_by_default()
     ensure_token_if_auth_enabled(None, create_token_if_missing=True)
     environment = {
@@ -64,7 +68,7 @@ def static_cluster(site_settings: dict) -> Iterator[Cluster]:
                 num_cpus=2,
                 resources={"small": 1, "medium": 1, "large": 1},
                 labels={"site": site},
-                env_vars={**environment, SITE: site},
+                env_vars={**environment, SITE: site} | ({VARIABLE: str(policy)} if site == "b" else {}),
             )
         ray.init(cluster.address, log_to_driver=False, logging_level="error")
         yield cluster

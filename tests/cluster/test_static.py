@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -12,14 +14,16 @@ from ray._private.state import actors
 
 from raygan.api import Run, train
 from raygan.config.loading import make_config, without_labels
-from raygan.errors import InputError
+from raygan.config.site_policy import VARIABLE, site_policies
+from raygan.errors import InputError, PolicyError
 from raygan.nn.network import build_networks
 from raygan.run.events import Listener
-from raygan.run.plan import make_plan
+from raygan.run.plan import make_plan, planned
 from raygan.split.planning import measure
 from raygan.storage import read_arrays
 from raygan.telemetry.definitions import BY_NAME, METRICS
 from tests.cluster.scrape import Samples, scrape_until, total
+from tests.cluster.sites import FOLDER
 
 
 class Watcher(Listener):
@@ -80,6 +84,35 @@ def test_every_actor_is_where_its_data_or_its_resource_is(seen: tuple[Run, Watch
     assert places["evaluator"] == "head", "beside the body"
     assert places["evaluator site=a"] == "a"
     assert places["evaluator site=b"] == "b"
+
+
+def test_a_sites_log_has_who_asked_for_its_data(seen: tuple[Run, Watcher], site_settings: dict) -> None:
+    lines = (Path(os.environ[FOLDER]) / "asked.jsonl").read_text().splitlines()
+    asked = {line["for"] for line in map(json.loads, lines) if line["decision"] == "allowed"}
+    assert asked == {"survey", "client-03", "client-04", "client-05", "scores"}
+
+
+def test_a_site_refuses_what_its_policy_does_not_allow(static_cluster: Any, site_settings: dict) -> None:
+    config = make_config(site_settings | {"algorithm": "fed_gan"})
+    with pytest.raises(PolicyError) as raised, planned(config):
+        pass
+    assert str(raised.value).startswith("data.domains[1] (tests.cluster.sites:second, site=b): the site policy ")
+    assert "refuses: allow.algorithms: fed_gan is asked, huscf is allowed; change" in str(raised.value)
+
+
+def test_a_drivers_environment_does_not_replace_a_sites_policy(static_cluster: Any, tmp_path: Path) -> None:
+    (tmp_path / "lenient.yaml").write_text("minimum_cut: 0")
+    options = {
+        "num_cpus": 0,
+        "label_selector": {"site": "b"},
+        "runtime_env": {"env_vars": {VARIABLE: str(tmp_path / "lenient.yaml")}},
+    }
+    found = ray.get(ray.remote(_policies).options(**options).remote(), timeout=120)
+    assert found == [str(tmp_path / "lenient.yaml"), str(Path(os.environ[FOLDER]) / "policy.yaml")]
+
+
+def _policies() -> list[str]:
+    return [str(file.path) for file in site_policies()]
 
 
 def test_the_run_can_be_read_where_the_data_is_not(seen: tuple[Run, Watcher]) -> None:
