@@ -41,7 +41,7 @@ class Admission:
         return max(bounds, key=lambda bound: bound.least, default=None)
 
     def check_images(self, client: str, count: int) -> None:
-        """Whether the site serves a client with so many training images.
+        """Whether the site serves a client with so many training images; how many is not told.
 
         Raises:
             PolicyError: it does not.
@@ -49,7 +49,7 @@ class Admission:
         for file in self.policies:
             least = file.rules.min_images
             if least is not None and count < least:
-                self.request.refuse(file, "min_images", f"{client} with {count:,} images", f"at least {least:,}")
+                self.request.refuse(file, "min_images", f"{client} with fewer", f"at least {least:,}")
 
 
 @dataclass(frozen=True)

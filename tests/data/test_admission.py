@@ -83,7 +83,7 @@ REFUSED = [
         {**DP, "privacy": {"dp": {"epsilon": 5, "delta": 1e-3}}},
         "max_delta: privacy.dp.delta 0.001 is asked, at most 1e-05 is allowed",
     ),
-    ({"min_images": 33}, {}, "min_images: client-00 with 32 images is asked, at least 33 is allowed"),
+    ({"min_images": 33}, {}, "min_images: client-00 with fewer is asked, at least 33 is allowed"),
     (
         {"require": ["secure_aggregation"]},
         {},
@@ -239,7 +239,7 @@ def test_whole_discriminators_ask_as_well(algorithm: str, two_clients: dict, pol
 def test_a_client_is_counted_where_it_loads(two_clients: dict, policy: Write) -> None:
     plan = make_plan(make_config(two_clients))
     policy(min_images=33)
-    with pytest.raises(PolicyError, match="client-00 with 32 images is asked, at least 33 is allowed"):
+    with pytest.raises(PolicyError, match="client-00 with fewer is asked, at least 33 is allowed"):
         plan.algorithm.parties().workers[0].make(_cpu())
 
 
