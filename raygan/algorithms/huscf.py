@@ -42,7 +42,10 @@ class HuscfGan(Algorithm[SplitClients, SharedBody]):
     cuts_discriminators = True
     averages_clients = True
     record_names = ("clusters",)
-    reads = frozenset({"clusters", "cuts", "wire", "devices.emulate", "training.fake_labels", "ray.body_replicas"})
+    reads = frozenset(
+        {"clusters", "cuts", "wire", "devices.emulate", "training.fake_labels", "ray.body_replicas"}
+        | {"privacy.distance_correlation", "privacy.activation_noise"}
+    )
     layout: Layout
 
     def __init__(self, split: SplitPlan) -> None:

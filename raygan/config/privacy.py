@@ -16,6 +16,9 @@ def _not_bool(value: Any) -> Any:
 Positive = Annotated[float, BeforeValidator(_not_bool), Field(gt=0, allow_inf_nan=False)]
 
 
+NotNegative = Annotated[float, BeforeValidator(_not_bool), Field(ge=0, allow_inf_nan=False)]
+
+
 class DpConfig(BaseModel):
     """Differential privacy of D, of one image of a client more or less (`raygan/nn/private.py`)."""
 
@@ -47,6 +50,12 @@ class PrivacyConfig(BaseModel):
     read their sums, and files of them are encrypted. Needs `secure_aggregation`; fakes' labels are then even."""
     keys: str = "~/.local/share/raygan/keys"
     """Folder on each client's machine where it keeps that secret, for `--resume`. It must not be the run's own."""
+    distance_correlation: NotNegative = 0.0
+    """w: each client adds w times the distance correlation of its real images and what D's head makes of them to D's
+    loss, where D is cut (`huscf`; NoPeek). 0: nothing. It is no differential privacy."""
+    activation_noise: NotNegative = 0.0
+    """s: what D's head sends is clipped, each sample to the running mean of their sizes (root mean square), and Gaussian
+    noise of s times that is added, where D is cut (`huscf`). 0: nothing. It is no differential privacy."""
     dp: DpConfig | None = None
     """Train D with differential privacy, where it lies whole on the client (`fed_gan`, `md_gan`, `fed_split_gan`,
     `local`; needs the extra `dp`); None: without. `{}`: as its keys are by default."""

@@ -26,7 +26,17 @@ from raygan.privacy.labels import label_accuracy, majority
 from raygan.privacy.membership import membership_figures, nearness
 from raygan.privacy.pictures import comparison
 from raygan.privacy.shadow import train_shadow
-from raygan.privacy.sight import Images, Sight, head_of, identity, noise, seen, tail_gradient_of
+from raygan.privacy.sight import (
+    Disturbance,
+    Images,
+    Sight,
+    head_of,
+    identity,
+    noise,
+    noise_of_clients,
+    seen,
+    tail_gradient_of,
+)
 from raygan.privacy.subject import Party, Subject, parties
 from raygan.randomness import torch_seed
 
@@ -126,6 +136,8 @@ def audit(
         found.notes.append(f"{name} cuts no networks, so no activation crosses: of the attacks only membership applies")
     if at_cuts and subject.config.training.augment:
         found.notes.append("images cross augmented in training; here they are attacked as they are")
+    if "labels" in at_cuts and subject.config.privacy.activation_noise:
+        found.notes.append("gradients of D's tail are those of activations without noise")
     work = _Work(subject, effort, meter, found)
     meter.total = work.num_steps(here, at_cuts)
     for number, party in enumerate(here):
@@ -198,14 +210,14 @@ class _Work:
     ) -> dict[str, Tensor]:
         """Every attacker's images, by what to call them; the figures are noted."""
         blocks = networks.discriminator[: depth + 1]
-        sight, targets = head_of(blocks, self.codec), party.targets(self.effort.targets)
+        sight, targets = self._head(blocks), party.targets(self.effort.targets)
         known, seed = party.known(self.effort.known), self._seed("decoder")
         trainers: dict[str, Callable[[], Decoder]] = {HEAD: lambda: self._decoder(sight, known, seed)}
         if other is not None:
             theirs = other.known(self.effort.known)
             trainers[OTHER.format(other.domain)] = lambda: self._decoder(sight, theirs, seed)
         if self.subject.round > 0:
-            first = head_of(self.subject.initial.discriminator[: depth + 1], self.codec)
+            first = self._head(self.subject.initial.discriminator[: depth + 1])
             trainers[SEED] = lambda: self._decoder(first, known, seed)
         trainers[SHADOW] = lambda: self._shadow(sight, targets, known, depth)
         place, chance = Place(party.domain, "discriminator", "head", depth), lines_of_chance(known, targets)
@@ -218,6 +230,13 @@ class _Work:
             self.found.note("inversion", place, attacker, figures, chance)
         return images
 
+    def _head(self, blocks: Sequence[nn.Module]) -> Sight:
+        """What a client sends of D's head, with the noise that it adds."""
+        return head_of(blocks, self.codec, self._disturbance())
+
+    def _disturbance(self) -> Disturbance:
+        return noise_of_clients(self.subject.config.privacy.activation_noise, self._seed("activation_noise"))
+
     def _decoder(self, sight: Sight, known: Images, seed: int) -> Decoder:
         return train_decoder(sight, known, self.batch_size, self.effort.decoder_steps, seed, self.meter.tick)
 
@@ -225,7 +244,7 @@ class _Work:
         observed = seen(sight, targets, self.batch_size)
         blocks = self._fresh_head(depth)
         seed, steps = self._seed("shadow"), self.effort.decoder_steps
-        return train_shadow(blocks, observed, known, self.batch_size, steps, seed, self.meter.tick)
+        return train_shadow(blocks, observed, known, self.batch_size, steps, seed, self.meter.tick, self._disturbance())
 
     def _fresh_head(self, depth: int) -> Sequence[nn.Module]:
         """A head of this form that nobody has."""
@@ -234,7 +253,7 @@ class _Work:
         return made.discriminator[: depth + 1]
 
     def _labels_at_head(self, party: Party, other: Party | None, networks: Networks, depth: int, where: str) -> None:
-        sight = head_of(networks.discriminator[: depth + 1], self.codec)
+        sight = self._head(networks.discriminator[: depth + 1])
         targets = party.targets(self.effort.targets)
         attackers = {HEAD: party} | ({} if other is None else {OTHER.format(other.domain): other})
         for attacker, whose in attackers.items():
@@ -269,7 +288,7 @@ class _Work:
 
     def _correlate(self, party: Party, networks: Networks, depth: int) -> None:
         of = party.targets(self.effort.correlated)
-        crossing = seen(head_of(networks.discriminator[: depth + 1], self.codec), of, self.batch_size)
+        crossing = seen(self._head(networks.discriminator[: depth + 1]), of, self.batch_size)
         figures = {"distance_correlation": float(distance_correlation(of.images, crossing))}
         mixed = torch.randperm(len(of), generator=torch.Generator().manual_seed(self._seed("mixed")))
         chance = {"distance_correlation": float(distance_correlation(of.images, crossing[mixed]))}

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from raygan.nn.network import run_blocks
 from raygan.privacy.decoder import LR, Decoder, batches, reconstruction_loss
-from raygan.privacy.sight import Images
+from raygan.privacy.sight import Disturbance, Images, undisturbed
 
 CRITIC_WEIGHT = 0.04
 CRITIC_LR = 1e-3
@@ -25,6 +25,7 @@ def train_shadow(
     steps: int,
     seed: int,
     tick: Callable[[], None] = lambda: None,
+    disturbance: Disturbance = undisturbed,
 ) -> Decoder:
     """A decoder for activations whose head nobody has told.
 
@@ -33,6 +34,7 @@ def train_shadow(
         observed: (N, ...), what crossed of the client's images.
         known: the attacker's images.
         batch_size, steps, tick: as for `train_decoder`.
+        disturbance: what the client is known to do to its activations, so the attacker does it as well.
     """
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
@@ -47,7 +49,7 @@ def train_shadow(
         mine, theirs = (batches(count, batch_size, generator) for count in (len(known), len(observed)))
         for _ in range(steps):
             images, labels = known.batch(next(mine))
-            made = run_blocks(head, images, labels)
+            made = disturbance(run_blocks(head, images, labels))
             attacker.zero_grad()
             loss = reconstruction_loss(decoder(made), images)
             (loss + CRITIC_WEIGHT * nn.functional.softplus(-critic(made)).mean()).backward()

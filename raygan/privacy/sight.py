@@ -14,12 +14,15 @@ import torch
 from torch import Tensor, nn
 
 from raygan.names import Codec
+from raygan.nn.disturbance import disturbed, followed
 from raygan.nn.losses import GanLoss
 from raygan.nn.network import run_blocks
 from raygan.wire.codec import decode, encode
 
 Sight = Callable[[Tensor, Tensor], Tensor]
 """Images and labels of one batch -> what crosses."""
+Disturbance = Callable[[Tensor], Tensor]
+"""An activation -> what is sent in its place; gradients go through it."""
 
 
 @dataclass(frozen=True)
@@ -37,13 +40,27 @@ class Images:
         return self.images[rows], self.labels[rows]
 
 
-def head_of(blocks: Sequence[nn.Module], codec: Codec = "float32") -> Sight:
+def undisturbed(x: Tensor) -> Tensor:
+    """What is sent is the activation."""
+    return x
+
+
+def noise_of_clients(strength: float, seed: int) -> Disturbance:
+    """What clients do to the activations of D's head (`privacy.activation_noise`), each batch by its own scale: the
+    client's is a moving mean of those."""
+    if not strength:
+        return undisturbed
+    draw = torch.Generator().manual_seed(seed)
+    return lambda x: disturbed(x, followed(None, x), strength, draw)
+
+
+def head_of(blocks: Sequence[nn.Module], codec: Codec = "float32", disturbance: Disturbance = undisturbed) -> Sight:
     """What a head sends: the activation of its last block. The blocks are copied: their statistics stay as they are."""
     head = [copy.deepcopy(block).train().requires_grad_(False) for block in blocks]
 
     def sight(images: Tensor, labels: Tensor) -> Tensor:
         with torch.no_grad():
-            return crossed(run_blocks(head, images, labels), codec)
+            return crossed(disturbance(run_blocks(head, images, labels)), codec)
 
     return sight
 

@@ -43,7 +43,16 @@ from raygan.secure import LEAST_HOLDERS, check_installed
 from raygan.simulation.device import check_device
 from raygan.split.layout import ClientPlan as SplitClientPlan
 
-OPTIONAL = ("clusters", "cuts", "wire", "devices.emulate", "training.fake_labels", "ray.body_replicas")
+OPTIONAL = (
+    "clusters",
+    "cuts",
+    "wire",
+    "devices.emulate",
+    "training.fake_labels",
+    "ray.body_replicas",
+    "privacy.distance_correlation",
+    "privacy.activation_noise",
+)
 """Keys of the configuration that not every algorithm reads."""
 SUMMED_RULE = "holes"
 """The rule of `clusters.aggregation` that secure sums follow."""

@@ -28,6 +28,7 @@ from raygan.nn.spec import NetworkSpec
 from raygan.nn.vmapped import Tensors
 from raygan.parties.data_owner import DataOwner
 from raygan.simulation.executors import Backward, Computation, NonFiniteError, Run
+from raygan.split.defence import HeadDefence
 from raygan.split.ends import NetworkEnds, gradient_of, leaf
 from raygan.split.layout import ClientPlan
 from raygan.wire.codec import CPU
@@ -64,6 +65,8 @@ class Client:
         g_lr, d_lr, betas = training.lr_of("generator"), training.lr_of("discriminator"), training.betas
         self.generator = NetworkEnds(networks.generator, plan.generator_cut, g_lr, betas, device)
         self.discriminator = NetworkEnds(networks.discriminator, plan.discriminator_cut, d_lr, betas, device)
+        self.defence = HeadDefence(config.privacy, config.seed, plan.client, device)
+        self._round = 0
         self.average = weight_average(self.generator.blocks, training)
         self.losses: tuple[float, float] = (math.nan, math.nan)
         self.num_images = 0
@@ -73,12 +76,14 @@ class Client:
 
     def begin_round(self, round_number: int) -> None:
         """Sets the round's learning rates."""
+        self._round = round_number
         for network in NETWORKS:
             set_learning_rate(self.ends(network).optimizer, network, self._training, round_number)
 
     def generate(self, step: int) -> Computation[Tensors]:
         """Passes z ~ N(0, 1) and the fakes' labels through the G head."""
         minibatch = self.owner.minibatch(step)
+        self.defence.begin_step(self._round, step)
         self._transform = minibatch.transform
         self._reals, self._labels = self._transform(minibatch.images), minibatch.labels
         self._fake_labels = minibatch.fake_labels
@@ -92,7 +97,9 @@ class Client:
         self._fakes = yield Run("generator", self.generator.tail, self._generator_tail_in)
         of_fakes = yield self._discriminator_head(self._transform(self._fakes.detach()), self._fake_labels)
         of_reals = yield self._discriminator_head(self._reals, self._labels)
-        self._discriminated = (of_fakes, of_reals)
+        self._of_reals = of_reals
+        self.defence.follow((of_fakes, of_reals))
+        self._discriminated = (self.defence.sent(of_fakes), self.defence.sent(of_reals))
         return self._discriminated
 
     def discriminator_loss(self, received: Tensors) -> Computation[Tensors]:
@@ -115,10 +122,12 @@ class Client:
 
     def update_discriminator(self, received: Tensors) -> Computation[Tensors]:
         """Backward through the D head and D's update; then the new D head on the same fakes, graph kept."""
-        yield Backward(self._discriminated, received)
+        penalty = self.defence.penalty(self._reals, self._of_reals)
+        yield Backward((*self._discriminated, *penalty), (*received, *[None] * len(penalty)))
         self.discriminator.update()
         with self.discriminator.frozen():
-            self._adversarial = yield self._discriminator_head(self._transform(self._fakes), self._fake_labels)
+            of_fakes = yield self._discriminator_head(self._transform(self._fakes), self._fake_labels)
+        self._adversarial = self.defence.sent(of_fakes)
         return (self._adversarial,)
 
     def generator_loss(self, received: Tensors) -> Computation[Tensors]:
@@ -187,13 +196,13 @@ class Client:
         load_block_state(self.blocks[key], dict(state))
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Everything a resumed client needs: heads, tails, their optimizers' states and averages."""
+        """Everything a resumed client needs: heads, tails, their optimizers' states, averages and D's scale."""
         own = {
             name: array
             for network in NETWORKS
             for name, array in network_arrays(network, self.ends(network).blocks, self.ends(network).optimizer).items()
         }
-        return own | average_arrays(self.average)
+        return own | average_arrays(self.average) | self.defence.arrays()
 
     def restore(self, arrays: dict[str, np.ndarray]) -> None:
         """The inverse of `arrays`."""
@@ -201,6 +210,7 @@ class Client:
             ends = self.ends(network)
             load_network_arrays(network, ends.blocks, ends.optimizer, arrays)
         load_average(self.average, arrays)
+        self.defence.restore(arrays)
 
     def take_over(self, arrays: Mapping[str, np.ndarray]) -> None:
         """Loads its blocks from a cluster's networks, `network.block.name`; its optimizers begin anew."""
@@ -209,6 +219,7 @@ class Client:
             state = {name.removeprefix(prefix): a for name, a in arrays.items() if name.startswith(prefix)}
             if state:  # of a hidden D a model's file has nothing
                 self.load((network, index), state)
+        self.defence.forget()
         self.forget_moments()
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 AVERAGE = "raygan/nn/average.py"
 LOSSES = "raygan/nn/losses.py"
 CLIENT = "raygan/split/client.py"
+DEFENCE = "raygan/split/defence.py"
 BODY = "raygan/split/body.py"
 TRUNK = "raygan/split/trunk.py"
 NETWORK = "raygan/nn/network.py"
@@ -33,6 +34,7 @@ SESSION_TEST = ("tests/secure/test_session.py",)
 COLLAPSE_TEST = ("tests/evaluation/test_collapse.py",)
 STEP_TEST = ("tests/run/test_step.py",)
 CLIENT_TEST = ("tests/split/test_client.py",)
+SENT_TEST = ("tests/split/test_defence.py::test_what_is_sent_is_clipped_and_has_the_steps_noise",)
 END_TEST = ("tests/run/test_round_end.py",)
 OWN_TEST = ("tests/run/test_own_bodies.py", "tests/split/test_trunk.py")
 LOSSES_TEST = ("tests/nn/test_losses.py",)
@@ -146,11 +148,10 @@ MUTATIONS = (
         CLIENT,
         """        of_fakes = yield self._discriminator_head(self._transform(self._fakes.detach()), self._fake_labels)
         of_reals = yield self._discriminator_head(self._reals, self._labels)
-        self._discriminated = (of_fakes, of_reals)
 """,
         """        images, labels = torch.cat([self._fakes.detach(), self._reals]), torch.cat([self._labels] * 2)
         both = yield Run("discriminator", self.discriminator.head, images, labels)
-        self._discriminated = tuple(both.chunk(2))
+        of_fakes, of_reals = both.chunk(2)
 """,
         STEP_TEST,
     ),
@@ -159,13 +160,31 @@ MUTATIONS = (
         CLIENT,
         """        self.discriminator.update()
         with self.discriminator.frozen():
-            self._adversarial = yield self._discriminator_head(self._transform(self._fakes), self._fake_labels)
+            of_fakes = yield self._discriminator_head(self._transform(self._fakes), self._fake_labels)
 """,
         """        with self.discriminator.frozen():
-            self._adversarial = yield self._discriminator_head(self._transform(self._fakes), self._fake_labels)
+            of_fakes = yield self._discriminator_head(self._transform(self._fakes), self._fake_labels)
         self.discriminator.update()
 """,
         STEP_TEST,
+    ),
+    Mutation(
+        "D's head learns nothing of a penalty",
+        CLIENT,
+        "*[None] * len(penalty)",
+        "*[0 * x for x in penalty]",
+        ("tests/split/test_defence.py::test_the_head_is_given_the_gradient_of_the_penalty",),
+    ),
+    Mutation(
+        "G learns from activations without noise", CLIENT, "self.defence.sent(of_fakes)\n", "of_fakes\n", SENT_TEST
+    ),
+    Mutation("noise is that of every step", DEFENCE, "self._client, step)", "self._client, 0)", SENT_TEST),
+    Mutation(
+        "a resumed client has lost its scale",
+        CLIENT,
+        " | self.defence.arrays()",
+        "",
+        ("tests/split/test_defence.py::test_a_resumed_run_has_the_noise_of_one_that_was_not_interrupted",),
     ),
     Mutation(
         "minibatches do not follow from the seed",

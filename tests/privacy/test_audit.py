@@ -86,6 +86,22 @@ def test_tables_for_people(run: Path) -> None:
     assert "images rebuilt" not in outcome.out
 
 
+def test_the_noise_of_a_runs_clients_is_attacked_as_well(run: Path) -> None:
+    def correlation(attacks: str) -> float:
+        outcome = command("audit", run, "--attacks", attacks, "--json")
+        rows = [row for row in json.loads(outcome.out)["rows"] if row["attack"] == "distance_correlation"]
+        told.append(" ".join(json.loads(outcome.out)["notes"]))
+        return max(row["figures"]["distance_correlation"] - row["chance"]["distance_correlation"] for row in rows)
+
+    told: list[str] = []
+    quiet = correlation("distance_correlation")
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    config["privacy"]["activation_noise"] = 50.0
+    (run / "config.yaml").write_text(yaml.safe_dump(config))
+    assert abs(correlation("distance_correlation,labels")) < 0.2 < quiet
+    assert "without noise" in told[-1]
+
+
 def test_where_no_networks_are_cut_only_membership_applies(
     tiny_settings: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

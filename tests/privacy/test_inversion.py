@@ -14,7 +14,7 @@ from raygan.privacy.decoder import reconstruct, ssim, train_decoder
 from raygan.privacy.inversion import likeness, lines_of_chance
 from raygan.privacy.labels import label_accuracy, majority
 from raygan.privacy.shadow import train_shadow
-from raygan.privacy.sight import Images, Sight, head_of, identity, noise, seen, tail_gradient_of
+from raygan.privacy.sight import Images, Sight, head_of, identity, noise, noise_of_clients, seen, tail_gradient_of
 from tests.privacy.smooth import NUM_CLASSES, smooth
 
 BATCH = 16
@@ -54,6 +54,20 @@ def test_a_convolution_hides_neither_images_nor_labels() -> None:
     assert figures["ssim"] > lines_of_chance(KNOWN, TARGETS)["ssim_class_mean"] + 0.3
     assert figures["identified"] > 0.9
     assert read(head_of(HEAD, "int8")) > 0.95
+
+
+def test_the_noise_of_clients_is_in_what_the_attacker_sees_and_the_attacker_makes_noise_as_well() -> None:
+    sight = head_of(HEAD, disturbance=noise_of_clients(20, 0))
+    assert inverted(sight)["identified"] < 0.5, "without it more than 0.9 are"
+    heard: list[int] = []
+    own = build_networks(SPEC, None, 9).discriminator[:1]
+
+    def loud(x: torch.Tensor) -> torch.Tensor:
+        heard.append(len(x))
+        return noise_of_clients(20, 0)(x)
+
+    train_shadow(own, seen(sight, TARGETS, BATCH), KNOWN, BATCH, 3, 0, disturbance=loud)
+    assert heard == [BATCH] * 3
 
 
 def of_tail(networks: str) -> float:
