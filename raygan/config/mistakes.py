@@ -9,6 +9,8 @@ from pydantic import BaseModel, ValidationError
 
 from raygan.errors import ConfigError, instead_of
 
+EMPTY = "''"
+"""How a key of no letters is told."""
 WORDS = "write keys as words, such as seed"
 KINDS = {
     **dict.fromkeys(("int_type", "int_parsing", "int_parsing_size", "int_from_float"), "a whole number"),
@@ -52,9 +54,11 @@ def _of_the_meant_variant(mistakes: list[Any]) -> list[Any]:
 
 
 def _path(mistake: Mapping[str, Any]) -> list[str | int]:
-    *above, last = mistake["loc"] or [""]
+    if not mistake["loc"]:
+        return []
+    *above, last = mistake["loc"]
     own = mistake["type"] == "extra_forbidden" or not _is_variant(last)  # an unknown key is the user's, whatever it is
-    return [*(part for part in above if not _is_variant(part)), *([last] if own and last != "" else [])]
+    return [*(part for part in above if not _is_variant(part)), *([last] if own else [])]
 
 
 def _is_variant(part: str | int) -> bool:
@@ -89,7 +93,7 @@ def _unknown(path: list[str | int], mistakes: list[Any], root: type[BaseModel]) 
         beside = dict.fromkeys(str(other[-1]) for other in refused if other[:-1] == path[:-1])
         where = ".".join(map(str, path[:-1]))
         return ConfigError(where, f"{' and '.join(beside)} together", "give one of them")
-    return ConfigError(".".join(map(str, path)), "unknown key", instead_of(key, known))
+    return ConfigError(".".join(str(part) or EMPTY for part in path), "unknown key", instead_of(key, known))
 
 
 def _models_below(models: list[type[BaseModel]], part: str) -> list[type[BaseModel]]:

@@ -116,6 +116,7 @@ def test_a_bad_setting(run_cli, capsys: pytest.CaptureFixture[str], override: st
     [
         ({"training": {"roundz": 1}}, "training.roundz: unknown key; did you mean 'rounds'?"),
         ({"trainin": 1}, "trainin: unknown key; did you mean 'training'?"),
+        ({"wire": {"": 1}}, "wire.'': unknown key; use one of codec"),
         ({"seed": -1}, "seed: -1 does not fit; give greater than or equal to 0"),
         ({"data": {1: 2}}, "data.1: 1 does not fit; write keys as words, such as seed"),
         ({"clusters": {"count": 7}}, "clusters.count: 7 clusters for 6 clients; lower clusters.count or add clients"),
