@@ -13,11 +13,13 @@ from typing import Any
 
 import psutil  # Ray ships it
 from ray._private import ray_constants, services
+from ray._private.authentication import authentication_token_setup
 from ray._private.authentication.authentication_token_generator import generate_new_authentication_token
 
 from raygan.errors import InputError
 
-AUTH_MODE = "RAY_AUTH_MODE"
+AUTH_MODE = getattr(authentication_token_setup, "AUTH_MODE_ENV_VAR", "")
+"""Empty before Ray 2.60, whose default is no token."""
 REAPER = Path(__file__).with_name("reaper.py")
 TOKEN_VARIABLES = ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
 """By which a user gives a token of their own."""
