@@ -41,8 +41,8 @@ def traffic(monkeypatch: pytest.MonkeyPatch) -> Traffic:
     seen = Traffic()
     submitted, gather = RayHandle._submitted, ray_backend.gather  # every call goes through there
 
-    def spy_submitted(self: RayHandle[Any], *args: Any) -> Any:
-        seen.references += (references := submitted(self, *args))
+    def spy_submitted(self: RayHandle[Any], *args: Any, **options: Any) -> Any:
+        seen.references += (references := submitted(self, *args, **options))
         return references
 
     def spy_gather(*args: Any) -> list[Any]:
