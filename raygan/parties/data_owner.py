@@ -106,10 +106,14 @@ class DataOwner:
 
     def begin_round(self, round_number: int) -> None:
         """Shuffles E epochs of minibatches and seeds z, both from (seed, round, client)."""
-        self._shuffle = stream(self._seed, "batches", round_number, self.client)
+        self._shuffle = self._new_shuffle(round_number)
         self._batches = [batch for _ in range(self._training.local_epochs) for batch in self._epoch(self._shuffle)]
         self._latent.manual_seed(torch_seed(self._seed, "latent", round_number, self.client))
         self._round = round_number
+
+    def _new_shuffle(self, round_number: int) -> np.random.Generator:
+        """What draws a round's minibatches."""
+        return stream(self._seed, "batches", round_number, self.client)
 
     def takes_part(self, step: int) -> bool:
         """Whether it has a minibatch for this step of the round: if everybody is to, also after its own local epochs."""

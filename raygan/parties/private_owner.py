@@ -66,12 +66,8 @@ class PrivateDataOwner(DataOwner):
         """At least so many noised updates have been made."""
         self._budget.updates = max(self._budget.updates, updates)
 
-    def begin_round(self, round_number: int) -> None:
-        """Draws E epochs of minibatches."""
-        super().begin_round(round_number)
-        if not self._dp.seeded:
-            self._shuffle = np.random.default_rng()
-            self._batches = [b for _ in range(self._training.local_epochs) for b in self._epoch(self._shuffle)]
+    def _new_shuffle(self, round_number: int) -> np.random.Generator:
+        return super()._new_shuffle(round_number) if self._dp.seeded else np.random.default_rng()
 
     def takes_part(self, step: int) -> bool:
         """Whether it has a minibatch for this step, and budget left."""

@@ -104,13 +104,16 @@ def _module(networks: Networks) -> nn.Module:
 
 def _local_epoch(work: Work, networks: Networks, images: Tensor, labels: Tensor) -> None:
     """Steps over shuffled minibatches: D on fakes and reals, then G."""
-    training, (g, d) = work.config().training, (networks.generator, networks.discriminator)
-    loss, update_g, update_d = gan_loss(training.loss), adam(g, 5e-4, training.betas), adam(d, 5e-4, training.betas)
+    config, (g, d) = work.config(), (networks.generator, networks.discriminator)
+    training, latent_size = config.training, config.model.latent_size
+    update_g = adam(g, training.lr_of("generator"), training.betas)
+    update_d = adam(d, training.lr_of("discriminator"), training.betas)
+    loss = gan_loss(training.loss)
     assert update_g is not None
     assert update_d is not None
     for chosen in torch.randperm(len(labels)).split(work.batch_size):
         reals, y = images[chosen], labels[chosen]
-        fakes = run_blocks(g, torch.randn(len(y), 100), y)
+        fakes = run_blocks(g, torch.randn(len(y), latent_size), y)
         of_reals = run_blocks(d, reals, y)
         loss.discriminator(run_blocks(d, fakes.detach(), y), of_reals).backward()
         update_d.step()

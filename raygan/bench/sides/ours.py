@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import tempfile
 import time
@@ -65,7 +66,8 @@ def _split(work: Work, where: str) -> tuple[int, float]:
             until_exit.enter_context(ray_with(needs, plan.config, "raygan-bench"))
             run = SplitContender(plan, until_exit.enter_context(closing(actors_of(plan)))).run
         else:
-            run = in_process(plan)
+            threads = os.cpu_count() or 1  # there is nobody to share the cores with
+            run = in_process(plan, client_threads=threads, body_threads=threads)
         run(WARM_UP_STEPS)
         measured = run(work.steps)
     return measured.images, measured.seconds
@@ -74,7 +76,8 @@ def _split(work: Work, where: str) -> tuple[int, float]:
 def _fed_gan(work: Work, where: str) -> tuple[int, float]:
     """Rounds of FedGAN, each with its average: from the first step of the second round to that of the last."""
     clock = RoundClock()
-    config = work.config(algorithm="fed_gan")
+    alone = {"ray": {"client_threads": os.cpu_count() or 1}} if where == "in_process" else {}
+    config = work.config(algorithm="fed_gan", **alone)
     with tempfile.TemporaryDirectory(prefix="raygan-bench-") as folder:
         train(config, f"{folder}/run", in_process=where == "in_process", listener=clock)
     return clock.timed_images, clock.timed_s

@@ -34,7 +34,8 @@ class Work:
         return json.dumps(asdict(self))
 
     def config(self, **settings: Any) -> Config:
-        """Raygan's configuration of this work on the embedded data: as many rounds as are timed, and one to warm up."""
+        """Raygan's configuration of this work on the embedded data: the rounds that are timed, one
+        before and one after them."""
         half, one_more = divmod(self.clients, 2)
         first = {"name": "demo_mnist", "clients": half + one_more}
         second = {"name": "demo_fashion_mnist", "clients": half}
