@@ -117,10 +117,10 @@ def wrapped(role: type, kind: str, folder: Path) -> type:
             self._injector.born(kind)
             super().__init__(*args)
 
-        def run(self, method: str, arguments: list[Any]) -> Any:
+        def run(self, method: str, count: int, arguments: list[Any]) -> Any:
             point = f"{arguments[1]} {method}" if method in ("forward", "backward") else method
             self._injector.strike(kind, self._name, point, "before")
-            answer = super().run(method, arguments)
+            answer = super().run(method, count, arguments)
             self._injector.strike(kind, self._name, point, "after")
             return answer
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,9 +18,20 @@ from tests.run.test_resume import Interrupt, arrays_of_round
 __all__ = ["injector"]
 
 
-@pytest.mark.usefixtures("small_ray")
-def test_a_replica_that_is_killed_is_a_lost_body(injector: FaultInjector, tiny_settings: dict, tmp_path: Path) -> None:
-    """The run goes back to its checkpoint, with new replicas; it ends with the numbers of one that nothing befell."""
+@pytest.fixture
+def told_by_ray(small_ray: None, caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
+    """What Ray's driver says of errors."""
+    logger = logging.getLogger("ray")  # it passes nothing on
+    logger.addHandler(caplog.handler)
+    yield caplog
+    logger.removeHandler(caplog.handler)
+
+
+def test_a_replica_that_is_killed_is_a_lost_body(
+    told_by_ray: pytest.LogCaptureFixture, injector: FaultInjector, tiny_settings: dict, tmp_path: Path
+) -> None:
+    """The run goes back to its checkpoint, with new replicas, and Ray has no errors to tell of those left; it ends with
+    the numbers of one that nothing befell."""
     config = make_config(settings_for(tiny_settings, 3, body_replicas=2, clients_per_actor=2))
     injections = Injections(injector, {1: Injection("body", "discriminate backward", name="body-1")})
     run = train(config, tmp_path / "run", listener=injections)
@@ -26,6 +39,7 @@ def test_a_replica_that_is_killed_is_a_lost_body(injector: FaultInjector, tiny_s
     assert len(injector.fallen()) == 1
     assert injections.told("round 2 begins again")
     assert not injections.told("other weights")
+    assert told_by_ray.messages == []
     calm = train(config, tmp_path / "calm", in_process=True)
     assert arrays_of_round(run.path, 3) == arrays_of_round(calm.path, 3)
 

@@ -25,8 +25,8 @@ class Worker:
     def ready(self, arguments: list[Any]) -> tuple[None, None]:
         return None, None
 
-    def run(self, method: str, arguments: list[Any]) -> tuple[Any, None]:
-        assert method == "work"
+    def run(self, method: str, count: int, arguments: list[Any]) -> tuple[Any, None]:
+        assert (method, count) == ("work", 1)
         seconds, others = receive(arguments)
         time.sleep(seconds)
         return Lost(f"{len(others)} others were waited for"), None

@@ -80,8 +80,8 @@ class Tapped(roles.ClientActor):
         self._tap = tap
         super().__init__(spec, config, again)
 
-    def run(self, method: str, arguments: list[Any]) -> Any:
-        answer = super().run(method, arguments)
+    def run(self, method: str, count: int, arguments: list[Any]) -> Any:
+        answer = super().run(method, count, arguments)
         for part in answer if isinstance(answer, (list, tuple)) else [answer]:
             if not isinstance(part, wire.Parcel):  # what is behind it was put
                 self._tap.write(serialized(part))

@@ -97,10 +97,13 @@ class PartyActor:
     def __repr__(self) -> str:
         return self._name
 
-    def ready(self, arguments: list[Any]) -> tuple[InputError | None, None]:
-        """Returns when the actor has been built: None, or what a user must mend first."""
-        with self._among_peers():
-            return self._fault, None
+    def ready(self, arguments: list[Any]) -> tuple[InputError | Lost | None, None]:
+        """Returns when the actor has been built: None, what a user must mend first, or that it has lost its peers."""
+        try:
+            with self._among_peers():
+                return self._fault, None
+        except PeerLostError as error:
+            return Lost(str(error)), None
 
     def usage(self, arguments: list[Any]) -> tuple[Usage, None]:
         """Where the actor's time went so far, and its memory."""
@@ -124,10 +127,20 @@ class PartyActor:
         self._deadline.begin_step(step, deadline_s)
         return None, None
 
-    def run(self, method: str, arguments: list[Any]) -> Any:
-        """Calls a method of the party: its records as Ray takes them, and behind them a receipt."""
+    def run(self, method: str, count: int, arguments: list[Any]) -> Any:
+        """Calls a method of the party: so many records as Ray takes them, and behind them a receipt.
+
+        A replica that has lost the others returns `Lost`: it is not to blame, and Ray would print each error that nobody
+        asks for.
+        """
         if self._fault is not None:
             raise self._fault
+        try:
+            return self._run(method, arguments)
+        except PeerLostError as error:
+            return (*[Lost(str(error))] * count, None) if count else None
+
+    def _run(self, method: str, arguments: list[Any]) -> Any:
         with self._among_peers():
             with self._timing("wait"):
                 received = self._receive(method, arguments)

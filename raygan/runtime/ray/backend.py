@@ -59,7 +59,7 @@ class RayHandle(Handle[PartyT_co], Generic[PartyT_co]):
         Args:
             others_need: what replicas, for which the call waits, are called with: until all is there, it does not hang.
         """
-        return self._submitted("run", method, count, method, list(arguments), others_need=others_need)
+        return self._submitted("run", method, count, method, count, list(arguments), others_need=others_need)
 
     def ask(self, what: str, *arguments: Any) -> Reference[Any]:
         """Submits a method of the actor itself, of whatever party: `ready`, `usage`, `begin_step`."""

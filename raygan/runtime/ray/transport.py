@@ -15,7 +15,7 @@ from typing import Any
 import ray
 from ray.exceptions import RayError, RayTaskError
 
-from raygan.errors import ConfigError, PeerLostError
+from raygan.errors import ConfigError
 from raygan.wire.contract import BULK, checked
 from raygan.wire.records import (
     Activations,
@@ -119,16 +119,14 @@ def _get(reference: ray.ObjectRef[Any]) -> Any:
     except RayError as error:
         if _is_bug(error):
             raise
-        if isinstance(error, RayTaskError):
-            return Lost(str(error.cause))
         lines = str(error).strip().splitlines() or ["it says nothing"]
         why = lines[-1].split(". ")[0].rstrip(".")  # after this sentence, Ray guesses at causes
         return Lost(f"{type(error).__name__}: {why}")
 
 
 def _is_bug(error: RayError) -> bool:
-    """Whether a sender's code failed, other than that its peers were lost."""
-    return isinstance(error, RayTaskError) and not isinstance(error.cause, PeerLostError)
+    """Whether a sender's code failed."""
+    return isinstance(error, RayTaskError)
 
 
 def references_in(argument: Any) -> list[ray.ObjectRef[Any]]:
