@@ -20,7 +20,6 @@ from raygan.cli.screen import Screen
 from raygan.cli.tables import FittingTable, make_console, rows_table
 from raygan.config import Config
 from raygan.data import domain_names
-from raygan.report import resume, train
 from raygan.run.events import Listener
 from raygan.run.plan import Plan, planned
 from raygan.run.stored import Run
@@ -38,6 +37,8 @@ def train_and_show(config: Config, out: str | None, in_process: bool, screen: Sc
     Args:
         also: more arguments of `raygan.train`.
     """
+    from raygan.report import train  # which needs pandas, as the plan does not
+
     path = run_folder(out)
     _begin(screen, path)
     screen.tell("starting ..." if in_process else "starting the actors ...")
@@ -55,6 +56,8 @@ def resume_and_show(
     also: Mapping[str, Any],
 ) -> None:
     """Continues a run with a progress display; says so if it has ended already."""
+    from raygan.report import resume
+
     path = fetched(run_path)
     if Run.load(path).ended and not changes:
         screen.tell(f"{path} has ended: nothing is left to do; --set training.rounds=N trains it longer")

@@ -16,6 +16,7 @@ from torch.nn.utils.parametrizations import _SpectralNorm
 from torch.utils.flop_counter import FlopCounterMode
 
 from raygan.nn.blocks import Networks
+from raygan.nn.compiler import compiler_left_out
 from raygan.nn.network import block_inputs
 from raygan.nn.spec import NetworkSpec
 
@@ -42,7 +43,8 @@ def network_costs(networks: Networks, spec: NetworkSpec, batch_size: int) -> tup
     labels = torch.zeros(batch_size, dtype=torch.int64, device="meta")
     z = torch.empty(batch_size, spec.latent_size, device="meta")
     images = torch.empty(batch_size, spec.channels, size, size, device="meta")
-    return _costs(networks.generator, z, labels), _costs(networks.discriminator, images, labels)
+    with compiler_left_out(networks.blocks.values()):
+        return _costs(networks.generator, z, labels), _costs(networks.discriminator, images, labels)
 
 
 def _costs(blocks: list[nn.Module], x: Tensor, labels: Tensor) -> BlockCosts:

@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import psutil
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrize import is_parametrized
+from torch.overrides import TorchFunctionMode
 
 from raygan.config.choices import NETWORKS as NETWORK_NAMES
 from raygan.config.choices import SCHEDULES, chosen
@@ -60,7 +62,7 @@ def build_networks(spec: NetworkSpec, blocks: str | None, seed: int) -> Networks
     make = chosen(NETWORK_NAMES, name) if known else imported(name, key)  # which may draw numbers: before the seed
     with torch.random.fork_rng(devices=[]):
         if known:
-            _check_size(make, spec)
+            _check_size(make, replace(spec, spectral_norm=False))  # which has no more parameters, and draws numbers
         torch.manual_seed(seed)
         networks = _of_ours(make, spec) if known else _of_the_users(make, spec, key, name)
     if spec.group_norm:
@@ -84,7 +86,7 @@ def _of_ours(make: Callable[[NetworkSpec], Networks], spec: NetworkSpec) -> Netw
 def _check_size(make: Callable[[NetworkSpec], Networks], spec: NetworkSpec) -> None:
     """Refuses, before numbers are drawn for them for minutes, networks whose weights and gradients are more than the
     machine's memory."""
-    with torch.device("meta"):
+    with torch.device("meta"), _NothingDrawn():
         blocks = _of_ours(make, spec).blocks.values()
     count = sum(x.numel() for block in blocks for x in block.parameters())
     needed, memory = 2 * count * torch.float32.itemsize, psutil.virtual_memory().total
@@ -92,6 +94,19 @@ def _check_size(make: Callable[[NetworkSpec], Networks], spec: NetworkSpec) -> N
         room = f"{needed / 1e9:,.0f} GB with their gradients, where this machine has {memory / 1e9:,.0f} GB"
         found = f"networks of {count:,} parameters need {room}"
         raise ConfigError("model", found, "lower width, image_size or the embedding sizes")
+
+
+class _NothingDrawn(TorchFunctionMode):
+    """Leaves out what fills tensors with initial numbers: on the meta device there is nothing to fill, and torch would
+    import its compiler for it, a second and more of CPU time in every process that builds networks."""
+
+    def __torch_function__(  # what torch calls; its name and arguments are torch's
+        self, func: Callable[..., Any], types: object, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if getattr(func, "__module__", None) == nn.init.__name__:
+            return kwargs["tensor"]
+        return func(*args, **kwargs)
 
 
 def _of_the_users(make: Callable[[NetworkSpec], object], spec: NetworkSpec, key: str, path: str) -> Networks:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import copy
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 import torch
 
 from raygan.algorithms import algorithm_of
@@ -28,6 +27,10 @@ from raygan.run.folder import RunFolder
 from raygan.run.metrics import flat
 from raygan.run.view import as_html, in_a_line
 from raygan.storage import block_states, read_arrays
+from raygan.tables import data_frame
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class Generator:
@@ -109,18 +112,18 @@ class Run:
     @cached_property
     def metrics(self) -> pd.DataFrame:
         """One row a round: every number of `metrics.jsonl` in a column of its own, scores as `DOMAIN/label_agreement`."""
-        return pd.DataFrame([flat(line) for line in self._folder.metrics()])
+        return data_frame([flat(line) for line in self._folder.metrics()])
 
     @cached_property
     def records(self) -> pd.DataFrame:
         """One row a round, with mappings and lists as `metrics.jsonl` has them."""
-        return pd.DataFrame(self._folder.metrics())
+        return data_frame(self._folder.metrics())
 
     @cached_property
     def clusters(self) -> pd.DataFrame:
         """One row a round and client: cluster, KLD, weights (`clusters.jsonl`)."""
         rows = self._folder.records("clusters")
-        return pd.DataFrame(
+        return data_frame(
             {"round": row["round"], "client": int(client), **entry}
             for row in rows
             for client, entry in row["clients"].items()

@@ -5,13 +5,15 @@ from __future__ import annotations
 import base64
 import html
 from pathlib import Path
-from typing import Any, Protocol
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any, Protocol
 
 from raygan.config import Config
 from raygan.run.score_table import score_table
 from raygan.scores import HEADLINE
+from raygan.tables import data_frame
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 MAX_PICTURES = 4
 
@@ -49,7 +51,7 @@ def as_html(run: Run) -> str:
     parts = [f"<p><b>raygan run {html.escape(run.path.name)}</b>: {html.escape(in_a_line(run))}</p>"]
     if scores := last_scores(run):
         head, rows = score_table(scores, run.model_kind)
-        parts.append(pd.DataFrame(rows, columns=list(head)).to_html(index=False, border=0))
+        parts.append(data_frame(dict(zip(head, row, strict=True)) for row in rows).to_html(index=False, border=0))
     shown = last_pictures(run)
     parts += [_picture(path) for path in shown[:MAX_PICTURES]]
     if len(shown) > MAX_PICTURES:
