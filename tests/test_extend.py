@@ -124,11 +124,13 @@ def test_the_page_has_an_example_of_each_kind() -> None:
     assert list(EXAMPLES) == TITLES
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("title", TITLES)
 def test_it_touches_as_many_files_as_it_says_one_or_two(extended: Extended, title: str) -> None:
     assert len(extended.touched[title]) == EXAMPLES[title].num_files <= 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("title", TITLES)
 def test_it_trains(extended: Extended, title: str) -> None:
     rounds = extended.rounds(title)

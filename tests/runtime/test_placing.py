@@ -126,6 +126,7 @@ def train_in_a_task(settings: dict, folder: str) -> str:
     return str(raygan.train(make_config(settings), folder).path)
 
 
+@pytest.mark.slow
 def test_a_run_in_a_task_on_a_ray_without_devices_has_the_same_numbers(two_clients: dict, tmp_path: Path) -> None:
     settings = two_clients | {"training": {"rounds": 1, "batch_size": 8}}
     ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="error")

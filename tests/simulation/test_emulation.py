@@ -76,6 +76,7 @@ def measure(settings: dict, folder: Path) -> Measured:
     return Measured(watch.step_s, split_plan(watch.algorithm).cuts)
 
 
+@pytest.mark.slow
 def test_emulation_changes_no_number(small_ray: None, tiny_settings: dict, tmp_path: Path) -> None:
     one_round = tiny_settings | {"training": {"rounds": 1, "batch_size": 8}}
     in_process = train(make_config(one_round), tmp_path / "in_process", in_process=True)

@@ -171,6 +171,7 @@ class LeakyActor(actors.ClientActor):
         worker.discriminator_loss = discriminator_loss  # type: ignore[method-assign]
 
 
+@pytest.mark.slow
 def test_a_leaky_actor_is_refused(
     small_ray: None, settings: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
