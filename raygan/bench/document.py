@@ -167,7 +167,7 @@ def settings_document(plan: Plan, slices: Mapping[str, Sequence[Slice]]) -> dict
         "client_actors": len(plan.layout.workers),
         "batch_size": config.training.batch_size,
         "width": config.model.width,
-        "codec": config.wire.codec,
+        "codec": config.model_dump()["wire"]["codec"],
         "cuts": [[plan.generator_cut, plan.discriminator_cut] for plan in plan.layout.clients],
         "cores": os.cpu_count(),
         "client_threads": worker_threads(len(plan.layout.workers), config),

@@ -32,8 +32,9 @@ from raygan.config.choices import (
 from raygan.config.devices import DeviceProfile, catalogue
 from raygan.config.mistakes import first_mistake
 from raygan.config.privacy import PrivacyConfig
+from raygan.config.wire import WireConfig
 from raygan.errors import instead_of
-from raygan.names import Codec, NetworkName, Objective, Weights
+from raygan.names import NetworkName, Objective, Weights
 from raygan.scores import every_round, names
 
 CLASSIFIERS = "~/.cache/raygan/classifiers"
@@ -429,14 +430,6 @@ class CutsConfig(Section):
     bodies: Literal["shared", "clusters"] = "clusters"
     """`shared`: the blocks left to the server are one body for all clients (the paper's); `clusters`: after the warm-up
     every cluster has one of its own, which begins as that of most of its clients, and merges their batches alone."""
-
-
-class WireConfig(Section):
-    """How activations and gradients travel."""
-
-    codec: Codec = "float32"
-    """Number format of activations and gradients on the wire. `bfloat16` halves the bytes; `float16` and `int8`
-    (a quarter) scale every tensor by its largest entry."""
 
 
 class MedianDeadline(Section):

@@ -4,8 +4,8 @@ All numbers are for one minibatch of one client and one pass. They may come from
 elsewhere with a FLOP counter) or from anywhere else: nothing here knows about torch.
 
 `output_bytes` is what crosses the link, so it is the size *under the wire codec*: a codec that halves the
-bytes of an activation halves the entry, and a codec with a fixed cost adds it. The gradient that comes back
-over a cut is taken to have the size of the activation that went out.
+bytes of an activation halves the entry, and a codec with a fixed cost adds it. The gradient that comes back over a
+cut is of the shape of the activation that went out, and where nothing else is said, of its size.
 """
 
 from __future__ import annotations
@@ -58,7 +58,13 @@ class NetworkCost:
     backward_flops: Sequence[float]
     """W_b: floating-point operations of block b backward."""
     output_bytes: Sequence[float]
-    """A_b: bytes of block b's output on the wire (module docstring)."""
+    """A_b: bytes of block b's output on its way to the body (module docstring)."""
+    output_bytes_down: Sequence[float] | None = None
+    """Of its output on the way from the body; None: as many."""
+    gradient_bytes_up: Sequence[float] | None = None
+    """Of the gradient of its output on the way to the body; None: as many."""
+    gradient_bytes_down: Sequence[float] | None = None
+    """Of that gradient on the way from the body; None: as many."""
     parameter_bytes: Sequence[float] | None = None
     """Bytes of block b's parameters. None: unknown, so no memory limit can be checked."""
     activation_bytes: Sequence[float] | None = None
@@ -88,6 +94,18 @@ class NetworkCost:
     def num_blocks(self) -> int:
         """B."""
         return len(self.forward_flops)
+
+    def bytes_down(self) -> Sequence[float]:
+        """Of each block's output, from the body."""
+        return self.output_bytes if self.output_bytes_down is None else self.output_bytes_down
+
+    def bytes_back_up(self) -> Sequence[float]:
+        """Of each block's output's gradient, to the body."""
+        return self.output_bytes if self.gradient_bytes_up is None else self.gradient_bytes_up
+
+    def bytes_back_down(self) -> Sequence[float]:
+        """Of each block's output's gradient, from the body."""
+        return self.output_bytes if self.gradient_bytes_down is None else self.gradient_bytes_down
 
     @property
     def memory_bytes(self) -> tuple[float, ...] | None:

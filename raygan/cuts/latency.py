@@ -142,15 +142,16 @@ def pass_times(
     speeds = np.array([[device.flops_per_s] for device in devices])
     links = np.array([[device.bytes_per_s] for device in devices])
 
-    def tabulate(direction: Direction, flops: Sequence[float], output_bytes: Sequence[float], cuts: Ints) -> PassTimes:
+    def tabulate(
+        direction: Direction, flops: Sequence[float], up: Sequence[float], down: Sequence[float], cuts: Ints
+    ) -> PassTimes:
         levels = len(flops) - 2
-        sent_bytes = np.array(output_bytes)
         return PassTimes(
             network=network,
             direction=direction,
             first_s=np.cumsum(flops)[:levels] / speeds,
-            up_s=sent_bytes[:levels] / links,
-            down_s=sent_bytes[::-1][1 : levels + 1] / server.bytes_per_s,
+            up_s=np.array(up)[:levels] / links,
+            down_s=np.array(down)[::-1][1 : levels + 1] / server.bytes_per_s,
             last_s=np.cumsum(flops[::-1])[:levels] / speeds,
             block_s=np.array(flops) / (server.flops_per_s * server.replicas),
             enter=cuts[:, 0],
@@ -159,10 +160,10 @@ def pass_times(
         )
 
     table = np.array(cuts)
-    mirrored_bytes = (*reversed(cost.output_bytes[:-1]), 0.0)
+    back_up, back_down = ((*reversed(sent[:-1]), 0.0) for sent in (cost.bytes_back_up(), cost.bytes_back_down()))
     return (
-        tabulate("forward", cost.forward_flops, cost.output_bytes, table),
-        tabulate("backward", cost.backward_flops[::-1], mirrored_bytes, table[:, ::-1]),
+        tabulate("forward", cost.forward_flops, cost.output_bytes, cost.bytes_down(), table),
+        tabulate("backward", cost.backward_flops[::-1], back_up, back_down, table[:, ::-1]),
     )
 
 

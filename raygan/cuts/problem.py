@@ -206,15 +206,17 @@ def problem(
 
 
 def end_bytes(cost: NetworkCost, network: NetworkName, side: int) -> Floats:
-    """[level]: bytes of an iteration at one end of a client's cut, both ways: of each pass the activation and the
-    gradient, which has its size.
+    """[level]: bytes of an iteration at one end of a client's cut, both ways: of each pass the activation and its
+    gradient.
 
     Args:
         side: 0, behind the head (level h), or 1, before the tail (level t).
     """
-    sent = np.array(cost.output_bytes)[:-1]
-    levels = cost.num_blocks - 2
-    return 2 * num_passes(network) * (sent[:levels] if side == 0 else sent[::-1][:levels])
+    if side == 0:
+        both = np.array(cost.output_bytes) + cost.bytes_back_down()
+    else:
+        both = (np.array(cost.bytes_down()) + cost.bytes_back_up())[-2::-1]
+    return num_passes(network) * both[: cost.num_blocks - 2]
 
 
 def cut_bytes(cost: NetworkCost, network: NetworkName, cuts: Sequence[Cut]) -> Floats:

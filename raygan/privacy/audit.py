@@ -174,7 +174,7 @@ class _Work:
 
     def __post_init__(self) -> None:
         config = self.subject.config
-        self.batch_size, self.codec, self.seed = config.training.batch_size, config.wire.codec, config.seed
+        self.batch_size, self.codec_of, self.seed = config.training.batch_size, config.wire.codec_of, config.seed
         cuts = self.subject.cuts
         self.heads = {name: sorted({h for h, _ in mine}) for name, mine in cuts.items()}
         self.tails = sorted({t for _, t in cuts["discriminator"]})
@@ -232,7 +232,7 @@ class _Work:
 
     def _head(self, blocks: Sequence[nn.Module]) -> Sight:
         """What a client sends of D's head, with the noise that it adds."""
-        return head_of(blocks, self.codec, self._disturbance())
+        return head_of(blocks, self.codec_of("forward", "up"), self._disturbance())
 
     def _disturbance(self) -> Disturbance:
         return noise_of_clients(self.subject.config.privacy.activation_noise, self._seed("activation_noise"))
@@ -267,11 +267,11 @@ class _Work:
         loss = gan_loss(self.subject.config.training.loss)
         for depth in self.tails:
             self.meter.begin(f"{party.domain}: D tail, t = {depth}, labels from gradients")
-            sight = tail_gradient_of(networks.discriminator, depth + 1, loss, self.codec)
+            sight = tail_gradient_of(networks.discriminator, depth + 1, loss, self.codec_of("backward", "up"))
             self._read_labels(Place(party.domain, "discriminator", "tail", depth), NETWORKS, sight, known, targets)
         for depth in self.heads["generator"]:
             self.meter.begin(f"{party.domain}: G head, h = {depth}, labels")
-            head = head_of(networks.generator[: depth + 1], self.codec)
+            head = head_of(networks.generator[: depth + 1], self.codec_of("forward", "up"))
             latent = torch.Generator().manual_seed(self._seed("latent"))
 
             def of_labels(

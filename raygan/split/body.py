@@ -139,7 +139,7 @@ class SharedBody(Server):
         rows = self._rows(pass_name)
         self._pacer.hold_body(way.network, "forward", stage.blocks, rows, started + self._waited_s(waited_s))
         self._count(crossing, started)
-        out = [Activations(step, arrays) for arrays in self._pack(stage.leaving, outputs)]
+        out = [Activations(step, arrays) for arrays in self._pack(stage.leaving, outputs, crossing)]
         return self._leaving(stage.leaving, out, crossing)
 
     def backward(
@@ -161,7 +161,7 @@ class SharedBody(Server):
             self._update(way.network)
         self._pacer.hold_body(way.network, "backward", stage.blocks, rows, started + self._waited_s(waited_s))
         self._count(crossing, started)
-        out = [Gradients(step, arrays) for arrays in self._pack(stage.entering, outputs)]
+        out = [Gradients(step, arrays) for arrays in self._pack(stage.entering, outputs, crossing)]
         return self._leaving(stage.entering, out, crossing)
 
     def report(self, step: StepId) -> BodyReport:
@@ -321,7 +321,9 @@ class SharedBody(Server):
     def _clients_of(self, workers: Sequence[int]) -> tuple[int, ...]:
         return tuple(client for worker in workers for client in self._layout.workers[worker].ids)
 
-    def _pack(self, workers: Sequence[int], batches: list[dict[int, Tensor]]) -> list[dict[int, tuple[WirePart, ...]]]:
+    def _pack(
+        self, workers: Sequence[int], batches: list[dict[int, Tensor]], crossing: Crossing
+    ) -> list[dict[int, tuple[WirePart, ...]]]:
         """Worker by worker, what its clients are sent.
 
         Args:
@@ -332,7 +334,7 @@ class SharedBody(Server):
         ]
         tensors = [batch[client] for group in clients for client in group for batch in batches]
         direct = self._config.ray.transport == "direct"
-        parts = iter(encode(tensors, self._config.wire.codec, direct))
+        parts = iter(encode(tensors, self._config.wire.codec_of(crossing.direction, "down"), direct))
         return [{client: tuple(next(parts) for _ in batches) for client in group} for group in clients]
 
     def _leaving(self, workers: Sequence[int], records: list[Sent], crossing: Crossing) -> list[Sent]:

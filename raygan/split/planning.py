@@ -12,12 +12,13 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from raygan.config.schema import Config, ProfileCut
+from raygan.config.wire import Way, WireConfig
 from raygan.cuts import NetworkCost, Plan, Study, check_cut, plan_config, plan_study
 from raygan.cuts.leakage import Leakage
 from raygan.cuts.replicas import Replicated, plan_replicas
 from raygan.data import DomainInfo, common_shape
 from raygan.errors import ConfigError, first_line
-from raygan.names import Codec, Cuts, NetworkName, Shape
+from raygan.names import Cuts, Direction, NetworkName, Shape
 from raygan.nn.blocks import Networks
 from raygan.nn.cost import BlockCosts, network_costs
 from raygan.nn.network import build_networks, network_spec
@@ -59,13 +60,13 @@ def measure(config: Config, networks: Networks, spec: NetworkSpec) -> Costs:
             found = f"networks of this size cannot be built ({first_line(error)})"
             raise ConfigError("model", found, "lower width, image_size or training.batch_size") from None
     anchor = (networks.generator_anchor, networks.discriminator_anchor)
-    codec, averaged = config.wire.codec, config.training.average is not None
+    wire, averaged = config.wire, config.training.average is not None
     shapes: dict[NetworkName, tuple[Shape, ...]] = {
         "generator": generator.output_shapes,
         "discriminator": discriminator.output_shapes,
     }
-    of_generator = replace(_cost(generator, "generator", codec, networks.generator), averaged=averaged)
-    of_discriminator = _cost(discriminator, "discriminator", codec, networks.discriminator)
+    of_generator = replace(_cost(generator, "generator", wire, networks.generator), averaged=averaged)
+    of_discriminator = _cost(discriminator, "discriminator", wire, networks.discriminator)
     return Costs(of_generator, of_discriminator, anchor, shapes)
 
 
@@ -149,12 +150,20 @@ def check_fixed(config: Config, costs: Costs) -> None:
         check_cut(cut.discriminator, costs.discriminator.num_blocks, costs.anchor[1], f"{where}.discriminator")
 
 
-def _cost(costs: BlockCosts, network: NetworkName, codec: Codec, blocks: Sequence[nn.Module]) -> NetworkCost:
+def _cost(costs: BlockCosts, network: NetworkName, wire: WireConfig, blocks: Sequence[nn.Module]) -> NetworkCost:
     norms = [[layer.num_features for layer in block.modules() if isinstance(layer, _BatchNorm)] for block in blocks]
+
+    def on_the_wire(direction: Direction, way: Way) -> list[float]:
+        codec = wire.codec_of(direction, way)
+        return [wire_bytes(count, codec) for count in costs.output_elements]
+
     cost = NetworkCost(
         forward_flops=costs.forward_flops,
         backward_flops=costs.backward_flops,
-        output_bytes=[wire_bytes(count, codec) for count in costs.output_elements],
+        output_bytes=on_the_wire("forward", "up"),
+        output_bytes_down=on_the_wire("forward", "down"),
+        gradient_bytes_up=on_the_wire("backward", "up"),
+        gradient_bytes_down=on_the_wire("backward", "down"),
         parameter_bytes=costs.parameter_bytes,
         norm_layers=[len(channels) for channels in norms],
         norm_channels=[sum(channels) for channels in norms],

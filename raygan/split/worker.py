@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 import torch
 
 from raygan.config.schema import Config
-from raygan.names import NETWORKS
+from raygan.names import NETWORKS, Codec
 from raygan.nn.start import initial_networks
 from raygan.nn.vmapped import Tensors
 from raygan.parties.clients import HostedClients
@@ -64,7 +64,7 @@ class SplitClients(MaskedClients[Client], HostedClients[Client]):
         again: bool = False,
     ) -> None:
         self.plan, self._device = plan, device
-        self._codec, self._direct = config.wire.codec, config.ray.transport == "direct"
+        self._wire, self._direct = config.wire, config.ray.transport == "direct"
         networks = initial_networks(layout.spec, config)
         clients = {
             client.client: Client(client, copy.deepcopy(networks), layout.spec, config, device, again)
@@ -170,8 +170,10 @@ class SplitClients(MaskedClients[Client], HostedClients[Client]):
             if number not in received:
                 self._left_out.add(number)
                 self._drop(number, client)
+        crossing = PHASES[phase].sends
+        codec: Codec = "float32" if crossing is None else self._wire.codec_of(crossing.direction, "up")
         computations = {
-            number: self._from_wire_to_wire(of_client, client, received[number])
+            number: self._from_wire_to_wire(of_client, client, received[number], codec)
             for number, client in self._active.items()
         }
         sent = {}
@@ -213,13 +215,15 @@ class SplitClients(MaskedClients[Client], HostedClients[Client]):
                 self._sent += size
                 self._traffic.add("client", "body", MESSAGES[crossing.direction].__name__, size, number)
 
-    def _from_wire_to_wire(self, of_client: ClientPhase, client: Client, received: Parts) -> Computation[Parts | None]:
+    def _from_wire_to_wire(
+        self, of_client: ClientPhase, client: Client, received: Parts, codec: Codec
+    ) -> Computation[Parts | None]:
         """A client's phase, from what the body sent to what is sent to it."""
         _check_finite(received)
         out = yield from of_client(client, tuple(decode(part, self._device) for part in received))
         if out is None:
             return None
-        sent = encode(out, self._codec, self._direct)
+        sent = encode(out, codec, self._direct)
         _check_finite(sent)
         return sent
 

@@ -88,6 +88,8 @@ def refused(run_cli, capsys, *arguments: str) -> str:
             "wire.codec=morse",
             "wire.codec: 'morse' does not fit; give 'float32', 'bfloat16', 'float16' or 'int8'",
         ),
+        ("wire.codec={up: int8}", "wire.codec.up: unknown key"),
+        ("wire.codec={gradients_up: int7}", "wire.codec.gradients_up: 'int7' does not fit; give 'float32', 'bfloat16'"),
         ("ray.step_deadline_s=0", "ray.step_deadline_s: 0 does not fit"),
         ("ray.device=gpu", "ray.device: 'gpu' does not fit; give 'auto', 'cpu' or 'cuda'"),
         ("ray.body_gpus=-1", "ray.body_gpus: -1 does not fit"),

@@ -1,10 +1,13 @@
 """The model, by hand and against the formulas written out one client at a time."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from raygan.cuts import Device, NetworkCost, Server
 from raygan.cuts import plan as choose
+from raygan.cuts.problem import cut_bytes
 from tests.cuts.reference import backward_s, forward_s, iteration_s
 
 COST = NetworkCost(forward_flops=[2, 4, 6, 8], backward_flops=[4, 8, 12, 16], output_bytes=[10, 20, 30, 0])
@@ -30,6 +33,23 @@ def test_two_clients_of_four_blocks_by_hand():
         }
     )
     assert plan.latency_s == pytest.approx(4 * (24 + 40))
+
+
+def test_each_way_has_bytes_of_its_own():
+    # Forward, as above but for the way down: R_0 = 13 + 15/10 + 8/1 = 22.5, R_1 = 13 + 15/10 + 8/2.
+    # Backward. G_0 = 16/1 + 60/10 = 22.  G_1 = 16/2 + 60/5 = 20.  V_2 = 22 + 12*2/2 = 34.  V_1 = 34 + 8*1/2 = 38.
+    #   Q_0 = 38 + 1/10 + 4/1 = 42.1.  Q_1 = 34 + 2/10 + (4+8)/2 = 40.2.
+    cost = replace(
+        COST,
+        output_bytes_down=[5, 10, 15, 0],
+        gradient_bytes_up=[20, 40, 60, 0],
+        gradient_bytes_down=[1, 2, 3, 0],
+    )
+    plan = choose(cuts=CUTS, generator=cost, discriminator=cost, devices=DEVICES, server=SERVER, anchor=None)
+    assert plan.parts["generator_forward"] == pytest.approx(22.5)
+    assert plan.parts["generator_backward"] == pytest.approx(42.1)
+    # Behind the head, activations up and gradients down; before the tail, activations down and gradients up.
+    assert cut_bytes(cost, "generator", [(0, 0), (1, 0)]).tolist() == [10 + 1 + 15 + 60, 20 + 2 + 15 + 60]
 
 
 def test_the_reference_agrees_with_the_hand():

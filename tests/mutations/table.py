@@ -495,15 +495,15 @@ MUTATIONS = (
     Mutation(
         "the server's down-link is free",
         LATENCY,
-        "down_s=sent_bytes[::-1][1 : levels + 1] / server.bytes_per_s",
-        "down_s=0 * sent_bytes[::-1][1 : levels + 1]",
+        "down_s=np.array(down)[::-1][1 : levels + 1] / server.bytes_per_s",
+        "down_s=0 * np.array(down)[::-1][1 : levels + 1]",
         LATENCY_TEST,
     ),
     Mutation(
         "the clients' up-link is free",
         LATENCY,
-        "up_s=sent_bytes[:levels] / links",
-        "up_s=0 * sent_bytes[:levels] / links",
+        "up_s=np.array(up)[:levels] / links",
+        "up_s=0 * np.array(up)[:levels] / links",
         LATENCY_TEST,
     ),
     Mutation(

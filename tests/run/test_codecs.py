@@ -17,7 +17,7 @@ from tests.federations import Started, in_process, on_ray
 NARROW = [codec for codec in CODECS if codec != "float32"]
 
 
-def make(tiny_settings: dict, codec: str) -> Plan:
+def make(tiny_settings: dict, codec: str | dict[str, str]) -> Plan:
     ray_settings = tiny_settings["ray"] | {"clients_per_actor": 2}
     return make_plan(make_config(tiny_settings | {"wire": {"codec": codec}, "ray": ray_settings}))
 
@@ -73,6 +73,26 @@ def test_bytes_on_the_wire_are_a_half_and_a_quarter(local: dict) -> None:
     assert np.array_equal(moved("bfloat16"), moved("float32") // 2)
     assert np.array_equal(moved("float16"), moved("float32") // 2 + 8 * scales)
     assert np.array_equal(moved("int8"), moved("float32") // 4 + 8 * scales)
+
+
+def test_each_way_and_kind_has_a_codec_of_its_own(tiny_settings: dict, local: dict) -> None:
+    def moved(**codecs: str) -> np.ndarray:
+        reports, _ = steps(in_process(make(tiny_settings, codecs)), count=1)
+        return np.array([[report.bytes_sent, report.bytes_received] for report in reports])
+
+    exact = np.array([[report.bytes_sent, report.bytes_received] for report in local["float32"][0]])
+    exact = exact[: len(exact) // 2]  # of the first step
+    up = moved(activations_up="bfloat16", gradients_up="bfloat16")
+    assert np.array_equal(up[:, 0], exact[:, 0] // 2)
+    assert np.array_equal(up[:, 1], exact[:, 1])
+    # of either cut, as many bytes go up as come down: a head's activations and their gradients, a tail's
+    head, tail = (
+        moved(activations_up="bfloat16", gradients_down="bfloat16"),
+        moved(activations_down="bfloat16", gradients_up="bfloat16"),
+    )
+    assert np.array_equal(head[:, 0], head[:, 1])
+    assert np.array_equal(tail[:, 0], tail[:, 1])
+    assert np.array_equal(exact - head + exact - tail, exact // 2)
 
 
 @pytest.mark.parametrize(("codec", "factor", "scale_bytes"), [("bfloat16", 2, 0), ("float16", 2, 8), ("int8", 4, 8)])
