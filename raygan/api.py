@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
@@ -57,6 +58,7 @@ def train(
     Raises:
         InputError: a configuration, data or cluster that cannot be used; found before training starts.
     """
+    called = time.perf_counter()
     if not isinstance(config, Config):
         found = f"a {type(config).__name__} where a Config belongs"
         raise ConfigError("raygan.train", found, "give Config(), read_config(file) or make_config({...})")
@@ -78,7 +80,7 @@ def train(
                 if mirror is not None:
                     mirror.push(folder.path)
                 with _told(listener, folder, in_process, tensorboard, callbacks) as told:
-                    Engine(plan, folder, backend, told, mirror).run(dashboard)
+                    Engine(plan, folder, backend, told, mirror).run(dashboard, time.perf_counter() - called)
     return Run.load(folder.path)
 
 
@@ -108,6 +110,7 @@ def resume(
         RunError: there is no run in the folder, or its files contradict each other.
         InputError: as `train`, and a configuration or data that has become another.
     """
+    called = time.perf_counter()
     run = Run.load(fetched(path))
     kept = absolute_paths(changed_config(run.config.model_dump(mode="json"), list(map(parse_override, changes))))
     folder = RunFolder(run.path)
@@ -129,7 +132,7 @@ def resume(
         if changes:
             folder.write_config(kept)
         with _told(listener, folder, in_process, tensorboard, callbacks) as told:
-            Engine(plan, folder, backend, told, _mirror(config)).run(dashboard)
+            Engine(plan, folder, backend, told, _mirror(config)).run(dashboard, time.perf_counter() - called)
     return Run.load(folder.path)
 
 

@@ -15,7 +15,7 @@ import raygan
 ROOT = Path(raygan.__file__).parent
 LEVELS = [
     {"errors"},
-    {"names", "own_code", "randomness", "scores", "tables"},
+    {"names", "own_code", "randomness", "scores", "tables", "markup"},
     {"step"},
     {"wire"},
     {"config", "storage"},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +17,8 @@ from raygan.compare.words import (
     score_names,
     variant_in_words,
 )
-from raygan.report.html import Html, page, picture, section, table, tag
-
-ANCHORS = ("scores", "domains", "costs", "curves", "samples")
+from raygan.markup import Picture, Table, render
+from raygan.report.terms import terms_of
 
 
 def comparison_page(name: str, document: Mapping[str, Any], curves: bytes) -> str:
@@ -29,30 +28,24 @@ def comparison_page(name: str, document: Mapping[str, Any], curves: bytes) -> st
         name: the comparison's.
         curves: its picture of curves.
     """
-    return page(
-        f"raygan compare {name}",
-        _title(name, document),
-        _scores(document),
-        _domains(document),
-        _costs(document),
-        section("curves", "On the way", picture(curves, "the score over client steps and predicted seconds", "wide")),
-        _samples(document),
-    )
-
-
-def _title(name: str, document: Mapping[str, Any]) -> Html:
     seeds = ", ".join(map(str, document["seeds"]))
     crowd = f"{document['clients']} clients, {len(document['domains'])} domains, {document['rounds']} rounds"
-    return tag(
-        "header",
-        tag("h1", document["question"]),
-        tag("p", answer(document)),
-        tag("p", f"{name}: {len(document['variants'])} variants, {crowd}, seeds {seeds}", class_="soft"),
-        tag("nav", [tag("a", anchor.capitalize(), href=f"#{anchor}") for anchor in ANCHORS]),
+    return render(
+        "compare.html",
+        title=f"raygan compare {name}",
+        question=document["question"],
+        answer=answer(document),
+        about=f"{name}: {len(document['variants'])} variants, {crowd}, seeds {seeds}",
+        scores=_scores(document),
+        terms=terms_of("scores"),
+        domains=list(_domains(document)),
+        costs=_costs(document),
+        curves=Picture(curves, "the score over client steps and predicted seconds", "plot"),
+        samples=list(_samples(document)),
     )
 
 
-def _scores(document: Mapping[str, Any]) -> Html:
+def _scores(document: Mapping[str, Any]) -> Table:
     names, reference = score_names(document), document["reference"]
     head = ["variant", *(name.replace("_", " ") for name in names), f"{document['metric']} against {reference}"]
     rows = [
@@ -63,30 +56,23 @@ def _scores(document: Mapping[str, Any]) -> Html:
         ]
         for variant in document["variants"]
     ]
-    words = (
-        "Mean over the domains, each of which is the mean over its clients of the score of the model that serves them; "
-        "\u00b1: standard deviation over the seeds. Differences are of equal seeds, with the 95% interval of their mean "
-        "and a sign test over pairs of seed and domain."
-    )
-    return section("scores", "Scores", table(head, rows), tag("p", words, class_="soft"))
+    return Table(head, rows)
 
 
-def _domains(document: Mapping[str, Any]) -> Html:
-    parts = []
+def _domains(document: Mapping[str, Any]) -> Iterator[Table]:
     for name in score_names(document):
         rows = [
             [variant_in_words(variant), *(score_in_words(name, of.get(domain)) for domain in document["domains"])]
             for variant in document["variants"]
             if (of := variant["scores"].get(name, {}).get("domains", {}))
         ]
-        parts += [tag("h3", name.replace("_", " ")), table(["variant", *document["domains"]], rows)]
-    return section("domains", "By domain", parts)
+        yield Table(["variant", *document["domains"]], rows, title=name.replace("_", " "))
 
 
-def _costs(document: Mapping[str, Any]) -> Html:
+def _costs(document: Mapping[str, Any]) -> Table:
     head = (
         "variant", "an iteration, predicted", "a round, predicted", "memory of a device, most",
-        "bytes a client and round", "seconds a round here", "records that leave a client",
+        "bytes a client and round", "a round here", "records that leave a client",
     )  # fmt: skip
     rows = [
         [
@@ -100,24 +86,12 @@ def _costs(document: Mapping[str, Any]) -> Html:
         ]
         for variant in document["variants"]
     ]
-    words = (
-        "Predicted by the planner's model of devices and links, not measured. central is the line that no federation "
-        "reaches: it has every client's images. What each algorithm does and sends is in raygan/docs/algorithms.md."
-    )
-    return section("costs", "Costs", table(head, rows), tag("p", words, class_="soft"))
+    return Table(head, rows)
 
 
-def _samples(document: Mapping[str, Any]) -> Html:
-    figures = []
+def _samples(document: Mapping[str, Any]) -> Iterator[Picture]:
     for variant in document["variants"]:
         for run in variant["runs"][:1]:
-            figures += [
-                tag(
-                    "figure",
-                    picture(file.read_bytes(), f"samples of {variant['name']} for {domain}"),
-                    tag("figcaption", f"{variant_in_words(variant)}: {domain}"),
-                )
-                for domain, file in samples_of(Path(run)).items()
-            ]
-    words = "Of the first seed, after the last scored round: the model that serves most of a domain's clients."
-    return section("samples", "Samples", tag("p", words, class_="soft"), tag("div", figures, class_="strip"))
+            for domain, file in samples_of(Path(run)).items():
+                text = f"samples of {variant['name']} for {domain}"
+                yield Picture(file.read_bytes(), text, "images", f"{variant_in_words(variant)}: {domain}")

@@ -9,27 +9,30 @@ from typing import ParamSpec
 
 from raygan import api
 from raygan.errors import RunError
+from raygan.markup import render
+from raygan.report.about import about_the_run
+from raygan.report.clusters import no_clusters, weights
 from raygan.report.curves import loss_charts, score_charts, training_charts
-from raygan.report.headline import cards, samples_section, scores_section, title_block
-from raygan.report.html import page
-from raygan.report.paper import paper_section
-from raygan.report.privacy import budget_section, privacy_section
+from raygan.report.cuts import planned_cuts
+from raygan.report.headline import headline
+from raygan.report.paper import beside_the_paper
+from raygan.report.privacy import audited, budgets
 from raygan.report.record import Record, read_record
-from raygan.report.sections import (
-    clusters_section,
-    configuration_section,
-    cuts_section,
-    faults_section,
-    time_section,
-)
-from raygan.report.terms import terms_section
+from raygan.report.samples import samples_by_round
+from raygan.report.scores import last_scores
+from raygan.report.terms import TERMS, terms_of
+from raygan.report.timing import time_and_bytes
 from raygan.run.events import Listener
 from raygan.run.stored import Run
+from raygan.step import PHASES
 from raygan.storage import write_bytes
 
 __all__ = ["resume", "train", "write_report"]
 
 P = ParamSpec("P")
+ANCHORS = ("scores", "samples", "clusters", "time", "cuts", "faults", "run", "configuration", "terms")
+EXPLAINED = ("scores", "samples", "clusters", "time", "cuts")
+"""Sections whose words are explained in them."""
 
 
 def write_report(path: str | Path) -> Path:
@@ -46,21 +49,26 @@ def write_report(path: str | Path) -> Path:
 
 def _render(record: Record) -> str:
     """The page: answers first, then what they rest on."""
-    return page(
-        f"raygan run {record.run.path.name}",
-        title_block(record),
-        cards(record),
-        scores_section(record, score_charts(record), loss_charts(record)),
-        samples_section(record),
-        paper_section(record),
-        clusters_section(record),
-        time_section(record, training_charts(record)),
-        cuts_section(record),
-        budget_section(record),
-        privacy_section(record),
-        faults_section(record),
-        configuration_section(record),
-        terms_section(),
+    return render(
+        "report.html",
+        title=f"raygan run {record.run.path.name}",
+        anchors=ANCHORS,
+        **headline(record),
+        **last_scores(record),
+        curves=[*score_charts(record), *loss_charts(record)],
+        samples=samples_by_round(record),
+        paper=beside_the_paper(record),
+        members=weights(record),
+        no_clusters=no_clusters(record),
+        **time_and_bytes(record),
+        statistics=training_charts(record),
+        cuts=planned_cuts(record),
+        budget=budgets(record),
+        privacy=audited(record),
+        **about_the_run(record),
+        glossary=TERMS,
+        terms={section: terms_of(section) for section in EXPLAINED},
+        phases=[phase.words for phase in PHASES.values()],
     )
 
 

@@ -1,22 +1,26 @@
-"""Curves over the rounds: losses and scores, as PNGs."""
+"""Curves over the rounds: losses and scores, as PNGs that a dark page inverts."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from textwrap import fill
 
 import pandas as pd
 
-from raygan.report.html import Html, picture
+from raygan.markup import Picture
 from raygan.report.record import Record
 from raygan.scores import SCORES, with_count
 from raygan.storage import png_of
 
-COLOURS = ("#2f6db5", "#e2862f", "#2f9460", "#b5483e", "#7a5fb0", "#8a6d4d", "#c26a9d", "#5d6a78")
+PALETTE = ("#2f6db5", "#a85a1c", "#257a4e", "#b5483e", "#7a5fb0", "#846746", "#a5447c", "#5d6a78")
+"""Dark enough for white numbers, and for lines on white."""
+TITLE_WIDTH = 56
+"""Letters in a line."""
 NORM = "_gradient_norm"
 """How names of statistics end that are norms of gradients."""
 
 
-def score_charts(record: Record) -> list[Html]:
+def score_charts(record: Record) -> list[Picture]:
     """A chart for each score that has a title and was computed, a line for each domain; dashed: its real images."""
     charts = []
     count = next((entry.get("images") for entry in record.scores.values()), None)
@@ -32,7 +36,7 @@ def score_charts(record: Record) -> list[Html]:
     return charts
 
 
-def loss_charts(record: Record) -> list[Html]:
+def loss_charts(record: Record) -> list[Picture]:
     """Of both networks."""
     rows = {line["round"]: line for line in record.rounds}
     lines = pd.DataFrame(rows.values(), rows).reindex(columns=["discriminator_loss", "generator_loss"])
@@ -41,7 +45,7 @@ def loss_charts(record: Record) -> list[Html]:
     return _chart(lines, "Losses: mean over clients and steps", f"loss, {unit}", {})
 
 
-def training_charts(record: Record) -> list[Html]:
+def training_charts(record: Record) -> list[Picture]:
     """The algorithm's statistics, as far as a round has any."""
     rows = {line["round"]: line | line.get("statistics", {}) for line in record.rounds}
     values = pd.DataFrame(rows.values(), rows)
@@ -58,7 +62,7 @@ def training_charts(record: Record) -> list[Html]:
     return charts
 
 
-def _chart(values: pd.DataFrame, title: str, label: str, marks: Mapping[str, float | None]) -> list[Html]:
+def _chart(values: pd.DataFrame, title: str, label: str, marks: Mapping[str, float | None]) -> list[Picture]:
     """A line a column over the rounds; nothing where no value is known.
 
     Args:
@@ -71,15 +75,15 @@ def _chart(values: pd.DataFrame, title: str, label: str, marks: Mapping[str, flo
     lines = values.astype(float).dropna(axis="columns", how="all").dropna(how="all")
     if lines.empty:
         return []
-    figure = Figure(figsize=(5.6, 3.1), dpi=140, layout="constrained")
+    figure = Figure(figsize=(4.9, 3.0), dpi=150, layout="constrained")
     axes = figure.add_subplot()
     for number, (name, line) in enumerate(lines.items()):
-        known, colour = line.dropna(), COLOURS[number % len(COLOURS)]
+        known, colour = line.dropna(), PALETTE[number % len(PALETTE)]
         axes.plot(known, color=colour, label=_plain(name), marker="o", markersize=3, linewidth=1.6)
         mark = marks.get(name)
         if mark is not None:
             axes.axhline(mark, color=colour, linestyle="--", linewidth=1, alpha=0.7)
-    axes.set_title(_plain(title), fontsize=9, loc="left")
+    axes.set_title(fill(_plain(title), TITLE_WIDTH), fontsize=9, loc="left")
     axes.set_xlabel("round", fontsize=8)
     axes.set_ylabel(label, fontsize=8)
     axes.set_xlim(lines.index.min() - 0.5, lines.index.max() + 0.5)
@@ -88,7 +92,7 @@ def _chart(values: pd.DataFrame, title: str, label: str, marks: Mapping[str, flo
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(alpha=0.25)
     axes.legend(fontsize=8, frameon=False)
-    return [picture(png_of(figure), title)]
+    return [Picture(png_of(figure), title, "plot")]
 
 
 def _plain(text: str) -> str:

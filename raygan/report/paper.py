@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from raygan.config.scenarios import scenario_settings
-from raygan.report.html import Html, section, table, tag
+from raygan.markup import Table
 from raygan.report.record import Record
 
 SETS = ("mnist", "fashion_mnist", "kmnist", "notmnist")
@@ -40,25 +40,20 @@ METHOD: dict[str, Any] = {
 """What the published code does beside the scenario's own keys. It is also told the number of clusters: the domains."""
 
 
-def paper_section(record: Record) -> Html | None:
+def beside_the_paper(record: Record) -> dict[str, Any] | None:
     """None where the run is not a scenario of the paper."""
     number = record.config.scenario
     if number is None:
         return None
-    published = PUBLISHED[number]
     rows = []
-    for place, accuracy in enumerate(published):
+    for place, accuracy in enumerate(PUBLISHED[number]):
         ours = record.domains[place] if place < len(record.domains) else None
         rows.append((SETS[place], f"{accuracy:.2f}%", _ours(record.scores.get(ours or "")), ours or "-"))
-    differs = [tag("li", line) for line in _differences(record, number)]
-    return section(
-        "paper",
-        f"Scenario {number} of the paper",
-        tag("p", "Usefulness: accuracy on real test images of a CNN trained on synthetic images alone."),
-        table(("domain", "published (30k)", "this run", "its data"), rows),
-        tag("h3", "What differs from the published set-up"),
-        tag("ul", differs),
-    )
+    return {
+        "scenario": number,
+        "table": Table(("domain", "published (30k)", "this run", "its data"), rows),
+        "differences": _differences(record, number),
+    }
 
 
 def _differences(record: Record, scenario: int) -> list[str]:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+from raygan.markup import Picture, Table
 from raygan.privacy.document import ATTACKERS, ATTACKS, PICTURES, TITLES, Row, cells, read_audit
-from raygan.report.html import Html, picture, section, table, tag
-from raygan.report.record import Record
-
-MAX_CLIENTS = 200
+from raygan.report.record import MAX_CLIENTS, Record
 
 
-def privacy_section(record: Record) -> Html | None:
+def audited(record: Record) -> dict[str, Any] | None:
     """Tables of each attack beside chance, and originals beside reconstructions; None: the run was not audited."""
     audit = read_audit(record.run.path)
     if audit is None:
@@ -22,17 +21,16 @@ def privacy_section(record: Record) -> Html | None:
         rows = [row for row in audit.controls if row.attack == attack]
         tables.append((f"controls of {attack}: all, and nothing, is to be found", rows))
     told = [f"These attacks prove nothing: {words}." for words in audit.weak] + [f"{note}." for note in audit.notes]
-    return section(
-        "privacy",
-        f"Privacy: what round {audit.round} tells",
-        tag("p", f"{ATTACKERS} In brackets: chance.", class_="soft"),
-        [tag("p", line) for line in told],
-        [_table(title, rows) for title, rows in tables if rows],
-        [_shown(record.run.path / PICTURES / name) for name in audit.pictures],
-    )
+    return {
+        "round": audit.round,
+        "attackers": ATTACKERS,
+        "lines": told,
+        "tables": [_table(title, rows) for title, rows in tables if rows],
+        "pictures": [shown for name in audit.pictures if (shown := _shown(record.run.path / PICTURES / name))],
+    }
 
 
-def budget_section(record: Record) -> Html | None:
+def budgets(record: Record) -> dict[str, Any] | None:
     """Epsilon of each client; None: the run is not differentially private."""
     dp, last = record.config.privacy.dp, next((e["privacy"] for e in reversed(record.rounds) if e.get("privacy")), None)
     if dp is None or last is None:
@@ -56,15 +54,15 @@ def budget_section(record: Record) -> Html | None:
             " The noise follows from the run's seed, so it protects nothing from who knows that (privacy.dp.seeded)."
         )
     head = ("client", "domain", "epsilon spent", "budget ended")
-    return section("budget", f"Differential privacy: epsilon {last['epsilon']:.4g}", tag("p", words), table(head, rows))
+    return {"epsilon": f"{last['epsilon']:.4g}", "words": words, "table": Table(head, rows)}
 
 
-def _table(title: str, rows: Sequence[Row]) -> list[Html]:
+def _table(title: str, rows: Sequence[Row]) -> Table:
     shown = [cells(row) for row in rows]
-    return [tag("h3", title[0].upper() + title[1:]), table(shown[0], [list(row.values()) for row in shown])]
+    return Table(list(shown[0]), [list(row.values()) for row in shown], title=title[0].upper() + title[1:])
 
 
-def _shown(file: Path) -> Html | None:
+def _shown(file: Path) -> Picture | None:
     if file.is_symlink() or not file.is_file():
         return None
-    return picture(file.read_bytes(), "originals, and what the server makes of what crosses", class_="wide")
+    return Picture(file.read_bytes(), "originals, and what the server makes of what crosses", "images")

@@ -70,10 +70,13 @@ class Engine:
         self._stops = False
         """Whether the run is to end after this round."""
 
-    def run(self, dashboard: str | None = None) -> None:
+    def run(self, dashboard: str | None = None, start_seconds: float = 0.0) -> None:
         """All rounds that are missing, then the scores that are still under way, then the summary.
 
         Where the listener says so, it ends after a round, with its checkpoint and without a summary.
+
+        Args:
+            start_seconds: what it took to come here, for the summary.
         """
         started = time.perf_counter()
         self._checkpoints.sweep()
@@ -98,7 +101,8 @@ class Engine:
         self._scores.write(wait=True)
         seconds = time.perf_counter() - started
         spent = {"budgets_spent": True} if number < self._config.training.rounds else {}
-        write_json(self._folder.summary_file, {**summary(self._folder, self._layout, first, seconds), **spent})
+        ended = summary(self._folder, self._layout, first, seconds, start_seconds)
+        write_json(self._folder.summary_file, {**ended, **spent})
         self._push()
 
     def _end_round(self, result: RoundResult) -> None:

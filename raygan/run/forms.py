@@ -93,6 +93,8 @@ class RoundForm(LineForm):
     end_seconds: Real
     steps: Whole | None = None
     images: Whole
+    client_actors: Whole = 0
+    """That took part; 0: not told, by an older version."""
     discriminator_loss: Real | None
     generator_loss: Real | None
     statistics: dict[str, Real | None] = {}
@@ -193,8 +195,11 @@ class SummaryForm(Form):
     cluster_agreement: Real | None = None
     scores: dict[str, DomainForm]
     seconds: Real
+    start_seconds: Real = 0.0
     bytes_moved: Whole
     versions: dict[str, str]
+    command: str | None = None
+    """None: it was started from Python."""
     finished: str
     budgets_spent: bool = False
     """Whether the run ended before its last round, since its clients' privacy budgets are spent."""

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import math
 import platform
+import shlex
+import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
+from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 from raygan.algorithms.base import RoundResult
@@ -54,6 +58,7 @@ def round_metrics(
         "end_seconds": round(result.seconds - epochs.seconds, 3),
         "steps": result.cohort.num_steps,
         "images": sum(report.num_images for report in epochs.reports),
+        "client_actors": len({report.worker for report in epochs.reports}),
         "discriminator_loss": _number(losses[0]),
         "generator_loss": _number(losses[1]),
         "statistics": {name: _number(mean.value) for name, mean in merged(statistics).items()},
@@ -76,12 +81,15 @@ def round_metrics(
     }
 
 
-def summary(folder: RunFolder, layout: Layout[Any], first: int, seconds: float) -> Mapping[str, Any]:
+def summary(
+    folder: RunFolder, layout: Layout[Any], first: int, seconds: float, start_seconds: float
+) -> Mapping[str, Any]:
     """`summary.json`.
 
     Args:
         first: the round with which this process began.
         seconds: since then.
+        start_seconds: before then: data, plan and actors.
     """
     rounds = read_json_lines(folder.metrics_file)
     seconds += sum(line["seconds"] for line in rounds[:first])
@@ -92,9 +100,11 @@ def summary(folder: RunFolder, layout: Layout[Any], first: int, seconds: float) 
         "scores": last["scores"],
         **measured,
         "seconds": round(seconds, 1),
+        "start_seconds": round(start_seconds, 1),
         "bytes_moved": sum(line["bytes_up"] + line["bytes_down"] for line in rounds),
         "devices": {plan.client: plan.profile for plan in layout.clients},
         "versions": versions(),
+        "command": command(sys.argv),
         "finished": datetime.now(timezone.utc).isoformat(timespec="seconds"),
     }
 
@@ -114,6 +124,22 @@ def _without_levels(entry: Mapping[str, Any]) -> dict[str, Any]:
         elif not isinstance(value, list):
             found[key] = value
     return found
+
+
+def command(words: Sequence[str]) -> str | None:
+    """The words of a command line of raygan's, as a shell takes them, without what callbacks are told (it may be a key
+    of a service); None: another program."""
+    program = Path(words[0])
+    if program.name != "raygan" and program.parts[-2:] != ("raygan", "__main__.py"):
+        return None
+    kept = []
+    for before, word in pairwise(words):
+        name, _, value = word.partition("=")
+        if before == "--callback":
+            kept.append(name)
+        else:
+            kept.append(f"{name}={value.partition('=')[0]}" if name == "--callback" else word)
+    return shlex.join(["raygan", *kept])
 
 
 def versions() -> dict[str, str]:

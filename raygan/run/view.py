@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-import html
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from raygan.config import Config
+from raygan.markup import render
 from raygan.run.score_table import score_table
 from raygan.scores import HEADLINE
-from raygan.tables import data_frame
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,17 +46,18 @@ def in_a_line(run: Run) -> str:
 
 def as_html(run: Run) -> str:
     """The line, the last scores as a table, the last pictures."""
-    parts = [f"<p><b>raygan run {html.escape(run.path.name)}</b>: {html.escape(in_a_line(run))}</p>"]
-    if scores := last_scores(run):
-        head, rows = score_table(scores, run.model_kind)
-        parts.append(data_frame(dict(zip(head, row, strict=True)) for row in rows).to_html(index=False, border=0))
-    shown = last_pictures(run)
-    parts += [_picture(path) for path in shown[:MAX_PICTURES]]
-    if len(shown) > MAX_PICTURES:
-        parts.append(
-            f"<p>{len(shown) - MAX_PICTURES} more pictures are in {html.escape(str(run.path / 'samples'))}</p>"
-        )
-    return f"<div>{''.join(parts)}</div>"
+    scores, shown = last_scores(run), last_pictures(run)
+    head, rows = score_table(scores, run.model_kind) if scores else ((), [])
+    return render(
+        "run.html",
+        name=run.path.name,
+        line=in_a_line(run),
+        head=head,
+        rows=rows,
+        pictures=[{"name": path.stem, "content": path.read_bytes()} for path in shown[:MAX_PICTURES]],
+        hidden=len(shown[MAX_PICTURES:]),
+        folder=run.path / "samples",
+    )
 
 
 def last_scores(run: Run) -> dict[str, Any]:
@@ -71,9 +70,3 @@ def last_pictures(run: Run) -> list[Path]:
     """Of the last round that has any."""
     rounds = {path: path.name.rsplit("-", 2)[0] for path in run.samples}
     return [path for path, name in rounds.items() if name == max(rounds.values())]
-
-
-def _picture(path: Path) -> str:
-    source = base64.b64encode(path.read_bytes()).decode("ascii")
-    alt = html.escape(f"samples: {path.stem}")
-    return f'<img alt="{alt}" src="data:image/png;base64,{source}" style="max-height: 20em; margin: 4px">'

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pytest
 import yaml
 
-from tests.cluster.browser import page_text
+from tests.browser import CHROMIUM, page_text
 from tests.cluster.started import started_cluster, wait_for
 from tests.cluster.test_jobs import RESOURCES
-
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 pytestmark = [
     pytest.mark.slow,
@@ -36,10 +33,8 @@ def test_the_actors_page_shows_names_that_a_person_understands(tiny_settings: di
             begun = tmp_path / "run" / "clusters.jsonl"
             wait_for(lambda: train.poll() is not None or begun.exists(), 240, "the first round")
             assert train.poll() is None, train.communicate()[0]
-            assert CHROMIUM is not None
             cookie = ("ray-authentication-token", cluster.environment["RAY_AUTH_TOKEN"])
             text = page_text(
-                CHROMIUM,
                 f"{cluster.dashboard}/#/actors",
                 cookie,
                 lambda text: all(name in text for name in NAMES),

@@ -15,6 +15,8 @@ from raygan.compare.write import write_comparison
 from raygan.errors import ConfigError
 from raygan.search.results import Results, Trial
 from raygan.search.search import Search, read_search
+from tests.browser import CHROMIUM
+from tests.seen_pages import flaws
 
 VARIANTS = {
     "huscf": {},
@@ -84,6 +86,12 @@ def test_the_page_escapes_names_and_says_style(results: Results, tmp_path: Path)
     assert "hierarchical (HFL-GAN-style)" in page
     assert json.loads(written[1].read_text())["variants"][0]["name"] == document["variants"][0]["name"]
     assert len(written[0].read_text().splitlines()) == 1 + 7
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
+def test_a_browser_shows_the_page_whole_and_readable(results: Results, tmp_path: Path) -> None:
+    _, written = write_comparison(results, tmp_path)
+    assert flaws(written[-1]) == []
 
 
 def test_nothing_to_compare_is_refused(search: Search, search_file: Path) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import shutil
-import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,10 +16,14 @@ from matplotlib.axes import Axes
 
 import raygan
 from raygan.config.loading import make_config
-from raygan.cuts import Plan
 from raygan.errors import RunError
-from raygan.report import sections, write_report
-from raygan.report.headline import phase_name, phase_totals
+from raygan.report import cuts as report_cuts
+from raygan.report import write_report
+from raygan.report.curves import PALETTE
+from raygan.report.timing import phase_name, phase_totals
+from raygan.report.words import durations, shares
+from tests.browser import CHROMIUM
+from tests.seen_pages import contrast, flaws
 
 HOSTILE = "<script>alert(1)</script>"
 VOID = {"img", "meta", "br"}
@@ -43,7 +47,7 @@ class Checker(HTMLParser):
         assert self.open.pop() == tag
 
     def handle_data(self, data):
-        self.text += data
+        self.text += data + " "
 
 
 @pytest.fixture(scope="module")
@@ -67,9 +71,9 @@ def checked(path: Path) -> Checker:
 def test_a_finished_run_has_its_report(run_path: Path) -> None:
     page = checked(run_path / "report.html")
     sections = {attributes["id"] for tag, attributes in page.found if tag == "section" and "id" in attributes}
-    assert sections == {"scores", "samples", "clusters", "time", "cuts", "faults", "configuration", "terms"}
+    assert sections == {"scores", "samples", "clusters", "time", "cuts", "faults", "run", "configuration", "terms"}
     links = {attributes["href"] for tag, attributes in page.found if tag == "a"}
-    assert links == {f"#{name}" for name in sections}
+    assert {link for link in links if link.startswith("#")} == {f"#{name}" for name in sections}
     for text in (
         "label agreement 40", "classifier fid 40", "domain0: 24 real",
         "adjusted Rand index", "KLD runs from", "batch_size: 8", "clients: generate fakes", "nobody was lost",
@@ -84,7 +88,9 @@ def test_it_asks_for_nothing_and_runs_nothing(run_path: Path) -> None:
     for tag, attributes in page.found:
         for name, value in attributes.items():
             assert not name.startswith("on"), f"{tag} {name}"
-            if name in ("src", "href", "srcset", "data"):
+            if tag == "a" and value.startswith("file:"):
+                assert Path(value.removeprefix("file://")).is_file(), "a chapter"
+            elif name in ("src", "href", "srcset", "data"):
                 assert value.startswith(("data:image/png;base64,", "#")), f"{tag} {name}"
     style = re.findall(r"<style>(.*?)</style>", (run_path / "report.html").read_text(), re.DOTALL)
     assert len(style) == 1
@@ -94,8 +100,9 @@ def test_it_asks_for_nothing_and_runs_nothing(run_path: Path) -> None:
 
 def test_pictures_show_first_and_last_round_curves_and_timeline(run_path: Path) -> None:
     texts = [attributes["alt"] for tag, attributes in checked(run_path / "report.html").found if tag == "img"]
-    for text in ("after round 1", "after round 2", "Losses", "one iteration, device by device"):
+    for text in ("after round 1", "after round 2", "Losses"):
         assert [alt for alt in texts if text in alt], text
+    assert 'aria-label="one iteration, device by device"' in (run_path / "report.html").read_text()
 
 
 def test_curves_have_units_and_losses_stand_beside_scores(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -106,7 +113,9 @@ def test_curves_have_units_and_losses_stand_beside_scores(copy: Path, monkeypatc
     assert "loss, nats" in labels
     assert [label for label in labels if not label.endswith((", %", ", nats", ", no unit"))] == []
     assert "Losses" in text.partition('id="scores"')[2].partition('id="samples"')[0]
-    assert "2 rounds, the last to the right" in text
+    assert "2 rounds, the last one last" in text
+    assert text.count("round 1, cluster 0 \u2192 goes on") == 1, "of two rounds, the first"
+    assert "round 2, cluster 0 \u2192" not in text
 
 
 def test_whatever_a_run_holds_is_text(copy: Path) -> None:
@@ -153,25 +162,37 @@ def test_an_algorithm_without_clusters_and_cuts(tiny_settings: dict, tmp_path: P
     assert len([text for text in pictures if text.startswith("samples of model")]) == 2 * 6
 
 
-def test_the_timeline_is_that_of_the_runs_own_cuts(copy: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_timeline_is_that_of_the_runs_own_cuts(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As the run wrote them, not as the configuration would have them now."""
-    drawn = []
-
-    def draw(plan: Plan, path: Path) -> Path:
-        drawn.append(plan)
-        path.write_bytes(b"")
-        return path
-
-    monkeypatch.setattr(sections, "draw_timeline", draw)
+    drawn, timeline = [], report_cuts.timeline
+    monkeypatch.setattr(report_cuts, "timeline", lambda plan: drawn.append(plan) or timeline(plan))
     cuts = json.loads((copy / "cuts.json").read_text())
     cuts |= {"solver": "exact", "lower_bound_s": 0.0, "optimal": False}
     cuts["clients"][0]["generator"] = [1, 1]
     (copy / "cuts.json").write_text(json.dumps(cuts))
-    write_report(copy)
+    text = checked(write_report(copy)).text
     (plan,) = drawn
     assert plan.cuts[0] == ((1, 1), (0, 0))
     assert plan.cuts[1] == ((0, 1), (1, 0))
     assert (plan.solver, plan.lower_bound_s, plan.optimal) == ("exact", 0.0, False)
+    assert "small (2), G cut (1, 1), D cut (0, 0)" in text
+
+
+def test_the_timeline_ends_with_the_iteration(copy: Path) -> None:
+    """Passes one after the other, from 0% to 100% of it; nothing is done outside of it."""
+    page = checked(copy / "report.html")
+    places = [
+        tuple(map(float, re.findall(r"[\d.]+", attributes["style"])))
+        for tag, attributes in page.found
+        if attributes.get("style", "").startswith("left:")
+    ]
+    passes = places[:8]
+    for (start, width), (after, _) in itertools.pairwise(passes):
+        assert start + width == pytest.approx(after, abs=0.011)
+    assert passes[0][0] == 0
+    assert sum(passes[-1]) == pytest.approx(100, abs=0.011)
+    assert len(places) > 8 + 3 * 6
+    assert max(start + width for start, width in places) <= 100.02
 
 
 def test_a_scenario_is_held_against_the_paper(copy: Path) -> None:
@@ -203,58 +224,62 @@ def test_what_is_no_run_is_refused(tmp_path: Path) -> None:
         write_report(tmp_path)
 
 
-def test_the_time_card_adds_up_to_the_wall_clock(copy: Path) -> None:
+def told_times(copy: Path, **more: float) -> str:
+    """The page's text where two rounds took 60 and 40 s, two client actors worked 40 and 20 s, and all 160 s."""
     lines = [json.loads(line) for line in (copy / "metrics.jsonl").read_text().splitlines()]
-    for line, (train_s, end_s) in zip(lines, [(50.0, 10.0), (30.0, 10.0)], strict=True):
+    for line, (train_s, end_s, works_s) in zip(lines, [(50.0, 10.0, 40.0), (30.0, 10.0, 20.0)], strict=True):
         line |= {"seconds": train_s + end_s, "train_seconds": train_s, "end_seconds": end_s}
+        line |= {"client_actors": 2, "phase_seconds": {"generate": works_s / 2, "discriminate": works_s / 2}} | more
     (copy / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     summary = json.loads((copy / "summary.json").read_text())
-    (copy / "summary.json").write_text(json.dumps(summary | {"seconds": 160.0}))
-    text = checked(write_report(copy)).text
-    for part in ("2.7 min", "50% steps, with waiting", "12% ends of rounds", "38% classifiers, checkpoints and scores"):
-        assert part in text
+    (copy / "summary.json").write_text(json.dumps(summary | {"seconds": 160.0, "start_seconds": 40.0}))
+    return " ".join(checked(write_report(copy)).text.split())
 
 
-def luminance(colour: str) -> float:
-    """Relative luminance of `#rrggbb` (WCAG 2.2)."""
-    parts = [int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)]
-    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+def test_the_time_card_adds_up_to_the_wall_clock_with_waiting(copy: Path) -> None:
+    text = told_times(copy)
+    assert "3.3 min by the clock, from the call to the end, for 2 rounds:" in text
+    for part in (
+        "start: data, plan, actors 0.7 min 20%", "a client's actor at work, on average 0.5 min 15%",
+        "the same actor waiting for the others 0.8 min 25%", "averaging 0.3 min 10%",
+        "scores that training waited for 1.0 min 30%",
+    ):  # fmt: skip
+        assert part in text, part
 
 
-def contrast(one: str, other: str) -> float:
-    low, high = sorted((luminance(one), luminance(other)))
-    return (high + 0.05) / (low + 0.05)
+def test_a_run_of_before_has_steps_with_waiting(copy: Path) -> None:
+    assert "steps, with waiting for the slowest 1.3 min 40%" in told_times(copy, client_actors=0)
 
 
-def test_text_has_contrast_by_day_and_by_night() -> None:
-    assert contrast("#000000", "#ffffff") == pytest.approx(21)
-    style = (Path(sections.__file__).parent / "style.css").read_text()
-    palettes = [dict(re.findall(r"--(\w+): (#\w{6})", part)) for part in style.split("prefers-color-scheme: dark")]
-    assert [palette.keys() for palette in palettes] == [{"ink", "soft", "line", "back", "panel", "accent"}] * 2
-    for palette in palettes:
-        for text in ("ink", "soft", "accent"):
-            for ground in ("back", "panel"):
-                assert contrast(palette[text], palette[ground]) >= 4.5, (text, ground)
-    for colour in sections.PALETTE:
-        assert contrast("#ffffff", colour) >= 4.5, colour
+def test_parts_that_are_shown_add_up() -> None:
+    assert shares([1, 1, 1]) == ["33%", "34%", "33%"]
+    assert shares([]) == []
+    assert durations([0.25, 0.25, 0.25]) == ["250.0 ms"] * 3
+    assert durations([100.0, 100.0, 100.0]) == ["1.7 min", "1.6 min", "1.7 min"]
 
 
-def test_a_browser_shows_it_without_an_error(run_path: Path, tmp_path: Path) -> None:
-    browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if browser is None:
-        pytest.skip("no Chromium on this machine")
-    options = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-    options += ["--enable-logging=stderr", "--log-level=0", f"--user-data-dir={tmp_path / 'profile'}"]
-    done = subprocess.run(
-        [browser, *options, "--dump-dom", f"file://{run_path / 'report.html'}"],
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert done.returncode == 0
-    assert 'id="configuration"' in done.stdout
-    assert "CONSOLE" not in done.stderr, "errors and refused requests show there"
+def test_the_run_says_how_it_can_be_had_again(copy: Path) -> None:
+    summary = json.loads((copy / "summary.json").read_text())
+    assert summary["command"] is None, "from Python"
+    (copy / "summary.json").write_text(json.dumps(summary | {"command": f"raygan train --out {HOSTILE}"}))
+    text = " ".join(checked(write_report(copy)).text.split())
+    for part in (
+        f"raygan train --out {HOSTILE}", f"raygan train {copy}/config.yaml --out {copy}-again",
+        f"raygan train --resume {copy} --set training.rounds=4", f"torch {summary['versions']['torch']}",
+        "small 2 1 GFLOP/s 100 MB/s no limit", "not of the machines that this run was on",
+    ):  # fmt: skip
+        assert part in text, part
+
+
+def test_numbers_of_clusters_are_light_on_dark() -> None:
+    assert contrast((0, 0, 0), (255, 255, 255)) == pytest.approx(21)
+    for colour in PALETTE:
+        assert contrast((255, 255, 255), tuple(bytes.fromhex(colour[1:]))) >= 4.5, colour
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
+def test_a_browser_shows_it_whole_and_readable_at_three_widths_by_day_and_by_night(run_path: Path) -> None:
+    assert flaws(run_path / "report.html") == []
 
 
 def test_phases_of_older_runs_are_shown_under_todays_names() -> None:

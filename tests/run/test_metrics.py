@@ -9,7 +9,7 @@ import pytest
 
 from raygan.algorithms.base import Model, RoundResult, ServerState
 from raygan.config.loading import make_config
-from raygan.run.metrics import domain_scores, round_metrics
+from raygan.run.metrics import command, domain_scores, round_metrics
 from raygan.run.plan import make_plan
 from raygan.runtime.steps import Cohort, Epochs
 from raygan.wire.records import DomainScores, Evaluation
@@ -78,3 +78,18 @@ def test_a_round_names_who_was_lost_and_who_sat_out(tiny_settings: dict) -> None
     assert (line["lost"], line["late"]) == (2, 2)
     assert line["faults"] == ["told"]
     assert (line["round"], line["clients"], line["cluster_sizes"]) == (1, 1, {"4": 1})
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["/venv/bin/raygan", "train", "my data.yaml"], "raygan train 'my data.yaml'"),
+        (["/x/raygan/__main__.py", "train", "--set", "seed=1"], "raygan train --set seed=1"),
+        (["raygan", "train", "--callback", "wandb={api_key: s}"], "raygan train --callback wandb"),
+        (["raygan", "train", "--callback=wandb={api_key: s}"], "raygan train --callback=wandb"),
+        (["/usr/bin/pytest", "tests"], None),
+        (["/x/ipykernel/__main__.py", "-f"], None),
+    ],
+)
+def test_the_command_is_told_without_what_callbacks_know(words: list[str], told: str | None) -> None:
+    assert command(words) == told
