@@ -7,6 +7,7 @@ from collections import Counter
 from typing import Any
 
 from ray.tune import Callback
+from rich.filesize import decimal
 
 from raygan.cli.progress import EVERY_SECONDS
 from raygan.cli.screen import current
@@ -83,7 +84,7 @@ def shown(name: str, value: float) -> str:
     """A measure's value with its unit."""
     if name.split("/")[0] in {score.reported for score in SCORES.values() if score.is_share}:
         return f"{100 * value:.1f}%"
-    return f"{value / 1e6:.1f} MB" if "bytes" in name else f"{value:.3g}"
+    return decimal(int(value)) if "bytes" in name else f"{value:.3g}"
 
 
 def words(name: str) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import psutil
 import torch
+from rich.filesize import decimal
 from torch import Tensor, nn
 from torch.nn.utils.parametrize import is_parametrized
 from torch.overrides import TorchFunctionMode
@@ -91,7 +92,7 @@ def _check_size(make: Callable[[NetworkSpec], Networks], spec: NetworkSpec) -> N
     count = sum(x.numel() for block in blocks for x in block.parameters())
     needed, memory = 2 * count * torch.float32.itemsize, psutil.virtual_memory().total
     if needed > memory:
-        room = f"{needed / 1e9:,.0f} GB with their gradients, where this machine has {memory / 1e9:,.0f} GB"
+        room = f"{decimal(needed)} with their gradients, where this machine has {decimal(memory)}"
         found = f"networks of {count:,} parameters need {room}"
         raise ConfigError("model", found, "lower width, image_size or the embedding sizes")
 

@@ -25,7 +25,7 @@ CHAPTERS = {
     "recovery": "what happens when something is lost",
     "files": "this run's files",
 }
-"""Name -> what it is about; `raygan/docs/NAME.md`."""
+"""Name of a page of the documentation -> what it is about."""
 
 
 def about_the_run(record: Record) -> dict[str, Any]:

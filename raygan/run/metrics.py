@@ -138,7 +138,7 @@ def command(words: Sequence[str]) -> str | None:
         if before == "--callback":
             kept.append(name)
         else:
-            kept.append(f"{name}={value.partition('=')[0]}" if name == "--callback" else word)
+            kept.append(f"{name}={value.partition('=')[0]}" if name == "--callback" and value else word)
     return shlex.join(["raygan", *kept])
 
 

@@ -220,5 +220,7 @@ def test_networks_that_no_memory_can_hold_are_refused_before_they_are_made(monke
     monkeypatch.setattr(psutil, "virtual_memory", lambda: memory)
     build_networks(spec, None, 0)
     memory.total -= 1
-    with pytest.raises(ConfigError, match="model: networks of 3,038,662 parameters need 0 GB with their gradients"):
+    with pytest.raises(
+        ConfigError, match=r"model: networks of 3,038,662 parameters need 24\.3 MB with their gradients"
+    ):
         build_networks(spec, None, 0)
