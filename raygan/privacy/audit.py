@@ -6,6 +6,7 @@ knows the heads, unless it is said that it does not.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import NamedTuple
@@ -14,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from raygan.names import End, NetworkName
-from raygan.nn.blocks import Networks
+from raygan.nn.blocks import Networks, takes_labels
 from raygan.nn.correlation import distance_correlation
 from raygan.nn.losses import gan_loss
 from raygan.nn.network import build_networks, run_blocks
@@ -22,10 +23,10 @@ from raygan.parties.evaluator import sample_images
 from raygan.privacy.decoder import Decoder, reconstruct, train_decoder
 from raygan.privacy.document import IDENTITY, NOISE, Attack, Audit, Row, leakage_of
 from raygan.privacy.inversion import likeness, lines_of_chance
-from raygan.privacy.labels import label_accuracy, majority
+from raygan.privacy.labels import grouped_accuracy, label_accuracy, labels_told, majority
 from raygan.privacy.membership import membership_figures, nearness
 from raygan.privacy.pictures import comparison
-from raygan.privacy.shadow import train_shadow
+from raygan.privacy.shadow import Shadow, train_shadow
 from raygan.privacy.sight import (
     Disturbance,
     Images,
@@ -35,17 +36,25 @@ from raygan.privacy.sight import (
     noise,
     noise_of_clients,
     seen,
+    seen_apart,
     tail_gradient_of,
 )
 from raygan.privacy.subject import Party, Subject, parties
+from raygan.privacy.white_box import optimised
 from raygan.randomness import torch_seed
 
 HEAD = "head, test images"
 OTHER = "head, images of {}"
 SEED = "first head, test images"
 SHADOW = "no head, test images"
+WHITE_BOX = "head, optimised images"
 NETWORKS = "D, test images"
+GROUPS = "no D, groups"
 GENERATOR = "head"
+HIDDEN = (
+    "D is hidden from the server (privacy.hide_discriminator): attackers that know its head, its first head, its tail or "
+    "its score are none, and were left out"
+)
 SAMPLES = "samples of G"
 SCORE = "score of D"
 
@@ -60,6 +69,8 @@ class Effort:
     """Images that the attacker has."""
     decoder_steps: int = 300
     """Steps of a decoder."""
+    optimised_steps: int = 100
+    """Steps of L-BFGS, for each of a client's minibatches, in white box."""
     probe_steps: int = 300
     """Steps of a probe for labels."""
     correlated: int = 256
@@ -138,6 +149,8 @@ def audit(
         found.notes.append("images cross augmented in training; here they are attacked as they are")
     if "labels" in at_cuts and subject.config.privacy.activation_noise:
         found.notes.append("gradients of D's tail are those of activations without noise")
+    if subject.hidden is not None:
+        found.notes.append(HIDDEN)
     work = _Work(subject, effort, meter, found)
     meter.total = work.num_steps(here, at_cuts)
     for number, party in enumerate(here):
@@ -178,17 +191,21 @@ class _Work:
         cuts = self.subject.cuts
         self.heads = {name: sorted({h for h, _ in mine}) for name, mine in cuts.items()}
         self.tails = sorted({t for _, t in cuts["discriminator"]})
+        self.is_hidden = self.subject.hidden is not None
+        self._shadows: dict[tuple[int, int], Shadow] = {}
 
     def num_steps(self, here: Sequence[Party], attacks: Sequence[Attack]) -> int:
-        """Steps of all decoders."""
+        """Steps of all decoders, and minibatches in white box."""
         if "inversion" not in attacks:
             return 0
-        attackers = 2 + (len(here) > 1) + (self.subject.round > 0)
-        return self.effort.decoder_steps * (len(here) * len(self.heads["discriminator"]) * attackers + 2)
+        attackers = 1 if self.is_hidden else 2 + (len(here) > 1) + (self.subject.round > 0)
+        minibatches = 0 if self.is_hidden else math.ceil(self.effort.targets / self.batch_size)
+        places = len(here) * len(self.heads["discriminator"])
+        return self.effort.decoder_steps * (places * attackers + 2) + places * minibatches
 
     def attack_cuts(self, party: Party, other: Party | None, attacks: Sequence[Attack]) -> None:
         """All attacks at all cuts, on one client."""
-        networks = self.subject.networks(party.model)
+        networks = self.subject.networks_of(party)
         targets = party.targets(self.effort.targets)
         rows = {"original": targets.images}
         for depth in self.heads["discriminator"]:
@@ -212,19 +229,26 @@ class _Work:
         blocks = networks.discriminator[: depth + 1]
         sight, targets = self._head(blocks), party.targets(self.effort.targets)
         known, seed = party.known(self.effort.known), self._seed("decoder")
-        trainers: dict[str, Callable[[], Decoder]] = {HEAD: lambda: self._decoder(sight, known, seed)}
-        if other is not None:
-            theirs = other.known(self.effort.known)
-            trainers[OTHER.format(other.domain)] = lambda: self._decoder(sight, theirs, seed)
-        if self.subject.round > 0:
-            first = self._head(self.subject.initial.discriminator[: depth + 1])
-            trainers[SEED] = lambda: self._decoder(first, known, seed)
-        trainers[SHADOW] = lambda: self._shadow(sight, targets, known, depth)
+
+        def by(train: Callable[[], Decoder]) -> Callable[[], Tensor]:
+            return lambda: reconstruct(train(), sight, targets, self.batch_size)
+
+        attackers: dict[str, Callable[[], Tensor]] = {}
+        if not self.is_hidden:
+            attackers[WHITE_BOX] = lambda: self._optimised(blocks, sight, targets, known)
+            attackers[HEAD] = by(lambda: self._decoder(sight, known, seed))
+            if other is not None:
+                theirs = other.known(self.effort.known)
+                attackers[OTHER.format(other.domain)] = by(lambda: self._decoder(sight, theirs, seed))
+            if self.subject.round > 0:
+                first = self._head(self.subject.initial.discriminator[: depth + 1])
+                attackers[SEED] = by(lambda: self._decoder(first, known, seed))
+        attackers[SHADOW] = by(lambda: self._shadow(party, sight, depth).decoder)
         place, chance = Place(party.domain, "discriminator", "head", depth), lines_of_chance(known, targets)
         images: dict[str, Tensor] = {}
-        for attacker, train in trainers.items():
+        for attacker, attack in attackers.items():
             self.meter.begin(f"{where}, {attacker}")
-            made = reconstruct(train(), sight, targets, self.batch_size)
+            made = attack()
             images[f"h = {depth}: {attacker}"] = made
             figures = likeness(made, targets, party.classifier)
             self.found.note("inversion", place, attacker, figures, chance)
@@ -240,11 +264,24 @@ class _Work:
     def _decoder(self, sight: Sight, known: Images, seed: int) -> Decoder:
         return train_decoder(sight, known, self.batch_size, self.effort.decoder_steps, seed, self.meter.tick)
 
-    def _shadow(self, sight: Sight, targets: Images, known: Images, depth: int) -> Decoder:
-        observed = seen(sight, targets, self.batch_size)
-        blocks = self._fresh_head(depth)
-        seed, steps = self._seed("shadow"), self.effort.decoder_steps
-        return train_shadow(blocks, observed, known, self.batch_size, steps, seed, self.meter.tick, self._disturbance())
+    def _optimised(self, blocks: Sequence[nn.Module], sight: Sight, targets: Images, known: Images) -> Tensor:
+        """In white box; where the head is given labels, with those that a probe reads from what crosses."""
+        observed, labels = seen_apart(sight, targets, self.batch_size), torch.zeros(len(targets), dtype=torch.int64)
+        if any(takes_labels(block) for block in blocks):
+            classes, steps, seed = self.subject.spec.num_classes, self.effort.probe_steps, self._seed("labels")
+            labels, _ = labels_told(sight, known, torch.cat(observed), self.batch_size, classes, steps, seed)
+        steps, strength = self.effort.optimised_steps, self.subject.config.privacy.activation_noise
+        return optimised(blocks, observed, labels, known.images.mean(0), steps, strength, self.meter.tick)
+
+    def _shadow(self, party: Party, sight: Sight, depth: int) -> Shadow:
+        """Of one head; made once."""
+        if (party.index, depth) not in self._shadows:
+            targets, known = party.targets(self.effort.targets), party.known(self.effort.known)
+            observed, blocks = seen(sight, targets, self.batch_size), self._fresh_head(depth)
+            seed, steps, tick = self._seed("shadow"), self.effort.decoder_steps, self.meter.tick
+            made = train_shadow(blocks, observed, known, self.batch_size, steps, seed, tick, self._disturbance())
+            self._shadows[party.index, depth] = made
+        return self._shadows[party.index, depth]
 
     def _fresh_head(self, depth: int) -> Sequence[nn.Module]:
         """A head of this form that nobody has."""
@@ -255,6 +292,12 @@ class _Work:
     def _labels_at_head(self, party: Party, other: Party | None, networks: Networks, depth: int, where: str) -> None:
         sight = self._head(networks.discriminator[: depth + 1])
         targets = party.targets(self.effort.targets)
+        if self.is_hidden:
+            self.meter.begin(f"{where}, labels")
+            shadow, place = self._shadow(party, sight, depth), Place(party.domain, "discriminator", "head", depth)
+            observed = seen(sight, targets, self.batch_size)
+            self._read_labels(place, SHADOW, shadow.head, party.known(self.effort.known), targets, observed)
+            return
         attackers = {HEAD: party} | ({} if other is None else {OTHER.format(other.domain): other})
         for attacker, whose in attackers.items():
             self.meter.begin(f"{where}, labels")
@@ -268,7 +311,11 @@ class _Work:
         for depth in self.tails:
             self.meter.begin(f"{party.domain}: D tail, t = {depth}, labels from gradients")
             sight = tail_gradient_of(networks.discriminator, depth + 1, loss, self.codec_of("backward", "up"))
-            self._read_labels(Place(party.domain, "discriminator", "tail", depth), NETWORKS, sight, known, targets)
+            place = Place(party.domain, "discriminator", "tail", depth)
+            if self.is_hidden:
+                self._group(place, sight, targets)
+            else:
+                self._read_labels(place, NETWORKS, sight, known, targets)
         for depth in self.heads["generator"]:
             self.meter.begin(f"{party.domain}: G head, h = {depth}, labels")
             head = head_of(networks.generator[: depth + 1], self.codec_of("forward", "up"))
@@ -281,9 +328,23 @@ class _Work:
 
             self._read_labels(Place(party.domain, "generator", "head", depth), GENERATOR, of_labels, known, targets)
 
-    def _read_labels(self, place: Place, attacker: str, sight: Sight, known: Images, targets: Images) -> None:
-        classes, steps = self.subject.spec.num_classes, self.effort.probe_steps
-        found = label_accuracy(sight, known, targets, self.batch_size, classes, steps, self._seed("labels"))
+    def _group(self, place: Place, sight: Sight, targets: Images) -> None:
+        """Without a tail to compute gradients of known labels with."""
+        crossing = seen(sight, targets, self.batch_size)
+        found, chance = grouped_accuracy(crossing, targets.labels, self.subject.spec.num_classes, self._seed("labels"))
+        self.found.note("labels", place, GROUPS, {"label_accuracy": found}, {"majority": chance})
+
+    def _read_labels(
+        self,
+        place: Place,
+        attacker: str,
+        sight: Sight,
+        known: Images,
+        targets: Images,
+        observed: Tensor | None = None,
+    ) -> None:
+        classes, steps, seed = self.subject.spec.num_classes, self.effort.probe_steps, self._seed("labels")
+        found = label_accuracy(sight, known, targets, self.batch_size, classes, steps, seed, observed)
         self.found.note("labels", place, attacker, {"label_accuracy": found}, {"majority": majority(targets.labels)})
 
     def _correlate(self, party: Party, networks: Networks, depth: int) -> None:
@@ -304,7 +365,9 @@ class _Work:
         members, others = party.matched(self.effort.members)
         samples = self._samples(self.subject.released(party.model), members.labels)
         self._note_membership(party, SAMPLES, [nearness(samples, images) for images in (members, others)], seed)
-        if networks.discriminator:
+        if self.is_hidden:
+            pass  # nobody who would attack has D
+        elif networks.discriminator:
             blocks = [block.eval() for block in networks.discriminator]
             self._note_membership(party, SCORE, [_scores(blocks, images) for images in (members, others)], seed)
         else:
@@ -323,7 +386,7 @@ class _Work:
     def control(self, party: Party, attacks: Sequence[Attack]) -> None:
         """The attacks on a head that hides nothing, and on noise, which tells nothing."""
         targets, known = party.targets(self.effort.targets), party.known(self.effort.known)
-        networks = self.subject.networks(party.model)
+        networks = self.subject.networks_of(party)
         like = head_of(networks.discriminator[:1])(*known.batch(torch.arange(2)))
         for name, sight in (
             (IDENTITY, identity(self.subject.spec.num_classes)),

@@ -188,7 +188,8 @@ TITLES = {
 ATTACKERS = (
     "The attacker is the server. head: it knows D's head of this round, from aggregation; first head: only the one that "
     "all build from the seed; no head: it trains one of its own. test images: it has images of the client's domain on "
-    "which no network was trained; images of: only another domain's."
+    "which no network was trained; images of: only another domain's; optimised images: it looks for those whose "
+    "activations crossed (white box). no D, groups: gradients alone, each group taken for the class that suits it best."
 )
 """What the rows' words mean."""
 SHARES = ("identified", "recognised", "label_accuracy", "found_at_1_percent")

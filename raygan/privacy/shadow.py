@@ -5,16 +5,25 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from raygan.nn.network import run_blocks
 from raygan.privacy.decoder import LR, Decoder, batches, reconstruction_loss
-from raygan.privacy.sight import Disturbance, Images, undisturbed
+from raygan.privacy.sight import Disturbance, Images, Sight, head_of, undisturbed
 
 CRITIC_WEIGHT = 0.04
 CRITIC_LR = 1e-3
+
+
+class Shadow(NamedTuple):
+    """What such an attacker has."""
+
+    decoder: Decoder
+    head: Sight
+    """What its own head makes of images."""
 
 
 def train_shadow(
@@ -26,8 +35,8 @@ def train_shadow(
     seed: int,
     tick: Callable[[], None] = lambda: None,
     disturbance: Disturbance = undisturbed,
-) -> Decoder:
-    """A decoder for activations whose head nobody has told.
+) -> Shadow:
+    """A decoder for activations whose head nobody has told, and the head in its place.
 
     Args:
         blocks: of the head's form, with initial weights of the attacker's own; they are copied.
@@ -60,7 +69,7 @@ def train_shadow(
             (nn.functional.softplus(-seen).mean() + nn.functional.softplus(critic(made.detach())).mean()).backward()
             judge.step()
             tick()
-    return decoder
+    return Shadow(decoder, head_of(list(head), disturbance=disturbance))
 
 
 def _critic(form: tuple[int, ...]) -> nn.Module:

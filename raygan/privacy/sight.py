@@ -115,8 +115,13 @@ def crossed(x: Tensor, codec: Codec) -> Tensor:
 
 
 def seen(sight: Sight, of: Images, batch_size: int) -> Tensor:
-    """What crosses of all of them, in batches as a client makes them; a rest of one joins the batch before."""
+    """What crosses of all of them, as below."""
+    return torch.cat(seen_apart(sight, of, batch_size))
+
+
+def seen_apart(sight: Sight, of: Images, batch_size: int) -> list[Tensor]:
+    """What crosses of them, in batches as a client makes them; a rest of one joins the batch before."""
     parts = list(torch.arange(len(of)).split(batch_size))
     if len(parts) > 1 and len(parts[-1]) == 1:
         parts[-2:] = [torch.cat(parts[-2:])]
-    return torch.cat([sight(*of.batch(rows)) for rows in parts])
+    return [sight(*of.batch(rows)) for rows in parts]

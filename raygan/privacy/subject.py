@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -30,7 +31,7 @@ from raygan.data.client import ImageSet, image_set
 from raygan.errors import DataError, PolicyError, RunError
 from raygan.evaluation.cache import load_or_train
 from raygan.evaluation.classifier import DomainClassifier
-from raygan.names import NETWORKS, Cut, NetworkName
+from raygan.names import NETWORKS, BlockState, Cut, NetworkName
 from raygan.nn.blocks import Networks
 from raygan.nn.network import build_networks, load_block_state, network_spec
 from raygan.nn.spec import NetworkSpec
@@ -39,6 +40,8 @@ from raygan.parties.evaluator import load_generator
 from raygan.privacy.sight import Images
 from raygan.run.going_on import check_data
 from raygan.run.stored import Run
+from raygan.secure import check_installed
+from raygan.storage import block_states
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,8 @@ class Subject:
     """Those of a model; a network that its file has not is empty."""
     released: Callable[[int], list[nn.Module]] | None = None
     """A model's generator as people get it, which may be an average of the weights; None: nobody gets any."""
+    hidden: Callable[[int], Mapping[int, BlockState]] | None = None
+    """Client -> its blocks of D, which the server does not know (`privacy.hide_discriminator`); None: it knows all."""
 
     @property
     def initial(self) -> Networks:
@@ -66,6 +71,13 @@ class Subject:
     def is_cut(self) -> bool:
         """Whether its algorithm cuts networks, so that activations cross."""
         return "cuts" in algorithm_of(self.config.algorithm).reads
+
+    def networks_of(self, party: Party) -> Networks:
+        """Those that a client computes with."""
+        made = self.networks(party.model)
+        if self.hidden is not None and self.is_cut:
+            _load(made.discriminator, self.hidden(party.client))
+        return made
 
     @property
     def cuts(self) -> dict[NetworkName, Sequence[Cut]]:
@@ -85,12 +97,10 @@ def subject_of_run(run: Run, round_number: int | None) -> Subject:
 
     Raises:
         RunError: it is not kept, or has networks of another form.
+        ConfigError: its clients hid D, and the extra `privacy` is not installed here.
     """
     number = run.kept_round(round_number)
     spec, config = run.spec, run.config
-    if config.privacy.hide_discriminator:
-        found = "hid D from all but its clients (privacy.hide_discriminator): no attack on it can be tried here"
-        raise RunError(str(run.path), found, "audit a run of the same configuration that does not, as of no head")
 
     def networks(model: int) -> Networks:
         made = build_networks(spec, config.model.blocks, config.seed)
@@ -101,7 +111,17 @@ def subject_of_run(run: Run, round_number: int | None) -> Subject:
     def released(model: int) -> list[nn.Module]:
         return load_generator(spec, config.model.blocks, run.generator_states(number, model))
 
-    return Subject(config, run.infos, spec, number, run.membership(number), networks, released)
+    def hidden(client: int) -> Mapping[int, BlockState]:
+        from raygan.secure.secret import kept_secret  # the extra `privacy`
+
+        arrays = run.client_arrays(number, client)
+        opened = kept_secret(Path(config.privacy.keys).expanduser(), arrays).open_arrays(arrays)
+        own = {name: array for name, array in opened.items() if name.startswith("discriminator.")}
+        return block_states(own, "discriminator")
+
+    check_installed(config.privacy)
+    of_clients = hidden if config.privacy.hide_discriminator else None
+    return Subject(config, run.infos, spec, number, run.membership(number), networks, released, of_clients)
 
 
 def untrained(config: Config) -> Subject:

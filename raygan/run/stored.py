@@ -20,7 +20,9 @@ from raygan.errors import RunError
 from raygan.names import BlockState, Weights
 from raygan.nn.network import GeneratorModule, network_spec
 from raygan.nn.spec import NetworkSpec
+from raygan.packed import read_packed
 from raygan.parties.aggregator import generator_states, model_file
+from raygan.parties.base import client_file
 from raygan.parties.evaluator import load_generator, sample_images
 from raygan.run.checkpoints import MODEL_FILE, Checkpoints
 from raygan.run.folder import RunFolder
@@ -266,6 +268,22 @@ class Run:
             RunError: no such model in that round.
         """
         return block_states(read_arrays(self._model_file(round_number, model)), "discriminator")
+
+    def client_arrays(self, round_number: int, client: int) -> dict[str, np.ndarray]:
+        """What a client's file has in a kept round, by name.
+
+        Raises:
+            RunError: the round was thinned out to its models.
+        """
+        checkpoint = self._checkpoints.of(round_number - 1)
+        name = checkpoint.manifest().sources(self.model_kind, {}, [client])[client]
+        if not name:
+            found = f"round {round_number} was thinned out to its models: it has no state of client {client}"
+            raise RunError(str(self.path), found, "choose one of the last rounds")
+        if name == client_file(client):
+            return read_arrays(checkpoint.path / name)
+        ((_, arrays),) = read_packed(checkpoint.path / name, [client])
+        return arrays
 
     def _model_file(self, round_number: int, model: int) -> Path:
         known = self.models(round_number)

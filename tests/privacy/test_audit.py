@@ -24,7 +24,9 @@ from raygan.run.plan import make_plan
 from tests.cli.command import command
 from tests.federations import in_process
 
-FEW = Effort(targets=16, known=24, decoder_steps=4, probe_steps=40, correlated=16, members=16, samples=40)
+FEW = Effort(
+    targets=16, known=24, decoder_steps=4, optimised_steps=4, probe_steps=40, correlated=16, members=16, samples=40
+)
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +57,8 @@ def test_every_attack_at_every_cut_beside_chance(run: Path) -> None:
     }  # fmt: skip
     inversions = [row for row in rows if row.attack == "inversion" and row.domain == "domain0" and row.depth == 0]
     assert [row.attacker for row in inversions] == [
-        "head, test images", "head, images of domain1", "first head, test images", "no head, test images"
+        "head, optimised images", "head, test images", "head, images of domain1", "first head, test images",
+        "no head, test images",
     ]  # fmt: skip
     assert all(row.chance for row in rows)
     assert len(document["leakage"]["cuts"]) == 8

@@ -87,8 +87,8 @@ def test_without_the_head_the_attacker_trains_its_own() -> None:
     sight = head_of(HEAD)
     own = build_networks(SPEC, None, 9).discriminator[:1]
     ticks: list[int] = []
-    decoder = train_shadow(own, seen(sight, TARGETS, BATCH), KNOWN, BATCH, 60, 0, lambda: ticks.append(1))
-    made = reconstruct(decoder, sight, TARGETS, BATCH)
+    shadow = train_shadow(own, seen(sight, TARGETS, BATCH), KNOWN, BATCH, 60, 0, lambda: ticks.append(1))
+    made = reconstruct(shadow.decoder, sight, TARGETS, BATCH)
     assert made.shape == TARGETS.images.shape
     assert len(ticks) == 60
     before = own[0].state_dict()
