@@ -41,6 +41,8 @@ class Task:
     clients_per_actor: int
     documents: Mapping[str, Document] = field(default_factory=dict)
     """Of a run that goes on: what its algorithm had planned (`Algorithm.documents`)."""
+    least_heads: tuple[int, ...] = ()
+    """h of each client's head of D at least, by the policy of its site, where D is cut; empty: any."""
 
 
 class ServerState(BaseModel):

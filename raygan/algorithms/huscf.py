@@ -54,7 +54,8 @@ class HuscfGan(Algorithm[SplitClients, SharedBody]):
     @classmethod
     def plan(cls, task: Task) -> HuscfGan:
         """Chooses every client's cuts."""
-        return cls(plan_split(task.config, task.clients, task.spec, task.clients_per_actor, task.documents))
+        config, clients, heads = task.config, task.clients, task.least_heads
+        return cls(plan_split(config, clients, task.spec, task.clients_per_actor, task.documents, heads))
 
     @property
     def documents(self) -> Mapping[str, Document]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Literal
 
 import numpy as np
@@ -201,16 +201,23 @@ def plan_config(
     anchor: Anchor = 2,
     kept: Sequence[Cuts] | None = None,
     leakage: Leakage | None = None,
+    least_heads: Sequence[int] = (),
 ) -> Plan:
     """The plan that a configuration asks for: its fleet, its server, its solver or its fixed cuts; errors as `plan` and
     `bound_of`.
 
     Args:
-        kept: the cuts of each client, where they were chosen before, under the bound of then; None: choose them.
+        kept: the cuts of each client, where they were chosen before, under the bounds of then; None: choose them.
         leakage: how much each cut tells; None: as `cuts.leakage` has it.
+        least_heads: h of each client's head of D at least, of cuts that are chosen; empty: any.
     """
     settings = config.cuts
     devices, server = fleet_of(config)
+    if kept is None and settings.solver != "fixed" and least_heads:
+        devices = [
+            replace(device, local_blocks=((), tuple(range(least + 1)))) if least else device
+            for device, least in zip(devices, least_heads, strict=True)
+        ]
     bound = bound_of(settings, leakage) if kept is None else None
     if kept is None and settings.solver == "fixed":
         given = {name: (cut.generator, cut.discriminator) for name, cut in settings.fixed.items()}
@@ -334,14 +341,16 @@ def plan_study(
     discriminator: NetworkCost,
     anchor: Anchor = 2,
     leakage: Leakage | None = None,
+    least_heads: Sequence[int] = (),
 ) -> Study:
     """Plan, and compare with the simpler choices (and with the genetic algorithm, unless it made the plan), and with what
     the solver would choose if cuts might tell anything; arguments and errors as `plan_config`."""
-    chosen = plan_config(config, generator=generator, discriminator=discriminator, anchor=anchor, leakage=leakage)
+    planned = partial(plan_config, generator=generator, discriminator=discriminator, anchor=anchor)
+    chosen = planned(config, leakage=leakage, least_heads=least_heads)
     compared = uniform_choices(chosen)
     if config.cuts.max_leakage is not None and chosen.solver != "fixed":
         free = config.model_copy(update={"cuts": config.cuts.model_copy(update={"max_leakage": None})})
-        other = plan_config(free, generator=generator, discriminator=discriminator, anchor=anchor)
+        other = planned(free, least_heads=least_heads)
         times = other.latency_s / chosen.latency_s
         compared.append(Baseline("unbounded", other.latency_s, times, other.bytes, False))
     if chosen.solver != "ga":

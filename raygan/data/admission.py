@@ -27,6 +27,18 @@ class Bound:
     """Which policy says so, as people are told."""
 
 
+def least_heads(config: Config, bounds: Sequence[Bound | None]) -> tuple[int, ...]:
+    """Of each client, for the planner; 0: any.
+
+    Args:
+        bounds: of each domain.
+    """
+    leasts = [0 if bound is None else bound.least for bound in bounds]
+    return tuple(
+        least for least, domain in zip(leasts, config.data.domains, strict=True) for _ in range(domain.clients)
+    )
+
+
 @dataclass(frozen=True)
 class Admission:
     """A site's yes, as far as it is known before its data is read."""

@@ -10,6 +10,7 @@ from typing import Generic, Protocol, TypeVar
 import numpy as np
 
 from raygan.config.privacy import PrivacyConfig
+from raygan.errors import PolicyError
 from raygan.packed import read_packed, write_packed
 from raygan.parties.base import Worker, client_file, clients_file
 from raygan.parties.data_owner import DataOwner
@@ -113,7 +114,10 @@ class HostedClients(Worker, Generic[HostedT]):
             client.owner.account(updates.get(number, 0))
 
     def traffic(self) -> Traffic:
-        """What its clients sent and were sent since the round began."""
+        """What its clients sent and were sent since the round began, and whose data their sites refused."""
+        for client in self._clients.values():
+            if isinstance(client.owner.unreadable, PolicyError):
+                self._traffic.refused("site", "client", "Images")
         return self._traffic.take()
 
     def save(self, folder: str) -> Written:

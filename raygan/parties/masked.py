@@ -245,6 +245,7 @@ class MaskedClients(Worker, Generic[MaskedT]):
         except KeyError:
             return Lost(f"client-{number:02d} is not in the session any more")
         except (RefusedError, SealError, RangeError) as error:
+            self._traffic.refused("aggregator", "client", type(record).__name__)
             return Lost(f"client-{number:02d}: {error}", "unfit")
 
 

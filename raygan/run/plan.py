@@ -29,6 +29,7 @@ from raygan.data import (
     survey_domains,
     with_common_classes,
 )
+from raygan.data.admission import least_heads
 from raygan.data.found import Found
 from raygan.data.holdings import Holding
 from raygan.errors import ConfigError, DataError, PolicyError
@@ -127,7 +128,8 @@ def make_plan(config: Config, survey: Survey = survey_domains, documents: Mappin
     clients = tuple(
         ClientPlan(number, held[number].domain, profile, part) for number, (profile, part) in enumerate(pairs)
     )
-    task = Task(config, clients, spec, clients_per_actor(config), documents or {})
+    heads = least_heads(config, [domain.bound for domain in surveys])
+    task = Task(config, clients, spec, clients_per_actor(config), documents or {}, heads)
     algorithm = algorithm_of(config.algorithm).plan(task)
     _check_heads(algorithm.layout, surveys)
     small = _too_small(config, algorithm) if documents is None or config.devices.fits == "drop" else {}
@@ -160,7 +162,7 @@ def _check_heads(layout: Layout[Any], surveys: Sequence[DomainSurvey]) -> None:
     """Refuses cuts that a site's policy does not allow; it would refuse them itself when its clients start.
 
     Raises:
-        PolicyError: D's head at one of its clients is too short.
+        PolicyError: D's head at one of its clients is too short: none that it allows can be planned, or cuts are kept.
     """
     for plan in layout.clients:
         bound = surveys[plan.data.domain_index].bound
@@ -168,7 +170,7 @@ def _check_heads(layout: Layout[Any], surveys: Sequence[DomainSurvey]) -> None:
         if bound is not None and head is not None and head < bound.least:
             where = f"data.domains[{plan.data.domain_index}] ({plan.domain})"
             found = f"{bound.by} refuses: minimum_cut: a head of D with h = {head} is asked, h = {bound.least} and more"
-            remedy = "fix cuts (cuts.solver: fixed) or bound them (cuts.max_leakage), or ask the site's owner"
+            remedy = "give its clients devices that can keep so long a head, or ask the site's owner"
             raise PolicyError(where, f"{found} is allowed", remedy)
 
 

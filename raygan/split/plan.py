@@ -64,19 +64,21 @@ def plan_split(
     spec: NetworkSpec,
     clients_per_actor: int,
     documents: Mapping[str, Mapping[str, Any]],
+    least_heads: Sequence[int] = (),
 ) -> SplitPlan:
     """Builds the networks once to know their blocks, cuts them and deals the clients to workers.
 
     Args:
         documents: of a run that goes on: `cuts`, as `cuts.json` has them; how good a plan is found depends on the
             machine, so they are kept.
+        least_heads: h of each client's head of D at least; empty: any.
 
     Raises:
         InputError: networks or cuts that cannot be used.
     """
     networks = build_networks(spec, config.model.blocks, config.seed)
     costs = measure(config, networks, spec)
-    chosen = choose_cuts(config, costs, kept_cuts(documents))
+    chosen = choose_cuts(config, costs, kept_cuts(documents), least_heads)
     plans = [
         ClientPlan(plan.client, plan.domain, plan.profile, plan.data, *cut)
         for plan, cut in zip(clients, chosen.cuts, strict=True)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -17,7 +18,7 @@ from raygan.cuts import NetworkCost, Plan, Study, check_cut, plan_config, plan_s
 from raygan.cuts.leakage import Leakage
 from raygan.cuts.replicas import Replicated, plan_replicas
 from raygan.data import DomainInfo, common_shape
-from raygan.errors import ConfigError, first_line
+from raygan.errors import ConfigError, CutError, first_line
 from raygan.names import Cuts, Direction, NetworkName, Shape
 from raygan.nn.blocks import Networks
 from raygan.nn.cost import BlockCosts, network_costs
@@ -70,31 +71,46 @@ def measure(config: Config, networks: Networks, spec: NetworkSpec) -> Costs:
     return Costs(of_generator, of_discriminator, anchor, shapes)
 
 
-def choose_cuts(config: Config, costs: Costs, kept: Sequence[Cuts] | None = None) -> Plan:
+def choose_cuts(
+    config: Config, costs: Costs, kept: Sequence[Cuts] | None = None, least_heads: Sequence[int] = ()
+) -> Plan:
     """The cuts of every client and their predicted latency.
 
     Args:
         kept: the cuts of a run that goes on: how good a plan is found depends on the machine. None: choose them.
+        least_heads: h of each client's head of D at least, by the policy of its site; empty: any. Where no cuts keep to
+            it, those that are chosen without it, which the site refuses.
 
     Raises:
         CutError: a fixed cut that is not valid, or a device for which none is.
         ConfigError: a fixed cut for a profile that is not in the fleet.
     """
     check_fixed(config, costs)
-    return plan_config(
+    chosen = partial(
+        plan_config,
         config,
         generator=costs.generator,
         discriminator=costs.discriminator,
         anchor=costs.anchor,
         kept=kept,
     )
+    try:
+        return chosen(least_heads=least_heads)
+    except CutError:
+        if not any(least_heads):
+            raise
+        return chosen()
 
 
-def study_cuts(config: Config, costs: Costs, leakage: Leakage | None = None) -> Study:
+def study_cuts(config: Config, costs: Costs, leakage: Leakage | None = None, least_heads: Sequence[int] = ()) -> Study:
     """The cuts with everything that they are compared with; errors as `choose_cuts`.
 
     Args:
         leakage: how much each cut tells; None: as `cuts.leakage` has it.
+        least_heads: h of each client's head of D at least, by the policy of its site; empty: any.
+
+    Raises:
+        CutError: also where no cuts keep to the sites' bounds.
     """
     check_fixed(config, costs)
     return plan_study(
@@ -103,22 +119,29 @@ def study_cuts(config: Config, costs: Costs, leakage: Leakage | None = None) -> 
         discriminator=costs.discriminator,
         anchor=costs.anchor,
         leakage=leakage,
+        least_heads=least_heads,
     )
 
 
-def study_config(config: Config, infos: Sequence[DomainInfo], leakage: Leakage | None = None) -> Study:
+def study_config(
+    config: Config,
+    infos: Sequence[DomainInfo],
+    leakage: Leakage | None = None,
+    least_heads: Sequence[int] = (),
+) -> Study:
     """As `study_cuts`, with the costs of the networks that the configuration describes.
 
     Args:
         infos: of each domain.
-        leakage: as there.
+        leakage, least_heads: as there.
 
     Raises:
         InputError: data, networks or cuts that cannot be used.
     """
     shape = common_shape(config.model, infos)
     spec = network_spec(config.model, shape.channels, shape.num_classes)
-    return study_cuts(config, measure(config, build_networks(spec, config.model.blocks, config.seed), spec), leakage)
+    costs = measure(config, build_networks(spec, config.model.blocks, config.seed), spec)
+    return study_cuts(config, costs, leakage, least_heads)
 
 
 def replicas_config(config: Config, infos: Sequence[DomainInfo], counts: Sequence[int]) -> list[Replicated]:

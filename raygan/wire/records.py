@@ -292,9 +292,9 @@ class Link:
 
     source: str
     target: str
-    """Roles: `client`, `body`, `server`, `aggregator`, `evaluator`."""
+    """Roles: `client`, `body`, `server`, `aggregator`, `evaluator`, `site`."""
     kind: str
-    """The record's type."""
+    """The record's type; with ` (refused)` behind it, what did not cross."""
     client: int | None = None
     """Whose activations or gradients; None: anybody's."""
 

@@ -23,6 +23,15 @@ class TrafficCounter:
         records, so_far = self._counts.get(link, (0, 0))
         self._counts[link] = (records + 1, so_far + num_bytes)
 
+    def refused(self, source: str, target: str, kind: str) -> None:
+        """Counts one that did not cross, or was not taken: `NAME (refused)`, of no bytes.
+
+        Args:
+            source, target: as above; `site`: where a client's data lies, by its owner's policy.
+            kind: the record's type; `Images` of a client's data.
+        """
+        self.add(source, target, f"{kind} (refused)", 0)
+
     def forget(self) -> None:
         """Begins anew: the counts of a round that was lost are nobody's."""
         self._counts = {}

@@ -12,15 +12,17 @@ from pathlib import Path
 import pytest
 import yaml
 
-from raygan.config import site_policy
+from raygan.config import Config, site_policy
 from raygan.config.loading import make_config
 from raygan.data import source, survey_domain
 from raygan.data.admission import Request, fixed_heads
 from raygan.errors import PolicyError
 from raygan.parties import evaluator
 from raygan.parties.evaluator import Evaluator
+from raygan.run.metrics import links
 from raygan.run.plan import make_plan, planned
 from raygan.run.scoring import evaluator_plan
+from tests.cli.command import command
 
 Write = Callable[..., Path]
 DP = {"algorithm": "fed_gan", "privacy": {"dp": {"epsilon": 5}}}
@@ -226,6 +228,8 @@ def test_a_client_that_starts_again_and_is_refused_takes_no_part(two_clients: di
     told = worker.check_in()
     assert not told.num_images
     assert "minimum_cut: a head of D with h = 0 is asked" in str(told.lost[0])
+    worker.begin_round(1)
+    assert links([worker.traffic()])["links"] == {"site -> client": {"Images (refused)": {"records": 2, "bytes": 0}}}
 
 
 @pytest.mark.parametrize("algorithm", ["fed_gan", "md_gan"])
@@ -251,6 +255,31 @@ def test_planned_cuts_are_refused_before_a_run(tiny_settings: dict, policy: Writ
     with pytest.raises(PolicyError, match="minimum_cut: a head of D with h = ") as raised, planned(config, True):
         pass
     assert f"the site policy {path} on " in str(raised.value)
+
+
+def heads_of(config: Config) -> list[int]:
+    return [plan.discriminator_cut[0] for plan in make_plan(config).layout.clients]
+
+
+def test_cuts_are_planned_within_what_the_site_allows(
+    tiny_settings: dict, policy: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By either solver, with the proof among what is left; it is the plan of devices that must keep the block."""
+    for solver in ("exact", "ga"):
+        config = make_config(tiny_settings | {"cuts": {"solver": solver, "ga": {"population": 40, "generations": 30}}})
+        monkeypatch.delenv(site_policy.VARIABLE, raising=False)
+        assert 0 in heads_of(config), "which is faster"
+        policy(minimum_cut=1)
+        assert set(heads_of(config)) == {1}
+        assert make_plan(config).algorithm.documents["cuts"]["optimal"]
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "run.yaml").write_text(yaml.safe_dump({**tiny_settings, "cuts": {"solver": "exact"}}))
+    table = json.loads(command("cuts", tmp_path / "run.yaml", "--json").out)
+    assert {client["discriminator"][0] for client in table["clients"]} == {1}
+    path = policy(minimum_cut=9)
+    command("cuts", tmp_path / "run.yaml").assert_refused(
+        f"data.domains: the site policy {path} on {os.uname().nodename} allows D's heads of h = 9 and more, and no cuts"
+    )
 
 
 def test_the_heads_are_those_of_the_domains_own_profiles(tiny_settings: dict) -> None:

@@ -7,11 +7,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from raygan.config.loading import make_config
 from raygan.errors import ConfigError, WireError
 from raygan.parties.aggregator import ClusterAggregator
 from raygan.parties.base import Worker
+from raygan.run.metrics import links
 from raygan.run.plan import make_plan
 from raygan.runtime.in_process import LocalHandle
 from raygan.secure.fixed_point import STEP, encode
@@ -147,6 +149,18 @@ def test_a_member_that_is_lost_costs_nothing_but_itself(
     assert all(same) if turn == "unmask" else not all(same)
     told = [fault for fault in result.epochs.faults if "is in no sum: killed" in fault]
     assert [fault[:9] for fault in told] == ([] if turn == "unmask" else [f"client-{c:02d}" for c in worker.ids])
+
+
+def test_a_member_that_refuses_is_left_out_and_in_the_ledger(tiny_settings: dict[str, Any]) -> None:
+    """A parameter that fixed point cannot hold."""
+    with federated(settings_of(tiny_settings, "fed_gan") | {"fed_gan": None} | SECURE) as one:
+        (worker,) = (handle._party for handle in one.backend.workers.values() if 0 in handle._party._clients)  # type: ignore[attr-defined]
+        with torch.no_grad():
+            next(next(iter(worker._clients[0].blocks.values())).parameters()).view(-1)[0] = 2.0**30  # type: ignore[attr-defined]
+        result = one.round(steps=0)
+        (told,) = (fault for fault in result.epochs.faults if "is in no sum" in fault)
+        assert told.startswith("client-00")
+        assert links([worker.traffic()])["links"]["aggregator -> client"]["Dealt (refused)"]["records"] == 1
 
 
 @pytest.mark.parametrize(
