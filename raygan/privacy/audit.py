@@ -69,7 +69,7 @@ class Effort:
     """Images that the attacker has."""
     decoder_steps: int = 300
     """Steps of a decoder."""
-    optimised_steps: int = 100
+    optimised_steps: int = 60
     """Steps of L-BFGS, for each of a client's minibatches, in white box."""
     probe_steps: int = 300
     """Steps of a probe for labels."""
@@ -271,7 +271,7 @@ class _Work:
             classes, steps, seed = self.subject.spec.num_classes, self.effort.probe_steps, self._seed("labels")
             labels, _ = labels_told(sight, known, torch.cat(observed), self.batch_size, classes, steps, seed)
         steps, strength = self.effort.optimised_steps, self.subject.config.privacy.activation_noise
-        return optimised(blocks, observed, labels, known.images.mean(0), steps, strength, self.meter.tick)
+        return optimised(blocks, observed, labels, known.images, steps, strength, self.meter.tick)
 
     def _shadow(self, party: Party, sight: Sight, depth: int) -> Shadow:
         """Of one head; made once."""

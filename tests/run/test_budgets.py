@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from raygan.api import resume, train
@@ -15,8 +16,13 @@ from raygan.errors import ConfigError, StoppedError
 from raygan.report import write_report
 from raygan.run.events import Listener
 from raygan.run.plan import make_plan
+from raygan.secure.fixed_point import STEP
 from tests.rounds import assert_same_training, rounds_of
+from tests.run.kills import FaultInjector, Injection, injector
+from tests.run.test_faults import Injections
 from tests.run.test_resume import arrays_of_round
+
+__all__ = ["injector"]
 
 DP = {"epsilon": 1e6, "noise_multiplier": 1.0, "clip": 1.0, "seeded": True}
 SOUND, QUICK = ("local", "fed_gan", "md_gan", "fed_split_gan"), ("fed_gan", "md_gan")
@@ -210,6 +216,56 @@ def test_actors_compute_the_same(small_ray: None, settings: dict, tmp_path: Path
     here, there = train(config, tmp_path / "here", in_process=True), train(config, tmp_path / "there")
     assert arrays_of_round(here.path, 3) == arrays_of_round(there.path, 3)
     assert_same_training(here.path, there.path)
+
+
+def test_noised_networks_are_summed_under_masks_as_well(tiny_settings: dict, tmp_path: Path) -> None:
+    """The aggregator learns the same average and each client has spent the same; the other defence costs it nothing."""
+    alone = {key: value for key, value in tiny_settings.items() if key not in ("clusters", "cuts")}
+    training = tiny_settings["training"] | {"rounds": 1}
+    settings = alone | {"algorithm": "fed_gan", "fed_gan": None, "training": training}
+    plain, masked = (
+        train(make_config(settings | {"privacy": privacy}), tmp_path / f"run{len(privacy)}", in_process=True)
+        for privacy in ({"dp": DP}, {"dp": DP, "secure_aggregation": True})
+    )
+    (line,), (expected,) = rounds_of(masked.path), rounds_of(plain.path)
+    assert line["privacy"] == expected["privacy"]
+    assert "MaskedState" in line["links"]["client -> aggregator"]
+    assert "State" not in line["links"]["client -> aggregator"]
+    arrays = [run.discriminator_states(1, 0) for run in (masked, plain)]
+    for found, theirs in zip(*(blocks.values() for blocks in arrays), strict=True):
+        for name, array in found.items():
+            np.testing.assert_allclose(array, theirs[name], rtol=2.0**-22, atol=3 * STEP)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "injection",
+    [
+        Injection("client", "train", "after", name="client-00"),
+        Injection("client", "check_in", name="client-00"),
+        Injection("client", "spending", name="client-00"),
+        Injection("client", "spending", "after", name="client-00"),
+        Injection("client", "save", name="client-00"),
+        Injection("client", "save", "after", name="client-00"),
+    ],
+    ids=str,
+)
+def test_a_client_that_is_killed_with_what_it_had_spent_neither_forgets_nor_spends_twice(
+    small_ray: None, injector: FaultInjector, settings: dict, tmp_path: Path, injection: Injection
+) -> None:
+    """SIGKILL in the second of three rounds, once others may have seen its updates and before its file has their count.
+    What it had begun counts once: as much as of the client that lived, which took the same steps."""
+    injections = Injections(injector, {1: injection})
+    apart = private(settings, seeded=False) | {"ray": settings["ray"] | {"clients_per_actor": 1}}
+    run = train(make_config(apart), tmp_path / "run", listener=injections)
+    assert run.ended
+    assert not injector.armed
+    assert injections.told("clients-00", "was lost") or injections.told("client-00", "was lost")
+    steps = make_plan(run.config).holdings[0].num_images // 8
+    kept = json.loads((run.path / "privacy.json").read_text())
+    assert kept == {"updates": {"0": 3 * steps, "1": 3 * steps}, "begun": {}}
+    told = [line["privacy"]["clients"] for line in rounds_of(run.path)]
+    assert [clients.get("0", clients["1"]) for clients in told] == [clients["1"] for clients in told]
 
 
 def test_a_dry_run_says_when_budgets_end(settings: dict, capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,7 +13,7 @@ from tests.rounds import assert_same_training, rounds_of
 from tests.run.kills import FaultInjector, Injection, injector
 from tests.run.test_faults import Injections
 from tests.run.test_resume import Interrupt, arrays_of_round
-from tests.secure.federated import SECURE, settings_of
+from tests.secure.federated import ALGORITHMS, SECURE, settings_of
 
 __all__ = ["injector"]
 
@@ -76,7 +76,7 @@ def test_actors_that_hide_d_lose_one_and_go_on(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("algorithm", ["huscf", "clustered_fed_gan"])
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_actors_compute_the_same(
     small_ray: None, tiny_settings: dict[str, Any], tmp_path: Path, algorithm: str
 ) -> None:
