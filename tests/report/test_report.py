@@ -278,8 +278,14 @@ def test_numbers_of_clusters_are_light_on_dark() -> None:
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
-def test_a_browser_shows_it_whole_and_readable_at_three_widths_by_day_and_by_night(run_path: Path) -> None:
-    assert flaws(run_path / "report.html") == []
+def test_a_browser_shows_it_whole_and_readable_at_three_widths_by_day_and_by_night(copy: Path) -> None:
+    """A long one: forty rounds, and names and faults of one long word."""
+    for name in ("metrics.jsonl", "clusters.jsonl"):
+        last = json.loads((copy / name).read_text().splitlines()[-1])
+        more = {"faults": ["x" * 200]} if name == "metrics.jsonl" else {}
+        lines = [json.dumps(last | more | {"round": number}).replace("domain1", "d" * 80) for number in range(1, 41)]
+        (copy / name).write_text("\n".join(lines) + "\n")
+    assert flaws(write_report(copy)) == []
 
 
 def test_phases_of_older_runs_are_shown_under_todays_names() -> None:
