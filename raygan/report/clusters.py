@@ -6,11 +6,8 @@ from typing import Any
 
 from raygan.algorithms import algorithm_of
 from raygan.report.curves import PALETTE
-from raygan.report.record import MAX_CLIENTS, Record, spread
+from raygan.report.record import MAX_CLIENTS, MAX_ROUNDS, Record, spread
 from raygan.report.words import percent
-
-SHOWN_ROUNDS = 12
-"""As many columns as a page has room for."""
 
 
 def no_clusters(record: Record) -> str:
@@ -24,7 +21,7 @@ def weights(record: Record) -> dict[str, Any] | None:
     clusters."""
     if not record.clusters:
         return None
-    rounds = spread(record.clusters, SHOWN_ROUNDS)
+    rounds = spread(record.clusters, MAX_ROUNDS)
     clients = list(record.domain_of)[:MAX_CLIENTS]
     seen = sorted({e["cluster"] for entry in rounds for e in entry["clients"].values()})
     return {

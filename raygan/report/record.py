@@ -14,7 +14,7 @@ from raygan.data import domain_names
 from raygan.run.folder import RunFolder
 from raygan.run.stored import Run
 
-MAX_CLIENTS, MAX_ROUNDS = 200, 24
+MAX_CLIENTS, MAX_ROUNDS = 200, 12
 """Rows and columns of a table; more are in the run's files."""
 PICTURE = re.compile(r"round-(\d+)-\w+-(\d+)\.png")
 
