@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING
 from raygan.algorithms import algorithm_of
 from raygan.config.loading import absolute_paths, changed_config, parse_override
 from raygan.config.schema import Config
+from raygan.data import DomainInfo
 from raygan.errors import ConfigError, RunError
 from raygan.parties.evaluator import Evaluator
 from raygan.run.engine import Engine
 from raygan.run.events import Listener, Listeners
 from raygan.run.folder import RunFolder
 from raygan.run.going_on import check_configuration, check_data, check_files
+from raygan.run.joining import check_new_domains, with_news
 from raygan.run.mirror import Mirror, is_uri
 from raygan.run.plan import Plan, planned
 from raygan.run.scoring import evaluator_plan
@@ -114,7 +116,8 @@ def resume(
     run = Run.load(fetched(path))
     kept = absolute_paths(changed_config(run.config.model_dump(mode="json"), list(map(parse_override, changes))))
     folder = RunFolder(run.path)
-    check_configuration(folder, kept)
+    going_on = check_configuration(folder, run.config, kept)
+    kept = going_on.config
     if run.ended and kept.training.rounds <= run.config.training.rounds:
         return run
     here = {"address": address, "wait_for_nodes_s": wait_for_nodes_s}
@@ -124,12 +127,16 @@ def resume(
     if run.rounds:  # the run that it began with may be gone by now
         config = config.model_copy(update={"model": config.model.model_copy(update={"start_from": None})})
     listener = listener or (Bar() if progress else Listener())
+    known = folder.infos()[: len(going_on.before.domains)] if folder.domains_file.exists() else None
     with (
         folder.locked(),
-        planned(config, in_process, listener.on_wait, folder.documents()) as plan,
-        _checked_backend(plan, folder, in_process, listener) as (backend, dashboard),
+        planned(config, in_process, listener.on_wait, folder.documents(), known or ()) as plan,
+        _checked_backend(plan, known, folder, in_process, listener) as (backend, dashboard),
     ):
-        if changes:
+        if going_on.members_change:
+            folder.write_documents(plan.documents, plan.infos)
+            plan = with_news(plan, going_on.before, folder)
+        if changes or kept != run.config:
             folder.write_config(kept)
         with _told(listener, folder, in_process, tensorboard, callbacks) as told:
             Engine(plan, folder, backend, told, _mirror(config)).run(dashboard, time.perf_counter() - called)
@@ -238,11 +245,16 @@ def default_folder() -> Path:
 
 @contextmanager
 def _checked_backend(
-    plan: Plan, folder: RunFolder, in_process: bool, listener: Listener
+    plan: Plan, known: Sequence[DomainInfo] | None, folder: RunFolder, in_process: bool, listener: Listener
 ) -> Iterator[tuple[Backend, str | None]]:
-    """As `_backend`, once the data is found to be what the run began with."""
-    if folder.domains_file.exists():
-        check_data(folder.infos(), plan.infos)
+    """As `_backend`, once the data is found to be what the run began with, and new domains fit.
+
+    Args:
+        known: what is known of the domains that the run had; None: nothing.
+    """
+    if known is not None:
+        check_new_domains(known, plan.infos, plan.config)
+        check_data(known, plan.infos[: len(known)])
     with _backend(plan, folder, in_process, listener) as started:
         yield started
 

@@ -94,7 +94,7 @@ class FakeServer(Server):
     def save(self, folder: str) -> Written:
         return write_arrays(Path(folder) / "body.safetensors", ONE)
 
-    def restore(self, folder: str) -> None: ...
+    def restore(self, folder: str, serves: Mapping[int, int]) -> None: ...
 
 
 class FakeAggregator(Party):

@@ -59,7 +59,7 @@ class ClusteredFedGan(WholeAlgorithm[ObservedClients]):
         averages = begin_averages(federation, self.layout, num_samples, ObservedClients.states, self._config.privacy)
         maps = self._anchor_maps(federation, num_samples)
         found = federation.averaged(lambda: self.cluster_and_weigh(federation, cohort, num_samples, maps))
-        assignment, state = name_clusters(found, state, range(len(self.layout.clients)))
+        assignment, state = name_clusters(found, state, self.layout.ids)
         models, lost = federation.averaged(lambda: self._averaged(federation, cohort, assignment, averages))
         epochs.lost.update(lost)
         averages.take_stock()

@@ -48,7 +48,7 @@ class FedGan(WholeAlgorithm[AveragedWholeClients]):
         for step in (*range(every, cohort.num_steps, every), cohort.num_steps):
             federation.train(cohort, range(done, step), self.submitter(federation), epochs)
             model, done = self.sync(federation, cohort, epochs), step
-        serves = dict.fromkeys(range(len(self.layout.clients)), model.identity)
+        serves = dict.fromkeys(self.layout.ids, model.identity)
         return RoundResult(cohort, epochs, ServerState(serves=serves, num_models=1), {model.identity: model})
 
     def sync(self, federation: Whole, cohort: Cohort, epochs: Epochs) -> Model:

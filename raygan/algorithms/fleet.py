@@ -38,13 +38,14 @@ def parties_of(
         make_server: given its device.
     """
     phases = cost.phases if config.devices.emulate else None
+    place = {client: number for number, client in enumerate(layout.ids)}
     threads = worker_threads(len(layout.workers), config)
     workers = tuple(
         PartySpec(
             plan.name,
             partial(worker_type, plan, layout.spec, config),
             threads,
-            pace={} if phases is None else phases.of_worker(plan.ids),
+            pace={} if phases is None else phases.of_worker([place[client] for client in plan.ids]),
         )
         for plan in layout.workers
     )

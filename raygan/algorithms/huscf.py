@@ -60,7 +60,9 @@ class HuscfGan(Algorithm[SplitClients, SharedBody]):
     @property
     def documents(self) -> Mapping[str, Document]:
         """`cuts.json`: cuts per client, predicted latency with its parts, the solver and its proof."""
-        return {"cuts": self.split.cuts.to_json()}
+        plan = self.split.cuts.to_json()
+        clients = zip(self.layout.ids, plan["clients"], strict=True)
+        return {"cuts": {**plan, "clients": [{**entry, "client": client} for client, entry in clients]}}
 
     @property
     def cost(self) -> FleetCost:
@@ -81,7 +83,7 @@ class HuscfGan(Algorithm[SplitClients, SharedBody]):
         epochs = federation.local_epochs(cohort, split_step)
         num_samples = federation.check_in(cohort, epochs)
         assignment = self.cluster_and_weigh(federation, cohort, num_samples)
-        told, everybody = state.told, range(len(self.layout.clients))
+        told, everybody = state.told, self.layout.ids
         assignment, state = name_clusters(assignment, state, everybody)
         models, lost, averages = self.aggregate(federation, assignment, state.serves)
         epochs.lost.update(lost)

@@ -42,7 +42,7 @@ class Local(WholeAlgorithm[WholeClients]):
                 own = dict(zip(self.keys, blocks[place * count : (place + 1) * count], strict=True))
                 if client in present:
                     models[client] = Model(client, (client,), own)
-        everybody = range(len(self.layout.clients))
+        everybody = self.layout.ids
         state = ServerState(serves=dict(zip(everybody, everybody, strict=True)), num_models=len(everybody))
         return RoundResult(cohort, epochs, state, dict(sorted(models.items())))
 

@@ -76,7 +76,7 @@ class PflGan(Local):
             generators |= zip(ids, handle.call_many(len(ids), PersonalClients.generators), strict=True)
             counts |= zip(ids, handle.call_many(len(ids), PersonalClients.class_counts), strict=True)
         nobody = cast("Reference[Lost]", NOBODY)
-        clients = range(len(self.layout.clients))
+        clients = self.layout.ids
         told = together([generators[c] if c in present else nobody for c in clients])
         held = together([counts[c] if c in present else nobody for c in clients])
         mixtures = personal.server.call_many(len(self.layout.workers), SyntheticServer.mix, told, held)

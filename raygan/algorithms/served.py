@@ -100,7 +100,7 @@ class ServedAlgorithm(Algorithm[ServedT, ServerT], Generic[ServedT, ServerT]):
         blocks = federation.server.call_many(len(self.generator_keys), GeneratorServer.networks)
         generator = dict(zip(self.generator_keys, blocks, strict=True))
         model = Model(0, tuple(present), {**generator, **discriminators})
-        serves = dict.fromkeys(range(len(self.layout.clients)), 0)
+        serves = dict.fromkeys(self.layout.ids, 0)
         return RoundResult(cohort, epochs, ServerState(serves=serves, num_models=1), {0: model})
 
     def submitter(self, federation: Federation[ServedT, ServerT]) -> Submit:

@@ -108,7 +108,7 @@ class SplitContender:
         cohort = replace(self._cohort(0), round=self.plan.config.clusters.warmup_rounds)
         num_samples = self._federation.check_in(cohort, Epochs())
         assignment = algorithm.cluster_and_weigh(self._federation, cohort, num_samples)
-        assignment, state = name_clusters(assignment, ServerState(), range(len(self._layout.clients)))
+        assignment, state = name_clusters(assignment, ServerState(), self._layout.ids)
         watch.lap("cluster_and_weigh")
         models, *_ = algorithm.aggregate(self._federation, assignment, state.serves)
         watch.lap("aggregate")

@@ -190,7 +190,7 @@ def _counts(counts: Sequence[int]) -> str:
 
 def _clients_table(plan: Plan) -> FittingTable:
     """Every client: its domain, its images by class, its device and, where networks are split, its cuts."""
-    split = plan.algorithm.split if isinstance(plan.algorithm, HuscfGan) else None
+    is_split = isinstance(plan.algorithm, HuscfGan)
     rows = []
     for client, held in zip(plan.layout.clients, plan.holdings, strict=True):
         row = {
@@ -200,8 +200,7 @@ def _clients_table(plan: Plan) -> FittingTable:
             "images of each class": _counts(held.class_counts),
             "device": client.profile,
         }
-        if split:
-            cuts = split.layout.clients[client.client]
-            row |= {"G cut (h, t)": str(cuts.generator_cut), "D cut (h, t)": str(cuts.discriminator_cut)}
+        if is_split:
+            row |= {"G cut (h, t)": str(client.generator_cut), "D cut (h, t)": str(client.discriminator_cut)}
         rows.append(row)
     return rows_table("clients", rows, words=7)

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 CATALOGUE_FILE = Path(__file__).with_name("devices.yaml")
 
@@ -36,6 +37,14 @@ class DeviceProfile(BaseModel):
     """Ray node labels that the actor's node must carry."""
     source: str = ""
     """Where the numbers come from."""
+
+    @field_validator("flops_per_s", "bytes_per_s", "memory_bytes", "resources", "num_cpus", "num_gpus", mode="before")
+    @classmethod
+    def _no_flags(cls, value: Any) -> Any:
+        """Pydantic takes true for 1."""
+        if any(isinstance(one, bool) for one in (value.values() if isinstance(value, dict) else [value])):
+            raise ValueError("a number is needed, not true or false")
+        return value
 
 
 @cache

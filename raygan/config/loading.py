@@ -146,7 +146,8 @@ def parse_override(text: str) -> tuple[str, Any]:
 
 
 def set_key(settings: Mapping[str, Any], key: str, value: Any) -> dict[str, Any]:
-    """A copy of nested settings with one dotted key changed; `data.domains.0.clients` reaches into lists.
+    """A copy of nested settings with one dotted key changed; `data.domains.0.clients` reaches into lists, and the number
+    after a list's last adds an entry.
 
     Raises:
         ConfigError: a list has no such entry, or the way leads through a value that has no keys.
@@ -163,6 +164,8 @@ def _changed(node: Any, path: list[str], value: Any, default: Any, key: str) -> 
     if node is None:
         node = default if isinstance(default, list) else {}
     if isinstance(node, list):
+        if head == str(len(node)):
+            return [*node, _changed(None, rest, value, None, key)]
         if not head.isdecimal() or int(head) >= len(node):
             raise ConfigError(key, f"a list of {len(node)} entries has no {head!r}", "give an entry's number, from 0")
         return [_changed(item, rest, value, None, key) if n == int(head) else item for n, item in enumerate(node)]

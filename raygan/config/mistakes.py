@@ -38,9 +38,18 @@ def first_mistake(error: ValidationError, root: type[BaseModel]) -> ConfigError:
         found, _, remedy = text.partition("; ")
         return ConfigError(key, found, remedy or "mend the value")
     if mistake["type"] == "missing":
-        return ConfigError(key, "is missing", "give it a value")
+        return _missing(path, mistakes)
     alternatives = dict.fromkeys(_expected(m) for m in mistakes if _path(m) == path)
     return ConfigError(key, f"{shown(mistake['input'])} does not fit", " or ".join(alternatives))
+
+
+def _missing(path: list[str | int], mistakes: list[Any]) -> ConfigError:
+    """A key without a value; where one of several would do, all of them."""
+    there = [m for m in mistakes if m["type"] == "missing" and _path(m)[:-1] == path[:-1]]
+    if len({m["loc"][:-1] for m in there}) == 1:
+        return ConfigError(".".join(map(str, path)), "is missing", "give it a value")
+    keys = " or ".join(dict.fromkeys(str(_path(m)[-1]) for m in there))
+    return ConfigError(".".join(map(str, path[:-1])), f"{shown(there[0]['input'])} says nothing", f"give {keys} in it")
 
 
 def _of_the_meant_variant(mistakes: list[Any]) -> list[Any]:
@@ -79,7 +88,8 @@ def _expected(mistake: Mapping[str, Any]) -> str:
         return f"give at least {mistake['ctx']['min_length']}"
     if mistake["type"] in KINDS:
         return f"give {KINDS[mistake['type']]}"
-    return "give " + str(mistake["msg"]).removeprefix("Input should be ").removeprefix("Value error, ")
+    words = str(mistake["msg"]).removeprefix("Input should be ").removeprefix("Value error, ")
+    return "give " + words.removesuffix(" is needed, not true or false")
 
 
 def _unknown(path: list[str | int], mistakes: list[Any], root: type[BaseModel]) -> ConfigError:

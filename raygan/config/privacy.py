@@ -2,21 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
-
-def _not_bool(value: Any) -> Any:
-    if isinstance(value, bool):
-        raise ValueError("a number is needed, not true or false")
-    return value
-
-
-Positive = Annotated[float, BeforeValidator(_not_bool), Field(gt=0, allow_inf_nan=False)]
-
-
-NotNegative = Annotated[float, BeforeValidator(_not_bool), Field(ge=0, allow_inf_nan=False)]
+from raygan.config.numbers import NonNegative, Number, Positive
 
 
 class DpConfig(BaseModel):
@@ -26,7 +16,7 @@ class DpConfig(BaseModel):
 
     epsilon: Positive = 10.0
     """The budget of each client: it takes no step that would spend more, and the run ends where all have spent theirs."""
-    delta: Annotated[float, BeforeValidator(_not_bool), Field(gt=0, lt=1)] = 1e-5
+    delta: Annotated[float, Number, Field(gt=0, lt=1)] = 1e-5
     """The delta at which epsilon is told; well below 1 / images of a client."""
     clip: Positive = 1.0
     """C: the longest gradient of one image that counts in full, L2 norm over all of D."""
@@ -50,10 +40,10 @@ class PrivacyConfig(BaseModel):
     read their sums, and files of them are encrypted. Needs `secure_aggregation`; fakes' labels are then even."""
     keys: str = "~/.local/share/raygan/keys"
     """Folder on each client's machine where it keeps that secret, for `--resume`. It must not be the run's own."""
-    distance_correlation: NotNegative = 0.0
+    distance_correlation: NonNegative = 0.0
     """w: each client adds w times the distance correlation of its real images and what D's head makes of them to D's
     loss, where D is cut (`huscf`; NoPeek). 0: nothing. It is no differential privacy."""
-    activation_noise: NotNegative = 0.0
+    activation_noise: NonNegative = 0.0
     """s: what D's head sends is clipped, each sample to the running mean of their sizes (root mean square), and Gaussian
     noise of s times that is added, where D is cut (`huscf`). 0: nothing. It is no differential privacy."""
     dp: DpConfig | None = None

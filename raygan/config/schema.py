@@ -30,7 +30,9 @@ from raygan.config.choices import (
     one_of,
 )
 from raygan.config.devices import DeviceProfile, catalogue
+from raygan.config.members import Member, begun_with, numbered
 from raygan.config.mistakes import first_mistake
+from raygan.config.numbers import Count, Finite, NonNegative, Number, Positive
 from raygan.config.privacy import PrivacyConfig
 from raygan.config.wire import WireConfig
 from raygan.errors import instead_of
@@ -51,18 +53,6 @@ class Section(BaseModel):
     """Base of all parts of the configuration."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
-
-
-def _not_bool(value: Any) -> Any:
-    if isinstance(value, bool):
-        raise ValueError("a number is needed, not true or false")
-    return value
-
-
-Count = Annotated[int, BeforeValidator(_not_bool), Field(ge=1)]
-NonNegative = Annotated[float, BeforeValidator(_not_bool), Field(ge=0, allow_inf_nan=False)]
-Finite = Annotated[float, BeforeValidator(_not_bool), Field(allow_inf_nan=False)]
-Positive = Annotated[float, BeforeValidator(_not_bool), Field(gt=0, allow_inf_nan=False)]
 
 
 class LabelTable(Section):
@@ -109,7 +99,7 @@ class DomainConfig(Section):
     loader: str | None = None
     """Import path `package.module:function` of a loader of your own."""
     clients: Count = 3
-    """Clients that hold this domain."""
+    """Clients that hold this domain; in a run that goes on, those that have left are counted too."""
     labels: dict[str, str] = {}
     """Ray labels of the nodes that hold this domain, such as `{site: a}`: it is described and read there, and nowhere
     else. Without a cluster they do not count: the data is read on this machine."""
@@ -123,9 +113,9 @@ class DomainConfig(Section):
     pixel_range: tuple[Finite, Finite] | None = None
     """For `images`: the stored values that become black and white, such as `[0, 4095]` for 12 bits; None: 0 and 65535 of
     16 bits, 0 and 1 of floating-point numbers."""
-    background: Annotated[int, Field(ge=0, le=255)] = 255
+    background: Annotated[int, Number, Field(ge=0, le=255)] = 255
     """For `images`: the grey value that transparent ones are laid over; 255: white."""
-    sample_rate: Annotated[int, Field(ge=1000, le=384_000)] = 8000
+    sample_rate: Annotated[int, Number, Field(ge=1000, le=384_000)] = 8000
     """For `wav`: samples a second that recordings are brought to."""
     mel_range: tuple[NonNegative, Positive] = (60.0, 4000.0)
     """For `wav`: lowest and highest frequency of the pictures, Hz; at most half of `sample_rate`."""
@@ -187,16 +177,33 @@ class NaturalPartition(Section):
 Partition = Literal["iid", "non_iid", "highly_non_iid"] | DirichletPartition | NaturalPartition
 
 
+class Joined(Section):
+    """Clients that joined a run at one time."""
+
+    domain: Annotated[int, Number, Field(ge=0)]
+    """Index of their domain."""
+    clients: Count
+    """How many."""
+    after_round: Annotated[int, Number, Field(ge=0)]
+    """Rounds that were done then."""
+
+
 class DataConfig(Section):
     """What the clients hold."""
 
     domains: tuple[DomainConfig, ...] = Field(
         default=(DomainConfig(name="demo_mnist"), DomainConfig(name="demo_fashion_mnist")), min_length=1
     )
-    """The domains, in order; clients are numbered through them."""
+    """The domains, in order; clients are numbered through them. A run that goes on may be given more of them, or more
+    clients of one (`raygan/docs/recovery.md`, "Clients that join and leave")."""
+    joined: tuple[Joined, ...] = ()
+    """Clients that joined while the run went on, in order: their numbers follow. raygan writes it; leave it as it is."""
+    left: tuple[Annotated[int, Number, Field(ge=0)], ...] = ()
+    """Numbers of clients that have left: they take no part, and of a domain whose clients have all left nothing is read.
+    Who is taken out of the list comes back."""
     partition: Partition = "iid"
     """How a domain's training images are dealt to its clients."""
-    images_per_client: Annotated[int, Field(ge=2)] | None = None
+    images_per_client: Annotated[int, Number, Field(ge=2)] | None = None
     """The most images of a client, of one with an equal share where the partition gives others less; the others are put
     away. None: all images are dealt."""
     root: str = "~/.cache/raygan/data"
@@ -204,13 +211,30 @@ class DataConfig(Section):
     download: bool = True
     """Whether sets that are not in `root` may be downloaded."""
 
+    @property
+    def everybody(self) -> tuple[Member, ...]:
+        """All clients that there ever were, by number."""
+        joined = tuple((entry.domain, entry.clients, entry.after_round) for entry in self.joined)
+        return numbered(tuple(domain.clients for domain in self.domains), joined)
+
+    @property
+    def members(self) -> tuple[Member, ...]:
+        """The clients that are there, by number."""
+        gone = frozenset(self.left)
+        return tuple(member for member in self.everybody if member.client not in gone)
+
+    @property
+    def held(self) -> tuple[int, ...]:
+        """Indices of the domains that a client holds, ascending: all, but for those whose clients have all left."""
+        return tuple(sorted({member.domain for member in self.members}))
+
 
 class ModelConfig(Section):
     """The two networks."""
 
     width: Annotated[Positive, Field(le=64)] = 0.25
     """Scales the paper's channel counts."""
-    image_size: Annotated[int, Field(ge=8, le=4096, multiple_of=4)] = 28
+    image_size: Annotated[int, Number, Field(ge=8, le=4096, multiple_of=4)] = 28
     """Height and width that every domain is brought to, pixels."""
     channels: Literal[1, 3] | None = None
     """Image channels; None: 3 if any domain is in colour, else 1."""
@@ -272,7 +296,7 @@ class TrainingConfig(Section):
     """Who takes part in a step of a round, which has as many as the client with most images needs for its local epochs:
     `everybody`: all, the others with further passes over their images (as published); `own_epochs`: those whose own
     local epochs are not over."""
-    batch_size: Annotated[int, Field(ge=2, le=2**20)] = 32
+    batch_size: Annotated[int, Number, Field(ge=2, le=2**20)] = 32
     """Images of one client in one step."""
     loss: Annotated[str, one_of(LOSSES)] = "bce"
     """The losses of both networks. `bce`: the paper's, binary cross-entropy on logits; `hinge`: the hinge loss;
@@ -292,12 +316,15 @@ class TrainingConfig(Section):
     2e-4)."""
     lr_schedule: Annotated[str, one_of(SCHEDULES)] = "constant"
     """How the learning rates change from round to round: `constant`, or down towards 0 by `linear` or `cosine`."""
-    betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = (0.5, 0.999)
+    betas: tuple[
+        Annotated[float, Number, Field(ge=0, lt=1)],
+        Annotated[float, Number, Field(ge=0, lt=1)],
+    ] = (0.5, 0.999)
     """Adam's decay rates."""
     average: AverageConfig | None = AverageConfig()
     """Keep a moving average of the generator's weights, which samples and scores take (`evaluation.weights`); None: keep
     none. `{}`: as its keys are by default."""
-    participation: Annotated[float, BeforeValidator(_not_bool), Field(gt=0, le=1)] = 1.0
+    participation: Annotated[float, Number, Field(gt=0, le=1)] = 1.0
     """Share of the clients that take part in a round, drawn anew for each; the others take over an average."""
     min_clients: Count = 1
     """A round that fewer clients than this bring to its end stops the run; its last checkpoint is whole."""
@@ -320,9 +347,9 @@ class ClusterConfig(Section):
     """The rule that says how much a member counts; `kld`: by its divergence from the others (the paper's)."""
     aggregation: Annotated[str, one_of(AGGREGATIONS)] = "holes"
     """The rule that averages a cluster; `holes`: blocks that a member does not hold count as the body's (the paper's)."""
-    beta: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1.0
+    beta: Annotated[float, Number, Field(ge=0, allow_inf_nan=False)] = 1.0
     """Sharpness of the KLD weights; 0 weighs by sample count alone."""
-    warmup_rounds: Annotated[int, Field(ge=0)] = 2
+    warmup_rounds: Annotated[int, Number, Field(ge=0)] = 2
     """First rounds with one cluster and weights proportional to sample counts."""
     feature_batches: Count = 4
     """Last real minibatches of a round over which the anchor features are averaged."""
@@ -367,7 +394,7 @@ class DevicesConfig(Section):
         return self.profiles.get(name) or catalogue()[name]
 
 
-NonNegativeCut = tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=0)]]
+NonNegativeCut = tuple[Annotated[int, Number, Field(ge=0)], Annotated[int, Number, Field(ge=0)]]
 
 
 class ProfileCut(Section):
@@ -382,15 +409,15 @@ class ProfileCut(Section):
 class GeneticConfig(Section):
     """The genetic algorithm's settings (`raygan/cuts/genetic.py`): the published code's, which has no `stall`."""
 
-    population: Annotated[int, Field(ge=2)] = 1000
+    population: Annotated[int, Number, Field(ge=2)] = 1000
     """Individuals in a generation."""
     generations: Count = 1000
     """At most this many generations."""
     tournament: Count = 5
     """Individuals in a selection tournament."""
-    crossover: Annotated[float, Field(ge=0, le=1)] = 0.7
+    crossover: Annotated[float, Number, Field(ge=0, le=1)] = 0.7
     """Probability of crossover of a pair."""
-    mutation: Annotated[float, Field(ge=0, le=1)] = 0.01
+    mutation: Annotated[float, Number, Field(ge=0, le=1)] = 0.01
     """Probability of mutation of a gene."""
     stall: Count = 50
     """Stop after this many generations without improvement."""
@@ -399,9 +426,9 @@ class GeneticConfig(Section):
 class MaxLeakage(Section):
     """How much a device's cuts may tell, by the best attack that an audit measured (`raygan/docs/privacy.md`)."""
 
-    ssim: Annotated[float, BeforeValidator(_not_bool), Field(ge=0, le=1)] = 1.0
+    ssim: Annotated[float, Number, Field(ge=0, le=1)] = 1.0
     """The most structural similarity of reconstructed images to a client's own, from 0 to 1."""
-    label_accuracy: Annotated[float, BeforeValidator(_not_bool), Field(ge=0, le=1)] = 1.0
+    label_accuracy: Annotated[float, Number, Field(ge=0, le=1)] = 1.0
     """The largest share of a client's labels that may be read, from 0 to 1."""
 
 
@@ -435,7 +462,7 @@ class CutsConfig(Section):
 class MedianDeadline(Section):
     """A deadline that follows the clients' speed."""
 
-    median: Annotated[float, BeforeValidator(_not_bool), Field(gt=1, allow_inf_nan=False)]
+    median: Annotated[float, Number, Field(gt=1, allow_inf_nan=False)]
     """Multiple of the median."""
 
 
@@ -453,7 +480,7 @@ class RayConfig(Section):
     cpus_per_actor: Literal["auto"] | NonNegative = "auto"
     """CPUs that the body's actor reserves where placement is by CPUs, and each client actor whose profile names no
     `num_cpus`; `auto`: 1, less where there are fewer CPUs than actors."""
-    memory_per_actor: Literal["auto"] | Annotated[int, Field(ge=0)] = "auto"
+    memory_per_actor: Literal["auto"] | Annotated[int, Number, Field(ge=0)] = "auto"
     """Bytes that they reserve there; `auto`: 512 MiB, none where there is less."""
     wait_for_nodes_s: NonNegative | None = None
     """Seconds to wait for nodes that are not there yet; None: 10 minutes for those that the autoscaler may start, no time
@@ -480,7 +507,7 @@ class RayConfig(Section):
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where body and clients compute. `auto`: on the GPU if their actor was given one (in process: if there is
     one), else on the CPU; `cuda`: on a GPU or not at all."""
-    body_gpus: Annotated[float, BeforeValidator(_not_bool), Field(ge=0, allow_inf_nan=False)] | None = None
+    body_gpus: Annotated[float, Number, Field(ge=0, allow_inf_nan=False)] | None = None
     """GPUs, or a share of one, for the body's actor (a client's: `num_gpus` of its profile). None: none on a
     cluster; on one machine body and clients share its GPUs evenly where no profile names any."""
     transport: Literal["object_store", "direct"] = "object_store"
@@ -502,14 +529,14 @@ class EvaluationConfig(Section):
 
     every: Count = 1
     """Score after every n-th round (and after the last)."""
-    images: Annotated[int, Field(ge=2)] = 5000
+    images: Annotated[int, Number, Field(ge=2)] = 5000
     """Generated images a domain for the scores."""
     weights: Weights = "average"
     """Which weights of the generators scores, pictures and samples take: their moving `average`, where the run keeps one
     (`training.average`), or the `last`."""
     timeout_s: Positive = 3600.0
     """An evaluator that works longer on a round's scores (or on its classifiers) is taken for hung."""
-    usefulness_images: Annotated[int, Field(ge=2)] | None = None
+    usefulness_images: Annotated[int, Number, Field(ge=2)] | None = None
     """Generated images a domain on which a CNN is trained after the last round, to be tested on real images
     (the paper: 30000); None: no usefulness."""
     inception_fid: bool = False
@@ -584,9 +611,9 @@ class PflGanConfig(Section):
     local_rounds: Literal["auto"] | Count = "auto"
     """Rounds in which every client trains by itself, before generators are shared once; fewer than `training.rounds`.
     `auto`: half of them."""
-    synthetic_images: Annotated[int, Field(ge=2)] = 1000
+    synthetic_images: Annotated[int, Number, Field(ge=2)] = 1000
     """Images that each client's generator makes, and that each client is sent of the others'."""
-    synthetic_share: Annotated[float, BeforeValidator(_not_bool), Field(gt=0, lt=1)] = 0.5
+    synthetic_share: Annotated[float, Number, Field(gt=0, lt=1)] = 0.5
     """Of a minibatch in the rounds after that."""
     temperature: Positive = 1.0
     """Of the weights by which others' images are mixed: the lower, the more counts whose are alike."""
@@ -603,7 +630,7 @@ class Config(Section):
         ConfigError: in place of pydantic's error, the first mistake as one line.
     """
 
-    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    seed: Annotated[int, Number, Field(ge=0, lt=2**32)] = 0
     """Everything random follows from it."""
     algorithm: Annotated[str, one_of(ALGORITHMS)] = "huscf"
     """How generators are trained: `huscf` (the method), `local` (every client by itself), `central` (all images in one
@@ -611,7 +638,7 @@ class Config(Section):
     (inside the clusters, now and then over all of them; HFL-GAN-style). With one generator on a server and a
     discriminator on each client: `md_gan` (they wander), `fed_split_gan` (they are averaged),
     `ua_gan` (they are mixed). `pfl_gan`: first alone, then with images of others' generators (PFL-GAN-style)."""
-    scenario: Annotated[int, Field(ge=1, le=6)] | None = None
+    scenario: Annotated[int, Number, Field(ge=1, le=6)] | None = None
     """A preset of the paper: `data.{domains, partition, images_per_client}`, `training.{rounds, local_epochs, batch_size,
     steps, lr, average}`, `model.{width, networks}`, `cuts.bodies` and `evaluation.usefulness_images` where they are not
     given; None: no preset."""
@@ -660,6 +687,19 @@ class Config(Section):
         return self
 
     @model_validator(mode="after")
+    def _numbers_fit(self) -> Config:
+        clients = [domain.clients for domain in self.data.domains]
+        joined = [(entry.domain, entry.clients, entry.after_round) for entry in self.data.joined]
+        if any(domain >= len(clients) for domain, _, _ in joined) or min(begun_with(clients, joined)) < 0:
+            raise ValueError("data.joined: more clients than data.domains has; leave it as the run wrote it")
+        everybody = range(len(self.data.everybody))
+        if unknown := [client for client in self.data.left if client not in everybody]:
+            raise ValueError(f"data.left: there is no client {unknown[0]}; give numbers from 0 to {everybody[-1]}")
+        if not self.data.members:
+            raise ValueError("data.left: every client has left; leave one at least")
+        return self
+
+    @model_validator(mode="after")
     def _clusters_fit(self) -> Config:
         count = self.clusters.count
         for most, whose, more in (
@@ -693,11 +733,11 @@ class Config(Section):
 
     @property
     def profiles(self) -> list[str]:
-        """The profile of each client: the fleet's, dealt to the clients in turn."""
+        """The profile of each client: the fleet's, dealt to the clients' numbers in turn."""
         fleet = self.devices.fleet
-        return [fleet[client % len(fleet)] for client in range(self.num_clients)]
+        return [fleet[member.client % len(fleet)] for member in self.data.members]
 
     @property
     def num_clients(self) -> int:
-        """Clients of all domains together."""
-        return sum(domain.clients for domain in self.data.domains)
+        """Clients of all domains together, without those that have left."""
+        return len(self.data.members)

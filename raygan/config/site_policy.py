@@ -17,7 +17,8 @@ from pydantic import Field, ValidationError
 from raygan.config.choices import ALGORITHMS, one_of
 from raygan.config.loading import from_home, read_yaml
 from raygan.config.mistakes import first_mistake
-from raygan.config.schema import Count, MaxLeakage, Positive, Section
+from raygan.config.numbers import Count, Positive
+from raygan.config.schema import MaxLeakage, Section
 from raygan.errors import ConfigError
 
 VARIABLE = "RAYGAN_SITE_POLICY"

@@ -51,7 +51,7 @@ class Phases:
         return sum(self.server.values()) + sum(max(seconds) for seconds in self.clients.values())
 
     def of_worker(self, clients: Sequence[int]) -> dict[str, float]:
-        """Method -> seconds of the slowest of these clients, which are devices of their own."""
+        """Method -> seconds of the slowest of these clients (places in `clients`), which are devices of their own."""
         return {method: max(seconds[client] for client in clients) for method, seconds in self.clients.items()}
 
 

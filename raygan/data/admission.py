@@ -34,9 +34,7 @@ def least_heads(config: Config, bounds: Sequence[Bound | None]) -> tuple[int, ..
         bounds: of each domain.
     """
     leasts = [0 if bound is None else bound.least for bound in bounds]
-    return tuple(
-        least for least, domain in zip(leasts, config.data.domains, strict=True) for _ in range(domain.clients)
-    )
+    return tuple(leasts[member.domain] for member in config.data.members)
 
 
 @dataclass(frozen=True)
@@ -146,8 +144,8 @@ def fixed_heads(config: Config, index: int) -> tuple[int, ...]:
     """H of D's head at a domain's clients, where the configuration fixes the cuts; else nothing."""
     if config.cuts.solver != "fixed":
         return ()
-    first = sum(domain.clients for domain in config.data.domains[:index])
-    profiles = config.profiles[first : first + config.data.domains[index].clients]
+    members = zip(config.data.members, config.profiles, strict=True)
+    profiles = [profile for member, profile in members if member.domain == index]
     return tuple(sorted({config.cuts.fixed.get(name, ProfileCut()).discriminator[0] for name in profiles}))
 
 

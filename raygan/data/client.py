@@ -14,7 +14,7 @@ import numpy as np
 from raygan.config.schema import DataConfig, DomainConfig, Partition
 from raygan.data.arrays import TrainView
 from raygan.data.classes import Names
-from raygan.data.partition import deal
+from raygan.data.partition import deal_in_turn
 from raygan.data.shape import ClientSlice, CommonShape, to_float, to_shape
 from raygan.data.source import CACHED_DOMAINS, clear_caches, domain_label, load_domain, train_view
 from raygan.errors import DataError
@@ -57,13 +57,13 @@ class ImageSet:
 
 def load_client(description: ClientSlice) -> ImageSet:
     """The client's images, read where this is called; clients of one domain in one process read it once. Errors as
-    `load_domain` and `deal`."""
+    `load_domain` and `deal_in_turn`."""
     d = description
     view = train_view(d.domain, d.data, d.shape.image_size)
     where = f"data.domains[{d.domain_index}] ({domain_label(d.domain)})"
     partition, most = d.data.partition, d.data.images_per_client
-    dealt = _dealt(view, d.num_clients, partition, d.seed, d.domain_index, where, most)
-    mine = dealt[d.client_index_in_domain]
+    dealt = _dealt(view, (*d.dealt_before, d.num_clients), partition, d.seed, d.domain_index, where, most)
+    mine = dealt[sum(d.dealt_before) + d.client_index_in_domain]
     labels = view.labels[mine]
     if d.numbers:
         if len(d.numbers) != len(view.classes):
@@ -76,15 +76,15 @@ def load_client(description: ClientSlice) -> ImageSet:
 @lru_cache(maxsize=CACHED_DOMAINS)
 def _dealt(
     view: TrainView,
-    num_clients: int,
+    num_clients: tuple[int, ...],
     partition: Partition,
     seed: int,
     domain_index: int,
     where: str,
     images_per_client: int | None,
 ) -> list[np.ndarray]:
-    """`deal`, once for all clients of a domain in this process."""
-    return deal(view.labels, num_clients, partition, seed, domain_index, view.groups, where, images_per_client)
+    """`deal_in_turn`, once for all clients of a domain in this process."""
+    return deal_in_turn(view.labels, num_clients, partition, seed, domain_index, view.groups, where, images_per_client)
 
 
 def forget_domains() -> None:

@@ -12,7 +12,7 @@ from raygan.data.admission import Bound, Request, fixed_heads
 from raygan.data.arrays import DomainInfo
 from raygan.data.classes import Names, common_names, numbers_of
 from raygan.data.found import NOTHING, Found
-from raygan.data.partition import deal
+from raygan.data.partition import deal_in_turn
 from raygan.data.source import domain_label, outline_domain
 
 MAX_SHOWN = 3  # names in a note
@@ -53,7 +53,7 @@ class DomainSurvey:
         own = self.info.classes
         if names == own:
             return self
-        numbers = numbers_of(own, names, self.holdings[0].domain)
+        numbers = numbers_of(own, names, self.holdings[0].domain if self.holdings else "data.domains")
         info = replace(self.info, classes=names, class_counts=_moved(self.info.class_counts, numbers, len(names)))
         holdings = tuple(
             replace(one, class_counts=_moved(one.class_counts, numbers, len(names))) for one in self.holdings
@@ -76,12 +76,15 @@ def survey_domain(config: Config, index: int) -> DomainSurvey:
     outline = outline_domain(domain, config.data)
     where = f"data.domains[{index}] ({name})"
     data, labels = config.data, outline.train_labels
-    dealt = deal(
-        labels, domain.clients, data.partition, config.seed, index, outline.groups, where, data.images_per_client
+    members = [member for member in data.everybody if member.domain == index]
+    deals = (*members[-1].dealt_before, members[-1].dealt_with)
+    dealt = deal_in_turn(
+        labels, deals, data.partition, config.seed, index, outline.groups, where, data.images_per_client
     )
-    first = sum(before.clients for before in config.data.domains[:index])
     table = tuple(
-        Holding(name, index, first + number, len(mine), outline.class_counts(mine)) for number, mine in enumerate(dealt)
+        Holding(name, index, member.client, len(mine), outline.class_counts(mine))
+        for member, mine in zip(members, dealt, strict=True)
+        if member.client not in data.left
     )
     for held in table:
         admission.check_images(f"client-{held.client:02d}", held.num_images)
@@ -118,5 +121,5 @@ def _moved(counts: Sequence[int], numbers: np.ndarray, num_classes: int) -> tupl
 
 
 def survey_domains(config: Config) -> list[DomainSurvey]:
-    """Every domain's survey, made here; errors as `survey_domain`."""
-    return [survey_domain(config, index) for index in range(len(config.data.domains))]
+    """The survey of every domain that a client holds, made here; errors as `survey_domain`."""
+    return [survey_domain(config, index) for index in config.data.held]

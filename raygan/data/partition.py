@@ -13,7 +13,7 @@ dealt evenly, then each client puts away the classes that it lacks and all that 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,6 +52,7 @@ def deal(
     groups: Mapping[str, np.ndarray] | None = None,
     where: str = "data.domains",
     images_per_client: int | None = None,
+    turn: int = 0,
 ) -> list[np.ndarray]:
     """The training images of each client of one domain.
 
@@ -67,6 +68,7 @@ def deal(
         groups: arrays (N,) by name, for the natural partition.
         where: how errors name the domain.
         images_per_client: the most images of a client, of one with an equal share if shares differ; None: all are dealt.
+        turn: how often the domain's images were dealt before: each time is another draw.
 
     Returns:
         A sorted int64 array of indices into `labels` for each client; together a permutation of 0 .. N - 1, or a part of
@@ -81,7 +83,7 @@ def deal(
         remedy = f"give it at most {most} clients or more images" if most else f"give each client at least {MIN_IMAGES}"
         images = f"{len(labels)} training image{'s' * (len(labels) != 1)}"
         raise DataError(where, f"{images} for {num_clients} client{'s' * (num_clients != 1)}", remedy)
-    rng = np.random.default_rng([seed, domain_index, PARTITION_STREAM])
+    rng = np.random.default_rng([seed, domain_index, PARTITION_STREAM, *([turn] if turn else [])])
     shares = np.ones(num_clients)
     if isinstance(partition, NaturalPartition):
         owners = _natural(groups or {}, partition.natural, num_clients, where)
@@ -98,6 +100,39 @@ def deal(
         if len(indices) < MIN_IMAGES:
             found = f"client {client} of {num_clients} would hold {len(indices)} images of {MIN_IMAGES} needed"
             raise DataError(where, found, "give it fewer clients, more images or another partition")
+    return dealt
+
+
+def deal_in_turn(
+    labels: np.ndarray,
+    num_clients: Sequence[int],
+    partition: Partition,
+    seed: int,
+    domain_index: int,
+    groups: Mapping[str, np.ndarray] | None = None,
+    where: str = "data.domains",
+    images_per_client: int | None = None,
+) -> list[np.ndarray]:
+    """As `deal`, where clients joined later: each time the new ones are dealt what those before them left over.
+
+    Args:
+        num_clients: clients of each time, the first ones first.
+
+    Raises:
+        DataError: as `deal`, and where nothing is left over.
+    """
+    first, *later = num_clients
+    dealt = deal(labels, first, partition, seed, domain_index, groups, where, images_per_client)
+    for turn, count in enumerate(later, start=1):
+        over = np.setdiff1d(np.arange(len(labels)), np.concatenate(dealt))
+        if len(over) < MIN_IMAGES * count or isinstance(partition, NaturalPartition):
+            found = f"{count} more client{'s' * (count != 1)}, but {len(over)} of its images are left over"
+            if isinstance(partition, NaturalPartition):
+                found = f"{count} more client{'s' * (count != 1)}, but clients are the groups of {partition.natural}"
+            remedy = "give them a domain of their own at the end of data.domains"
+            raise DataError(where, f"{found}: those who stay keep theirs", remedy)
+        new = deal(labels[over], count, partition, seed, domain_index, None, where, images_per_client, turn)
+        dealt += [over[mine] for mine in new]
     return dealt
 
 

@@ -58,32 +58,41 @@ class ClientSlice:
     domain_index: int
     """The domain's place in `data.domains`."""
     client_index_in_domain: int
-    """The client's place among its domain's, from 0."""
+    """The client's place among its domain's, from 0; of one that joined later, among those that did with it."""
     num_clients: int
-    """Clients of the domain."""
+    """Clients of the domain, or those that joined with it."""
     seed: int
     """The run's."""
     shape: CommonShape
     """What its images are brought to."""
     numbers: tuple[int, ...] = ()
     """The run's label for each of the domain's own; empty: the same. No name of another site's class is told."""
+    dealt_before: tuple[int, ...] = ()
+    """Clients of the domain that were there before (`Member`)."""
 
 
 def client_slices(
     config: Config, infos: Sequence[DomainInfo], numbers: Sequence[tuple[int, ...]] | None = None
 ) -> list[ClientSlice]:
-    """The description of every client, numbered through the domains in order.
+    """The description of every client that is there, by number.
 
     Args:
         numbers: of each domain, as `ClientSlice` has them; None: all are their own.
     """
-    shape = common_shape(config.model, infos)
+    shape, data = common_shape(config.model, infos), config.data
     return [
         ClientSlice(
-            domain, config.data, index, client, domain.clients, config.seed, shape, numbers[index] if numbers else ()
+            domain=data.domains[member.domain],
+            data=data,
+            domain_index=member.domain,
+            client_index_in_domain=member.place,
+            num_clients=member.dealt_with,
+            seed=config.seed,
+            shape=shape,
+            numbers=numbers[member.domain] if numbers else (),
+            dealt_before=member.dealt_before,
         )
-        for index, domain in enumerate(config.data.domains)
-        for client in range(domain.clients)
+        for member in data.members
     ]
 
 

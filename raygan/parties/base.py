@@ -119,8 +119,12 @@ class Server(Party, ABC):
         """Writes its file into a checkpoint's folder; of replicas, the first does it for all."""
 
     @abstractmethod
-    def restore(self, folder: str) -> None:
-        """The inverse of `save`."""
+    def restore(self, folder: str, serves: Mapping[int, int]) -> None:
+        """The inverse of `save`.
+
+        Args:
+            serves: client -> its model, of all clients that are there: others than those of the save may be.
+        """
 
 
 def clients_file(first: int) -> str:

@@ -69,7 +69,7 @@ class EvaluatorPlan:
     last_round: int | None = None
     """The round (from 0) that also gets what the configuration asks for; None: every round does."""
     here: tuple[int, ...] | None = None
-    """Domains whose real images this evaluator reads, by index; None: all."""
+    """Domains whose real images this evaluator reads, by index; None: all that a client holds."""
     classes: tuple[tuple[str, ...], ...] = ()
     """Names of each domain's classes; empty: those of the images that it reads."""
     class_counts: tuple[tuple[int, ...], ...] = ()
@@ -134,7 +134,7 @@ class Evaluator(Party):
     def __init__(self, plan: EvaluatorPlan) -> None:
         self._plan = plan
         self._names = domain_names(plan.data)
-        self._here = tuple(range(len(self._names))) if plan.here is None else plan.here
+        self._here = plan.data.held if plan.here is None else plan.here
         self._classes = dict(enumerate(plan.classes))
         self._told: set[str] = set()
 

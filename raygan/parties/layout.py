@@ -73,6 +73,11 @@ class Layout(Generic[ClientT]):
         return tuple(sorted(plans, key=lambda plan: plan.client))
 
     @cached_property
+    def ids(self) -> tuple[int, ...]:
+        """The numbers of all clients, ascending: some are missing where clients have left."""
+        return tuple(plan.client for plan in self.clients)
+
+    @cached_property
     def domains(self) -> dict[int, int]:
         """Client -> index of its domain: for measurements and upper lines alone."""
         return {plan.client: plan.data.domain_index for plan in self.clients}

@@ -134,7 +134,14 @@ def untrained(config: Config) -> Subject:
     shape = common_shape(config.model, infos)
     spec = network_spec(config.model, shape.channels, shape.num_classes, config.privacy.dp is not None)
     made = initial_networks(spec, config)
-    return Subject(config, infos, spec, 0, dict.fromkeys(range(config.num_clients), 0), lambda _: copy.deepcopy(made))
+    return Subject(
+        config,
+        infos,
+        spec,
+        0,
+        dict.fromkeys((member.client for member in config.data.members), 0),
+        lambda _: copy.deepcopy(made),
+    )
 
 
 def _load(blocks: list[nn.Module], states: Mapping[int, Mapping[str, np.ndarray]]) -> None:
@@ -196,6 +203,9 @@ def parties(subject: Subject, with_classifier: bool) -> tuple[list[Party], list[
     config, found, elsewhere = subject.config, [], []
     for index, (domain, name) in enumerate(zip(config.data.domains, domain_names(config.data), strict=True)):
         info = subject.infos[index]
+        if index not in config.data.held:
+            elsewhere.append(f"{name} is not audited: its clients have left")
+            continue
         try:
             survey = survey_domain(config, index).numbered(info.classes)
             check_data([info], [survey.info])
@@ -217,7 +227,8 @@ def _party(subject: Subject, index: int, name: str, numbers: tuple[int, ...], wi
     config, classes = subject.config, subject.infos[index].classes
     shape, domain = common_shape(config.model, subject.infos), config.data.domains[index]
     slices = client_slices(config, subject.infos, [numbers] * len(subject.infos))
-    mine = [client for client, part in enumerate(slices) if part.domain_index == index]
+    members = zip(config.data.members, slices, strict=True)
+    mine = {member.client: part for member, part in members if member.domain == index}
     client = next((client for client in mine if client in subject.serves), None)
     if client is None:
         raise DataError(f"data.domains[{index}] ({name})", "none of its clients took part", "choose another round")
@@ -228,7 +239,7 @@ def _party(subject: Subject, index: int, name: str, numbers: tuple[int, ...], wi
         cache = config.evaluation.cache
         place = None if cache is None else str(from_home(cache))
         classifier = load_or_train(place, train.images, train.labels, len(train.classes))
-    return Party(index, name, client, subject.serves[client], load_client(slices[client]), test, classifier)
+    return Party(index, name, client, subject.serves[client], load_client(mine[client]), test, classifier)
 
 
 def _some(held: ImageSet, most: int) -> Images:

@@ -62,16 +62,17 @@ class Manifest(BaseModel):
     whole: bool = True
     """False: thinned out to the models, so that no run can go on from here."""
 
-    def server_state(self, initial: ServerState, num_clients: int) -> ServerState:
+    def server_state(self, initial: ServerState, clients: Iterable[int]) -> ServerState:
         """What the algorithm knew at the server; of an older run, from its clusters.
 
         Args:
             initial: what it knows before the first round, for its form.
+            clients: all of the federation.
 
         Raises:
             RunError: the state is another algorithm's.
         """
-        serves = served_after({}, self.clusters, range(num_clients)) if self.clusters else {}
+        serves = served_after({}, self.clusters, clients) if self.clusters else {}
         older = {"serves": serves, "num_models": 1 + max(serves.values(), default=-1)}
         try:
             return type(initial).model_validate(older if self.state is None else self.state)

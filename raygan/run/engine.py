@@ -23,6 +23,7 @@ from raygan.run.checkpoints import Checkpoint, Checkpoints
 from raygan.run.divergence import NOT_FINITE, not_finite
 from raygan.run.events import FaultBook, Listener
 from raygan.run.folder import RunFolder
+from raygan.run.joining import state_after
 from raygan.run.metrics import mean_losses, summary
 from raygan.run.mirror import Mirror
 from raygan.run.pending import PendingScores
@@ -224,11 +225,13 @@ class Engine:
             return
         checkpoint = self._checkpoints.of(number - 1)
         folder, manifest = str(checkpoint.path), checkpoint.manifest()
-        self._state = manifest.server_state(self._algorithm.init(), len(self._layout.clients))
+        self._state = state_after(manifest, self._algorithm.init(), self._layout)
         for worker in list(self._backend.workers):
             if set(self._layout.workers[worker].ids) <= set(manifest.set_aside):
                 self._roster.give_up(worker)
-        calls: list[Reference[None]] = [handle.call(Server.restore, folder) for handle in self._backend.servers]
+        calls: list[Reference[None]] = [
+            handle.call(Server.restore, folder, self._state.serves) for handle in self._backend.servers
+        ]
         for worker, handle in self._backend.workers.items():
             ids = self._layout.workers[worker].ids
             sources = manifest.sources(self._algorithm.model_kind, self._state.serves, ids)

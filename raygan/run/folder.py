@@ -87,9 +87,7 @@ class RunFolder:
         try:
             self.samples.mkdir(parents=True, exist_ok=True)
             self.checkpoints.mkdir(exist_ok=True)
-            for name, document in documents.items():
-                write_json(self.document_file(name), document)
-            write_json(self.domains_file, [asdict(info) for info in infos])
+            self.write_documents(documents, infos)
             self.write_config(config)
         except (OSError, RunError) as error:
             if made:
@@ -98,6 +96,12 @@ class RunFolder:
                 file.unlink(missing_ok=True)
             found = error.found if isinstance(error, RunError) else f"cannot be written ({error.strerror})"
             raise RunError(str(self.path), found, "choose another --out") from None
+
+    def write_documents(self, documents: Mapping[str, Mapping[str, Any]], infos: Sequence[DomainInfo]) -> None:
+        """Writes what the algorithm planned, and what is known of each domain."""
+        for name, document in documents.items():
+            write_json(self.document_file(name), document)
+        write_json(self.domains_file, [asdict(info) for info in infos])
 
     @contextmanager
     def locked(self) -> Iterator[None]:

@@ -9,15 +9,19 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from typing import Any
 
+from pydantic import ValidationError
+
 from raygan.algorithms import algorithm_of
-from raygan.config.schema import SOURCES, Config
+from raygan.config.schema import SOURCES, Config, DataConfig
 from raygan.data import DomainInfo
 from raygan.errors import ConfigError, DataError, RunError
 from raygan.run.checkpoints import Checkpoints, Manifest
 from raygan.run.folder import RunFolder
+from raygan.run.forms import malformed
+from raygan.run.joining import check_members, with_joined
 from raygan.runtime.limits import LIMITS
 from raygan.storage import whole_json_lines
 
@@ -31,11 +35,27 @@ FREE = re.compile(
 MAX_SHOWN = 3
 
 
-def check_configuration(folder: RunFolder, config: Config) -> None:
+@dataclass(frozen=True)
+class Continuation:
+    """A run that may go on."""
+
+    config: Config
+    """With those who have joined."""
+    before: DataConfig
+    """What its last checkpoint knew of its clients."""
+    members_change: bool
+    """Whether clients join or leave."""
+
+
+def check_configuration(folder: RunFolder, kept: Config, config: Config) -> Continuation:
     """Holds a configuration against that of the run's last checkpoint.
 
+    Args:
+        kept: what the run's file says.
+        config: what it is to go on with.
+
     Raises:
-        ConfigError: keys differ that must not, or there are fewer rounds than are done.
+        ConfigError: keys differ that must not, there are fewer rounds than are done, or clients cannot join or leave.
         RunError: a damaged file.
     """
     done = _num_lines(folder, "metrics")
@@ -44,8 +64,11 @@ def check_configuration(folder: RunFolder, config: Config) -> None:
         raise ConfigError("training.rounds", found, f"give at least {done}")
     last = _last_manifest(Checkpoints(folder.checkpoints, config.checkpoints))
     if last is None or last.config is None:  # of a raygan whose checkpoints did not know theirs
-        return
-    found_now = differences(last.config, config.model_dump(mode="json"))
+        config = with_joined(kept.data, config, 0 if last is None else last.round)
+        return Continuation(config, kept.data, check_members(kept.data, config, done))
+    before = data_of(last, folder)
+    config = with_joined(before, config, last.round)
+    found_now = differences(last.config, _as_before(config.model_dump(mode="json"), last.config))
     changed = [(key, before, after) for key, before, after in found_now if not FREE.fullmatch(key)]
     if changed:
         told = ", ".join(f"{key} {after!r} instead of {before!r}" for key, before, after in changed[:MAX_SHOWN])
@@ -61,6 +84,29 @@ def check_configuration(folder: RunFolder, config: Config) -> None:
     if rounds_before != config.training.rounds and planned is not None:
         found = f"{config.training.rounds} instead of {rounds_before}, by which {planned}"
         raise ConfigError("training.rounds", found, "put it back, or train a new run")
+    return Continuation(config, before, check_members(before, config, done))
+
+
+def data_of(manifest: Manifest, folder: RunFolder) -> DataConfig:
+    """What a checkpoint's configuration says of its clients.
+
+    Raises:
+        RunError: it cannot be read.
+    """
+    try:
+        return DataConfig.model_validate((manifest.config or {}).get("data", {}))
+    except ValidationError as error:
+        where = str(folder.checkpoints / f"round-{manifest.round:04d}")
+        raise malformed(where, error, "use another round") from None
+
+
+def _as_before(now: dict[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
+    """A configuration as it would be if nobody had joined or left since."""
+    data, old = now["data"], before["data"]
+    pairs = zip(old["domains"], data["domains"], strict=False)
+    domains = [{**domain, "clients": was["clients"]} for was, domain in pairs]
+    joined = data["joined"][: len(old.get("joined", ()))]
+    return {**now, "data": {**data, "domains": domains, "joined": joined, "left": old.get("left", [])}}
 
 
 def check_files(folder: RunFolder, config: Config, record_names: Sequence[str]) -> None:

@@ -184,13 +184,16 @@ def domain_scores(
     Args:
         evaluation: a round's scores; None: it was not evaluated.
         cluster: client -> the model that serves it.
-        domains: client -> index of its domain.
+        domains: client -> index of its domain; a domain that nobody holds any more has no scores.
         names: of the domains, by index.
     """
     if evaluation is None:
         return {}
     table: dict[str, Any] = {}
+    held = set(domains.values())
     for index, name in enumerate(names):
+        if index not in held:
+            continue
         mine = [number for client, number in cluster.items() if domains[client] == index]
         scored = {s.cluster: s for s in evaluation.scores if s.domain_index == index}
         by_cluster = {number: _named(scored[number]) for number in dict.fromkeys(mine) if number in scored}

@@ -7,6 +7,7 @@ their own nodes, so the cluster is joined before such a run is planned.
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -96,15 +97,21 @@ class Plan:
     @property
     def domains(self) -> dict[int, int]:
         """Client -> index of its domain. Known to the measurement only: no algorithm reads it."""
-        return {client: held.domain_index for client, held in enumerate(self.holdings)}
+        return {held.client: held.domain_index for held in self.holdings}
 
 
-def make_plan(config: Config, survey: Survey = survey_domains, documents: Mapping[str, Document] | None = None) -> Plan:
+def make_plan(
+    config: Config,
+    survey: Survey = survey_domains,
+    documents: Mapping[str, Document] | None = None,
+    known: Sequence[DomainInfo] = (),
+) -> Plan:
     """Checks the data, deals it and the devices to the clients, and has the algorithm plan its parties.
 
     Args:
         survey: describes the domains; by default it reads them here.
         documents: of a run that goes on: what its algorithm had planned.
+        known: of a run that goes on: what is known of its domains, which those whose clients have left are taken from.
 
     Raises:
         InputError: data, networks or cuts that cannot be used.
@@ -115,19 +122,19 @@ def make_plan(config: Config, survey: Survey = survey_domains, documents: Mappin
     try_clustering(config.clusters, config.num_clients)
     check_private(config, lambda name: algorithm_of(name).discloses)
     config = _with_start(config)
-    surveys = with_common_classes(survey(config))
+    surveys = with_common_classes(_of_all_domains(config, survey(config), known))
     infos = tuple(domain.info for domain in surveys)
     _check_test_images(config, infos)
-    held = tuple(holding for domain in surveys for holding in domain.holdings)
+    of_domains = (holding for domain in surveys for holding in domain.holdings)
+    held = tuple(sorted(of_domains, key=attrgetter("client")))
     shape = common_shape(config.model, infos)
     spec = network_spec(config.model, shape.channels, shape.num_classes, config.privacy.dp is not None)
     if config.model.start_from is not None:
         initial_networks(spec, config)  # whether they fit
     budgets = check_budgets(config, spec, held)
-    pairs = zip(config.profiles, client_slices(config, infos, [domain.numbers for domain in surveys]), strict=True)
-    clients = tuple(
-        ClientPlan(number, held[number].domain, profile, part) for number, (profile, part) in enumerate(pairs)
-    )
+    slices = client_slices(config, infos, [domain.numbers for domain in surveys])
+    rows = zip(held, config.profiles, slices, strict=True)
+    clients = tuple(ClientPlan(one.client, one.domain, profile, part) for one, profile, part in rows)
     heads = least_heads(config, [domain.bound for domain in surveys])
     task = Task(config, clients, spec, clients_per_actor(config), documents or {}, heads)
     algorithm = algorithm_of(config.algorithm).plan(task)
@@ -143,6 +150,20 @@ def make_plan(config: Config, survey: Survey = survey_domains, documents: Mappin
     told = tuple(f"{name} cannot hold {algorithm.name} ({needs}): its clients sit out" for name, needs in small.items())
     found = tuple(domain.found for domain in surveys)
     return Plan(config, algorithm, shape, infos, held, (*skipped, *told, *budgets), dropped, found)
+
+
+def _of_all_domains(config: Config, surveys: Sequence[DomainSurvey], known: Sequence[DomainInfo]) -> list[DomainSurvey]:
+    """The surveys of all domains: of those that nobody holds any more, what is known of them.
+
+    Raises:
+        ConfigError: nothing is known of one.
+    """
+    found = dict(zip(config.data.held, surveys, strict=True))
+    for index in range(len(config.data.domains)):
+        if index not in found and index >= len(known):
+            where = f"every client of data.domains[{index}], of which the run knows nothing"
+            raise ConfigError("data.left", where, "take one of them out of the list, or leave the domain out")
+    return [found[i] if i in found else DomainSurvey(known[i], ()) for i in range(len(config.data.domains))]
 
 
 def _check_test_images(config: Config, infos: Sequence[DomainInfo]) -> None:
@@ -244,7 +265,7 @@ def _check_privacy(config: Config) -> None:
 def _fewest_summed(config: Config) -> int:
     """Clients of the smallest cluster, at best."""
     if config.clusters.count == "oracle":
-        return min(config.clients_a_round, *(domain.clients for domain in config.data.domains))
+        return min(config.clients_a_round, *Counter(member.domain for member in config.data.members).values())
     return config.clients_a_round // (config.clusters.count if isinstance(config.clusters.count, int) else 1)
 
 
@@ -314,7 +335,8 @@ def planned(
     in_process: bool = False,
     tell: Callable[[str], None] = lambda _: None,
     documents: Mapping[str, Document] | None = None,
+    known: Sequence[DomainInfo] = (),
 ) -> Iterator[Plan]:
     """The plan, while the cluster that it needed is joined. Arguments and errors as `surveyor` and `make_plan`."""
     with surveyor(config, in_process, tell) as (placed, survey):
-        yield make_plan(placed, survey, documents)
+        yield make_plan(placed, survey, documents, known)

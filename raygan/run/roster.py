@@ -9,6 +9,7 @@ from raygan.algorithms.base import Back, RoundResult
 from raygan.errors import StoppedError
 from raygan.run.checkpoints import Checkpoints
 from raygan.run.events import Listener
+from raygan.run.joining import state_after
 from raygan.run.plan import Plan
 from raygan.runtime.backend import Backend, Reference
 from raygan.runtime.federation import AnyFederation
@@ -171,7 +172,7 @@ class Roster:
         if last:
             checkpoint, kind = self._checkpoints.of(last - 1), self._algorithm.model_kind
             manifest = checkpoint.manifest()
-            state = manifest.server_state(self._algorithm.init(), len(self._layout.clients))
+            state = state_after(manifest, self._algorithm.init(), self._layout)
             sources = manifest.sources(kind, state.serves, self._layout.workers[worker].ids)
             back = Back(worker, clients, restarted, str(checkpoint.path), sources)
         answer = self._algorithm.rejoin(self._federation, result, back)

@@ -201,9 +201,8 @@ class Run:
 
     @property
     def domain_of(self) -> dict[int, int]:
-        """Client -> index of its domain."""
-        domains = self.config.data.domains
-        return dict(enumerate(i for i, domain in enumerate(domains) for _ in range(domain.clients)))
+        """Client -> index of its domain, of all that there ever were."""
+        return {member.client: member.domain for member in self.config.data.everybody}
 
     @property
     def domain_names(self) -> list[str]:
@@ -310,10 +309,10 @@ class Run:
             RunError: the run's file of it is missing or damaged, or is of another configuration.
         """
         infos = self._folder.infos()
-        if len(infos) != len(self.config.data.domains):
+        if len(infos) < len(self.config.data.domains):
             found = f"has {len(infos)} domains, config.yaml {len(self.config.data.domains)}"
             raise RunError(str(self._folder.domains_file), found, "put both back as the run wrote them")
-        return infos
+        return infos[: len(self.config.data.domains)]  # one that was to join may be there already
 
     @cached_property
     def shape(self) -> CommonShape:

@@ -6,7 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
-from raygan.config.schema import Count, Positive, Section
+from raygan.config.numbers import Count, Finite, Number, Positive
+from raygan.config.schema import Section
 from raygan.errors import instead_of
 from raygan.search.domain import Domain, parse_domain
 
@@ -80,9 +81,9 @@ class SearcherConfig(Section):
 class StopConfig(Section):
     """When to stop before the last round."""
 
-    score: float | None = None
+    score: Finite | None = None
     """A trial whose first metric has come this far; None: no such rule."""
-    plateau_rounds: Annotated[int, Field(ge=2)] | None = None
+    plateau_rounds: Annotated[int, Number, Field(ge=2)] | None = None
     """A trial whose first metric has not varied for this many rounds; None: no such rule."""
     plateau_std: Positive = 0.005
     """Standard deviation under which a metric does not vary."""
@@ -95,9 +96,9 @@ class StopConfig(Section):
 class TrialResources(Section):
     """What a trial reserves beside what its actors ask for (their profiles' resources, the body's)."""
 
-    cpus_per_trial: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1
+    cpus_per_trial: Annotated[float, Number, Field(ge=0, allow_inf_nan=False)] = 1
     """CPUs: the share of the machine that one federation is meant to have."""
-    gpus_per_trial: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0
+    gpus_per_trial: Annotated[float, Number, Field(ge=0, allow_inf_nan=False)] = 0
     """GPUs, of the process that drives the trial."""
 
 
@@ -128,9 +129,9 @@ class SearchConfig(Section):
     """`max` or `min`, for each metric."""
     samples: Count = 1
     """How often to draw (each time the grids are crossed anew)."""
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Annotated[int, Number, Field(ge=0)] = 0
     """Of the draws."""
-    seeds: Annotated[tuple[Annotated[int, Field(ge=0, lt=2**32)], ...], Field(min_length=1)] = (0,)
+    seeds: Annotated[tuple[Annotated[int, Number, Field(ge=0, lt=2**32)], ...], Field(min_length=1)] = (0,)
     """Each point is run once with each of these as the configuration's `seed`."""
     concurrency: Count = 1
     """Trials that run at a time."""
@@ -145,7 +146,7 @@ class SearchConfig(Section):
     to start; one trial then has one process's speed, `resources.cpus_per_trial` is all that it asks for."""
     resources: TrialResources = TrialResources()
     """What a trial reserves."""
-    max_failures: Annotated[int, Field(ge=0)] = 2
+    max_failures: Annotated[int, Number, Field(ge=0)] = 2
     """How often a trial that fails is tried again from its last round."""
     callbacks: Loggers = Field(default={})
     """Loggers beside TensorBoard, CSV and JSON, with the arguments of Ray's callback."""

@@ -115,7 +115,7 @@ class GeneratorServer(Server):
         """Writes the generator and its optimizer."""
         return write_arrays(Path(folder) / GENERATOR_FILE, self._generator.arrays())
 
-    def restore(self, folder: str) -> None:
+    def restore(self, folder: str, serves: Mapping[int, int]) -> None:
         """The inverse of `save`."""
         self._generator.restore(read_arrays(Path(folder) / GENERATOR_FILE))
 

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -41,8 +41,8 @@ TOLERATED = 0.05
 class Pace:
     """How long everything takes on the emulated hardware."""
 
-    phases: tuple[Mapping[str, float], ...]
-    """For each client, seconds of its phases of a step with a full minibatch."""
+    phases: tuple[Mapping[str, float], ...] | Mapping[int, Mapping[str, float]]
+    """For each client (in order, or by number), seconds of its phases of a step with a full minibatch."""
     blocks: Mapping[tuple[NetworkName, Direction], tuple[float, ...]]
     """(network, direction) -> for each block, the server's seconds for one client's minibatch."""
     batch_size: int
@@ -52,6 +52,10 @@ class Pace:
     exchanges: Mapping[tuple[NetworkName, Direction], tuple[float, ...]] = field(default_factory=dict)
     """(network, direction) -> for each block, seconds that replicas of the server exchange numbers; empty: there are
     none."""
+
+    def of_clients(self, numbers: Sequence[int]) -> Pace:
+        """The same by the clients' numbers, which are in the order of `phases`."""
+        return replace(self, phases={number: self.phases[place] for place, number in enumerate(numbers)})
 
     def body_seconds(
         self, network: NetworkName, direction: Direction, blocks: range, num_images: Sequence[int]

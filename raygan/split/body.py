@@ -57,8 +57,6 @@ Sent = TypeVar("Sent", Activations, Gradients)
 BODY_FILE = "body.safetensors"
 SHARED = 0
 """The trunk that begins, and that serves every client in the warm-up; of all models, the first."""
-SERVES = "serves"
-"""Client -> its trunk, in the body's file."""
 
 
 class SharedBody(Server):
@@ -185,7 +183,7 @@ class SharedBody(Server):
         if self._peers is not None:
             self._check_replicas(self._peers)
             shape = self._layout.output_shapes["discriminator"][self._layout.anchors["discriminator"]]
-            features = all_features(features, len(self._serves), shape, self._peers)
+            features = all_features(features, 1 + max(self._layout.ids), shape, self._peers)
         features = {client: feature for client, feature in features.items() if client in num_samples}
         seed, settings = self._config.seed, self._config.clusters
         domains, least = self._layout.domains, least_members(self._config.privacy)
@@ -234,19 +232,23 @@ class SharedBody(Server):
             return None
         if self._config.cuts.bodies == "shared":
             return write_arrays(Path(folder) / BODY_FILE, self._trunks[SHARED].arrays(""))
-        arrays = {SERVES: np.array([self._serves[client] for client in sorted(self._serves)])}
+        arrays: dict[str, np.ndarray] = {}
         for number, trunk in self._trunks.items():
             arrays |= trunk.arrays(f"{number}.")
         return write_arrays(Path(folder) / BODY_FILE, arrays)
 
-    def restore(self, folder: str) -> None:
-        """The inverse of `save`."""
+    def restore(self, folder: str, serves: Mapping[int, int]) -> None:
+        """The inverse of `save`.
+
+        Args:
+            serves: client -> its trunk, where each cluster has one.
+        """
         arrays = read_arrays(Path(folder) / BODY_FILE)
         any_trunk = next(iter(self._trunks.values()))
         if self._config.cuts.bodies == "shared":
             any_trunk.load_arrays("", arrays)
             return
-        self._serves = dict(zip(sorted(self._serves), arrays[SERVES].tolist(), strict=True))
+        self._serves = dict(serves)
         self._trunks = {number: any_trunk.copy() for number in sorted(set(self._serves.values()))}
         for number, trunk in self._trunks.items():
             trunk.load_arrays(f"{number}.", arrays)

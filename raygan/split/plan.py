@@ -84,7 +84,10 @@ def plan_split(
         for plan, cut in zip(clients, chosen.cuts, strict=True)
     ]
     workers = deal_to_workers(plans, clients_per_actor)
-    pace = plan_pace(chosen, config.training.batch_size, config.ray.body_replicas) if config.devices.emulate else None
+    pace = None
+    if config.devices.emulate:
+        numbers = [client.client for client in clients]
+        pace = plan_pace(chosen, config.training.batch_size, config.ray.body_replicas).of_clients(numbers)
     num_blocks: dict[NetworkName, int] = {
         "generator": len(networks.generator),
         "discriminator": len(networks.discriminator),
@@ -115,9 +118,10 @@ def state_shapes(networks: Networks, averaged: bool = False) -> dict[BlockKey, d
     return {key: {name: tuple(x.shape) for name, x in block.state_dict().items()} for key, block in blocks.items()}
 
 
-def kept_cuts(documents: Mapping[str, Mapping[str, Any]]) -> tuple[Cuts, ...] | None:
-    """Every client's cuts in a run's `cuts.json`; None: there is none."""
-    if "cuts" not in documents:
-        return None
-    clients = documents["cuts"]["clients"]
-    return tuple((tuple(client["generator"]), tuple(client["discriminator"])) for client in clients)
+def kept_cuts(documents: Mapping[str, Mapping[str, Any]]) -> dict[int, Cuts]:
+    """Client -> its cuts in a run's `cuts.json`; empty: there is none."""
+    clients = documents["cuts"]["clients"] if "cuts" in documents else []
+    return {
+        entry.get("client", place): (tuple(entry["generator"]), tuple(entry["discriminator"]))
+        for place, entry in enumerate(clients)
+    }

@@ -72,12 +72,13 @@ def measure(config: Config, networks: Networks, spec: NetworkSpec) -> Costs:
 
 
 def choose_cuts(
-    config: Config, costs: Costs, kept: Sequence[Cuts] | None = None, least_heads: Sequence[int] = ()
+    config: Config, costs: Costs, kept: Mapping[int, Cuts] | None = None, least_heads: Sequence[int] = ()
 ) -> Plan:
     """The cuts of every client and their predicted latency.
 
     Args:
-        kept: the cuts of a run that goes on: how good a plan is found depends on the machine. None: choose them.
+        kept: client -> its cuts, in a run that goes on: how good a plan is found depends on the machine. Of a client that
+            is missing they are chosen, as those of all others would be. None, or empty: choose all.
         least_heads: h of each client's head of D at least, by the policy of its site; empty: any. Where no cuts keep to
             it, those that are chosen without it, which the site refuses.
 
@@ -86,20 +87,29 @@ def choose_cuts(
         ConfigError: a fixed cut for a profile that is not in the fleet.
     """
     check_fixed(config, costs)
-    chosen = partial(
+    plan = partial(
         plan_config,
         config,
         generator=costs.generator,
         discriminator=costs.discriminator,
         anchor=costs.anchor,
-        kept=kept,
     )
-    try:
-        return chosen(least_heads=least_heads)
-    except CutError:
-        if not any(least_heads):
-            raise
-        return chosen()
+
+    def planned(cuts: Sequence[Cuts] | None = None) -> Plan:
+        try:
+            return plan(kept=cuts, least_heads=least_heads)
+        except CutError:
+            if not any(least_heads):
+                raise
+            return plan(kept=cuts)
+
+    clients, known = [member.client for member in config.data.members], kept or {}
+    if known.keys() >= set(clients):
+        return planned([known[client] for client in clients])
+    chosen = planned()
+    if not known.keys() & set(clients):
+        return chosen
+    return planned([known.get(client, cuts) for client, cuts in zip(clients, chosen.cuts, strict=True)])
 
 
 def study_cuts(config: Config, costs: Costs, leakage: Leakage | None = None, least_heads: Sequence[int] = ()) -> Study:

@@ -52,7 +52,7 @@ def all_features(
 
     Args:
         features: of this one's, of that shape, float32.
-        num_clients: of the whole federation, numbered from 0.
+        num_clients: that there ever were in the whole federation, numbered from 0.
     """
     table = torch.zeros(num_clients, 1 + math.prod(shape))
     for client, feature in features.items():

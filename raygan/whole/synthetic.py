@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -45,7 +45,7 @@ class SyntheticServer(Server):
         """
         sets = {
             client: self._made(client, state, held)
-            for client, (state, held) in enumerate(zip(generators, counts, strict=True))
+            for client, state, held in zip(self._layout.ids, generators, counts, strict=True)
             if isinstance(state, State) and isinstance(held, ClassCounts) and held.counts
         }
         mixtures = self._mixtures(sets) if len(sets) > 1 else {}
@@ -60,7 +60,7 @@ class SyntheticServer(Server):
         """Writes the weights."""
         return write_arrays(Path(folder) / SERVER_FILE, {"weights": self._weights})
 
-    def restore(self, folder: str) -> None:
+    def restore(self, folder: str, serves: Mapping[int, int]) -> None:
         """The inverse of `save`."""
         self._weights = read_arrays(Path(folder) / SERVER_FILE)["weights"]
 

@@ -182,7 +182,7 @@ def _rewind(path: Path) -> None:
         kept = folder.rewind(checkpoints, ["clusters"], lambda text: None)
         assert len(folder.metrics()) == len(folder.records("clusters")) == kept
         if kept:
-            checkpoints.of(kept - 1).manifest().server_state(ServerState(), 2)
+            checkpoints.of(kept - 1).manifest().server_state(ServerState(), range(2))
     fine_or_one_line(folder.documents)
 
 

@@ -1,13 +1,18 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Annotated, Any, get_args
 
 import pytest
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from raygan.config import Config
+from raygan.config.devices import DeviceProfile
 from raygan.config.loading import absolute_paths, make_config, parse_override, read_config, set_key
 from raygan.config.yaml_text import from_yaml
 from raygan.errors import ConfigError
+from raygan.search.schema import SearchConfig
 
 
 def test_the_default_is_whole() -> None:
@@ -117,3 +122,64 @@ def test_a_leading_zero_makes_no_octal_number(tmp_path: Path) -> None:
 
 def test_merges_are_no_repetition() -> None:
     assert from_yaml("x: &a {p: 1, q: 2}\ny: {<<: *a, p: 3}") == {"x": {"p": 1, "q": 2}, "y": {"p": 3, "q": 2}}
+
+
+def sections(model: type[BaseModel]) -> Iterator[type[BaseModel]]:
+    """A model and all that its fields hold."""
+    yield model
+    for field in model.model_fields.values():
+        for part in parts(field.annotation):
+            if isinstance(part, type) and issubclass(part, BaseModel):
+                yield from sections(part)
+
+
+def parts(annotation: Any) -> Iterator[Any]:
+    yield annotation
+    for argument in get_args(annotation):
+        yield from parts(argument)
+
+
+def test_true_is_no_number_wherever_one_belongs() -> None:
+    """Pydantic takes it for 1."""
+    numbers = [
+        (model.__name__, name, field)
+        for model in dict.fromkeys((*sections(Config), *sections(SearchConfig)))
+        for name, field in model.model_fields.items()
+        if {int, float} & set(parts(field.annotation)) and bool not in parts(field.annotation)
+    ]
+    assert len(numbers) > 60
+    for owner, name, field in numbers:
+        print(owner, name)
+        with pytest.raises(ValidationError):
+            if_true(owner, name, field)
+
+
+def if_true(owner: str, name: str, field: Any) -> None:
+    """Reads a field that is given true."""
+    if owner == "DeviceProfile":  # which looks at all of its fields itself
+        DeviceProfile.model_validate({"flops_per_s": 1, "bytes_per_s": 1, name: True})
+    else:
+        TypeAdapter(Annotated[(field.annotation, *field.metadata, None)]).validate_python(True)
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("seed=true", "seed: a number is needed, not true or false"),
+        ("scenario=true", "scenario: a number is needed, not true or false"),
+        ("training.betas=[true,0.9]", r"training.betas.0: a number is needed, not true or false"),
+        ("clusters.count=true", "clusters.count: True does not fit; give 'auto' or 'oracle' or give a number$"),
+        ("data.partition={}", r"data.partition: {} says nothing; give dirichlet or natural in it"),
+        ("ray.step_deadline_s={}", r"ray.step_deadline_s.median: is missing; give it a value"),
+    ],
+)
+def test_values_that_say_nothing_are_told(override: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        read_config(None, [override])
+
+
+def test_the_number_after_a_lists_last_adds_an_entry() -> None:
+    found = read_config(None, ["data.domains.2={name: demo_mnist, clients: 1}"]).data.domains
+    assert [domain.clients for domain in found] == [3, 3, 1]
+    with pytest.raises(ConfigError, match="a list of 2 entries has no '3'; give an entry's number, from 0"):
+        read_config(None, ["data.domains.3={name: demo_mnist}"])

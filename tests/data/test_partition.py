@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from raygan.config.schema import DirichletPartition, NaturalPartition
-from raygan.data.partition import HIGHLY_NON_IID, NON_IID, deal, draw_held_classes, fit_counts
+from raygan.data.partition import HIGHLY_NON_IID, NON_IID, deal, deal_in_turn, draw_held_classes, fit_counts
 from raygan.errors import DataError
 
 LABELS = np.random.default_rng(0).integers(0, 10, 6000)
@@ -207,3 +207,25 @@ def test_what_cannot_be_dealt_is_one_line(num_clients, rule, labels, message):
 def test_no_groups_at_all_is_said():
     with pytest.raises(DataError, match=r"no group 'speakers' \(there is none\)"):
         deal(LABELS, 2, NaturalPartition(natural="speakers"), 0, 0)
+
+
+@pytest.mark.parametrize("rule", RULES[:4], ids=str)
+def test_who_joins_is_dealt_what_is_left_over(rule):
+    """Of 6,000 images two clients have 1,000 each; those who join later have others."""
+    first = deal(LABELS, 2, rule, 3, 1, images_per_client=1000)
+    found = deal_in_turn(LABELS, [2, 3, 1], rule, 3, 1, images_per_client=1000)
+    assert len(found) == 6
+    assert all(np.array_equal(one, other) for one, other in zip(first, found[:2], strict=True))
+    together = np.concatenate(found)
+    assert len(set(together.tolist())) == len(together)
+    assert all(2 <= len(mine) <= 1000 and np.all(np.diff(mine) > 0) for mine in found)
+    alone = deal_in_turn(LABELS, [2, 3], rule, 3, 1, images_per_client=1000)
+    assert all(np.array_equal(one, other) for one, other in zip(alone, found[:5], strict=True))
+
+
+def test_who_joins_where_nothing_is_left_over_is_refused():
+    message = "data.domains: 2 more clients, but 0 of its images are left over: those who stay keep theirs; give them a"
+    with pytest.raises(DataError, match=message):
+        deal_in_turn(LABELS, [2, 2], "iid", 0, 0)
+    with pytest.raises(DataError, match="1 more client, but clients are the groups of speakers: those who stay keep"):
+        deal_in_turn(LABELS, [2, 1], RULES[-1], 0, 0, {"speakers": SPEAKERS}, images_per_client=10)

@@ -43,7 +43,7 @@ def test_a_finished_checkpoint_is_whole_and_leaves_no_draft(tmp_path: Path) -> N
     assert checkpoint.damage() is None
     assert checkpoint.manifest().clusters == {0: 0, 11: 0, 2: 1}
     assert checkpoint.manifest().set_aside == (5,)
-    assert checkpoint.manifest().server_state(ServerState(), 12) == STATE
+    assert checkpoint.manifest().server_state(ServerState(), range(12)) == STATE
     assert [path.name for path in tmp_path.iterdir()] == ["round-0001"]
 
 

@@ -62,7 +62,7 @@ def demands(parties: Parties, config: Config) -> dict[str, list[ActorDemand]]:
         labels = {**profile.labels, **worker.labels}
         demand = ActorDemand(worker.name, profile.num_cpus, num_gpus, amount, labels, worker.profile)
         clients.append(_by_cpus(demand, config))
-    labelled = [domain.labels for domain in config.data.domains if domain.labels]
+    labelled = [labels for index in config.data.held if (labels := config.data.domains[index].labels)]
     sites = [labels for number, labels in enumerate(labelled) if labels not in labelled[:number]]
     at_sites = [ActorDemand(f"evaluator {label_text(labels)}", labels=labels) for labels in sites]
     return {
@@ -88,7 +88,7 @@ def _by_cpus(demand: ActorDemand, config: Config) -> ActorDemand:
 
 def domains_of(config: Config, labels: Mapping[str, str]) -> tuple[int, ...]:
     """The domains (by index) that are kept where these labels are; none: those that every node can read."""
-    return tuple(index for index, domain in enumerate(config.data.domains) if domain.labels == labels)
+    return tuple(index for index in config.data.held if config.data.domains[index].labels == labels)
 
 
 def label_text(labels: Mapping[str, str]) -> str:

@@ -17,16 +17,17 @@ from raygan.wire.contract import counts_only
 
 
 def survey_sites(config: Config, tell: Callable[[str], None]) -> list[DomainSurvey]:
-    """Every domain's survey: of one with labels from a node that carries them, of others from here.
+    """The survey of every domain that a client holds: of one with labels from a node that has them, of others from here.
 
     Raises:
         InputError: a domain that cannot be used, no node of its site, or one that does not answer.
     """
     config = chosen(config)
-    demands = [_first_client(config, index) for index, domain in enumerate(config.data.domains) if domain.labels]
+    held = config.data.held
+    demands = [_first_client(config, index) for index in held if config.data.domains[index].labels]
     await_nodes(demands, config.ray.wait_for_nodes_s, tell)
-    surveys = [_submitted(config, index) for index in range(len(config.data.domains))]
-    return [_result(config, index, survey) for index, survey in enumerate(surveys)]
+    surveys = [_submitted(config, index) for index in held]
+    return [_result(config, index, survey) for index, survey in zip(held, surveys, strict=True)]
 
 
 def _submitted(config: Config, index: int) -> DomainSurvey | ray.ObjectRef[DomainSurvey]:
@@ -63,7 +64,7 @@ def _result(config: Config, index: int, survey: DomainSurvey | ray.ObjectRef[Dom
 
 def _first_client(config: Config, index: int) -> ActorDemand:
     """What the first client of a domain asks for: where it fits, the domain can be described."""
-    number = sum(domain.clients for domain in config.data.domains[:index])
+    number = next(member.client for member in config.data.members if member.domain == index)
     name = config.devices.fleet[number % len(config.devices.fleet)]
     profile = config.devices.profile(name)
     labels = {**profile.labels, **config.data.domains[index].labels}
