@@ -16,6 +16,7 @@ is sent as zeros under a scale. NaN or inf in a tensor stays visible: bfloat16 k
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -28,6 +29,8 @@ from raygan.wire.records import Encoded, WirePart
 LEAST = 1e-30
 """A largest entry below this counts as zero: its scale would not be a normal float32."""
 CPU = torch.device("cpu")
+# what Ray hands over is read-only memory of its own, and nobody writes into a tensor that was decoded
+warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
 
 
 def encode(tensors: Sequence[Tensor], codec: Codec, direct: bool = False) -> tuple[WirePart, ...]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -95,3 +97,16 @@ def test_tensors_are_encoded_one_by_one(codec: Codec) -> None:
     together = [decode(part) for part in encode(parts, codec)]
     for x, alone in zip(together, (through(part, codec) for part in parts), strict=True):
         assert torch.equal(x, alone)
+
+
+def test_what_ray_hands_over_is_decoded_without_a_warning() -> None:
+    """An actor's log would have it: torch warns of memory that is read-only, once a process."""
+    program = """
+import numpy as np
+from raygan.wire.codec import decode
+array = np.ones(3, np.float32)
+array.flags.writeable = False
+print(decode(array).sum().item())
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("3.0\n", "")
