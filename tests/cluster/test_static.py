@@ -184,6 +184,7 @@ def test_metrics_are_the_runs_own_numbers(samples: Samples, seen: tuple[Run, Wat
     assert value("raygan_memory_bytes", actor="body") > 50e6
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(PROMETHEUS is None, reason="no Prometheus on this machine")
 def test_a_prometheus_answers_every_panel_of_the_dashboard(
     samples: Samples, seen: tuple[Run, Watcher], tmp_path: Path
