@@ -60,7 +60,7 @@ class PrivateDataOwner(DataOwner):
     def spending(self) -> Spending:
         """What is spent so far."""
         budget = self._budget
-        return Spending(self.client, budget.updates, budget.epsilon, budget.allowed)
+        return Spending(self.client, budget.updates, budget.epsilon, budget.allowed, self._rate)
 
     def account(self, updates: int) -> None:
         """At least so many noised updates have been made."""

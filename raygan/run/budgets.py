@@ -9,6 +9,7 @@ itself (`privacy.dp.seeded`), a round that is run again releases what it had rel
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,6 +18,7 @@ from pydantic import Field
 from raygan.config.schema import Config
 from raygan.errors import StoppedError
 from raygan.parties.base import Worker
+from raygan.parties.budget import epsilon_of
 from raygan.parties.layout import Layout
 from raygan.run.events import Listener
 from raygan.run.forms import Digits, Form, Whole, in_form
@@ -96,6 +98,7 @@ class Budgets:
             self._last[client] = told
             self._updates[client] = max(self._updates.get(client, 0), told.updates)
             self._begun.pop(client, None)
+        self._last = {client: self._counted(told) for client, told in self._last.items()}
         self._write()
         for client in sorted(self.spent - before):
             found = f"epsilon {self._last[client].epsilon:.4g} of {self._dp.epsilon:g}"
@@ -116,6 +119,15 @@ class Budgets:
             raise StoppedError(f"{found}, and no round is done: rounds that were begun count as spent")
         self._listener.on_fault(f"{found}: the run ends after round {num_rounds}")
         return True
+
+    def _counted(self, told: Spending) -> Spending:
+        """What a client has told, with the updates that count as made: it may be lost, and tell nothing."""
+        assert self._dp is not None
+        updates = self._updates[told.client]
+        if updates == told.updates:
+            return told
+        epsilon = epsilon_of(self._dp.noise_multiplier, told.sample_rate, updates, self._dp.delta)
+        return replace(told, updates=updates, epsilon=epsilon)
 
     def _tell(self) -> None:
         for handle in self._backend.workers.values():

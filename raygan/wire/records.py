@@ -255,6 +255,8 @@ class Spending:
     """Of them, at the configured delta."""
     allowed: int
     """Updates that the budget allows."""
+    sample_rate: float
+    """Chance of an image to be in an update."""
 
     @property
     def is_spent(self) -> bool:

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+from opacus.accountants import RDPAccountant
 
 from raygan.api import resume, train
 from raygan.cli.train import show_plan
 from raygan.config.loading import make_config
 from raygan.errors import ConfigError, StoppedError
 from raygan.report import write_report
+from raygan.run.budgets import Budgets
 from raygan.run.events import Listener
 from raygan.run.plan import make_plan
 from raygan.secure.fixed_point import STEP
+from raygan.wire.records import Spending
 from tests.rounds import assert_same_training, rounds_of
 from tests.run.kills import FaultInjector, Injection, injector
 from tests.run.test_faults import Injections
@@ -265,6 +269,40 @@ def test_a_client_that_is_killed_with_what_it_had_spent_neither_forgets_nor_spen
     kept = json.loads((run.path / "privacy.json").read_text())
     is_back = rounds_of(run.path)[2]["clients"] == 2
     assert kept == {"updates": {"0": (2 + is_back) * steps, "1": 3 * steps}, "begun": {}}
+    told = rounds_of(run.path)[1]["privacy"]["clients"]
+    assert told["0"] == told["1"] > rounds_of(run.path)[0]["privacy"]["clients"]["0"]
+
+
+class Answers:
+    """A backend whose workers answer at once, each for its client, or are not there."""
+
+    def __init__(self, told: dict[int, Spending]) -> None:
+        self.told = told
+
+    @property
+    def workers(self) -> dict[int, Any]:
+        def ask(worker: int) -> Any:
+            return SimpleNamespace(call=lambda *_: None, call_many=lambda *_: [self.told[worker]])
+
+        return {worker: ask(worker) for worker in self.told}
+
+    def fetch(self, answers: list[Spending]) -> list[Spending]:
+        return answers
+
+
+def test_a_lost_client_s_epsilon_is_of_all_that_it_has_begun(settings: dict, tmp_path: Path) -> None:
+    config, (q, sigma, delta) = make_config(private(settings, seeded=False)), (0.1, 1.0, 1e-5)
+    layout = SimpleNamespace(worker_of={0: 0, 1: 1}, workers=[SimpleNamespace(ids=(0,)), SimpleNamespace(ids=(1,))])
+    answers = Answers({client: Spending(client, 0, 0.0, 1000, q) for client in (0, 1)})
+    budgets = Budgets(config, layout, tmp_path / "privacy.json", answers, Told())
+    budgets.restored()
+    budgets.begin(SimpleNamespace(clients=(0, 1), num_steps=4))
+    answers.told = {1: Spending(1, 4, 1.5, 1000, q)}
+    lost, other = budgets.end(SimpleNamespace(lost=[0], gone=[0])).values()
+    accountant = RDPAccountant()
+    accountant.history = [(sigma, q, 4)]
+    assert (lost.updates, other.updates, other.epsilon) == (4, 4, 1.5)
+    assert lost.epsilon == pytest.approx(accountant.get_epsilon(delta))
 
 
 def test_a_dry_run_says_when_budgets_end(settings: dict, capsys: pytest.CaptureFixture[str]) -> None:
