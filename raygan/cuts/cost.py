@@ -59,12 +59,6 @@ class NetworkCost:
     """W_b: floating-point operations of block b backward."""
     output_bytes: Sequence[float]
     """A_b: bytes of block b's output on its way to the body (module docstring)."""
-    output_bytes_down: Sequence[float] | None = None
-    """Of its output on the way from the body; None: as many."""
-    gradient_bytes_up: Sequence[float] | None = None
-    """Of the gradient of its output on the way to the body; None: as many."""
-    gradient_bytes_down: Sequence[float] | None = None
-    """Of that gradient on the way from the body; None: as many."""
     parameter_bytes: Sequence[float] | None = None
     """Bytes of block b's parameters. None: unknown, so no memory limit can be checked."""
     activation_bytes: Sequence[float] | None = None
@@ -75,6 +69,12 @@ class NetworkCost:
     """Channels of all of them together."""
     averaged: bool = False
     """Whether a moving average of its weights is kept."""
+    output_bytes_down: Sequence[float] | None = None
+    """Of block b's output on the way from the body; None: as many."""
+    gradient_bytes_up: Sequence[float] | None = None
+    """Of the gradient of its output on the way to the body; None: as many."""
+    gradient_bytes_down: Sequence[float] | None = None
+    """Of that gradient on the way from the body; None: as many."""
 
     def __post_init__(self) -> None:
         for field in fields(self):
