@@ -141,10 +141,12 @@ def test_it_trains(extended: Extended, title: str) -> None:
     assert all(entry["label_agreement"] is not None for entry in rounds[-1]["scores"].values())
 
 
+@pytest.mark.slow
 def test_the_least_squares_loss_by_hand(extended: Extended) -> None:
     assert extended.answers["A loss"] == [((4 + 0.25) / 2 + (1 + 1) / 2) / 2, (9 + 0.25) / 2 / 2]
 
 
+@pytest.mark.slow
 def test_the_score_by_hand_in_each_line_and_again(extended: Extended) -> None:
     answer = extended.answers["A score"]
     assert answer["by_hand"] == (0.5 + 1.0 + 0.75) / 3
@@ -158,12 +160,14 @@ def test_the_score_by_hand_in_each_line_and_again(extended: Extended) -> None:
     }
 
 
+@pytest.mark.slow
 def test_the_plain_mean_by_hand(extended: Extended) -> None:
     held_by_all, held_by_one = extended.answers["An aggregation rule"]
     assert held_by_all == [5.0, 5, "float32", "int64"], "of 1, 12 and 2, whatever they weigh"
     assert held_by_one == [10.0, 10, "float32", "int64"], "of 9, 9 and 12"
 
 
+@pytest.mark.slow
 def test_ward_by_hand(extended: Extended) -> None:
     found = extended.answers["A clustering rule"]
     assert found["one"] == [0]
@@ -173,10 +177,12 @@ def test_ward_by_hand(extended: Extended) -> None:
     assert extended.rounds("A clustering rule")[-1]["clusters"] == 2
 
 
+@pytest.mark.slow
 def test_the_generator_has_four_blocks(extended: Extended) -> None:
     assert extended.answers["A network"] == [[3, 1, 12, 12], 4]
 
 
+@pytest.mark.slow
 def test_the_algorithm_gives_all_clients_one_model(extended: Extended) -> None:
     assert extended.answers["An algorithm"] == [1, 6, 6]
     links = extended.rounds("An algorithm")[-1]["links"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -160,6 +161,8 @@ def plan(
     if is_exact:
         choice = solution.choice
     latency_s, moved_bytes = task.latency(choice), task.bytes(choice)  # never what a solver believes
+    if math.isclose(moved_bytes, least_bytes, rel_tol=1e-12):  # the same sum, in another order
+        least_bytes = moved_bytes
     few_enough = objective != "bytes" or moved_bytes <= least_bytes
     value_s = task.value(choice)
     bound_s = min(solution.lower_bound_s, value_s)

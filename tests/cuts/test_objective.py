@@ -72,6 +72,21 @@ def test_where_memory_couples_the_networks_and_no_block_is_the_anchor(instance) 
     check(instance, None, price_s=0.1)
 
 
+def test_sums_of_bytes_in_another_order_are_as_few() -> None:
+    """44.749 and 19.219 have no exact sum: added up client by client, and cut by cut, they differ by rounding."""
+    nothing, memory = [0.0] * 5, ([0, 0, 8, 8, 79], [85, 0, 0, 23, 12])
+    costs = (
+        NetworkCost(nothing, nothing, [0, 0, 44.749, 45, 0], memory[0], nothing),
+        NetworkCost(nothing, nothing, [16, 19.219, 20, 35, 0], memory[1], nothing),
+    )
+    devices = [Device("0", 1, 1, 888), Device("1", 1, 1, 854)]
+    fewest = plan(
+        generator=costs[0], discriminator=costs[1], devices=devices, server=Server(1, 1), anchor=None, objective="bytes"
+    )
+    assert fewest.optimal
+    assert fewest.bytes == fewest.least_bytes
+
+
 def test_clients_of_one_class_may_split_where_bytes_have_a_price() -> None:
     # Two equal clients, block 1 of 4 FLOPs, server and clients 1 FLOP/s, free links. Nobody keeps block 1: the server
     # takes 8 s; one of them does: 4 s, each by itself; both: 4 s. Keeping it moves 10 bytes more each way: 2 s.

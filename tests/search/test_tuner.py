@@ -85,6 +85,7 @@ class Watch(Callback):
         self.seen.append((running, ray.available_resources(), groups))
 
 
+@pytest.mark.slow
 def test_two_trials_side_by_side(run, tmp_path: Path) -> None:
     watch = Watch()
     results = run("concurrency=2", "space.training.lr={choice: [1.0e-3]}", callback=watch)
