@@ -90,11 +90,14 @@ class Budgets:
         if self._dp is None:
             return {}
         before, workers = self.spent, self._layout.workers
-        for worker in epochs.lost:
-            for client in workers[worker].ids:
-                self._updates[client] = self._updates.get(client, 0) + self._begun.pop(client, 0)
         there = [worker for worker in self._backend.workers if worker not in epochs.gone]
-        for client, told in self._asked(there).items():
+        answers = self._asked(there)
+        silent = (
+            client for worker in {*epochs.lost, *there} for client in workers[worker].ids if client not in answers
+        )
+        for client in silent:  # lost, in the round or when it was asked
+            self._updates[client] = self._updates.get(client, 0) + self._begun.pop(client, 0)
+        for client, told in answers.items():
             self._last[client] = told
             self._updates[client] = max(self._updates.get(client, 0), told.updates)
             self._begun.pop(client, None)

@@ -20,7 +20,7 @@ from raygan.run.budgets import Budgets
 from raygan.run.events import Listener
 from raygan.run.plan import make_plan
 from raygan.secure.fixed_point import STEP
-from raygan.wire.records import Spending
+from raygan.wire.records import Lost, Spending
 from tests.rounds import assert_same_training, rounds_of
 from tests.run.kills import FaultInjector, Injection, injector
 from tests.run.test_faults import Injections
@@ -276,7 +276,7 @@ def test_a_client_that_is_killed_with_what_it_had_spent_neither_forgets_nor_spen
 class Answers:
     """A backend whose workers answer at once, each for its client, or are not there."""
 
-    def __init__(self, told: dict[int, Spending]) -> None:
+    def __init__(self, told: dict[int, Spending | Lost]) -> None:
         self.told = told
 
     @property
@@ -286,11 +286,12 @@ class Answers:
 
         return {worker: ask(worker) for worker in self.told}
 
-    def fetch(self, answers: list[Spending]) -> list[Spending]:
+    def fetch(self, answers: list[Spending | Lost]) -> list[Spending | Lost]:
         return answers
 
 
-def test_a_lost_client_s_epsilon_is_of_all_that_it_has_begun(settings: dict, tmp_path: Path) -> None:
+@pytest.mark.parametrize("when", ["in the round", "when it is asked"])
+def test_a_lost_client_s_epsilon_is_of_all_that_it_has_begun(settings: dict, tmp_path: Path, when: str) -> None:
     config, (q, sigma, delta) = make_config(private(settings, seeded=False)), (0.1, 1.0, 1e-5)
     layout = SimpleNamespace(worker_of={0: 0, 1: 1}, workers=[SimpleNamespace(ids=(0,)), SimpleNamespace(ids=(1,))])
     answers = Answers({client: Spending(client, 0, 0.0, 1000, q) for client in (0, 1)})
@@ -298,7 +299,11 @@ def test_a_lost_client_s_epsilon_is_of_all_that_it_has_begun(settings: dict, tmp
     budgets.restored()
     budgets.begin(SimpleNamespace(clients=(0, 1), num_steps=4))
     answers.told = {1: Spending(1, 4, 1.5, 1000, q)}
-    lost, other = budgets.end(SimpleNamespace(lost=[0], gone=[0])).values()
+    gone = [0] if when == "in the round" else []
+    if not gone:
+        answers.told[0] = Lost("killed")
+    lost, other = budgets.end(SimpleNamespace(lost=gone, gone=gone)).values()
+    assert json.loads((tmp_path / "privacy.json").read_text()) == {"updates": {"0": 4, "1": 4}, "begun": {}}
     accountant = RDPAccountant()
     accountant.history = [(sigma, q, 4)]
     assert (lost.updates, other.updates, other.epsilon) == (4, 4, 1.5)
