@@ -122,6 +122,9 @@ def check_files(folder: RunFolder, config: Config, record_names: Sequence[str]) 
         if written and not _num_lines(folder, name):
             found = f"has no line, but metrics.jsonl has {written}"
             raise RunError(str(folder.record_file(name)), found, remedy)
+    if folder.summary_file.exists() and not written:
+        found = f"has no whole line, but the run has ended after {folder.summary()['rounds']} rounds (summary.json)"
+        raise RunError(str(folder.metrics_file), found, remedy)
     if last > written + LIMITS.rounds_unscored + 1:
         found = f"has whole lines of {written} rounds, but there is a checkpoint of round {last}"
         raise RunError(str(folder.metrics_file), found, remedy)

@@ -97,6 +97,16 @@ def test_files_that_are_gone_are_missed(run: Path, spoil: Callable[[Path], None]
     assert_refused(run, message)
 
 
+def test_an_ended_run_has_the_lines_of_its_summary(ended: Path, tmp_path: Path) -> None:
+    """Of short runs as well, whose checkpoints might be a few rounds ahead of their lines."""
+    path = Path(shutil.copytree(ended, tmp_path / "run"))
+    without_metrics(path)
+    for checkpoint in sorted(path.glob("checkpoints/round-*"))[2:]:
+        shutil.rmtree(checkpoint)
+    message = "metrics.jsonl: has no whole line, but the run has ended after 6 rounds (summary.json)"
+    assert_refused(path, message, "training.rounds=8")
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
