@@ -29,12 +29,20 @@ def read_config(path: str | Path | None = None, overrides: Iterable[str] = ()) -
     return changed_config(settings, [parse_override(override) for override in overrides])
 
 
-def changed_config(settings: Mapping[str, Any], changes: Sequence[tuple[str, Any]]) -> Config:
-    """Nested settings with dotted keys changed, in order: the one door for `--set` and for searches; errors as
-    `read_config`."""
-    for key, value in changes:
+def changed_config(
+    settings: Mapping[str, Any], changes: Sequence[tuple[str, Any]], above: Mapping[str, Any] | None = None
+) -> Config:
+    """Nested settings with others laid over them, then dotted keys changed, in order: the one door for `--set` and for
+    searches; errors as `read_config`.
+
+    Args:
+        above: as `laid_over` takes them; None: none.
+    """
+    above = above or {}
+    for key, value in (*above.items(), *changes):
         if key == "scenario":  # first, so that data.domains.0.clients=3 reaches into the scenario's domains
             settings = with_scenario(set_key(settings, key, value))
+    settings = laid_over(settings, above)
     for key, value in changes:
         settings = set_key(settings, key, value)
     return make_config(settings)
@@ -154,6 +162,33 @@ def set_key(settings: Mapping[str, Any], key: str, value: Any) -> dict[str, Any]
     """
     changed: dict[str, Any] = _changed(settings, key.split("."), value, Config().model_dump(mode="json"), key)
     return changed
+
+
+def laid_over(settings: Mapping[str, Any], above: Mapping[str, Any], prefix: str = "") -> Mapping[str, Any]:
+    """A copy of nested settings with others laid over them: key by key where both have keys (or a list's entries), as a
+    whole where a value has none, such as `training.lr: {generator: 5.0e-4}` over a number. Keys may be dotted.
+
+    Raises:
+        ConfigError: as `set_key`.
+    """
+    for key, value in above.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, Mapping) and value and _takes_keys(settings, name.split(".")):
+            settings = laid_over(settings, value, f"{name}.")
+        else:
+            settings = set_key(settings, name, value)
+    return settings
+
+
+def _takes_keys(node: Any, path: Sequence[str]) -> bool:
+    """Whether what is at the end of the path has keys or entries, or is not given; where there is no way, `set_key` says
+    so."""
+    for part in path:
+        if isinstance(node, list):
+            node = node[int(part)] if part.isdecimal() and int(part) < len(node) else None
+        else:
+            node = node.get(part) if isinstance(node, Mapping) else None
+    return node is None or isinstance(node, (Mapping, list))
 
 
 def _changed(node: Any, path: list[str], value: Any, default: Any, key: str) -> Any:

@@ -91,12 +91,11 @@ class Search:
             ConfigError: it is not valid.
         """
         domains = {key: domain for key, domain in self.domains(point).items() if key != without}
-        values = [("seed", point.get("seed", self.config.seeds[0]))]
-        for key, domain in domains.items():
-            value = domain.value(point[key])
-            values += settings_in(value) if key == VARIANT else [(key, value)]
+        values = {key: domain.value(point[key]) for key, domain in domains.items()}
+        variant = values.pop(VARIANT, {})
+        seed = point.get("seed", self.config.seeds[0])
         start = None if self.config.paths_from is None else Path(self.config.paths_from)
-        return absolute_paths(changed_config(self.base, values), start)
+        return absolute_paths(changed_config(self.base, list(values.items()), {"seed": seed, **variant}), start)
 
     def points(self) -> list[Point]:
         """Every trial of a search that does not learn: the grids crossed, `samples` times, with each seed."""
@@ -166,15 +165,6 @@ class Search:
         """Writes the search in full: `read_search` reads it back from anywhere."""
         text = yaml.safe_dump(dict(self.settings), sort_keys=False, default_flow_style=None)
         write_bytes(path, text.encode())
-
-
-def settings_in(given: Mapping[str, Any], above: str = "") -> list[tuple[str, Any]]:
-    """Dotted keys of nested settings, with their values."""
-    found: list[tuple[str, Any]] = []
-    for key, value in given.items():
-        name = f"{above}{key}"
-        found += settings_in(value, f"{name}.") if isinstance(value, Mapping) and value else [(name, value)]
-    return found
 
 
 def read_search(path: str | Path, overrides: Sequence[str] = ()) -> Search:

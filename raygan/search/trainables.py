@@ -28,7 +28,6 @@ from raygan.search.checks import check_places
 from raygan.search.reported import reported
 from raygan.search.scheduling import CHANGEABLE
 from raygan.search.schema import TrialResources
-from raygan.search.search import settings_in
 from raygan.search.trial import Reference, Reporter, known_reference, prepare
 from raygan.storage import read_json_lines
 
@@ -105,8 +104,7 @@ def _read(base: Config | Mapping[str, Any] | str | Path | None) -> Config:
 
 def _config(settings: Mapping[str, Any], start: Path, in_process: bool, given: Mapping[str, Any]) -> Config:
     """A trial's configuration; searchers give numbers of NumPy's."""
-    values = [(key, value.item() if hasattr(value, "item") else value) for key, value in settings_in(given)]
-    config = absolute_paths(changed_config(settings, values), start)
+    config = absolute_paths(changed_config(settings, [], _plain(given)), start)
     check_places(config)
     if in_process and config.devices.emulate:
         found = "true, but each trial runs in one process (in_process)"
@@ -114,6 +112,13 @@ def _config(settings: Mapping[str, Any], start: Path, in_process: bool, given: M
     keep = config.checkpoints.keep
     checkpoints = config.checkpoints.model_copy(update={"keep": None if keep is None else max(keep, MIN_KEPT)})
     return config.model_copy(update={"checkpoints": checkpoints})
+
+
+def _plain(value: Any) -> Any:
+    """The value with Python's numbers in place of NumPy's."""
+    if isinstance(value, Mapping):
+        return {key: _plain(below) for key, below in value.items()}
+    return value.item() if hasattr(value, "item") else value
 
 
 def _train(config: Config, in_process: bool) -> None:

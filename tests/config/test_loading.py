@@ -9,7 +9,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from raygan.config import Config
 from raygan.config.devices import DeviceProfile
-from raygan.config.loading import absolute_paths, make_config, parse_override, read_config, set_key
+from raygan.config.loading import absolute_paths, changed_config, make_config, parse_override, read_config, set_key
 from raygan.config.yaml_text import from_yaml
 from raygan.errors import ConfigError
 from raygan.search.schema import SearchConfig
@@ -50,6 +50,17 @@ def test_an_override_changes_only_its_key(tmp_path: Path) -> None:
     file.write_text("training: {rounds: 9, lr: 1.0e-3}\n")
     config = read_config(file, ["training.rounds=2"])
     assert (config.training.rounds, config.training.lr) == (2, 1e-3)
+
+
+def test_a_mapping_that_is_laid_over_a_scenarios_number_replaces_it() -> None:
+    rates = {"generator": 1e-4, "discriminator": 3e-4}
+    above = {"scenario": 5, "training": {"lr": rates, "rounds": 2}, "data.domains": {0: {"clients": 7}}}
+    config = changed_config({"training": {"batch_size": 16}}, [("training.lr.generator", 1)], above)
+    assert (config.training.lr_of("generator"), config.training.lr_of("discriminator")) == (1, 3e-4)
+    assert (config.training.rounds, config.training.batch_size, config.training.local_epochs) == (2, 16, 5)
+    assert [domain.clients for domain in config.data.domains] == [7, 20]
+    with pytest.raises(ConfigError, match=r"training\.lr\.generator: 0\.0002 has no keys"):
+        changed_config({"scenario": 5}, [("scenario", 5), ("training.lr.generator", 1)])
 
 
 def test_later_overrides_win() -> None:

@@ -6,6 +6,7 @@ import optuna
 import pytest
 import yaml
 
+from raygan.config.schema import LearningRates
 from raygan.errors import ConfigError
 from raygan.search.checks import check_space
 from raygan.search.learning import ask
@@ -59,9 +60,24 @@ def test_a_variant_changes_some_keys_of_a_section_and_the_space_goes_above_it(se
     assert config.training.lr == last["training.lr"], "the space's"
 
 
+def test_a_variants_mapping_replaces_a_number_of_the_base_and_adds_to_its_mapping(searching) -> None:
+    both, one = "{generator: 5.0e-4, discriminator: 2.0e-3}", "variants={one: {training: {lr: {generator: 1}}}}"
+    nested, dotted = f"nested: {{training: {{lr: {both}}}}}", f"dotted: {{training.lr: {both}}}"
+    for variant in (nested, dotted):
+        (config,) = check_space(searching("space={}", "base.training.lr=1.0e-3", f"variants={{{variant}}}")).values()
+        assert config.training.lr == LearningRates(generator=5e-4, discriminator=2e-3)
+        assert config.training.batch_size == 8, "the base's"
+    (config,) = check_space(searching("space={}", f"base.training.lr={both}", one)).values()
+    assert config.training.lr == LearningRates(generator=1, discriminator=2e-3)
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
+        (
+            ["base.training.lr=0.1", "variants={a: {training.lr.generator: 1}}"],
+            "variants.a: training.lr.generator: 0.1 has no keys; set the key before it as a whole",
+        ),
         (["variants={a: {}, b: {}}"], "variants: 'b' gives the same configuration as a"),
         (["variants={a: {}, b: {traning.lr: 1}}"], r"variants.b: traning: unknown key|variants.b: traning.lr"),
         (["variants={a: {}}", "reference=c"], "reference: 'c' is no variant"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import ray
 from ray import tune
@@ -12,7 +13,10 @@ from ray.tune.schedulers import ASHAScheduler, HyperBandScheduler, PopulationBas
 from ray.tune.search.optuna import OptunaSearch
 
 import raygan
+from raygan.config.loading import make_config
+from raygan.config.schema import LearningRates
 from raygan.errors import ConfigError
+from raygan.search.trainables import _config
 from tests.rounds import assert_same_training
 
 METRIC = {"metric": "discriminator_loss", "mode": "min"}
@@ -49,6 +53,13 @@ def test_a_wrong_base_or_space_is_told_before_any_trial(two_clients: dict) -> No
         raygan.search.trainable({"training": {"lrr": 1}})
     with pytest.raises(ConfigError, match=r"checkpoints.storage: .* only one run can be kept"):
         raygan.search.trainable(two_clients | {"checkpoints": {"storage": "file:///x"}})
+
+
+def test_a_nested_space_replaces_a_number_of_the_base(two_clients: dict) -> None:
+    space = {"training": {"lr": {"generator": np.float64(1e-3), "discriminator": 2e-3}}, "clusters.count": np.int64(2)}
+    config = _config(make_config(two_clients).model_dump(mode="json"), Path.cwd(), False, space)
+    assert config.training.lr == LearningRates(generator=1e-3, discriminator=2e-3)
+    assert (config.training.rounds, config.clusters.count) == (3, 2)
 
 
 @pytest.mark.slow
