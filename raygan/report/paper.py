@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from typing import Any
 
-from raygan.config.scenarios import scenario_settings
+from raygan.config.loading import make_config
 from raygan.markup import Table
 from raygan.report.record import Record
 
@@ -20,7 +21,6 @@ PUBLISHED = {
 }
 """Accuracy, percent, on the real test set of a CNN trained on 30,000 synthetic images, domain by domain."""
 METHOD: dict[str, Any] = {
-    "algorithm": "huscf",
     "model": {"image_size": 28, "latent_size": 100, "label_embedding_size": 10, "blocks": None}
     | {"networks": "paper", "spectral_norm": False},
     "training": {"loss": "bce", "betas": [0.5, 0.999], "participation": 1.0}
@@ -35,9 +35,17 @@ METHOD: dict[str, Any] = {
     },
     "cuts": {"solver": "ga"},
     "wire": {"codec": "float32"},
-    "ray": {"step_deadline_s": None},
 }
-"""What the published code does beside the scenario's own keys. It is also told the number of clusters: the domains."""
+"""What the published code does beside the scenario's own keys; of keys that are neither here nor there, it does what they
+do by default. It is also told the number of clusters: the domains."""
+WITHOUT_BEARING = (
+    *("seed", "scenario", "ray", "devices", "evaluation", "checkpoints", "clusters.count"),
+    *("data.root", "data.download", "training.min_clients", "privacy.keys"),
+    *("cuts.fixed", "cuts.ga", "cuts.time_limit_s", "cuts.seconds_per_mb", "cuts.leakage"),
+)
+"""Keys on which no score depends, or of which `_differences` says more, or less."""
+BEARING = ("ray.step_deadline_s", "devices.fits", "evaluation.usefulness_images")
+"""Of those sections, keys on which scores do depend."""
 
 
 def beside_the_paper(record: Record) -> dict[str, Any] | None:
@@ -58,9 +66,9 @@ def beside_the_paper(record: Record) -> dict[str, Any] | None:
 
 def _differences(record: Record, scenario: int) -> list[str]:
     """The keys that this run has otherwise than the published code, and what else bears on the scores."""
-    ours = record.config.model_dump(mode="json")
-    lines = list(_differing(ours, scenario_settings(scenario)))
-    lines += _differing(ours, METHOD)
+    published = make_config({"scenario": scenario, **METHOD})
+    ours, theirs = (_bearing(config.model_dump(mode="json")) for config in (record.config, published))
+    lines = list(_differing(ours, theirs))
     if record.config.clusters.count != (told := len(PUBLISHED[scenario])):
         lines.append(f"clusters.count: {record.config.clusters.count} here, {told} told to the published code")
     lines.append(
@@ -68,24 +76,37 @@ def _differences(record: Record, scenario: int) -> list[str]:
         "code has fixed seeds of its own"
     )
     lines.append("minibatches: passes over a client's images here, each drawn from all of them in the published code")
-    lines += [
-        f"{name}: at most {domain.limit:,} training images"
-        for name, domain in zip(record.domains, record.config.data.domains, strict=True)
-        if domain.limit
-    ]
+    fleet = ", ".join(dict.fromkeys(record.config.devices.fleet))
+    lines.append(f"cuts: for {fleet} here; the published code's are for seven devices of its own")
     if len(record.rounds) < record.config.training.rounds:
         lines.append(f"only {len(record.rounds)} rounds have ended")
     return lines
 
 
+def _bearing(settings: dict[str, Any]) -> dict[str, Any]:
+    """The settings on which scores depend."""
+    kept = copy.deepcopy(settings)
+    for key in WITHOUT_BEARING:
+        section, _, name = key.partition(".")
+        (kept[section] if name else kept).pop(name or section)
+    for domain in kept["data"]["domains"]:
+        domain.pop("labels")
+    for key in BEARING:
+        section, name = key.split(".")
+        kept.setdefault(section, {})[name] = settings[section][name]
+    return kept
+
+
 def _differing(ours: Any, published: Any, key: str = "") -> Iterator[str]:
-    if isinstance(published, (dict, list)) and published:
-        for name, part in published.items() if isinstance(published, dict) else enumerate(published):
-            try:
-                below = ours[name]
-            except (KeyError, IndexError, TypeError):
-                below = None
-            yield from _differing(below, part, f"{key}.{name}" if key else str(name))
+    """A line for each key; of a list, for each entry that both have."""
+    if isinstance(ours, dict) and isinstance(published, dict):
+        for name, part in published.items():
+            yield from _differing(ours[name], part, f"{key}.{name}" if key else str(name))
+    elif isinstance(ours, list) and isinstance(published, list) and ours and published:
+        for number, (mine, theirs) in enumerate(zip(ours, published, strict=False)):
+            yield from _differing(mine, theirs, f"{key}.{number}")
+        if len(ours) != len(published):
+            yield f"{key}: {len(ours)} here, {len(published)} published"
     elif ours != published:
         yield f"{key}: {ours} here, {published} published"
 
