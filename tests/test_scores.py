@@ -144,6 +144,13 @@ def test_a_new_score_is_in_table_chart_and_json(
     assert again["brightness_8"] == value
 
 
+def test_a_number_that_rounds_to_nothing_has_no_sign() -> None:
+    """KID's estimate has no bias, so that of real images is as often below 0 as above."""
+    entry = {"images": 8, "classifier_kid": -0.004, "density": -0.006}
+    _, ((_, *numbers),) = score_table({"domain0": entry}, "cluster")
+    assert numbers == ["0.00", "-0.01"]
+
+
 def test_a_new_score_can_be_searched_for(toy_run: Run, toy_score: Score) -> None:
     assert {"brightness", "brightness/domain1"} <= set(known_metrics(toy_run.config))
     check_metrics(("brightness",), toy_run.config)

@@ -89,7 +89,7 @@ def _follow(screen: Screen, run_with: Callable[[Listener], Run]) -> None:
     if not run.ended:
         display.stop.carry_out()
     summary = run.summary
-    title = f"{summary['rounds']} rounds"
+    title = f"{summary['rounds']} round{'s' if summary['rounds'] > 1 else ''}"
     if count := summary.get("clusters"):
         title += f", {count} cluster{'s' if count > 1 else ''}, Rand index {summary['cluster_agreement']:.2f}"
     screen.show(scores_table(run, summary["scores"], title))

@@ -218,6 +218,11 @@ def read_yaml(path: Path) -> dict[str, Any]:
     """
     try:
         content = from_yaml(path.read_text(encoding="utf-8"))
+    except IsADirectoryError:
+        found = "is a folder, and what an empty name means" if path == Path() else "is a folder"
+        of_run = path / "config.yaml"
+        remedy = f"give the file in it, {of_run}" if of_run.is_file() else "give a file (YAML)"
+        raise ConfigError(str(path), found, remedy) from None
     except OSError as error:
         raise ConfigError(str(path), f"cannot be read ({error.strerror})", "check the file's name") from None
     except RepeatedKeyError as error:

@@ -71,4 +71,4 @@ def _shown(column: Column, numbers: Mapping[Column, tuple[float, int]]) -> str:
     if column not in numbers:
         return "-"
     value, _ = numbers[column]
-    return f"{100 * value:.1f}%" if column[0].is_share else f"{value:.2f}"
+    return f"{100 * value:.1f}%" if column[0].is_share else f"{round(value, 2) + 0.0:.2f}"  # -0.0 + 0.0 is 0.0

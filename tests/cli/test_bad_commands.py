@@ -25,7 +25,9 @@ def config(tiny_settings: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("train", ".", "--dry-run"), "cannot be read (Is a directory)"),
+        (("train", ".", "--dry-run"), ".: is a folder, and what an empty name means; give the file in it, config.yaml"),
+        (("train", ""), ".: is a folder, and what an empty name means"),
+        (("train", "..", "--dry-run"), "..: is a folder; give a file (YAML)"),
         (("train", "config.yaml", "--out", "config.yaml/run"), "config.yaml cannot be written to"),
         (("train", "config.yaml", "--out", ""), "--out"),
         (("train", "config.yaml", "--set", ""), "no key=value"),

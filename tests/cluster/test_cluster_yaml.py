@@ -39,7 +39,7 @@ def devices(settings: dict) -> dict:
 def test_ray_takes_it(settings: dict, prepared: dict) -> None:
     validate_config(prepared)
     assert prepared["head_node_type"] == "head"
-    install = 'pip install -q /home/ray/raygan "ray[default,tune]==2.60.0"'
+    install = 'pip install -q /home/ray/raygan "ray[default,tune]==2.58.0"'
     assert install in prepared["worker_setup_commands"]
     assert install in prepared["head_setup_commands"]
     for name, kind in prepared["available_node_types"].items():
