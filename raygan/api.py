@@ -20,7 +20,7 @@ from raygan.parties.evaluator import Evaluator
 from raygan.run.engine import Engine
 from raygan.run.events import Listener, Listeners
 from raygan.run.folder import RunFolder
-from raygan.run.going_on import check_configuration, check_data, check_files
+from raygan.run.going_on import Continuation, check_configuration, check_data, check_files
 from raygan.run.joining import check_new_domains, with_news
 from raygan.run.mirror import Mirror, is_uri
 from raygan.run.plan import Plan, planned
@@ -114,33 +114,61 @@ def resume(
     """
     called = time.perf_counter()
     run = Run.load(fetched(path))
-    kept = absolute_paths(changed_config(run.config.model_dump(mode="json"), list(map(parse_override, changes))))
-    folder = RunFolder(run.path)
-    going_on = check_configuration(folder, run.config, kept)
-    kept = going_on.config
-    if run.ended and kept.training.rounds <= run.config.training.rounds:
+    resumed = _resumed(run, changes)
+    if run.ended and resumed.config.training.rounds <= run.config.training.rounds:
         return run
-    here = {"address": address, "wait_for_nodes_s": wait_for_nodes_s}
-    given = [(f"ray.{key}", value) for key, value in here.items() if value is not None]
-    config = changed_config(kept.model_dump(mode="json"), given)
-    check_files(folder, config, algorithm_of(config.algorithm).record_names)
-    if run.rounds:  # the run that it began with may be gone by now
-        config = config.model_copy(update={"model": config.model.model_copy(update={"start_from": None})})
+    config = _as_here(run, resumed, address, wait_for_nodes_s)
     listener = listener or (Bar() if progress else Listener())
-    known = folder.infos()[: len(going_on.before.domains)] if folder.domains_file.exists() else None
+    folder, known = RunFolder(run.path), _known(run, resumed)
     with (
         folder.locked(),
         planned(config, in_process, listener.on_wait, folder.documents(), known or ()) as plan,
         _checked_backend(plan, known, folder, in_process, listener) as (backend, dashboard),
     ):
-        if going_on.members_change:
+        if resumed.members_change:
             folder.write_documents(plan.documents, plan.infos)
-            plan = with_news(plan, going_on.before, folder)
-        if changes or kept != run.config:
-            folder.write_config(kept)
+            plan = with_news(plan, resumed.before, folder)
+        if changes or resumed.config != run.config:
+            folder.write_config(resumed.config)
         with _told(listener, folder, in_process, tensorboard, callbacks) as told:
             Engine(plan, folder, backend, told, _mirror(config)).run(dashboard, time.perf_counter() - called)
     return Run.load(folder.path)
+
+
+@contextmanager
+def resumed_plan(
+    path: Path, changes: Sequence[str] = (), address: str | None = None, wait_for_nodes_s: float | None = None
+) -> Iterator[Plan]:
+    """The plan by which `resume` would go on, with the same arguments; nothing of the run is changed. Errors as there."""
+    run = Run.load(path)
+    resumed = _resumed(run, changes)
+    config, known = _as_here(run, resumed, address, wait_for_nodes_s), _known(run, resumed)
+    with planned(config, documents=RunFolder(run.path).documents(), known=known or ()) as plan:
+        _check_domains(plan, known)
+        yield plan
+
+
+def _resumed(run: Run, changes: Sequence[str]) -> Continuation:
+    """How a run goes on with such changes."""
+    kept = absolute_paths(changed_config(run.config.model_dump(mode="json"), list(map(parse_override, changes))))
+    return check_configuration(RunFolder(run.path), run.config, kept)
+
+
+def _as_here(run: Run, resumed: Continuation, address: str | None, wait_for_nodes_s: float | None) -> Config:
+    """The configuration with which it goes on now, where the run's files allow it."""
+    here = {"address": address, "wait_for_nodes_s": wait_for_nodes_s}
+    given = [(f"ray.{key}", value) for key, value in here.items() if value is not None]
+    config = changed_config(resumed.config.model_dump(mode="json"), given)
+    check_files(RunFolder(run.path), config, algorithm_of(config.algorithm).record_names)
+    if run.rounds:  # the run that it began with may be gone by now
+        config = config.model_copy(update={"model": config.model.model_copy(update={"start_from": None})})
+    return config
+
+
+def _known(run: Run, resumed: Continuation) -> Sequence[DomainInfo] | None:
+    """What is known of the domains that it had; None: nothing."""
+    folder = RunFolder(run.path)
+    return folder.infos()[: len(resumed.before.domains)] if folder.domains_file.exists() else None
 
 
 @contextmanager
@@ -247,16 +275,17 @@ def default_folder() -> Path:
 def _checked_backend(
     plan: Plan, known: Sequence[DomainInfo] | None, folder: RunFolder, in_process: bool, listener: Listener
 ) -> Iterator[tuple[Backend, str | None]]:
-    """As `_backend`, once the data is found to be what the run began with, and new domains fit.
+    """As `_backend`, once the data is found to be what the run began with, and new domains fit."""
+    _check_domains(plan, known)
+    with _backend(plan, folder, in_process, listener) as started:
+        yield started
 
-    Args:
-        known: what is known of the domains that the run had; None: nothing.
-    """
+
+def _check_domains(plan: Plan, known: Sequence[DomainInfo] | None) -> None:
+    """Holds a plan's domains against what is known of those that the run had; None: nothing."""
     if known is not None:
         check_new_domains(known, plan.infos, plan.config)
         check_data(known, plan.infos[: len(known)])
-    with _backend(plan, folder, in_process, listener) as started:
-        yield started
 
 
 @contextmanager

@@ -128,15 +128,18 @@ def train(
     """Train, cluster, weigh, aggregate, score and draw."""
     from raygan.cli.callbacks import named_callbacks
     from raygan.cli.screen import make_screen
-    from raygan.cli.train import resume_and_show, show_plan, train_and_show
+    from raygan.cli.train import resume_and_show, show_plan, show_resumed_plan, train_and_show
     from raygan.config.loading import read_config
 
     screen = make_screen(quiet, verbose, log_file)
     also = {"tensorboard": tensorboard, "callbacks": named_callbacks(callback or [])}
     if resume is not None:
-        if config or out is not None or dry_run:
-            found = "given together with a configuration, --out or --dry-run"
+        if config or out is not None:
+            found = "given together with a configuration or --out"
             raise InputError("--resume", found, "give --resume, with --set for what may change: the run has its own")
+        if dry_run:
+            show_resumed_plan(resume, overrides or [], address, wait_for_nodes)
+            return
         resume_and_show(resume, overrides or [], address, in_process, wait_for_nodes, screen, also)
         return
     changes = [*(overrides or []), *([f"ray.address={address}"] if address else [])]
@@ -446,6 +449,16 @@ def dashboard(
         found = "nothing to write"
         raise InputError("raygan dashboard", found, "give --grafana, and `> raygan.json` behind it")
     print(json.dumps(of_grafana.dashboard(), indent=1))
+
+
+@app.command()
+def docs(
+    chapter: Annotated[str | None, Argument(metavar="NAME", help="Such as method. None: lists them.")] = None,
+) -> None:
+    """Read the documentation that comes with the package, chapter by chapter."""
+    from raygan.cli.docs import show_docs
+
+    show_docs(chapter)
 
 
 def main() -> None:

@@ -11,7 +11,7 @@ import yaml
 from rich.filesize import decimal
 
 from raygan.algorithms.huscf import HuscfGan
-from raygan.api import check_out, fetched, run_folder
+from raygan.api import check_out, fetched, resumed_plan, run_folder
 from raygan.cli.cuts import latency_line
 from raygan.cli.evaluate import scores_table
 from raygan.cli.going_on import GOING_ON
@@ -20,13 +20,16 @@ from raygan.cli.screen import Screen
 from raygan.cli.tables import FittingTable, make_console, rows_table
 from raygan.config import Config
 from raygan.data import domain_names
+from raygan.errors import InputError
 from raygan.run.events import Listener
+from raygan.run.mirror import is_uri
 from raygan.run.plan import Plan, planned
 from raygan.run.stored import Run
 from raygan.runtime.ray.cluster import check_cluster
 from raygan.runtime.ray.demand import all_demands
 from raygan.scores import fid_bias
 
+ENDED = "{} has ended: nothing is left to do; --set training.rounds=N trains it longer"
 MAX_CLASSES = 20
 """Names of classes in a table."""
 
@@ -60,7 +63,7 @@ def resume_and_show(
 
     path = fetched(run_path)
     if Run.load(path).ended and not changes:
-        screen.tell(f"{path} has ended: nothing is left to do; --set training.rounds=N trains it longer")
+        screen.tell(ENDED.format(path))
     else:
         _begin(screen, path)
     _follow(
@@ -120,6 +123,30 @@ def show_plan(config: Config, out: str | None = None) -> None:
     check_out(config, out)
     with planned(config) as plan:
         check_cluster(plan.algorithm.parties(), plan.config)
+    _show_plan(config, plan)
+
+
+def show_resumed_plan(
+    run_path: str, changes: Sequence[str], address: str | None, wait_for_nodes_s: float | None
+) -> None:
+    """`--resume RUN --dry-run`: the same of a run that would go on.
+
+    Raises:
+        InputError: it cannot go on so, or is at a URI.
+    """
+    if is_uri(run_path):
+        found = f"{run_path} would have to be fetched, which --dry-run does not"
+        raise InputError("--resume", found, "give a folder, or leave --dry-run out")
+    path = Path(run_path)
+    if Run.load(path).ended and not changes:
+        print(ENDED.format(path))
+        return
+    with resumed_plan(path, changes, address, wait_for_nodes_s) as plan:
+        check_cluster(plan.algorithm.parties(), plan.config)
+    _show_plan(plan.config, plan)
+
+
+def _show_plan(config: Config, plan: Plan) -> None:
     console = make_console()
     text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, default_flow_style=None)
     console.print(text, markup=False, soft_wrap=True)

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 import yaml
 from rich.filesize import decimal
 
-import raygan
 from raygan.markup import Table
 from raygan.report.record import Record
 
-DOCS = Path(raygan.__file__).parent / "docs"
 CHAPTERS = {
     "method": "words, networks, formulas",
     "algorithms": "the other algorithms",
@@ -44,10 +41,11 @@ def about_the_run(record: Record) -> dict[str, Any]:
         "configuration": yaml.safe_dump(
             record.config.model_dump(mode="json"), sort_keys=False, default_flow_style=None
         ),
-        "chapters": [
-            {"name": name, "words": words, "address": (DOCS / f"{name}.md").as_uri()}
-            for name, words in CHAPTERS.items()
-        ],
+        "chapters": Table(
+            ("command", "what it shows"),
+            [(f"raygan docs {name}", words) for name, words in CHAPTERS.items()],
+            words=True,
+        ),
     }
 
 

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 import raygan
+from raygan.report.about import CHAPTERS
+from tests.cli.command import command
 
 
 def shown(folder: Path, *arguments: str) -> str:
@@ -25,3 +27,18 @@ def test_the_version_is_written_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize("arguments", [["-h"], ["--help"], ["train", "-h"]])
 def test_help_has_a_short_name(tmp_path: Path, arguments: list[str]) -> None:
     assert "Usage: python -m raygan" in shown(tmp_path, *arguments)
+
+
+def test_every_chapter_of_the_package_can_be_read() -> None:
+    pages = {
+        path.stem: path.read_text(encoding="utf-8") for path in (Path(raygan.__file__).parent / "docs").glob("*.md")
+    }
+    listed = command("docs").out.splitlines()
+    assert [line.split()[0] for line in listed[:-1]] == sorted(pages)
+    assert all(f"# {line.split(maxsplit=1)[1]}\n" in pages[line.split()[0]] for line in listed[:-1])
+    assert command("docs", "method").out == pages["method"]
+    command("docs", "metod").assert_refused("'metod' is no chapter; did you mean 'method'?")
+
+
+def test_the_report_names_chapters_that_there_are() -> None:
+    assert all(command("docs", name).status == 0 for name in CHAPTERS)

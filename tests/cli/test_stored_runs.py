@@ -81,6 +81,23 @@ def test_what_is_no_class_is_refused(labels: str) -> None:
         sample._parsed(labels, ["cat", "dog"], 10)
 
 
+def test_the_plan_of_a_run_that_would_go_on_changes_nothing_of_it(cli, kept: Path) -> None:
+    before = {path: path.read_bytes() for path in kept.rglob("*") if path.is_file()}
+    status, shown, error = cli("train", "--resume", kept, "--dry-run", "--set", "training.rounds=5")
+    assert (status, error) == (0, "")
+    assert yaml.safe_load(shown[: shown.index("actors")])["training"]["rounds"] == 5
+    for client in json.loads((kept / "cuts.json").read_text())["clients"]:
+        assert "({}, {})".format(*client["generator"]) in shown, "the cuts that it was trained with"
+    status, shown, error = cli("train", "--resume", kept, "--dry-run", "--set", "model.width=0.5")
+    assert (status, shown, error.count("\n")) == (2, "", 1)
+    assert "model.width 0.5 instead of" in error
+    status, shown, _ = cli("train", "--resume", kept, "--dry-run")
+    assert (status, shown.count("\n")) == (0, 1)
+    assert "has ended: nothing is left to do" in shown
+    assert "would have to be fetched" in cli("train", "--resume", "file:///away/run", "--dry-run")[2]
+    assert {path: path.read_bytes() for path in kept.rglob("*") if path.is_file()} == before
+
+
 def test_a_run_keeps_what_was_found_of_its_data(kept: Path) -> None:
     found = json.loads((kept / "data.json").read_text())
     assert found["domain0"] == {"sizes": "12x12", "forms": "8-bit grey", "skipped": "", "notes": []}

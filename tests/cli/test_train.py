@@ -15,7 +15,7 @@ import yaml
 
 from raygan.api import Run
 from raygan.cli import main
-from raygan.cli.progress import EVERY_SECONDS
+from raygan.cli.progress import EVERY_SECONDS, ProgressDisplay
 from raygan.cli.train import seen_from_here
 
 
@@ -33,14 +33,29 @@ def config(tmp_path: Path, tiny_settings: dict, monkeypatch: pytest.MonkeyPatch)
     return "config.yaml"
 
 
-def test_a_run_that_has_ended_is_told_where_the_current_folder_is_gone(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_run_whose_working_directory_is_gone_ends_as_any_other(
+    tmp_path: Path, tiny_settings: dict, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    """As a job's may be, which Ray made for it."""
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(tiny_settings))
     (tmp_path / "job").mkdir()
     monkeypatch.chdir(tmp_path / "job")
     assert seen_from_here(tmp_path / "job" / "run") == Path("run")
-    (tmp_path / "job").rmdir()
-    assert seen_from_here(tmp_path / "run") == tmp_path / "run"
+    going_on = ProgressDisplay.on_round
+
+    def without_a_folder(display: ProgressDisplay, metrics: dict) -> None:
+        if (tmp_path / "job").exists():
+            (tmp_path / "job").rmdir()
+        going_on(display, metrics)
+
+    monkeypatch.setattr(ProgressDisplay, "on_round", without_a_folder)
+    run_cli(monkeypatch, "train", str(tmp_path / "config.yaml"), "--in-process", "--out", str(tmp_path / "run"))
+    shown = capsys.readouterr()
+    assert not (tmp_path / "job").exists()
+    assert shown.err == ""
+    for name in ("summary.json", "report.html"):
+        assert f"wrote {tmp_path / 'run' / name}\n" in shown.out
+        assert (tmp_path / "run" / name).is_file()
 
 
 def test_a_dry_run_shows_configuration_actors_and_cuts(

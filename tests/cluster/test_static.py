@@ -24,7 +24,6 @@ from raygan.storage import read_arrays
 from raygan.telemetry.definitions import BY_NAME, METRICS
 from tests.cluster.scrape import Samples, scrape_until, total
 from tests.cluster.sites import FOLDER
-from tests.prometheus import PROMETHEUS, scraping
 
 
 class Watcher(Listener):
@@ -182,30 +181,6 @@ def test_metrics_are_the_runs_own_numbers(samples: Samples, seen: tuple[Run, Wat
     between = value("raygan_actor_seconds", actor="body")
     assert 0 < between < 2 * seen[0].summary["seconds"]
     assert value("raygan_memory_bytes", actor="body") > 50e6
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(PROMETHEUS is None, reason="no Prometheus on this machine")
-def test_a_prometheus_answers_every_panel_of_the_dashboard(
-    samples: Samples, seen: tuple[Run, Watcher], tmp_path: Path
-) -> None:
-    """What has not happened is 0, what moves once a round is told of a round, and the first round counts."""
-    nodes = [f"{node['NodeManagerAddress']}:{node['MetricsExportPort']}" for node in ray.nodes() if node["Alive"]]
-    with scraping(nodes, tmp_path, "3s") as prometheus:
-        prometheus.ask_until(f'count_over_time({BY_NAME["raygan_rounds"].exported}{{run="run"}}[1m]) > bool 1', 1)
-        panels = prometheus.panels("run", "1m")
-    assert [title for title, found in panels.items() if not all(found)] == ["Privacy budget spent, epsilon"]
-    assert panels["Steps sat out in a round, late or lost"] == [[({}, 0.0)]]
-    assert panels["Lost actors and faults so far"] == [[({}, 0.0)], [({}, 0.0)]]
-    metrics, records = seen[0].metrics, seen[0].records
-    sent = [value for tags, value in panels["Bytes of a round, by kind"][0] if tags["link"] == "client -> body"]
-    assert sum(sent) == metrics["bytes_up"].sum() / 2
-    body = sum(value for _, value in panels["Work of the body in a round, by phase"][0])
-    assert body == pytest.approx(sum(sum(row.values()) for row in records["body_seconds"]) / 2, rel=1e-6)
-    clients = sum(value for _, value in panels["Work of clients in a step, by phase"][0])
-    assert clients == pytest.approx(sum(sum(row.values()) for row in records["phase_seconds"]) / (2 * 4), rel=1e-2)
-    of_body = sum(value for tags, value in panels["Where actors' time goes"][0] if tags["actor"] == "body")
-    assert of_body == pytest.approx(1)
 
 
 def test_a_file_that_is_not_at_its_site_is_told_before_an_actor_starts(
