@@ -31,7 +31,7 @@ def show_docs(name: str | None) -> None:
     else:
         text = chapters[name].read_text(encoding="utf-8")
         if screen.console.is_terminal:
-            screen.console.print(Markdown(text))
+            screen.console.print(Markdown(text, hyperlinks=False))
         else:
             print(text, end="")
 
