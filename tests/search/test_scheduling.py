@@ -2,12 +2,32 @@
 
 from __future__ import annotations
 
+import inspect
+from typing import get_args
+
 import pytest
-from ray.tune.schedulers import ASHAScheduler, MedianStoppingRule, PopulationBasedTraining
+from ray.tune.schedulers import (
+    SCHEDULER_IMPORT,
+    ASHAScheduler,
+    FIFOScheduler,
+    MedianStoppingRule,
+    PopulationBasedTraining,
+    ResourceChangingScheduler,
+)
+from ray.tune.search import SEARCH_ALG_IMPORT
 
 from raygan.errors import ConfigError
 from raygan.search import scheduling
-from raygan.search.scheduling import StopRules, make_loggers, make_scheduler, make_searcher, searched_space
+from raygan.search.scheduling import (
+    SCHEDULERS,
+    SEARCHERS,
+    StopRules,
+    make_loggers,
+    make_scheduler,
+    make_searcher,
+    searched_space,
+)
+from raygan.search.schema import SchedulerConfig, SearcherConfig
 
 PBT = "scheduler={name: pbt, hyperparam_mutations: {training.lr: {uniform: [1.0e-4, 1.0e-2]}}}"
 
@@ -211,3 +231,12 @@ def test_searchers_of_tune_are_given_the_space(searching) -> None:
 def test_optuna_takes_its_classes_arguments(searching) -> None:
     made = make_searcher(searching(LEARNABLE, "searcher={name: optuna, study_name: mine}"))
     assert made._study_name == "mine"
+
+
+def test_all_searchers_and_schedulers_of_tunes_have_names() -> None:
+    """But the one that lets every trial end, and the one that changes what trials reserve: their actors are planned."""
+    kinds = {kind() if inspect.isfunction(kind) else kind for kind in SCHEDULER_IMPORT.values()}
+    assert kinds - set(SCHEDULERS.values()) == {FIFOScheduler, ResourceChangingScheduler}
+    assert set(SEARCH_ALG_IMPORT) - set(SEARCHERS) == {"variant_generator", "random"}
+    assert set(get_args(SchedulerConfig.model_fields["name"].annotation)) == set(SCHEDULERS)
+    assert set(get_args(SearcherConfig.model_fields["name"].annotation)) == {*SEARCHERS, "random", "grid"}
