@@ -13,7 +13,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 from raygan.cli.going_on import GOING_ON
 from raygan.cli.screen import Screen
 from raygan.cli.signals import StopRequest
-from raygan.run.events import Listener
+from raygan.run.events import DASHBOARD, Listener
 from raygan.run.plan import Plan
 from raygan.scores import HEADLINE
 
@@ -60,7 +60,7 @@ class ProgressDisplay(Listener):
         clients, workers = len(plan.layout.clients), len(plan.layout.workers)
         self._screen.tell(f"{clients} clients in {workers} actors, {num_steps} steps a round")
         if dashboard:
-            self._screen.tell(f"Ray dashboard: {dashboard} (where it asks for a token: ray get-auth-token)")
+            self._screen.tell(DASHBOARD.format(dashboard))
         self._started = self._told = time.perf_counter()
         self._task = self._progress.add_task(
             f"round {first_round + 1}/{self._rounds}",

@@ -8,6 +8,9 @@ from typing import Any, TypeVar, cast
 from raygan.run.plan import Plan
 from raygan.wire.records import StepReport, Usage
 
+DASHBOARD = "Ray dashboard: {} (where it asks for a token: ray get-auth-token)"
+"""The line that says where Ray shows the run."""
+
 F = TypeVar("F", bound=Callable[..., object])
 
 

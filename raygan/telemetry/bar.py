@@ -7,7 +7,7 @@ from typing import Any
 
 from tqdm.auto import tqdm
 
-from raygan.run.events import Listener
+from raygan.run.events import DASHBOARD, Listener
 from raygan.run.plan import Plan
 from raygan.scores import HEADLINE
 
@@ -33,7 +33,9 @@ class Bar(Listener):
         tqdm.write(progress, file=sys.stderr)
 
     def on_start(self, plan: Plan, num_steps: int, first_round: int, dashboard: str | None) -> None:
-        """The bar begins, at the first round that is missing."""
+        """Where to look, and the bar begins, at the first round that is missing."""
+        if dashboard:
+            tqdm.write(DASHBOARD.format(dashboard), file=sys.stderr)
         self._rounds, self._steps = plan.config.training.rounds, num_steps
         is_seen = sys.stderr.isatty() or "ipykernel" in sys.modules
         self._bar = tqdm(

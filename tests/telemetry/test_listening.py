@@ -7,6 +7,7 @@ import io
 import json
 import struct
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from raygan.config.loading import make_config
 from raygan.errors import InputError, RunError
 from raygan.run.events import Listener
 from raygan.storage import read_json_lines
+from raygan.telemetry.bar import Bar
 from raygan.telemetry.callbacks import RunCallback
 
 
@@ -92,6 +94,13 @@ def test_the_bar_shows_rounds_losses_and_scores(heard: tuple[Path, str]) -> None
     assert "round 1/3" in error
     assert "100%" in error
     assert "D " in error
+
+
+def test_the_bar_says_where_ray_shows_the_run(two_clients: dict, capsys: pytest.CaptureFixture[str]) -> None:
+    bar = Bar()
+    bar.on_start(SimpleNamespace(config=make_config(two_clients)), 4, 0, "http://127.0.0.1:8265")
+    bar.on_end()
+    assert "http://127.0.0.1:8265 (where it asks for a token: ray get-auth-token)\n" in capsys.readouterr().err
 
 
 def test_a_callback_that_fails_is_told_and_the_run_goes_on(heard: tuple[Path, str]) -> None:
