@@ -27,7 +27,7 @@ from raygan.split.body import SharedBody
 from raygan.split.layout import Layout
 from raygan.split.plan import SplitPlan, plan_split
 from raygan.split.replication import merged_assignments
-from raygan.split.submit import Split, load_averages, rejoin, train_step
+from raygan.split.submit import Split, body_state, load_averages, rejoin, train_step
 from raygan.split.worker import SplitClients
 from raygan.wire.records import Assignment, Lost, StepId
 
@@ -44,6 +44,7 @@ class HuscfGan(Algorithm[SplitClients, SharedBody]):
     record_names = ("clusters",)
     reads = frozenset(
         {"clusters", "cuts", "wire", "devices.emulate", "training.fake_labels", "ray.body_replicas"}
+        | {"ray.body_pipeline"}
         | {"privacy.distance_correlation", "privacy.activation_noise"}
     )
     layout: Layout
@@ -113,11 +114,11 @@ class HuscfGan(Algorithm[SplitClients, SharedBody]):
         """
         clusters, config = members(assignment), self.split.config
         averages = begin_averages(federation, self.layout, assignment.cluster, SplitClients.state, config.privacy)
-        ask, own = federation.server.call, config.cuts.bodies == "clusters"
+        own = config.cuts.bodies == "clusters"
         bodies = (
-            {number: ask(SharedBody.state, number, clients) for number, clients in clusters.items()}
+            {number: body_state(federation, self.layout, number, clients) for number, clients in clusters.items()}
             if own
-            else dict.fromkeys(clusters, ask(SharedBody.state))
+            else dict.fromkeys(clusters, body_state(federation, self.layout))
         )
 
         def aggregated() -> tuple[dict[int, Model], dict[int, Lost]]:

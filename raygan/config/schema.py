@@ -522,6 +522,10 @@ class RayConfig(Section):
     body_replicas: Count = 1
     """Actors that are one body together, each for its share of the client actors: their BatchNorm sees everybody, their
     weights are equal. No more than client actors. The last bits of a run's numbers depend on it."""
+    body_pipeline: Count = 1
+    """Actors that hold the body's blocks one after the other: each computes with its own, and passes on what comes out.
+    The numbers are those of one actor, to the last bit. No more than the body has blocks, and not beside
+    `body_replicas`."""
 
 
 class EvaluationConfig(Section):

@@ -103,7 +103,8 @@ class Worker(Party, ABC):
 class Server(Party, ABC):
     """A party that holds state for all clients: a run that loses it goes back to its last checkpoint.
 
-    There may be several of one: replicas, which hold the same state and work in lockstep, each for its own workers.
+    There may be several of one: replicas, which hold the same state and work in lockstep, each for its own workers; or
+    sections, which hold a part of the state each.
     """
 
     def join(self, peers: Peers) -> None:

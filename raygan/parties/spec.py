@@ -38,8 +38,10 @@ class Parties:
     workers: tuple[PartySpec[Worker], ...]
     """By number, as in the layout."""
     servers: tuple[PartySpec[Server], ...]
-    """More than one: replicas of one server."""
+    """More than one: replicas of one server, or its sections."""
     num_aggregators: int
     """As many as are known to be needed; more are started when they are."""
     longest_call_s: float = 0.0
     """A call may take so long at least: emulated devices are slow on purpose."""
+    replicated: bool = False
+    """Whether several servers are replicas, which are told of each other."""

@@ -52,6 +52,7 @@ OPTIONAL = (
     "devices.emulate",
     "training.fake_labels",
     "ray.body_replicas",
+    "ray.body_pipeline",
     "privacy.distance_correlation",
     "privacy.activation_noise",
 )

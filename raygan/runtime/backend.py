@@ -121,7 +121,7 @@ class Backend(Protocol):
 
     @property
     def servers(self) -> Sequence[Handle[Server]]:
-        """As the algorithm listed them: one, or replicas of one."""
+        """As the algorithm listed them: one, or replicas or sections of one."""
 
     def lockstep(self, method: str, calls: Sequence[tuple[int, Sequence[Any]]]) -> Sequence[Sequence[Reference[Any]]]:
         """Calls a method by name of every server, which may wait for each other in it.

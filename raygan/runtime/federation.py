@@ -38,6 +38,11 @@ class Federation(Generic[WorkerT, ServerT]):
         """The algorithm's server, or the first of its replicas; for those that have one."""
         return cast(Handle[ServerT], self._backend.servers[0])
 
+    @property
+    def servers(self) -> Sequence[Handle[ServerT]]:
+        """All of them: one, or the replicas or sections of one."""
+        return cast(Sequence[Handle[ServerT]], self._backend.servers)
+
     @overload
     def of_all_servers(self, method: Callable[[ServerT, A], T], a: A | Reference[A], /) -> Sequence[Reference[T]]: ...
     @overload

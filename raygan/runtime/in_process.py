@@ -93,8 +93,8 @@ class InProcessBackend:
     def restart_servers(self) -> None:
         self.servers = [self._made(spec) for spec in self._parties.servers]
         self._replicas.close()
-        self._replicas = ReplicaThreads(len(self.servers))
-        if len(self.servers) > 1:
+        self._replicas = ReplicaThreads(len(self.servers) if self._parties.replicated else 1)
+        if self._parties.replicated:
             for handle, peers in zip(self.servers, self._replicas.peers, strict=True):
                 handle.join(peers)
 

@@ -40,8 +40,10 @@ class Submitted:
     workers: Mapping[int, Reference[StepReport]]
     server: Reference[BodyReport] | None = None
     """None: no server takes part in a step."""
-    replicas: Sequence[Reference[BodyReport]] = ()
-    """Of the server's other replicas."""
+    others: Sequence[Reference[BodyReport]] = ()
+    """Of the server's other replicas or sections."""
+    together: Callable[[Sequence[BodyReport]], BodyReport] | None = None
+    """Makes one report of theirs; None: `slowest`."""
 
 
 Submit = Callable[[StepId, Collection[int]], Submitted]
@@ -164,8 +166,8 @@ class StepLoop:
         """The workers that the server missed in the step."""
         if submitted.server is None:
             return set()
-        reports = self._backend.fetch([submitted.server, *submitted.replicas])
-        epochs.server.append(slowest([needed(report, "step") for report in reports]))
+        reports = self._backend.fetch([submitted.server, *submitted.others])
+        epochs.server.append((submitted.together or slowest)([needed(report, "step") for report in reports]))
         absent = set(epochs.server[-1].absent) & set(submitted.workers)
         epochs.absent.update(absent)
         if self._deadline.seconds is not None and decide(Missing("worker", "step", "late")) == "sit_out":

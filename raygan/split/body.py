@@ -64,9 +64,12 @@ class SharedBody(Server):
 
     merges: ClassVar[frozenset[str]] = frozenset({"forward", "backward"})
 
-    def __init__(self, layout: Layout, config: Config, device: torch.device = CPU, replica: int = 0) -> None:
+    def __init__(
+        self, layout: Layout, config: Config, device: torch.device = CPU, replica: int = 0, section: int = 0
+    ) -> None:
         self._layout, self._config, self._device = layout, config, device
-        self._replica = replica
+        self._replica, self._section = replica, section
+        self._held = layout.held_by(section)
         self._peers: Peers | None = None
         self._sent_before = 0
         """Bytes to other replicas, before the round."""
@@ -74,7 +77,7 @@ class SharedBody(Server):
         whole = {"generator": networks.generator, "discriminator": networks.discriminator}
         blocks: dict[NetworkName, dict[int, nn.Module]] = {"generator": {}, "discriminator": {}}
         for network, held in blocks.items():
-            mine = sorted(index for name, index in layout.body_held if name == network)
+            mine = sorted(index for name, index in self._held if name == network)
             held.update({index: whole[network][index].to(device) for index in mine})
         self._trunks = {SHARED: Trunk(blocks, config.training)}
         self._serves = {client.client: SHARED for client in layout.clients}
@@ -194,7 +197,7 @@ class SharedBody(Server):
 
     def state(self, cluster: int = SHARED, clients: Collection[int] = ()) -> State | Lost:
         """Parameters and buffers of the trunk of a cluster's clients; `Lost` where they are no longer finite."""
-        return self._trunk_of(cluster, clients).state(self._layout.body_held)
+        return self._trunk_of(cluster, clients).state(self._held)
 
     def load(self, averages: Sequence[BlockAverage | Lost]) -> Lost | None:
         """Takes over the averages over all clients: all of them, or none if one is lost."""
@@ -230,20 +233,23 @@ class SharedBody(Server):
         """Writes blocks, optimizers and averages."""
         if self._replica:
             return None
+        file = Path(folder) / (f"body-{self._section}.safetensors" if self._section else BODY_FILE)
         if self._config.cuts.bodies == "shared":
-            return write_arrays(Path(folder) / BODY_FILE, self._trunks[SHARED].arrays(""))
+            return write_arrays(file, self._trunks[SHARED].arrays(""))
         arrays: dict[str, np.ndarray] = {}
         for number, trunk in self._trunks.items():
             arrays |= trunk.arrays(f"{number}.")
-        return write_arrays(Path(folder) / BODY_FILE, arrays)
+        return write_arrays(file, arrays)
 
     def restore(self, folder: str, serves: Mapping[int, int]) -> None:
-        """The inverse of `save`.
+        """The inverse of `save`, in however many sections it was.
 
         Args:
             serves: client -> its trunk, where each cluster has one.
         """
-        arrays = read_arrays(Path(folder) / BODY_FILE)
+        arrays: dict[str, np.ndarray] = {}
+        for file in (Path(folder) / BODY_FILE, *sorted(Path(folder).glob("body-*.safetensors"))):
+            arrays |= read_arrays(file)
         any_trunk = next(iter(self._trunks.values()))
         if self._config.cuts.bodies == "shared":
             any_trunk.load_arrays("", arrays)
@@ -268,13 +274,20 @@ class SharedBody(Server):
         self, pass_name: str, arrays: Mapping[int, tuple[WirePart, ...]]
     ) -> list[tuple[int, MergedPass, dict[int, Tensor]]]:
         """Of each merged batch and each trunk: the batch, its pass, and client -> what it sent into it."""
-        found = []
-        for batch, merged in enumerate(self._passes[pass_name]):
-            dealt: dict[int, dict[int, Tensor]] = {}
-            for client, parts in arrays.items():
-                dealt.setdefault(self._serves[client], {})[client] = decode(parts[batch], self._device)
-            found += [(batch, one, dealt.get(number, {})) for number, one in merged.items()]
-        return found
+        return [
+            (batch, *dealt)
+            for batch in range(len(self._passes[pass_name]))
+            for dealt in self._dealt_of(pass_name, batch, {client: parts[batch] for client, parts in arrays.items()})
+        ]
+
+    def _dealt_of(
+        self, pass_name: str, batch: int, parts: Mapping[int, WirePart]
+    ) -> list[tuple[MergedPass, dict[int, Tensor]]]:
+        """Of one merged batch and each trunk: its pass, and client -> its part, in their order."""
+        dealt: dict[int, dict[int, Tensor]] = {}
+        for client, part in parts.items():
+            dealt.setdefault(self._serves[client], {})[client] = decode(part, self._device)
+        return [(one, dealt.get(number, {})) for number, one in self._passes[pass_name][batch].items()]
 
     def _waited_s(self, before_s: float = 0.0) -> float:
         """Seconds that it has waited for other replicas since then."""

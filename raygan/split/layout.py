@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from raygan.cuts.cut import body_blocks, local_blocks
@@ -48,14 +49,33 @@ class Layout(parties.Layout[ClientPlan]):
     """Whether D's blocks on clients are sealed to all others: then they have keys of their own."""
     replicas: int = 1
     """Of the body; no more than workers."""
+    borders: Mapping[NetworkName, tuple[int, ...]] = field(default_factory=dict)
+    """The blocks with which the next section of the body begins (`raygan.split.pipeline`); empty: it is whole."""
 
     @cached_property
     def stages(self) -> dict[NetworkName, list[Stage[int]]]:
-        """The body's stages of each network, keyed by worker."""
+        """The body's stages of each network, keyed by worker; none is in two sections."""
         return {
-            network: merge_stages({worker.worker: worker.clients[0].cut(network) for worker in self.workers}, count)
+            network: merge_stages(
+                {worker.worker: worker.clients[0].cut(network) for worker in self.workers},
+                count,
+                self.borders.get(network, ()),
+            )
             for network, count in self.num_blocks.items()
         }
+
+    @property
+    def sections(self) -> int:
+        """In which the body's blocks are held by one actor each."""
+        return 1 + max(map(len, self.borders.values()), default=0)
+
+    def section_of(self, network: NetworkName, block: int) -> int:
+        """The section that holds a block of the body."""
+        return bisect_right(self.borders.get(network, ()), block)
+
+    def held_by(self, section: int) -> tuple[BlockKey, ...]:
+        """Of the blocks that the body holds, those of one section."""
+        return tuple(key for key in self.body_held if self.section_of(_trained(key), key[1]) == section)
 
     @cached_property
     def replica_of(self) -> dict[int, int]:
@@ -109,6 +129,13 @@ class Layout(parties.Layout[ClientPlan]):
             return keys
         sealed = {key for plan in self.clients for key in self.held_blocks(plan) if key[0] == "sealed"}
         return (*(key for key in keys if key[0] != "discriminator" or key in self.body_held), *sorted(sealed))
+
+
+def _trained(key: BlockKey) -> NetworkName:
+    """The network of a block, or of the block whose average it is."""
+    owner = key[0]
+    assert owner != "sealed", "a body holds nothing that is sealed"
+    return "generator" if owner == "average" else owner
 
 
 def deal_to_workers(plans: Iterable[ClientPlan], clients_per_actor: int) -> tuple[WorkerPlan, ...]:

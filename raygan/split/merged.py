@@ -52,6 +52,25 @@ class MergedPass:
         `backward`."""
         return any(key in self._carried_back or key in gradients for key in self._segments[-1].rows_in)
 
+    @property
+    def inside(self) -> dict[int, Tensor]:
+        """Client -> activation (B_k, ...), in the order of the rows, of those that are inside after the newest stage."""
+        return self._inside
+
+    def go_on(self, inside: Mapping[int, Tensor]) -> None:
+        """These are inside before the next stage, as another pass's `inside` has them."""
+        self._inside = dict(inside)
+
+    @property
+    def carried_back(self) -> dict[int, Tensor]:
+        """Client -> gradient (B_k, ...) of those that were inside before the stage that was last run backward."""
+        return self._carried_back
+
+    def go_back(self, gradients: Mapping[int, Tensor]) -> None:
+        """These are the gradients of those that were inside after the next stage to be run backward, as another pass's
+        `carried_back` has them."""
+        self._carried_back = dict(gradients)
+
     def forward(
         self,
         blocks: range,

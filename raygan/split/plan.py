@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -24,7 +24,8 @@ from raygan.simulation.emulation import plan_pace
 from raygan.simulation.threads import server_threads, worker_threads
 from raygan.split.body import SharedBody
 from raygan.split.layout import ClientPlan, Layout, deal_to_workers
-from raygan.split.planning import choose_cuts, measure
+from raygan.split.pipeline import BodySection, choose_borders
+from raygan.split.planning import Costs, choose_cuts, measure
 from raygan.split.worker import SplitClients
 
 
@@ -44,18 +45,18 @@ class SplitPlan:
         workers = tuple(
             PartySpec(plan.name, partial(SplitClients, plan, layout, config), threads) for plan in layout.workers
         )
-        names = [f"body-{replica}" for replica in range(layout.replicas)] if layout.replicas > 1 else ["body"]
+        makes: list[Callable[..., SharedBody]]
+        if layout.sections > 1:
+            makes = [partial(BodySection, layout, config, section=number) for number in range(layout.sections)]
+        else:
+            makes = [partial(SharedBody, layout, config, replica=number) for number in range(layout.replicas)]
+        names = [f"body-{number}" for number in range(len(makes))] if len(makes) > 1 else ["body"]
         bodies = tuple(
-            PartySpec(
-                name,
-                partial(SharedBody, layout, config, replica=replica),
-                server_threads(config),
-                {SERVER_RESOURCE: 1},
-            )
-            for replica, name in enumerate(names)
+            PartySpec(name, make, server_threads(config), {SERVER_RESOURCE: 1})
+            for name, make in zip(names, makes, strict=True)
         )
         longest_s = LIMITS.slack * layout.pace.step_s if layout.pace is not None else 0.0
-        return Parties(layout, workers, bodies, config.known_clusters, longest_s)
+        return Parties(layout, workers, bodies, config.known_clusters, longest_s, layout.replicas > 1)
 
 
 def plan_split(
@@ -103,7 +104,32 @@ def plan_split(
         found = f"{replicas}, but there are {len(workers)} client actors to serve"
         raise ConfigError("ray.body_replicas", found, f"give at most {len(workers)}, or lower ray.clients_per_actor")
     layout = Layout(workers, spec, num_blocks, anchors, costs.output_shapes, shapes, pace, averaged, hidden, replicas)
-    return SplitPlan(config, layout, chosen)
+    borders = choose_borders(body_flops(layout, costs), pipeline_of(config))
+    return SplitPlan(config, replace(layout, borders=borders), chosen)
+
+
+def pipeline_of(config: Config) -> int:
+    """Sections that the body is to have.
+
+    Raises:
+        ConfigError: it is to have replicas as well.
+    """
+    sections = config.ray.body_pipeline
+    if sections > 1 and config.ray.body_replicas > 1:
+        found = f"{sections}, beside ray.body_replicas: {config.ray.body_replicas}"
+        raise ConfigError("ray.body_pipeline", found, "set one of them to 1")
+    return sections
+
+
+def body_flops(layout: Layout, costs: Costs) -> dict[NetworkName, dict[int, float]]:
+    """Network -> block that some client leaves to the body -> floating-point operations of a minibatch, forward and
+    back."""
+    found: dict[NetworkName, dict[int, float]] = {"generator": {}, "discriminator": {}}
+    for network, blocks in found.items():
+        cost = costs.generator if network == "generator" else costs.discriminator
+        mine = sorted(index for name, index in layout.body_held if name == network)
+        blocks.update({index: cost.forward_flops[index] + cost.backward_flops[index] for index in mine})
+    return found
 
 
 def state_shapes(networks: Networks, averaged: bool = False) -> dict[BlockKey, dict[str, Shape]]:

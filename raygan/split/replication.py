@@ -72,6 +72,6 @@ def differing(arrays: Iterable[np.ndarray], peers: Peers) -> list[int]:
 
 
 def merged_assignments(assignments: Sequence[Assignment]) -> Assignment:
-    """That of the first replica, with what each has to tell."""
-    first, *_ = assignments
+    """That of the first replica, or of the section that has one, with what each has to tell."""
+    first = next((one for one in assignments if one.cluster), assignments[0])
     return replace(first, faults=tuple(fault for one in assignments for fault in one.faults))

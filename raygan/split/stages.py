@@ -5,7 +5,7 @@ Activations of a client with the cut (h, t) enter the body at block h+1 and leav
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Generic, TypeVar
@@ -27,11 +27,15 @@ class Stage(Generic[Key]):
     """Who leaves after the last of the blocks, in order."""
 
 
-def merge_stages(cuts: Mapping[Key, Cut], num_blocks: int) -> list[Stage[Key]]:
-    """The stages of one pass through the body, front to back; their order reversed is the backward pass."""
+def merge_stages(cuts: Mapping[Key, Cut], num_blocks: int, borders: Collection[int] = ()) -> list[Stage[Key]]:
+    """The stages of one pass through the body, front to back; their order reversed is the backward pass.
+
+    Args:
+        borders: blocks with which a stage begins, whoever enters there.
+    """
     spans = {key: body_blocks(cut, num_blocks) for key, cut in sorted(cuts.items())}
     starts = {span.start for span in spans.values()} | {span.stop for span in spans.values()}
-    bounds = sorted(starts)
+    bounds = sorted(starts | set(borders))
     return [
         Stage(
             blocks=range(first, stop),

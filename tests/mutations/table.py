@@ -12,6 +12,7 @@ BODY = "raygan/split/body.py"
 TRUNK = "raygan/split/trunk.py"
 NETWORK = "raygan/nn/network.py"
 MERGED = "raygan/split/merged.py"
+PIPELINE = "raygan/split/pipeline.py"
 WEIGHTING = "raygan/federated/weighting.py"
 AGGREGATION = "raygan/federated/aggregation.py"
 CLUSTERING = "raygan/federated/clustering.py"
@@ -33,6 +34,7 @@ AVERAGE_TEST = ("tests/nn/test_average.py",)
 SESSION_TEST = ("tests/secure/test_session.py",)
 COLLAPSE_TEST = ("tests/evaluation/test_collapse.py",)
 STEP_TEST = ("tests/run/test_step.py",)
+PIPELINE_TEST = ("tests/split/test_pipeline.py",)
 CLIENT_TEST = ("tests/split/test_client.py",)
 SENT_TEST = ("tests/split/test_defence.py::test_what_is_sent_is_clipped_and_has_the_steps_noise",)
 END_TEST = ("tests/run/test_round_end.py",)
@@ -281,6 +283,20 @@ MUTATIONS = (
         "            output = self.blocks[index](output)\n",
         "            output = torch.cat([self.blocks[index](output[span]) for span in rows.values()])\n",
         MERGED_TEST,
+    ),
+    Mutation(
+        "rows change places on the way to the next section of the body",
+        MERGED,
+        "        self._inside = dict(inside)\n",
+        "        self._inside = dict(sorted(inside.items()))\n",
+        PIPELINE_TEST,
+    ),
+    Mutation(
+        "a section takes the gradients of the batch before",
+        PIPELINE,
+        "                one.go_back(gradients)\n",
+        "                one.go_back({} if batch else gradients)\n",
+        PIPELINE_TEST,
     ),
     # Features and clusters
     Mutation(

@@ -118,7 +118,8 @@ def wrapped(role: type, kind: str, folder: Path) -> type:
             super().__init__(*args)
 
         def run(self, method: str, count: int, arguments: list[Any]) -> Any:
-            point = f"{arguments[1]} {method}" if method in ("forward", "backward") else method
+            of_pass = method.removesuffix("_part")
+            point = f"{arguments[1]} {of_pass}" if of_pass in ("forward", "backward") else method
             self._injector.strike(kind, self._name, point, "before")
             answer = super().run(method, count, arguments)
             self._injector.strike(kind, self._name, point, "after")

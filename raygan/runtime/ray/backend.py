@@ -155,7 +155,7 @@ class RayBackend:
             self._end(handle)
         pairs = zip(self._demands["server"], self._parties.servers, strict=True)
         self.servers = [self._start(actors.ServerActor, demand, spec, self._config) for demand, spec in pairs]
-        if len(self.servers) > 1:
+        if self._parties.replicated:
             (meeting,) = self.servers[:1]
             place = meeting.ask("open_group", len(self.servers), self._config.ray.start_timeout_s)
             self._joined = [handle.ask("join_group", rank, place) for rank, handle in enumerate(self.servers)]
