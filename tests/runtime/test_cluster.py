@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from raygan.config.loading import make_config
+from raygan.config.schema import Config
 from raygan.errors import ConfigError
 from raygan.runtime.ray.cluster import _is_refused, ray_with
 
@@ -34,3 +35,13 @@ def test_a_missing_token_is_found_behind_rays_own_error() -> None:
     assert not _is_refused(error)
     error.__cause__ = RuntimeError("RPC error: InvalidAuthToken: Authentication token is missing or incorrect")
     assert _is_refused(error)
+
+
+def test_a_ray_that_does_not_start_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_TMPDIR", "/proc/nowhere")  # where nobody can write
+    with pytest.raises(ConfigError) as raised, ray_with({}, Config(), "tests"):
+        pass
+    found, remedy = str(raised.value).split("; ")
+    assert found.startswith("ray: Ray did not start on this machine (")
+    assert "nowhere" in found
+    assert remedy == "try again when it has less to do, or train with --in-process"

@@ -114,7 +114,11 @@ def _start(needs: Mapping[str, float], config: Config, namespace: str) -> None:
     custom = {name: amount for name, amount in needs.items() if name not in ("CPU", "GPU", "memory")}
     cpus = max(os.cpu_count() or 1, int(-(-needs.get("CPU", 0) // 1)))
     with own.starting():
-        ray.init("local", num_cpus=cpus, resources=custom, include_dashboard=True, **common)
+        try:
+            ray.init("local", num_cpus=cpus, resources=custom, include_dashboard=True, **common)
+        except Exception as error:  # Ray has no class for it
+            found = f"Ray did not start on this machine ({first_line(error)})"
+            raise ConfigError("ray", found, "try again when it has less to do, or train with --in-process") from None
 
 
 def _join(address: str, common: Mapping[str, Any]) -> None:
