@@ -277,7 +277,7 @@ class FakeBackend:
     def ready(self, reference: Reference[Any]) -> bool:
         return self.ready_scores
 
-    def usage(self) -> dict[str, Usage]:
+    def usage(self, timeout_s: float | None = None) -> dict[str, Usage]:
         return {}
 
     def close(self) -> None: ...

@@ -92,8 +92,9 @@ class SplitContender:
         return Cohort(self._round, num_steps, tuple(plan.client for plan in self._layout.clients), 1)
 
     def usage(self) -> dict[str, Usage]:
-        """Actor -> what it has used so far, but aggregators; nothing where there are no actors."""
-        used = self._backend.usage()
+        """Actor -> what it has used so far, but aggregators; nothing where there are no actors. One of hundreds of clients
+        takes its time to tell."""
+        used = self._backend.usage(timeout_s=None)
         return {name: usage for name, usage in used.items() if not name.startswith("aggregator")}
 
     def end_round(self) -> tuple[dict[str, float], int]:

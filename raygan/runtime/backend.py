@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast, overloa
 from raygan.errors import InputError
 from raygan.parties.aggregator import ClusterAggregator
 from raygan.parties.base import Party, Server, Worker
+from raygan.runtime.limits import LIMITS
 from raygan.wire.records import Lost, StepId, Usage
 
 if TYPE_CHECKING:
@@ -187,8 +188,12 @@ class Backend(Protocol):
     def ready(self, reference: Reference[object]) -> bool:
         """Whether a fetch would not wait."""
 
-    def usage(self) -> Mapping[str, Usage]:
-        """What each party but the evaluator has used so far, by its name; empty without processes of their own."""
+    def usage(self, timeout_s: float | None = LIMITS.usage_s) -> Mapping[str, Usage]:
+        """What each party but the evaluator has used so far, by its name; empty without processes of their own.
+
+        Args:
+            timeout_s: those that have not answered by then are left out; None: all are waited for.
+        """
 
     def close(self) -> None:
         """Ends every party. Safe to call twice."""

@@ -133,7 +133,7 @@ class InProcessBackend:
     def ready(self, reference: Reference[object]) -> bool:
         return True
 
-    def usage(self) -> dict[str, Usage]:
+    def usage(self, timeout_s: float | None = None) -> dict[str, Usage]:
         return {}  # they share one process
 
     def close(self) -> None:

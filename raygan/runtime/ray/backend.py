@@ -251,9 +251,9 @@ class RayBackend:
     def ready(self, reference: Reference[object]) -> bool:
         return bool(ray.wait([reference], timeout=0, fetch_local=False)[0])
 
-    def usage(self) -> dict[str, Usage]:
+    def usage(self, timeout_s: float | None = LIMITS.usage_s) -> dict[str, Usage]:
         handles: list[RayHandle[Party]] = [*self.servers, *self.workers.values(), *self.started_aggregators]
-        answers = self.fetch([handle.ask("usage") for handle in handles], LIMITS.usage_s)
+        answers = self.fetch([handle.ask("usage") for handle in handles], timeout_s)
         return {h.name: a for h, a in zip(handles, answers, strict=True) if not isinstance(a, Lost)}
 
     def close(self) -> None:
