@@ -11,6 +11,7 @@ from raygan.algorithms.base import Model, ServerState
 from raygan.algorithms.clusters import name_clusters
 from raygan.algorithms.huscf import HuscfGan, split_plan
 from raygan.bench.statistics import Stopwatch
+from raygan.errors import RunError
 from raygan.parties.aggregator import ClusterAggregator, model_file
 from raygan.parties.base import Server, Worker
 from raygan.run.plan import Plan
@@ -71,6 +72,9 @@ class SplitContender:
         started, cpu_before = time.perf_counter(), time.process_time()
         epochs = self._federation.local_epochs(self._cohort(num_steps), self._split_step)
         seconds, cpu_s = time.perf_counter() - started, time.process_time() - cpu_before
+        for worker, lost in epochs.lost.items():
+            found = f"{self._layout.workers[worker].name} was lost in a step ({lost.reason})"
+            raise RunError("raygan bench", found, "measure fewer clients, or give the machine more memory")
         after = self.usage()
         self._round += 1
         return Slice(
@@ -92,8 +96,8 @@ class SplitContender:
         return Cohort(self._round, num_steps, tuple(plan.client for plan in self._layout.clients), 1)
 
     def usage(self) -> dict[str, Usage]:
-        """Actor -> what it has used so far, but aggregators; nothing where there are no actors. One of hundreds of clients
-        takes its time to tell."""
+        """Actor -> what it has used so far, but aggregators; nothing where there are no actors. One that hosts hundreds of
+        clients takes its time to tell."""
         used = self._backend.usage(timeout_s=None)
         return {name: usage for name, usage in used.items() if not name.startswith("aggregator")}
 

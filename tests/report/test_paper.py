@@ -55,7 +55,12 @@ def test_whatever_bears_on_the_scores_is_told(sections: dict[str, Any], told: li
 
 
 def test_what_bears_on_no_score_is_not_told() -> None:
-    others = {"checkpoints": {"keep": 1}, "ray": {"steps_ahead": 1}, "data": {"root": "/x"}, "cuts": {"time_limit_s": 1}}
+    others = {
+        "checkpoints": {"keep": 1},
+        "ray": {"steps_ahead": 1},
+        "data": {"root": "/x"},
+        "cuts": {"time_limit_s": 1},
+    }
     assert differences(1, **others) == differences(1)
 
 
