@@ -11,7 +11,7 @@ from typing import Any
 from raygan.config.loading import changed_config
 from raygan.config.schema import Config
 from raygan.cuts import valid_cuts
-from raygan.errors import InputError
+from raygan.errors import ConfigError, InputError
 from raygan.nn.network import build_networks, network_spec
 
 CUT = re.compile(r"(\d+),(\d+)/(\d+),(\d+)")
@@ -45,7 +45,10 @@ AS_CONFIGURED = BenchOptions(clients=None, batch_size=None, width=None, cuts=Non
 
 
 def bench_config(config: Config, options: BenchOptions) -> Config:
-    """The configuration with the options in it. Raises InputError: options that do not fit."""
+    """The configuration with the options in it. Raises InputError: options that do not fit, or a hidden D."""
+    if config.privacy.hide_discriminator:
+        found = "true: clients would keep a secret for networks that a bench throws away"
+        raise ConfigError("privacy.hide_discriminator", found, "set it to false: a step is the same without it")
     if not math.isfinite(options.seconds):
         raise InputError("--seconds", f"{options.seconds} is no time", "give seconds, such as 10")
     settings = config.model_dump(mode="json")

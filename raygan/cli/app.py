@@ -177,6 +177,10 @@ def cuts(
     from raygan.config.loading import read_config
 
     changes = [*(overrides or []), *([f"cuts.solver={solver}"] if solver else [])]
+    if replicas is not None:
+        other = "--leakage" if leakage else "--out" if out is not None else None
+        if other is not None:
+            raise InputError("--replicas", f"given with {other}", "give one of them")
     if leakage:
         from raygan.cli.audit import leakage_for
 

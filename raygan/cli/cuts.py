@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 
 from raygan.cli.leakage import show_leakage
@@ -12,9 +11,8 @@ from raygan.config import Config
 from raygan.cuts import Baseline, Plan, Study, draw_timeline
 from raygan.cuts.leakage import Leakage
 from raygan.data import with_common_classes
-from raygan.data.admission import least_heads
-from raygan.data.holdings import DomainSurvey
-from raygan.errors import CutError, InputError, PolicyError
+from raygan.data.admission import blaming_sites, least_heads
+from raygan.errors import InputError
 from raygan.run.plan import surveyor
 from raygan.split.planning import study_config
 
@@ -44,7 +42,9 @@ def show_study(config: Config, out: Path | None, as_json: bool, leakage: Leakage
         _check_picture(out)
     with surveyor(config) as (placed, survey):
         surveys = with_common_classes(survey(placed))
-        study = _within(placed, surveys, leakage)
+        infos, bounds = [domain.info for domain in surveys], [domain.bound for domain in surveys]
+        with blaming_sites(bounds):
+            study = study_config(placed, infos, leakage, least_heads(placed, bounds))
     if leakage is not None:
         show_leakage(study, leakage, out, as_json)
         return
@@ -63,23 +63,6 @@ def show_study(config: Config, out: Path | None, as_json: bool, leakage: Leakage
         f"wrote {_drawn(study.plan, out or Path())}: one iteration as a timeline",
     ):
         console.print(line, soft_wrap=True)
-
-
-def _within(config: Config, surveys: Sequence[DomainSurvey], leakage: Leakage | None) -> Study:
-    """What the policies of the domains' sites leave.
-
-    Raises:
-        PolicyError: nothing.
-    """
-    infos, bounds = [domain.info for domain in surveys], [domain.bound for domain in surveys]
-    try:
-        return study_config(config, infos, leakage, least_heads(config, bounds))
-    except CutError as error:
-        bound = max(filter(None, bounds), key=lambda bound: bound.least, default=None)
-        if bound is None or not bound.least:
-            raise
-        found = f"{bound.by} allows D's heads of h = {bound.least} and more, and no cuts keep to it ({error})"
-        raise PolicyError("data.domains", found, "give its clients other devices, or ask the site's owner") from None
 
 
 def _profiles_table(study: Study) -> FittingTable:

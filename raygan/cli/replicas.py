@@ -8,6 +8,7 @@ from raygan.cli.tables import make_console, rows_table
 from raygan.config import Config
 from raygan.cuts.replicas import WORTH, most_that_pay
 from raygan.data import with_common_classes
+from raygan.data.admission import blaming_sites, least_heads
 from raygan.errors import InputError
 from raygan.run.plan import surveyor
 from raygan.split.planning import replicas_config
@@ -24,8 +25,10 @@ def show_replicas(config: Config, counts: str, as_json: bool) -> None:
     """
     numbers = parse_replicas(counts)
     with surveyor(config) as (placed, survey):
-        infos = [domain.info for domain in with_common_classes(survey(placed))]
-        rows = replicas_config(placed, infos, numbers)
+        surveys = with_common_classes(survey(placed))
+        infos, bounds = [domain.info for domain in surveys], [domain.bound for domain in surveys]
+        with blaming_sites(bounds):
+            rows = replicas_config(placed, infos, numbers, least_heads(placed, bounds))
     enough = most_that_pay(rows)
     if as_json:
         print(json.dumps({"replicas": [vars(row) for row in rows], "most_that_pay": enough}, indent=2))

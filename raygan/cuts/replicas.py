@@ -35,8 +35,9 @@ def plan_replicas(
     generator: NetworkCost,
     discriminator: NetworkCost,
     anchor: Anchor = 2,
+    least_heads: Sequence[int] = (),
 ) -> list[Replicated]:
-    """One row for each number of replicas, as the configuration plans; errors as `plan_config`.
+    """One row for each number of replicas, as the configuration plans; `least_heads` and errors as `plan_config`.
 
     Raises:
         InputError: more replicas than clients.
@@ -48,7 +49,9 @@ def plan_replicas(
     for count in counts:
         ray = config.ray.model_copy(update={"body_replicas": count})
         changed = config.model_copy(update={"ray": ray})
-        plan = plan_config(changed, generator=generator, discriminator=discriminator, anchor=anchor)
+        plan = plan_config(
+            changed, generator=generator, discriminator=discriminator, anchor=anchor, least_heads=least_heads
+        )
         busy_s = sum(phase.server_busy_s for phase in plan.breakdown.phases)
         rows.append(Replicated(count, plan.latency_s, _exchange_s(plan), busy_s))
     return rows

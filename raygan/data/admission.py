@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
@@ -13,7 +14,7 @@ from raygan.config.choices import ALGORITHMS, chosen
 from raygan.config.schema import Config, MaxLeakage, ProfileCut
 from raygan.config.site_policy import PolicyFile, SitePolicy, site_policies
 from raygan.data.source import domain_label
-from raygan.errors import ConfigError, PolicyError, reason
+from raygan.errors import ConfigError, CutError, PolicyError, reason
 
 REMEDY = "change what is asked, or ask the site's owner"
 
@@ -35,6 +36,27 @@ def least_heads(config: Config, bounds: Sequence[Bound | None]) -> tuple[int, ..
     """
     leasts = [0 if bound is None else bound.least for bound in bounds]
     return tuple(leasts[member.domain] for member in config.data.members)
+
+
+@contextmanager
+def blaming_sites(bounds: Sequence[Bound | None]) -> Iterator[None]:
+    """Cuts that cannot be planned within what sites allow are refused in the name of the strictest.
+
+    Args:
+        bounds: of each domain.
+
+    Raises:
+        PolicyError: no cuts keep to it.
+    """
+    strictest = max(filter(None, bounds), key=lambda bound: bound.least, default=None)
+    try:
+        yield
+    except CutError as error:
+        if strictest is None or not strictest.least:
+            raise
+        allowed = f"{strictest.by} allows D's heads of h = {strictest.least} and more"
+        remedy = "give its clients other devices, or ask the site's owner"
+        raise PolicyError("data.domains", f"{allowed}, and no cuts keep to it ({error})", remedy) from None
 
 
 @dataclass(frozen=True)

@@ -154,18 +154,26 @@ def study_config(
     return study_cuts(config, costs, leakage, least_heads)
 
 
-def replicas_config(config: Config, infos: Sequence[DomainInfo], counts: Sequence[int]) -> list[Replicated]:
+def replicas_config(
+    config: Config, infos: Sequence[DomainInfo], counts: Sequence[int], least_heads: Sequence[int] = ()
+) -> list[Replicated]:
     """What these numbers of replicas of the body bring; errors as `study_config` and `plan_replicas`.
 
     Args:
         infos: of each domain.
+        least_heads: as `study_cuts`.
     """
     shape = common_shape(config.model, infos)
     spec = network_spec(config.model, shape.channels, shape.num_classes)
     costs = measure(config, build_networks(spec, config.model.blocks, config.seed), spec)
     check_fixed(config, costs)
     return plan_replicas(
-        config, counts, generator=costs.generator, discriminator=costs.discriminator, anchor=costs.anchor
+        config,
+        counts,
+        generator=costs.generator,
+        discriminator=costs.discriminator,
+        anchor=costs.anchor,
+        least_heads=least_heads,
     )
 
 

@@ -104,5 +104,7 @@ def test_bad_options_are_one_line(config: Path) -> None:
     command("bench", config, "--cuts", "deep").assert_refused("--cuts", "'deep'", "planned, mixed")
     command("bench", config, "--cuts", "2,2/0,0").assert_refused("(2, 2)")
     command("bench", config, "--width", "-1").assert_refused("model.width", "-1")
+    hidden = ("--set", "privacy.secure_aggregation=true", "--set", "privacy.hide_discriminator=true")
+    command("bench", config, *hidden).assert_refused("privacy.hide_discriminator: true: clients would keep a secret")
     command("bench", config, "--seconds", "inf").assert_refused("--seconds", "inf")
     command("bench", config, "--seconds", "inf", "--scale", "1,2").assert_refused("--seconds", "inf")

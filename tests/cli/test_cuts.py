@@ -49,6 +49,13 @@ def limited(settings: dict, memory_bytes: int) -> dict:
     return settings | {"devices": devices, "cuts": {"solver": "exact"}}
 
 
+@pytest.mark.parametrize("other", [["--leakage"], ["--out", "cuts.png"]], ids=lambda other: other[0])
+def test_replicas_go_alone(cuts, other: list[str]) -> None:
+    status, shown, error = cuts(PAPER, "--replicas", "1,2", *other)
+    assert (status, shown) == (2, "")
+    assert error == f"raygan: --replicas: given with {other[0]}; give one of them\n"
+
+
 def test_it_prints_the_plan_and_draws_it(cuts, tmp_path: Path) -> None:
     status, shown, _ = cuts(PAPER)
     assert status == 0

@@ -276,10 +276,14 @@ def test_cuts_are_planned_within_what_the_site_allows(
     (tmp_path / "run.yaml").write_text(yaml.safe_dump({**tiny_settings, "cuts": {"solver": "exact"}}))
     table = json.loads(command("cuts", tmp_path / "run.yaml", "--json").out)
     assert {client["discriminator"][0] for client in table["clients"]} == {1}
+    asked = ("cuts", tmp_path / "run.yaml", "--replicas", "1,2")
+    one, _ = json.loads(command(*asked, "--json").out)["replicas"]
+    assert one["latency_s"] == pytest.approx(table["latency_s"]), "the same cuts"
     path = policy(minimum_cut=9)
-    command("cuts", tmp_path / "run.yaml").assert_refused(
-        f"data.domains: the site policy {path} on {os.uname().nodename} allows D's heads of h = 9 and more, and no cuts"
-    )
+    for refused in (asked[:2], asked):
+        command(*refused).assert_refused(
+            f"data.domains: the site policy {path} on {os.uname().nodename} allows D's heads of h = 9 and more, and no"
+        )
 
 
 def test_the_heads_are_those_of_the_domains_own_profiles(tiny_settings: dict) -> None:
