@@ -16,7 +16,7 @@ from raygan.config.loading import make_config
 from raygan.cuts.leakage import CutLeakage, Leakage
 from raygan.errors import RunError
 from raygan.names import NETWORKS
-from raygan.privacy.audit import Effort
+from raygan.privacy.audit import Effort, Meter
 from raygan.privacy.document import ATTACKS, Audit, Row, read_audit
 from raygan.privacy.subject import untrained
 from raygan.report import write_report
@@ -44,9 +44,14 @@ def run(kept: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return Path(shutil.copytree(kept, tmp_path / "run"))
 
 
-def test_every_attack_at_every_cut_beside_chance(run: Path) -> None:
+def test_every_attack_at_every_cut_beside_chance(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bars: list[Meter] = []
+    attack = command_of_audit.audit
+    monkeypatch.setattr(command_of_audit, "audit", lambda *of: bars.append(of[-1]) or attack(*of))
     outcome = command("audit", run, "--json")
     assert outcome.status == 0, outcome.err
+    (bar,) = bars
+    assert bar.done == bar.total > 0, "the bar is full when all is done"
     document = json.loads(outcome.out)
     assert json.loads((run / "audit.json").read_text()) == {k: v for k, v in document.items() if k != "weak"}
     rows = [Row.model_validate(row) for row in document["rows"]]
@@ -67,6 +72,7 @@ def test_every_attack_at_every_cut_beside_chance(run: Path) -> None:
     assert told[1, 0]["ssim"] == worst
     assert {row["attacker"] for row in document["controls"]} == {"identity head", "noise head"}
     assert any("inversion of identity head" in words for words in document["weak"]), "four steps are too few"
+    assert document["pictures"] == ["domain-0.png", "domain-1.png"]
     for name in document["pictures"]:
         assert (run / "audit" / name).read_bytes().startswith(b"\x89PNG")
     page = (run / "report.html").read_text()

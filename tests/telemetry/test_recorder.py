@@ -22,6 +22,7 @@ class Published:
         self.now = 100.0
         self.actor_seconds: Seconds = Counter()
         self.cluster_sizes: dict[str, float] = {}
+        self.epsilons: dict[tuple[str, str], float] = {}
         self.names: set[str] = set()
 
     def metric(self, name: str, *_: Any) -> SimpleNamespace:
@@ -33,6 +34,8 @@ class Published:
 
         def set_(value: float, tags: dict[str, str]) -> None:
             self.names.add(name)
+            if name == "raygan_epsilon":
+                self.epsilons[tags["client"], tags["delta"]] = value
             if name == "raygan_cluster_size":
                 self.cluster_sizes[tags["cluster"]] = value
 
@@ -105,3 +108,8 @@ def test_a_cluster_that_is_gone_has_no_members(published: Published) -> None:
     for sizes in ({"0": 2, "1": 4}, {"1": 1, "5": 5}):
         run.on_round(ROUND | {"clusters": 2, "cluster_agreement": None, "cluster_sizes": sizes})
     assert published.cluster_sizes == {"0": 0, "1": 1, "5": 5}
+
+
+def test_each_clients_epsilon_at_the_runs_delta(published: Published) -> None:
+    Recorder("run").on_round(ROUND | {"privacy": {"delta": 1e-5, "clients": {"0": 1.5, "3": 2.25}}})
+    assert published.epsilons == {("0", "1e-05"): 1.5, ("3", "1e-05"): 2.25}
