@@ -779,4 +779,25 @@ MUTATIONS = (
         "array",
         ("tests/secure/test_hidden.py",),
     ),
+    Mutation(
+        "the weight of who was lost stays in the divisor",
+        "raygan/secure/server.py",
+        "for client in sorted(survivors))",
+        "for client in sorted(weights))",
+        ("tests/secure/test_algorithms.py::test_a_member_that_is_lost_costs_nothing_but_itself",),
+    ),
+    Mutation(
+        "replicas are planned past what sites allow",
+        "raygan/cli/replicas.py",
+        ", least_heads(placed, bounds))",
+        ")",
+        ("tests/data/test_admission.py::test_cuts_are_planned_within_what_the_site_allows",),
+    ),
+    Mutation(
+        "the white box keeps to other images' contrast",
+        "raygan/privacy/white_box.py",
+        "(1.0, EASED)",
+        "(1.0,)",
+        ("tests/privacy/test_white_box.py",),
+    ),
 )

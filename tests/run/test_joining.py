@@ -235,6 +235,41 @@ def test_networks_of_the_new_are_those_of_the_cluster(run: Path, third: str) -> 
     assert not moments[2] + moments[3]
 
 
+@pytest.mark.parametrize("algorithm", ["huscf", "fed_gan"])
+def test_who_joins_is_in_the_secure_sums_and_who_leaves_in_none(
+    tiny_settings: dict[str, Any], settings: dict[str, Any], algorithm: str, tmp_path: Path
+) -> None:
+    """Between two rounds of the same images: averages are those of a run that sums in the open, and what cannot be a sum
+    any more is refused before anything is touched."""
+    shared = {"cuts": tiny_settings["cuts"], "clusters": {"warmup_rounds": 9}} if algorithm == "huscf" else {}
+    alike = {key: value for key, value in settings.items() if key not in ("cuts", "clusters")} | shared
+    domains = [{**domain, "clients": 2} for domain in settings["data"]["domains"]]
+    training = {**settings["training"], "rounds": 1, "average": None}
+    plain = {**alike, "algorithm": algorithm, "data": {**settings["data"], "domains": domains}, "training": training}
+    secure = plain | {"privacy": {"secure_aggregation": True}}
+    path = train(make_config(secure), tmp_path / "run", in_process=True).path
+    assert_refused(path, "of 2 clients there is no sum that hides each", "training.rounds=2", "data.left=[1,2]")
+    changes = ["training.rounds=2", "data.domains.0.clients=4", "data.left=[1]"]
+    found = resume(path, changes=changes, in_process=True)
+    assert found.membership(2).keys() == {0, 2, 3, 4, 5}
+    line = rounds_of(path)[1]
+    assert line["clients"] == 5
+    assert line["links"]["client -> aggregator"]["PublicKeys"]["records"] == 5 * (2 if algorithm == "huscf" else 1)
+    assert "State" not in line["links"]["client -> aggregator"]
+
+
+def test_who_hides_its_discriminator_keeps_its_members(settings: dict[str, Any], third: str, tmp_path: Path) -> None:
+    """The secret was agreed upon by those who were there."""
+    domains = [{**domain, "clients": 2} for domain in settings["data"]["domains"]]
+    alike = {key: value for key, value in settings.items() if key not in ("cuts", "clusters")}
+    hiding = {"secure_aggregation": True, "hide_discriminator": True, "keys": str(tmp_path / "keys")}
+    short = {**settings["training"], "rounds": 1}
+    config = alike | {"algorithm": "fed_gan", "data": {"domains": domains}, "training": short, "privacy": hiding}
+    path = train(make_config(config), tmp_path / "run", in_process=True).path
+    message = "clients join or leave, but privacy.hide_discriminator is agreed upon by all of them when the run begins"
+    assert_refused(path, message, "training.rounds=2", third)
+
+
 @pytest.mark.slow
 def test_actors_have_the_numbers_of_one_process(run: Path, third: str, tmp_path: Path) -> None:
     one = Path(shutil.copytree(run, tmp_path / "one"))

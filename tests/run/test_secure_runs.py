@@ -13,7 +13,7 @@ from tests.rounds import assert_same_training, rounds_of
 from tests.run.kills import FaultInjector, Injection, injector
 from tests.run.test_faults import Injections
 from tests.run.test_resume import Interrupt, arrays_of_round
-from tests.secure.federated import ALGORITHMS, SECURE, settings_of
+from tests.secure.federated import ALGORITHMS, SECURE, losing, settings_of
 
 __all__ = ["injector"]
 
@@ -41,6 +41,51 @@ def test_a_resumed_run_is_the_run_that_was_not_interrupted(
     told = [fault for line in rounds_of(tmp_path / "run") for fault in line["faults"] if "in no sum" in fault]
     blocks = [fault.split(": ")[-1].removesuffix(" (privacy.secure_aggregation)") for fault in told]
     assert blocks == ["discriminator 3, generator 1", "discriminator 1, generator 3"], "each once"
+
+
+OTHERS = [name for name in ALGORITHMS if name != "huscf"]
+
+
+@pytest.mark.parametrize("algorithm", OTHERS)
+def test_whatever_is_averaged_a_resumed_run_is_the_same(
+    tiny_settings: dict[str, Any], tmp_path: Path, algorithm: str
+) -> None:
+    """After the first of two rounds, whose clusters may be others."""
+    config = make_config(settings_of(tiny_settings, algorithm) | SECURE | {"evaluation": {"images": 8, "every": 9}})
+    paths = tmp_path / "whole", tmp_path / "cut"
+    train(config, paths[0], in_process=True)
+    with pytest.raises(KeyboardInterrupt):
+        train(config, paths[1], in_process=True, listener=Interrupt(1, 0))
+    resume(paths[1], in_process=True)
+    assert arrays_of_round(paths[1], 2) == arrays_of_round(paths[0], 2)
+    for line in rounds_of(paths[1]):
+        assert "MaskedState" in line["links"]["client -> aggregator"]
+        assert "State" not in line["links"]["client -> aggregator"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("algorithm", OTHERS)
+@pytest.mark.parametrize("point", ["mask", "unmask"])
+def test_a_member_of_any_algorithm_is_killed_before_its_upload_or_after(
+    small_ray: None, injector: FaultInjector, tiny_settings: dict[str, Any], tmp_path: Path, algorithm: str, point: str
+) -> None:
+    """SIGKILL of an actor of two clients of six when it is asked for its blocks, or for its shares: in the first case the
+    two are in no sum, in the second the average is that of all. In the next round they are back."""
+    config = make_config(losing(settings_of(tiny_settings, algorithm)) | SECURE)
+    injections = Injections(injector, {0: Injection("client", point, name="clients-00")})
+    run = train(config, tmp_path / "run", listener=injections)
+    assert run.ended
+    assert not injector.armed
+    assert injections.told("clients-00", "was lost")
+    assert run.metrics["clients"].tolist()[1] == 6
+    told = {fault[:9] for fault in rounds_of(run.path)[0]["faults"] if "is in no sum" in fault}
+    assert told == ({"client-00", "client-03"} if point == "mask" else set())
+    if point == "unmask":
+        whole = train(config, tmp_path / "whole", in_process=True).path
+        expected, found = arrays_of_round(whole, 1), arrays_of_round(run.path, 1)
+        models = [name for name in found if not name.startswith("client-")]
+        assert models
+        assert {name: found[name] for name in models} == {name: expected[name] for name in models}
 
 
 @pytest.mark.slow

@@ -44,6 +44,12 @@ def settings_of(tiny: Mapping[str, Any], algorithm: str) -> dict[str, Any]:
     return {**tiny, **changed, **own}
 
 
+def losing(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The same with two clients in an actor and all six in one sum, of which two may be lost."""
+    clusters = {"clusters": {"warmup_rounds": 9}} if "clusters" in settings else {}
+    return {**settings, **clusters, "fed_gan": None, "ray": settings["ray"] | {"clients_per_actor": 2}}
+
+
 @dataclass(frozen=True)
 class Whole:
     """A federation of any algorithm."""

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from raygan.algorithms.base import RoundResult
 from raygan.config.loading import make_config
 from raygan.errors import ConfigError, WireError
 from raygan.parties.aggregator import ClusterAggregator
@@ -18,7 +19,7 @@ from raygan.run.plan import make_plan
 from raygan.runtime.in_process import LocalHandle
 from raygan.secure.fixed_point import STEP, encode
 from raygan.wire.records import BlockAverage, Lost, State
-from tests.secure.federated import ALGORITHMS, SECURE, federated, settings_of
+from tests.secure.federated import ALGORITHMS, SECURE, federated, losing, settings_of
 from tests.secure.federated import arrays_of as arrays_of_models
 from tests.split.canaries import Search, serialized
 
@@ -65,6 +66,17 @@ def test_a_block_that_few_hold_is_the_bodys_and_is_told_once(tiny_settings: dict
         assert not again.faults
 
 
+def test_clients_of_several_bodies_are_in_one_sum(tiny_settings: dict[str, Any]) -> None:
+    """What a member lacks counts as the body's, whose weights are the same in every replica."""
+    ray = {"ray": tiny_settings["ray"] | {"clients_per_actor": 2, "body_replicas": 2}}
+    settings = settings_of(tiny_settings, "huscf") | ray
+    with federated(settings) as plain, federated(settings | SECURE) as secure:
+        expected, result = arrays_of_models(plain.round()), secure.round()
+    assert not result.faults
+    for name, array in arrays_of_models(result).items():
+        np.testing.assert_allclose(array, expected[name], rtol=2.0**-22, atol=BOUND, err_msg=str(name))
+
+
 def patterns_of(client: int, weight: float, state: State) -> dict[str, bytes]:
     """What a member's blocks begin with, in every form in which they could be sent unmasked."""
     found = {}
@@ -78,7 +90,15 @@ def patterns_of(client: int, weight: float, state: State) -> dict[str, bytes]:
     return found
 
 
-@pytest.mark.parametrize(("algorithm", "is_secure"), [("huscf", False), ("huscf", True), ("clustered_fed_gan", True)])
+@pytest.mark.parametrize(
+    ("algorithm", "is_secure"),
+    [
+        ("huscf", False),
+        ("huscf", True),
+        ("clustered_fed_gan", True),
+        *(pytest.param(name, True, marks=pytest.mark.slow) for name in ("fed_gan", "hierarchical", "fed_split_gan")),
+    ],
+)
 def test_no_members_blocks_can_be_read_from_what_crosses(
     tiny_settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch, algorithm: str, is_secure: bool
 ) -> None:
@@ -125,30 +145,38 @@ def test_a_state_does_not_leave_a_client_whose_run_sums_securely(tiny_settings: 
             handle.submit("states", 3, [])
 
 
-@pytest.mark.parametrize("turn", ["mask", "unmask"])
-def test_a_member_that_is_lost_costs_nothing_but_itself(
-    tiny_settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch, turn: str
-) -> None:
-    """A worker of two of six clients, before its blocks are out and after."""
-    settings = settings_of(tiny_settings, "fed_gan") | {"fed_gan": None} | SECURE
-    submit, struck = LocalHandle.submit, "client-00"
+def round_without_answers(settings: dict[str, Any], *lost: str) -> RoundResult:
+    """A round in which the worker of client 0 is not there for these calls."""
+    submit = LocalHandle.submit
 
     def lose(self: LocalHandle, method: str, count: int, arguments: Any) -> Any:
-        if method == turn and struck in self.name.replace("clients", "client"):
+        if method in lost and self.name.startswith(("client-00", "clients-00")):
             return [Lost("killed")] * count
         return submit(self, method, count, arguments)
 
-    with federated(settings) as whole:
-        before = whole.round()
-    with federated(settings) as one:
-        monkeypatch.setattr(LocalHandle, "submit", lose)
-        worker = next(w for w in one.plan.layout.workers if 0 in w.ids)
-        result = one.round()
-    found, expected = arrays_of_models(result), arrays_of_models(before)
-    same = [np.array_equal(found[name], expected[name]) for name in found]
-    assert all(same) if turn == "unmask" else not all(same)
-    told = [fault for fault in result.epochs.faults if "is in no sum: killed" in fault]
-    assert [fault[:9] for fault in told] == ([] if turn == "unmask" else [f"client-{c:02d}" for c in worker.ids])
+    with federated(settings) as one, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(LocalHandle, "submit", lose)
+        return one.round(steps=1)
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "turn"), [("huscf", "share"), *((name, turn) for name in ALGORITHMS for turn in ("mask", "unmask"))]
+)
+def test_a_member_that_is_lost_costs_nothing_but_itself(
+    tiny_settings: dict[str, Any], algorithm: str, turn: str
+) -> None:
+    """A worker of two of six clients: before its blocks are out the average is the plain one of the others, after that
+    the plain one of all."""
+    settings = losing(settings_of(tiny_settings, algorithm))
+    result = round_without_answers(settings | SECURE, turn)
+    plain = round_without_answers(settings, *(() if turn == "unmask" else ("state", "states")))
+    found, expected = arrays_of_models(result), arrays_of_models(plain)
+    assert found.keys() == expected.keys()
+    for name, array in found.items():
+        np.testing.assert_allclose(array, expected[name], rtol=2.0**-22, atol=BOUND, err_msg=str(name))
+    told = [fault for fault in (*result.epochs.faults, *result.faults) if "is in no sum" in fault]
+    mates = ["client-00", "client-02" if algorithm == "huscf" else "client-03"]
+    assert [fault[:9] for fault in told] == ([] if turn == "unmask" else mates)
 
 
 def test_a_member_that_refuses_is_left_out_and_in_the_ledger(tiny_settings: dict[str, Any]) -> None:

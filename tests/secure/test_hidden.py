@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from raygan.algorithms.base import Back
+from raygan.algorithms.clustered_fed_gan import ClusteredFedGan
 from raygan.api import resume, train
 from raygan.config.loading import make_config
 from raygan.errors import ConfigError, RunError
@@ -20,7 +21,8 @@ from raygan.run.plan import make_plan
 from raygan.runtime.in_process import LocalHandle
 from raygan.secure.fixed_point import STEP
 from raygan.secure.secret import Secret
-from raygan.wire.records import SealedAverage
+from raygan.whole.observed import ObservedClients
+from raygan.wire.records import Assignment, SealedAverage
 from tests.run.test_resume import Interrupt, arrays_of_round
 from tests.secure.federated import ALGORITHMS, Whole, federated, settings_of
 from tests.split.canaries import Search, serialized
@@ -132,6 +134,35 @@ def test_clients_have_the_weighted_mean_and_nobody_else(
     }
     assert len(patterns) > 30
     assert Search(b"".join(tapped)).found(patterns) == []
+
+
+def test_clients_that_change_their_cluster_read_the_sums_of_the_new_one(
+    tiny_settings: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Masks and pads are a session's: nothing of them is left from the round before, and no cluster has its own."""
+    settings = settings_of(tiny_settings, "clustered_fed_gan")
+    weights = {0: 0.5, 1: 0.3, 2: 0.2, 3: 0.6, 4: 0.3, 5: 0.1}
+    for_two, sessions, before = weights | {2: 0.6, 3: 0.2}, list[str](), dict[int, Blocks]()
+    rounds = [({c: c // 3 for c in range(6)}, weights), ({0: 0, 1: 0, 3: 0, 2: 1, 4: 1, 5: 1}, for_two)]
+    assigned = [Assignment(cluster, dict.fromkeys(cluster, 0.0), of, of) for cluster, of in rounds]
+    monkeypatch.setattr(ClusteredFedGan, "cluster_and_weigh", lambda self, _, cohort, *more: assigned[cohort.round])
+    mask = ObservedClients.mask
+
+    def remembering(self: Any, session: str, given: Any, dealt: Any) -> Any:
+        sessions.append(session)
+        before.update({number: blocks_of_d(client) for number, client in self._clients.items()})
+        return mask(self, session, given, dealt)
+
+    monkeypatch.setattr(ObservedClients, "mask", remembering)
+    with federated(hidden(settings, tmp_path / "keys")) as one:
+        for number, (cluster, of) in enumerate(rounds):
+            before.clear()
+            one.round(number, steps=1)
+            after = {client: blocks_of_d(mine) for client, mine in clients_of(one).items()}
+            for name in (0, 1):
+                members = [client for client in cluster if cluster[client] == name]
+                are_means({client: after[client] for client in members}, members, before, of)
+    assert len(set(sessions)) == 4, "one a cluster and round"
 
 
 def test_files_are_sealed_and_a_resumed_run_is_the_same(
