@@ -15,7 +15,7 @@ import raygan
 ROOT = Path(raygan.__file__).parent
 LEVELS = [
     {"errors"},
-    {"names", "own_code", "randomness", "scores", "tables", "markup"},
+    {"names", "own_code", "randomness", "scores", "markup"},
     {"step"},
     {"wire"},
     {"config", "storage"},

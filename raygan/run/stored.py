@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,7 +30,6 @@ from raygan.run.folder import RunFolder
 from raygan.run.metrics import flat
 from raygan.run.view import as_html, in_a_line
 from raygan.storage import block_states, read_arrays
-from raygan.tables import data_frame
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -114,18 +114,18 @@ class Run:
     @cached_property
     def metrics(self) -> pd.DataFrame:
         """One row a round: every number of `metrics.jsonl` in a column of its own, scores as `DOMAIN/label_agreement`."""
-        return data_frame([flat(line) for line in self._folder.metrics()])
+        return _table([flat(line) for line in self._folder.metrics()])
 
     @cached_property
     def records(self) -> pd.DataFrame:
         """One row a round, with mappings and lists as `metrics.jsonl` has them."""
-        return data_frame(self._folder.metrics())
+        return _table(self._folder.metrics())
 
     @cached_property
     def clusters(self) -> pd.DataFrame:
         """One row a round and client: cluster, KLD, weights (`clusters.jsonl`)."""
         rows = self._folder.records("clusters")
-        return data_frame(
+        return _table(
             {"round": row["round"], "client": int(client), **entry}
             for row in rows
             for client, entry in row["clients"].items()
@@ -324,3 +324,10 @@ class Run:
         """What the networks were built from."""
         private = self.config.privacy.dp is not None
         return network_spec(self.config.model, self.shape.channels, self.shape.num_classes, private)
+
+
+def _table(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
+    """A column for each key. pandas is imported when the first table is asked for: training does without it."""
+    import pandas as pd
+
+    return pd.DataFrame(rows)

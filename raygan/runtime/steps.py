@@ -100,13 +100,18 @@ class Deadline:
             return self._setting
         return self._setting.median * statistics.median(self._steps_s) if self._steps_s else None
 
-    def note(self, body: BodyReport, workers: Sequence[StepReport]) -> None:
+    def note(self, server: BodyReport | None, workers: Sequence[StepReport]) -> None:
         """Takes in a step in which nobody was late: its seconds, less those by which its slowest worker's work
-        outlasts the median worker's. A straggler therefore does not lengthen the deadline that is meant for it."""
+        outlasts the median worker's. A straggler therefore does not lengthen the deadline that is meant for it.
+
+        Args:
+            server: None: no server takes part in a step, which is as long as its slowest worker's work.
+        """
         work_s = sorted(sum(report.seconds.values()) for report in workers)
         if work_s:
             median_s = statistics.median(work_s)
-            self._steps_s.append(max(body.step_seconds - (work_s[-1] - median_s), median_s))
+            step_s = work_s[-1] if server is None else server.step_seconds
+            self._steps_s.append(max(step_s - (work_s[-1] - median_s), median_s))
 
 
 class StepLoop:
@@ -157,8 +162,8 @@ class StepLoop:
             else:
                 epochs.late.discard(worker)
                 epochs.lost[worker] = report
-        if submitted.server is not None and not absent:
-            self._deadline.note(epochs.server[-1], arrived)
+        if not absent:
+            self._deadline.note(epochs.server[-1] if submitted.server is not None else None, arrived)
         epochs.reports.extend(arrived)
         self._on_step(submitted.id.round, submitted.id.step, arrived)
 

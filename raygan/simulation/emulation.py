@@ -110,7 +110,7 @@ class PacedCalls:
 
     def __init__(self, name: str, seconds: Mapping[str, float], step_s: float) -> None:
         self._name, self._seconds, self._step_s = name, seconds, step_s
-        self._overtime_s = 0.0
+        self._overtime_s = self._held_s = 0.0
         self._told_round = -1
 
     def hold(self, method: str, started: float) -> None:
@@ -121,6 +121,11 @@ class PacedCalls:
         """
         if method in self._seconds:
             self._hold_for(self._seconds[method], started)
+
+    def held_s(self) -> float:
+        """Seconds by which calls were held back since it was asked last."""
+        held_s, self._held_s = self._held_s, 0.0
+        return held_s
 
     def end_step(self, step: StepId) -> list[str]:
         """The fault, if real work outlasted the emulated devices in this step; once a round, and not for a
@@ -137,6 +142,7 @@ class PacedCalls:
     def _hold_for(self, seconds: float, started: float) -> None:
         rest_s = started + seconds - time.perf_counter()
         if rest_s > 0:
+            self._held_s += rest_s
             time.sleep(rest_s)
         else:
             self._overtime_s -= rest_s

@@ -128,9 +128,13 @@ def test_who_took_no_part_has_no_map(settings: dict) -> None:
     assert all(isinstance(one, Lost) for one in theirs), "of the round before"
 
 
-def test_its_bytes_are_both_networks_up_and_down_and_a_map_up(settings: dict, tmp_path: Path) -> None:
-    """4 (|G| + |D| + buffers) each way and client; 4 C H W of the anchor once up."""
-    path = trained(settings, tmp_path, "clustered_fed_gan")
+@pytest.mark.parametrize(("name", "keys"), [("clustered_fed_gan", {}), ("hierarchical", {"global_every": 2})])
+def test_its_bytes_are_both_networks_up_and_down_and_a_map_up(
+    settings: dict, tmp_path: Path, name: str, keys: dict
+) -> None:
+    """4 (|G| + |D| + buffers) each way and client; 4 C H W of the anchor once up. A global round costs no more."""
+    short = settings | {"training": settings["training"] | {"rounds": 2}}
+    path = trained(short, tmp_path, name, **keys)
     spec = make_plan(make_config(settings)).layout.spec
     networks = build_networks(spec, None, 0)
     size = sum(x.numel() * x.element_size() for b in networks.blocks.values() for x in b.state_dict().values())

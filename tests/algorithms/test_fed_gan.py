@@ -101,14 +101,15 @@ def without_batch_norm(spec: NetworkSpec) -> raygan_nn.Networks:
     return raygan_nn.Networks(generator, discriminator, 1, 1)
 
 
+def sgd(blocks: Any, lr: float, betas: Any) -> torch.optim.Optimizer:
+    return torch.optim.SGD([p for block in blocks for p in block.parameters()], lr=lr)
+
+
 def test_averaging_every_step_of_sgd_is_the_merged_minibatch(
     settings: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """D's steps are linear in its gradient, so the mean of its steps is the step of the mean. G's gradient comes through
     a client's own new D instead of their mean, which matters in the square of the learning rate."""
-
-    def sgd(blocks: Any, lr: float, betas: Any) -> torch.optim.Optimizer:
-        return torch.optim.SGD([p for block in blocks for p in block.parameters()], lr=lr)
 
     monkeypatch.setattr(nn_trained, "adam", sgd)
     plain = settings | {
@@ -136,12 +137,38 @@ def test_averaging_every_step_of_sgd_is_the_merged_minibatch(
     assert largest(fed_gan, central, "generator") < largest(initial, central, "generator") / 20
 
 
-def test_its_bytes_are_both_networks_up_and_down_a_sync(settings: dict, tmp_path: Path) -> None:
-    """Three steps a round and an average each second step: two syncs. 4 (|G| + |D| + buffers) each way and client."""
-    path = trained(settings, tmp_path, "fed_gan", sync_every=2)
+@pytest.mark.parametrize("network", ["generator", "discriminator"])
+def test_averaging_every_step_of_sgd_is_exact_where_one_network_learns(
+    settings: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, network: str
+) -> None:
+    """The other's rate is 1e-30: all clients have the same of it, so the mean of the clients' steps is central's step."""
+    monkeypatch.setattr(nn_trained, "adam", sgd)
+    rates = dict.fromkeys(("generator", "discriminator"), 1e-30) | {network: 0.1}
+    plain = settings | {
+        "model": settings["model"] | {"blocks": f"{__name__}:without_batch_norm"},
+        "training": settings["training"] | {"rounds": 1, "lr": rates},
+    }
+    (fed_gan,) = models(trained(plain, tmp_path, "fed_gan", sync_every=1), 1).values()
+    (central,) = models(trained(plain, tmp_path, "central", by="all"), 1).values()
+    (apart,) = models(trained(plain, tmp_path / "apart", "fed_gan"), 1).values()
+    assert fed_gan.keys() == central.keys()
+    for name, array in central.items():
+        np.testing.assert_allclose(fed_gan[name], array, rtol=1e-5, atol=1e-6, err_msg=name)
+    far = [np.abs(apart[name] - central[name]).max() for name in central if name.startswith(network)]
+    assert max(far) > 1e-4, "averaging at the round's end alone is something else"
+
+
+@pytest.mark.parametrize("average", [None, {"half_life_images": 40}], ids=["last", "average"])
+def test_its_bytes_are_both_networks_up_and_down_a_sync(settings: dict, tmp_path: Path, average: dict | None) -> None:
+    """Three steps a round and an average each second step: two syncs. 4 (|G| + |D| + buffers) each way and client; where
+    G has a moving average, 4 (|G| + buffers) more, and 8 for each block's mass."""
+    short = settings | {"training": settings["training"] | {"rounds": 2, "average": average}}
+    path = trained(short, tmp_path, "fed_gan", sync_every=2)
     networks = build_networks(make_plan(make_config(settings)).layout.spec, None, 0)
-    size = sum(x.numel() * x.element_size() for b in networks.blocks.values() for x in b.state_dict().values())
-    num_blocks = len(networks.blocks)
+    counted = [*networks.blocks.values(), *(networks.generator if average else ())]
+    size = sum(x.numel() * x.element_size() for b in counted for x in b.state_dict().values())
+    size += 8 * len(networks.generator) if average else 0
+    num_blocks = len(counted)
     for line in rounds_of(path):
         sent, received = line["links"]["client -> aggregator"], line["links"]["aggregator -> client"]
         assert sent == {"State": {"records": 2 * 6, "bytes": 2 * 6 * size}}

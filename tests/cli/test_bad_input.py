@@ -113,6 +113,39 @@ def test_a_bad_setting(run_cli, capsys: pytest.CaptureFixture[str], override: st
     assert message in refused(run_cli, capsys, "--set", override)
 
 
+ONE_CLIENT = ("clusters.count=1", "data.domains=[{name: demo_mnist, clients: 1, limit: 64}]")
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (("algorithm=fedgan",), "algorithm: unknown name 'fedgan'; use one of "),
+        (("md_gan.num_batches=2",), "md_gan: keys of another algorithm than huscf; set algorithm: md_gan"),
+        (
+            ("algorithm=md_gan", *ONE_CLIENT),
+            "algorithm: md_gan with one client, whose discriminator has nowhere to go; add",
+        ),
+        (("algorithm=md_gan", "md_gan.num_batches=7"), "md_gan.num_batches: 7 batches for 6 clients; lower it"),
+        (("algorithm=pfl_gan", "training.rounds=1"), "pfl_gan.local_rounds: 1 local rounds of 1; lower it, or raise"),
+        (
+            ("algorithm=pfl_gan", "pfl_gan.local_rounds=2"),
+            "pfl_gan.local_rounds: 2 local rounds of 2; lower it, or raise",
+        ),
+        (
+            ("algorithm=fed_gan", "devices.profiles.small.memory_bytes=1000"),
+            "devices.profiles.small.memory_bytes: fed_gan needs ",
+        ),
+        (
+            ("training.r1=2",),
+            "training.r1: 2, but algorithm huscf cuts D: a gradient of a gradient would have to cross",
+        ),
+    ],
+)
+@pytest.mark.parametrize("dry", [(), ("--dry-run",)], ids=["train", "dry run"])
+def test_what_an_algorithm_cannot_do(run_cli, capsys, overrides: tuple[str, ...], message: str, dry: tuple) -> None:
+    assert message in refused(run_cli, capsys, *(part for key in overrides for part in ("--set", key)), *dry)
+
+
 @pytest.mark.parametrize(
     ("settings", "line"),
     [

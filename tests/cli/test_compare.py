@@ -49,6 +49,11 @@ def file(two_clients: dict[str, Any], tmp_path: Path) -> Path:
         (["--set", "variants.new={algorithm: fedgan}"], "variants.new: algorithm: unknown name 'fedgan'"),
         (["--set", "variants.new={central: {by: all}}"], "central: keys of another algorithm than huscf"),
         (["--set", "variants.new={algorithm: md_gan, md_gan: {num_batches: 3}}"], "3 batches for 2 clients"),
+        (["--set", "variants.new={algorithm: pfl_gan, pfl_gan: {local_rounds: 3}}"], "3 local rounds of 3; lower it"),
+        (
+            ["--set", "variants.new={algorithm: fed_gan, devices: {profiles: {small: {memory_bytes: 9}}}}"],
+            "devices.profiles.small.memory_bytes: fed_gan needs",
+        ),
         (["--set", "reference=best"], "reference: 'best' is no variant"),
         (["--set", "scheduler=asha"], "scheduler: it stops variants early"),
         (["--resume", "nowhere"], "--resume: given together with a comparison"),

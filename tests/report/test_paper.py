@@ -14,7 +14,8 @@ ALWAYS = [
     "clusters.feature_batches: 4 here, 1 published",
     "cuts.solver: exact here, ga published",
     "clusters.count: auto here, {} told to the published code",
-    "the deal: which classes and images a client has is drawn from seed 0 here; the published code has fixed seeds of its own",
+    "the deal: which classes and images a client has is drawn from seed 0 here; "
+    "the published code has fixed seeds of its own",
     "minibatches: passes over a client's images here, each drawn from all of them in the published code",
     "cuts: for raspberry_pi_4, jetson_nano, workstation here; the published code's are for seven devices of its own",
 ]

@@ -39,11 +39,14 @@ def tensor_bytes(plan: Plan, client: int, codec: Codec) -> dict[tuple[str, str],
     return total
 
 
-@pytest.mark.parametrize("codec", ["float32", "int8"])
-def test_activations_and_gradients_are_those_of_the_cuts(tiny_settings: dict, tmp_path: Path, codec: Codec) -> None:
+@pytest.mark.parametrize(("codec", "bodies"), [("float32", "shared"), ("int8", "clusters")])
+def test_activations_and_gradients_are_those_of_the_cuts(
+    tiny_settings: dict, tmp_path: Path, codec: Codec, bodies: str
+) -> None:
     few = {
         "training": {"rounds": 1, "batch_size": BATCH, "average": None},
         "wire": {"codec": codec},
+        "cuts": tiny_settings["cuts"] | {"bodies": bodies},
         "evaluation": {"images": 8},
     }
     run = train(make_config(tiny_settings | few), tmp_path / "run", in_process=True)
@@ -67,15 +70,17 @@ def test_activations_and_gradients_are_those_of_the_cuts(tiny_settings: dict, tm
 
 
 def _averaging(found: dict, plan: Plan) -> None:
-    """Warm-up: one cluster. Every state goes to its aggregator and to the one of the body's average."""
+    """Warm-up: one cluster. Every state goes to its aggregator and, where one body is shared, to that of its average."""
+    times = 2 if plan.config.cuts.bodies == "shared" else 1
 
     def size(keys) -> int:
         return sum(_block_bytes(plan, key) for key in keys)
 
     held = [plan.layout.held_blocks(client) for client in plan.layout.clients]
     sent = sum(map(size, held))
-    assert found["client -> aggregator"] == {"State": {"records": 12, "bytes": 2 * sent}}
-    assert found["body -> aggregator"] == {"State": {"records": 2, "bytes": 2 * size(plan.layout.body_held)}}
+    assert found["client -> aggregator"] == {"State": {"records": 6 * times, "bytes": times * sent}}
+    of_body = times * size(plan.layout.body_held)
+    assert found["body -> aggregator"] == {"State": {"records": times, "bytes": of_body}}
     blocks = sum(map(len, held))
     assert found["aggregator -> client"] == {"BlockAverage": {"records": blocks, "bytes": sent}}
     body = {"records": len(plan.layout.body_held), "bytes": size(plan.layout.body_held)}

@@ -36,6 +36,12 @@ def test_a_straggler_does_not_lengthen_the_deadline_that_is_meant_for_it() -> No
     assert deadline.seconds == pytest.approx(6.0)
 
 
+def test_without_a_server_a_step_is_its_workers_work() -> None:
+    deadline = Deadline(MedianDeadline(median=2))
+    deadline.note(None, [worker(1.0), worker(10.0), worker(1.5)])
+    assert deadline.seconds == pytest.approx(3.0)
+
+
 def test_it_follows_the_median_step() -> None:
     deadline = Deadline(MedianDeadline(median=3))
     for seconds in (1.0, 2.0, 50.0):

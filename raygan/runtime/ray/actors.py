@@ -224,10 +224,12 @@ class _DeviceActor(PartyActor):
         self._build(build)
 
     def _call(self, method: str, received: list[Any]) -> Any:
-        """Takes as long as on the emulated device, if there is one."""
+        """Takes as long as on the emulated device, if there is one; a step's seconds of work are then that device's."""
         started = time.perf_counter()
         records = super()._call(method, received)
         self._paced.hold(method, started)
+        if isinstance(records, StepReport) and (held_s := self._paced.held_s()):
+            records = replace(records, seconds={**records.seconds, "emulated": held_s})
         if isinstance(records, StepReport) and (faults := self._paced.end_step(records.step)):
             return replace(records, faults=(*records.faults, *faults))
         return records
