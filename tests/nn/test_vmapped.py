@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from raygan.nn.blocks import paper_networks
+from raygan.nn.blocks import takes_labels
+from raygan.nn.network import build_networks
 from raygan.nn.spec import NetworkSpec
 from raygan.nn.vmapped import VmappedBlock, time_block
 
@@ -16,21 +18,21 @@ SPEC = NetworkSpec(image_size=12, channels=1, num_classes=4, width=0.0625, laten
 BATCH = 5
 
 
-def blocks_and_inputs() -> list:
+def blocks_and_inputs(spec: NetworkSpec = SPEC) -> list:
     """Every block of both networks with an input."""
     torch.manual_seed(0)
-    networks = paper_networks(SPEC)
+    networks = build_networks(spec, None, 0)
     labels = torch.randint(4, (BATCH,))
     cases = []
     for name, first in (
         ("generator", torch.randn(BATCH, 8)),
-        ("discriminator", torch.randn(BATCH, 1, 12, 12)),
+        ("discriminator", torch.randn(BATCH, 1, spec.image_size, spec.image_size)),
     ):
-        inputs: tuple[Tensor, ...] = (first, labels)
+        x = first
         for index, block in enumerate(getattr(networks, name)):
-            shapes = copy.deepcopy(block)
-            cases.append(pytest.param(block, inputs, id=f"{name} {index}"))
-            inputs = (shapes(*inputs).detach(),)
+            inputs: tuple[Tensor, ...] = (x, labels) if takes_labels(block) else (x,)
+            cases.append(pytest.param(block, inputs, id=f"{spec.networks} {name} {index}"))
+            x = copy.deepcopy(block)(*inputs).detach()
     return cases
 
 
@@ -49,7 +51,15 @@ def of_one(inputs: tuple[Tensor, ...], seed: int) -> tuple[Tensor, ...]:
     return tuple((x + torch.randn_like(x)).requires_grad_() if x.is_floating_point() else x.roll(seed) for x in inputs)
 
 
-@pytest.mark.parametrize(("block", "inputs"), blocks_and_inputs())
+OTHERS = [
+    *blocks_and_inputs(replace(SPEC, networks="projection"))[-1:],
+    *blocks_and_inputs(replace(SPEC, networks="residual", image_size=16)),
+    *blocks_and_inputs(replace(SPEC, networks="residual", image_size=16, spectral_norm=True))[-4:],
+]
+"""Of other networks, what the paper's do not have."""
+
+
+@pytest.mark.parametrize(("block", "inputs"), blocks_and_inputs() + OTHERS)
 def test_outputs_gradients_and_buffers_are_those_of_the_blocks_one_by_one(block, inputs) -> None:
     alone, together = of_clients(block, 3), of_clients(block, 3)
     mine, theirs = ([of_one(inputs, seed) for seed in range(3)] for _ in range(2))

@@ -76,6 +76,18 @@ def test_a_resumed_run_is_the_run_that_was_not_interrupted(four_rounds: dict, wh
     assert run.ended
 
 
+def test_other_networks_with_spectral_norm_go_on_as_well(four_rounds: dict, tmp_path: Path) -> None:
+    """Five blocks, D's label in its last, and what a power iteration has come to."""
+    model = {"networks": "residual", "spectral_norm": True, "width": 0.0625, "image_size": 16, "latent_size": 8}
+    settings = four_rounds | {"model": model, "training": four_rounds["training"] | {"rounds": 2}}
+    calm = train(make_config(settings), tmp_path / "calm", in_process=True).path
+    path = interrupted(settings, tmp_path / "run", 1)
+    resume(path, in_process=True)
+    mine, theirs = arrays_of_round(path, 2), arrays_of_round(calm, 2)
+    assert any(name.endswith("._u") for name in mine)
+    assert mine == theirs
+
+
 def test_other_actors_read_what_these_have_written(four_rounds: dict, whole: Path, tmp_path: Path) -> None:
     """Clients are dealt anew: those of three files become actors of one client each."""
     packed = four_rounds | {"ray": four_rounds["ray"] | {"clients_per_actor": 2}}
