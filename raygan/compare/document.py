@@ -12,6 +12,7 @@ import pandas as pd
 
 from raygan.algorithms import algorithm_of
 from raygan.compare.differences import difference
+from raygan.config.schema import Config
 from raygan.data import domain_names
 from raygan.errors import ConfigError
 from raygan.run.folder import RunFolder
@@ -85,6 +86,7 @@ def _variant(
             if name != reference and (found := _difference(mine, _ended(table, reference), score, domains))
         },
         "costs": _costs(mine),
+        "sit_out": _sit_out(config, mine),
         "leaves": sorted(kind.__name__ for kind in algorithm.worker_type.sends),
         "runs": [str(run) for run in mine["run"].dropna()],
     }
@@ -97,6 +99,21 @@ def _costs(mine: pd.DataFrame) -> dict[str, float]:
     counted = [bytes_per_client(line) for file in files for line in read_json_lines(file)]
     known = [count for count in counted if count is not None]
     return found | ({"bytes_per_client": sum(known) / len(known)} if known else {})
+
+
+def _sit_out(config: Config, mine: pd.DataFrame) -> dict[str, int]:
+    """Device profile -> its clients, where it cannot hold what the algorithm leaves on it (`devices.fits: drop`)."""
+    limits = {name: config.devices.profile(name).memory_bytes for name in config.devices.fleet}
+    found: dict[str, int] = {}
+    for run in mine["run"].dropna():
+        costs = RunFolder(Path(run)).documents().get("costs", {})
+        small = [name for name in limits if _needs_more(costs.get("memory_bytes", {}).get(name), limits[name])]
+        found |= {name: config.profiles.count(name) for name in small}
+    return found
+
+
+def _needs_more(needed: float | None, limit: float | None) -> bool:
+    return needed is not None and limit is not None and needed > limit
 
 
 def _ended(table: pd.DataFrame, name: str) -> pd.DataFrame:

@@ -16,6 +16,7 @@ from raygan.compare.words import (
     score_in_words,
     score_names,
     variant_in_words,
+    who_sits_out,
 )
 from raygan.markup import Picture, Table, render
 from raygan.report.terms import terms_of
@@ -79,7 +80,7 @@ def _costs(document: Mapping[str, Any]) -> Table:
             variant_in_words(variant),
             cost(variant, "iteration_s", lambda s: f"{s:.3g} s"),
             cost(variant, "round_s", lambda s: f"{s:.3g} s"),
-            cost(variant, "memory_bytes", lambda b: decimal(int(b))),
+            cost(variant, "memory_bytes", lambda b: decimal(int(b))) + who_sits_out(variant),
             cost(variant, "bytes_per_client", lambda b: decimal(int(b))),
             cost(variant, "seconds", lambda s: f"{s:.1f} s"),
             ", ".join(variant["leaves"]),

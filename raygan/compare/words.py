@@ -50,6 +50,12 @@ def cost(variant: Mapping[str, Any], name: str, shown: Callable[[float], str]) -
     return "-" if value is None else shown(value)
 
 
+def who_sits_out(variant: Mapping[str, Any]) -> str:
+    """The devices that cannot hold it, with their clients; empty: there are none."""
+    found = [f"{name}, whose {count} clients sit out" for name, count in variant["sit_out"].items()]
+    return f"; more than has {' and '.join(found)}" if found else ""
+
+
 def answer(document: Mapping[str, Any]) -> str:
     """Which is best, by how much, at what cost."""
     metric, reference = document["metric"], document["reference"]

@@ -10,7 +10,9 @@ import pandas as pd
 import pytest
 
 from raygan.compare import pictures
-from raygan.compare.document import _costs
+from raygan.compare.document import _costs, _sit_out
+from raygan.compare.words import who_sits_out
+from raygan.config.loading import make_config
 from tests.compare.test_document import VARIANTS
 
 
@@ -37,6 +39,22 @@ def metrics(number: int, moved: int, score: float) -> dict[str, Any]:
 def test_bytes_are_of_all_rounds_whenever_they_moved(run: Path) -> None:
     trials = pd.DataFrame({"run": [str(run)], "bytes_per_client": [0.0], "seconds": [2.0]})
     assert _costs(trials) == {"bytes_per_client": (300 + 0) / 2, "seconds": 2.0}
+
+
+def test_who_cannot_hold_a_variant_is_told(run: Path) -> None:
+    """Of six clients two have a device with 100 bytes, of which 101 are needed."""
+    profile = {"flops_per_s": 1e9, "bytes_per_s": 1e8}
+    profiles = {"tiny": profile | {"memory_bytes": 100}, "small": profile | {"memory_bytes": 101}, "large": profile}
+    config = make_config({"devices": {"fleet": list(profiles), "profiles": profiles, "fits": "drop"}})
+    ended = pd.DataFrame({"run": [str(run)]})
+    assert _sit_out(config, ended) == {}, "nobody knows what it costs"
+    needed = dict.fromkeys(profiles, 101.0)
+    costs = {"iteration_s": 1.0, "memory_bytes": needed, "up_bytes_per_s": 1.0, "down_bytes_per_s": 1.0}
+    (run / "costs.json").write_text(json.dumps(costs))
+    found = _sit_out(config, ended)
+    assert found == {"tiny": 2}
+    assert who_sits_out({"sit_out": found}) == "; more than has tiny, whose 2 clients sit out"
+    assert who_sits_out({"sit_out": {}}) == ""
 
 
 @pytest.mark.parametrize("metric", ["usefulness_accuracy", "label_agreement"])
