@@ -156,7 +156,7 @@ def _show_plan(config: Config, plan: Plan) -> None:
     for note, indices in _notes(plan).items():
         domains = ", ".join(f"data.domains[{index}]" for index in indices)
         console.print(f"{domains}: {note}", markup=False, soft_wrap=True)
-    if (cost := plan.algorithm.cost) is not None:
+    if (cost := plan.cost) is not None:
         needs = ", ".join(f"{name} {decimal(int(needed))}" for name, needed in cost.memory_bytes.items())
         predicted = f"predicted on this fleet: {cost.iteration_s:.4g} s an iteration; memory of a client: {needs}"
         console.print(predicted, soft_wrap=True)

@@ -25,8 +25,8 @@ of those of G, where one is kept.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from raygan.cuts.cost import Device, NetworkCost, Server
@@ -73,6 +73,8 @@ class FleetCost:
     """The server's down-link."""
     phases: Phases | None = None
     """What the iteration consists of; None: it has no calls of its own that wait for each other."""
+    links: Sequence[float] = ()
+    """Each client's up-link, bytes a second."""
 
     def __post_init__(self) -> None:
         if not math.isfinite(self.iteration_s):
@@ -80,7 +82,17 @@ class FleetCost:
 
     def to_json(self) -> dict[str, Any]:
         """`costs.json`."""
-        return {key: value for key, value in asdict(self).items() if key != "phases"}
+        return {key: value for key, value in asdict(self).items() if key not in ("phases", "links")}
+
+    def without(self, clients: Collection[int]) -> FleetCost:
+        """The same where these clients (places in `links`) sit out: nobody waits for them. What their devices would have to
+        hold is still there."""
+        if self.phases is None or not clients:
+            return self
+        stay = [place for place in range(len(self.links)) if place not in clients]
+        of_clients = {method: [seconds[place] for place in stay] for method, seconds in self.phases.clients.items()}
+        phases, links = Phases(of_clients, self.phases.server), [self.links[place] for place in stay]
+        return replace(self, iteration_s=phases.iteration_s, up_bytes_per_s=min(links), phases=phases, links=links)
 
 
 @dataclass(frozen=True)
@@ -158,8 +170,8 @@ class Fleet:
         memory: dict[str, float] = {}
         for device, needed in zip(self.devices, needs, strict=True):
             memory[device.name] = max(needed, memory.get(device.name, 0.0))
-        slowest = min(device.bytes_per_s for device in self.devices)
-        return FleetCost(iteration_s, memory, slowest, self.server.bytes_per_s, phases)
+        links = [device.bytes_per_s for device in self.devices]
+        return FleetCost(iteration_s, memory, min(links), self.server.bytes_per_s, phases, links)
 
 
 def too_small(cost: FleetCost, limits: Mapping[str, float | None]) -> dict[str, str]:

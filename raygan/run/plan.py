@@ -19,7 +19,7 @@ from raygan.algorithms.base import Algorithm, Document, Task
 from raygan.config.choices import ALGORITHMS
 from raygan.config.loading import cluster_address, from_home, make_config, without_labels
 from raygan.config.schema import Config
-from raygan.cuts.fleet import too_small
+from raygan.cuts.fleet import FleetCost, too_small
 from raygan.data import (
     CommonShape,
     DomainInfo,
@@ -85,10 +85,16 @@ class Plan:
     def documents(self) -> dict[str, Document]:
         """What is written into the run's folder before it begins: the algorithm's, what it costs on the fleet, and what
         reading the domains came upon."""
-        cost = self.algorithm.cost
         found = dict(zip(domain_names(self.config.data), map(asdict, self.found), strict=False))
-        costs = {} if cost is None else {"costs": cost.to_json()}
+        costs = {} if self.cost is None else {"costs": self.cost.to_json()}
         return {**self.algorithm.documents, **costs, **({"data": found} if found else {})}
+
+    @property
+    def cost(self) -> FleetCost | None:
+        """What the algorithm costs on the fleet, without those who sit out; None: nobody has said."""
+        whole = self.algorithm.cost
+        gone = [place for place, client in enumerate(self.layout.ids) if client in self.dropped]
+        return None if whole is None else whole.without(gone)
 
     @property
     def layout(self) -> Layout[Any]:

@@ -38,6 +38,16 @@ def test_whole_networks_take_as_long_as_on_the_slowest_device(fleet: Fleet) -> N
     assert (cost.up_bytes_per_s, cost.down_bytes_per_s) == (2, 8)
 
 
+def test_nobody_waits_for_who_sits_out(fleet: Fleet) -> None:
+    """45 FLOPs at 10 a second; served, as below: 4 + (2 + 2.7 + 4). Their devices' needs are still known."""
+    cost = fleet.whole().without([0, 2])
+    assert (cost.iteration_s, cost.up_bytes_per_s, cost.down_bytes_per_s) == (4.5, 2, 8)
+    assert cost.memory_bytes == {"slow": 282, "fast": 282}
+    assert fleet.served(2, down_bytes=16, up_bytes=8).without([0, 2]).iteration_s == pytest.approx(12.7)
+    assert fleet.whole().without([1]).up_bytes_per_s == 4
+    assert fleet.central().without([0]) == fleet.central()
+
+
 def test_in_one_place_the_server_does_everybodys_work(fleet: Fleet) -> None:
     """3 clients, 45 FLOPs each, at 9 a second."""
     cost = fleet.central()
@@ -79,7 +89,12 @@ def test_clients_whose_device_is_too_small_sit_out_where_they_may(
     profiles = profiles | {"small": profiles["small"] | {"memory_bytes": 1}}
     devices = {"fleet": list(profiles), "profiles": profiles, "fits": "drop"}
     run = train(make_config(kept | {"devices": devices}), tmp_path / "run", in_process=True)
-    small = [plan.client for plan in make_plan(run.config).layout.clients if plan.profile == "small"]
+    plan = make_plan(run.config)
+    small = [client.client for client in plan.layout.clients if client.profile == "small"]
+    slow = profiles | {"small": profiles["small"] | {"flops_per_s": 1.0}}
+    slowed = make_plan(make_config(kept | {"devices": devices | {"profiles": slow}}))
+    assert slowed.documents["costs"] == plan.documents["costs"], "nobody waits for them"
+    assert slowed.algorithm.cost.iteration_s > 1000 * slowed.cost.iteration_s
     assert small
     assert run.metrics["clients"].tolist() == [run.config.num_clients - len(small)] * len(run.metrics)
     everybody = {name: profile | {"memory_bytes": 1} for name, profile in profiles.items()}
