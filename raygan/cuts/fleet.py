@@ -85,8 +85,8 @@ class FleetCost:
         return {key: value for key, value in asdict(self).items() if key not in ("phases", "links")}
 
     def without(self, clients: Collection[int]) -> FleetCost:
-        """The same where these clients (places in `links`) sit out: nobody waits for them. What their devices would have to
-        hold is still there."""
+        """The same where these clients (places in `links`) sit out: nobody waits for them. What their devices would have
+        to hold is still there."""
         if self.phases is None or not clients:
             return self
         stay = [place for place in range(len(self.links)) if place not in clients]
