@@ -134,7 +134,7 @@ class Averaging(nn.Module):
     ("block", "inputs"), blocks_and_inputs(replace(SPEC, networks="residual", image_size=16, spectral_norm=True))[-4:]
 )
 def test_power_iterations_of_spectral_norm_are_each_clients_own(block, inputs) -> None:
-    """They run under `no_grad` on buffers in place: such a block is found, and computed client by client."""
+    """They write into their buffers, for which vmap has no rule: such a block is found, and computed client by client."""
     assert time_block(block, 3, inputs).vmapped_s is None
 
 
