@@ -119,7 +119,6 @@ ONE_CLIENT = ("clusters.count=1", "data.domains=[{name: demo_mnist, clients: 1, 
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        (("algorithm=fedgan",), "algorithm: unknown name 'fedgan'; use one of "),
         (("md_gan.num_batches=2",), "md_gan: keys of another algorithm than huscf; set algorithm: md_gan"),
         (
             ("algorithm=md_gan", *ONE_CLIENT),
