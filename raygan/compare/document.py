@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,10 @@ from raygan.algorithms import algorithm_of
 from raygan.compare.differences import difference
 from raygan.config.schema import Config
 from raygan.data import domain_names
-from raygan.errors import ConfigError
+from raygan.errors import ConfigError, RunError
+from raygan.report.scores import mixed_domains
 from raygan.run.folder import RunFolder
+from raygan.run.stored import Run
 from raygan.scores import SCORES, Score
 from raygan.search.reported import bytes_per_client
 from raygan.search.results import Results
@@ -87,6 +90,7 @@ def _variant(
         },
         "costs": _costs(mine),
         "sit_out": _sit_out(config, mine),
+        "mixes": _mixes(mine),
         "leaves": sorted(kind.__name__ for kind in algorithm.worker_type.sends),
         "runs": [str(run) for run in mine["run"].dropna()],
     }
@@ -110,6 +114,16 @@ def _sit_out(config: Config, mine: pd.DataFrame) -> dict[str, int]:
         small = [name for name in limits if _needs_more(costs.get("memory_bytes", {}).get(name), limits[name])]
         found |= {name: config.profiles.count(name) for name in small}
     return found
+
+
+def _mixes(mine: pd.DataFrame) -> list[str]:
+    """The domains that one model serves though they share label numbers, after the last scored round of a run."""
+    with suppress(RunError):
+        for run in mine["run"].dropna():
+            scored = [line["scores"] for line in RunFolder(Path(run)).metrics() if line.get("scores")]
+            for domains in mixed_domains(Run.load(run), scored[-1]).values() if scored else ():
+                return domains
+    return []
 
 
 def _needs_more(needed: float | None, limit: float | None) -> bool:

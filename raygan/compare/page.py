@@ -11,6 +11,7 @@ from rich.filesize import decimal
 from raygan.compare.pictures import samples_of
 from raygan.compare.words import (
     answer,
+    capped_variants,
     cost,
     difference_in_words,
     score_in_words,
@@ -38,6 +39,7 @@ def comparison_page(name: str, document: Mapping[str, Any], curves: bytes) -> st
         answer=answer(document),
         about=f"{name}: {len(document['variants'])} variants, {crowd}, seeds {seeds}",
         scores=_scores(document),
+        capped=capped_variants(document),
         terms=terms_of("scores"),
         domains=list(_domains(document)),
         costs=_costs(document),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from raygan.report.scores import capped
 from raygan.scores import SCORES
 
 SHARES = {score.reported for score in SCORES.values() if score.is_share}
@@ -54,6 +55,15 @@ def who_sits_out(variant: Mapping[str, Any]) -> str:
     """The devices that cannot hold it, with their clients; empty: there are none."""
     found = [f"{name}, whose {count} clients sit out" for name, count in variant["sit_out"].items()]
     return f"; more than has {' and '.join(found)}" if found else ""
+
+
+def capped_variants(document: Mapping[str, Any]) -> list[str]:
+    """A line for those of which one model serves several domains that share label numbers."""
+    found: dict[tuple[str, ...], list[str]] = {}
+    for variant in document["variants"]:
+        if variant["mixes"]:
+            found.setdefault(tuple(variant["mixes"]), []).append(variant_in_words(variant))
+    return [f"One model of {', '.join(names)} serves {capped(domains)}." for domains, names in found.items()]
 
 
 def answer(document: Mapping[str, Any]) -> str:

@@ -10,7 +10,8 @@ import pytest
 import yaml
 
 from raygan.compare.document import check_comparison, comparison
-from raygan.compare.words import answer, difference_in_words
+from raygan.compare.page import comparison_page
+from raygan.compare.words import answer, capped_variants, difference_in_words
 from raygan.compare.write import write_comparison
 from raygan.errors import ConfigError
 from raygan.search.results import Results, Trial
@@ -86,6 +87,16 @@ def test_the_page_escapes_names_and_says_style(results: Results, tmp_path: Path)
     assert "hierarchical (HFL-GAN-style)" in page
     assert json.loads(written[1].read_text())["variants"][0]["name"] == document["variants"][0]["name"]
     assert len(written[0].read_text().splitlines()) == 1 + 7
+
+
+def test_a_model_for_several_domains_is_said_beside_the_scores(results: Results) -> None:
+    document = comparison(results)
+    assert [variant["mixes"] for variant in document["variants"]] == [[]] * 4, "of no run is known whom it serves"
+    for variant in document["variants"][1:]:
+        variant["mixes"] = ["domain0", "domain1"]
+    (line,) = capped_variants(document)
+    assert line.startswith("One model of huscf, local, hierarchical (HFL-GAN-style) serves domain0 and domain1, whose")
+    assert line in comparison_page("tiny", document, b"")
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")

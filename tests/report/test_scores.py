@@ -1,0 +1,31 @@
+"""What bears on scores beside them: one model for domains that give the same numbers to different classes."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+from raygan.config.loading import make_config
+from raygan.report.scores import capped, mixed_domains
+
+DIGITS, CLOTHES = ("0", "1", "2"), ("Shirt", "Dress", "Coat")
+DOMAINS = [{"npz": "a.npz"}, {"npz": "b.npz"}, {"npz": "c.npz"}]
+
+
+def mixed(*serves: str) -> dict[str, list[str]]:
+    """Of domains a and b, which are digits, and c, which is clothes; the models of each."""
+    infos = [SimpleNamespace(classes=classes) for classes in (DIGITS, DIGITS, CLOTHES)]
+    run = SimpleNamespace(config=make_config({"data": {"domains": DOMAINS}}), infos=infos)
+    scores = {name: {"clusters": dict.fromkeys(models, {})} for name, models in zip("abc", serves, strict=True)}
+    return mixed_domains(run, scores)  # type: ignore[arg-type]
+
+
+def test_a_model_for_domains_whose_classes_differ_is_told_and_one_for_alike_ones_is_not() -> None:
+    assert mixed("0", "0", "1") == {}
+    assert mixed("0", "01", "1") == {"1": ["b", "c"]}
+    assert mixed("0", "0", "0") == {"0": ["a", "b", "c"]}
+
+
+def test_it_says_what_can_be_reached() -> None:
+    start = "b and c, whose classes share label numbers: about "
+    assert capped(["b", "c"]) == f"{start}half of its samples can show the class asked for"
+    assert "a, b and c, whose classes share label numbers: about one in 3 of" in capped(["a", "b", "c"])
