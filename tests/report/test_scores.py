@@ -15,7 +15,7 @@ def mixed(*serves: str) -> dict[str, list[str]]:
     """Of domains a and b, which are digits, and c, which is clothes; the models of each."""
     infos = [SimpleNamespace(classes=classes) for classes in (DIGITS, DIGITS, CLOTHES)]
     run = SimpleNamespace(config=make_config({"data": {"domains": DOMAINS}}), infos=infos)
-    scores = {name: {"clusters": dict.fromkeys(models, {})} for name, models in zip("abc", serves, strict=True)}
+    scores = {name: {"clusters": {model: {} for model in models}} for name, models in zip("abc", serves, strict=True)}
     return mixed_domains(run, scores)  # type: ignore[arg-type]
 
 
