@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
+
 import pytest
 
 from raygan.config.loading import make_config
 from raygan.config.schema import MedianDeadline
 from raygan.errors import ConfigError
-from raygan.runtime.steps import Deadline
-from raygan.wire.records import BodyReport, StepId, StepReport
+from raygan.runtime.steps import Deadline, Epochs, StepLoop, Submitted
+from raygan.wire.records import BodyReport, Lost, StepId, StepReport
 
 STEP = StepId(0, 0)
 
@@ -40,6 +42,32 @@ def test_without_a_server_a_step_is_its_workers_work() -> None:
     deadline = Deadline(MedianDeadline(median=2))
     deadline.note(None, [worker(1.0), worker(10.0), worker(1.5)])
     assert deadline.seconds == pytest.approx(3.0)
+
+
+class Clock:
+    """A backend whose references are reports, each there once its work is done."""
+
+    def fetch(self, references: Sequence[StepReport], timeout_s: float | None = None) -> list[StepReport | Lost]:
+        done = [timeout_s is None or sum(report.seconds.values()) <= timeout_s for report in references]
+        late = Lost("late", "late")
+        return [report if there else late for report, there in zip(references, done, strict=True)]
+
+    def begin_step(self, step: StepId, seconds: float) -> None: ...
+
+
+def test_a_straggler_sits_out_the_round_where_no_server_takes_part() -> None:
+    """Two workers take a second, one takes ten: it is waited for once, and is late three seconds into the next step."""
+    epochs, asked = Epochs(), list[tuple[int, ...]]()
+
+    def submit(step: StepId, without: Collection[int]) -> Submitted:
+        asked.append(tuple(number for number in range(3) if number not in without))
+        return Submitted(step, {number: worker(10.0 if number == 2 else 1.0) for number in asked[-1]})  # type: ignore[misc]
+
+    loop = StepLoop(Clock(), lambda *_: None, Deadline(MedianDeadline(median=3)), 1)  # type: ignore[arg-type]
+    loop.run(0, range(4), (), submit, epochs)
+    assert asked == [(0, 1, 2), (0, 1, 2), (0, 1), (0, 1)]
+    assert epochs.late == {2}
+    assert len(epochs.reports) == 3 + 2 + 2 + 2
 
 
 def test_it_follows_the_median_step() -> None:
