@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -15,7 +14,6 @@ import yaml
 
 from raygan.algorithms import algorithm_of
 from raygan.api import resume, train
-from raygan.config.choices import ALGORITHMS
 from raygan.config.loading import make_config
 from raygan.report import write_report
 from tests.rounds import assert_same_training, rounds_of
@@ -25,8 +23,6 @@ from tests.run.test_resume import arrays_of_round
 from tests.split.canaries import Search, secrets_of, tapped_workers, write_canaries
 
 __all__ = ["injector"]
-
-DOCUMENTATION = Path(__file__).parents[2] / "raygan" / "docs" / "algorithms.md"
 
 CLUSTERS = {"count": 2, "warmup_rounds": 1, "feature_batches": 2}
 KEYS: dict[str, dict[str, Any]] = {
@@ -104,13 +100,6 @@ def test_clients_that_are_drawn_take_part(settings: dict, tmp_path: Path) -> Non
     drawn = settings | {"training": settings["training"] | {"participation": 0.5}}
     run = train(make_config(drawn), tmp_path / "run", in_process=True)
     assert run.metrics["clients"].tolist() == [3] * 4
-
-
-@pytest.mark.parametrize("name", list(ALGORITHMS))
-def test_what_may_leave_a_client_is_what_the_documentation_lists(name: str) -> None:
-    (row,) = (line for line in DOCUMENTATION.read_text().splitlines() if re.match(rf"\| `{name}` \|.*`\w+`.*\|$", line))
-    listed = re.findall(r"`([A-Z]\w+)`", row.split("|")[-2])
-    assert sorted(listed) == sorted(kind.__name__ for kind in algorithm_of(name).worker_type.sends)
 
 
 def test_nothing_private_leaves_a_client(
