@@ -16,8 +16,8 @@ from raygan.compare.differences import difference
 from raygan.config.schema import Config
 from raygan.data import domain_names
 from raygan.errors import ConfigError, RunError
-from raygan.report.scores import mixed_domains
 from raygan.run.folder import RunFolder
+from raygan.run.score_table import mixed_domains
 from raygan.run.stored import Run
 from raygan.scores import SCORES, Score
 from raygan.search.reported import bytes_per_client
@@ -121,7 +121,7 @@ def _mixes(mine: pd.DataFrame) -> list[str]:
     with suppress(RunError):
         for run in mine["run"].dropna():
             scored = [line["scores"] for line in RunFolder(Path(run)).metrics() if line.get("scores")]
-            for domains in mixed_domains(Run.load(run), scored[-1]).values() if scored else ():
+            for domains in mixed_domains(Run.load(run).classes, scored[-1]).values() if scored else ():
                 return domains
     return []
 

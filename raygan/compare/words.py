@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from raygan.report.scores import capped
+from raygan.run.score_table import capped
 from raygan.scores import SCORES
 
 SHARES = {score.reported for score in SCORES.values() if score.is_share}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from raygan.scores import SCORES, Score, with_count
@@ -40,6 +40,27 @@ def class_scores(entry: Mapping[str, Any]) -> dict[str, dict[str, float]]:
     """An entry's scores class by class, under such names; a class by its number."""
     tables = {score.name: dict(entry.get(score.name) or {}) for score in SCORES.values() if score.by_class}
     return {with_count(name, table.pop("images")): table for name, table in tables.items() if table}
+
+
+def mixed_domains(classes: Mapping[str, Sequence[str]], scores: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Model -> the domains that it serves, where these give the same label numbers to different classes.
+
+    Args:
+        classes: domain -> a name for each label.
+        scores: as `score_table`.
+    """
+    serves: dict[str, list[str]] = {}
+    for domain, entry in scores.items():
+        for model in entry.get("clusters", {}):
+            serves.setdefault(model, []).append(domain)
+    return {model: mine for model, mine in serves.items() if len({tuple(classes.get(domain, ())) for domain in mine}) > 1}
+
+
+def capped(domains: Sequence[str]) -> str:
+    """What it means for scores that one model serves these domains."""
+    names = f"{', '.join(domains[:-1])} and {domains[-1]}"
+    share = f"one in {len(domains)}" if len(domains) > 2 else "half"
+    return f"{names}, whose classes share label numbers: about {share} of its samples can show the class asked for"
 
 
 def _numbers(entry: Mapping[str, Any]) -> dict[Column, tuple[float, int]]:

@@ -314,6 +314,12 @@ class Run:
             raise RunError(str(self._folder.domains_file), found, "put both back as the run wrote them")
         return infos[: len(self.config.data.domains)]  # one that was to join may be there already
 
+    @property
+    def classes(self) -> dict[str, tuple[str, ...]]:
+        """Domain -> a name for each of its labels; errors as `infos`."""
+        names = domain_names(self.config.data)
+        return {name: info.classes for name, info in zip(names, self.infos, strict=True)}
+
     @cached_property
     def shape(self) -> CommonShape:
         """The form of all images."""

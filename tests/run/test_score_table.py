@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
-from raygan.config.loading import make_config
-from raygan.report.scores import capped, mixed_domains
+from raygan.run.score_table import capped, mixed_domains
 
 DIGITS, CLOTHES = ("0", "1", "2"), ("Shirt", "Dress", "Coat")
-DOMAINS = [{"npz": "a.npz"}, {"npz": "b.npz"}, {"npz": "c.npz"}]
+CLASSES = {"a": DIGITS, "b": DIGITS, "c": CLOTHES}
 
 
 def mixed(*serves: str) -> dict[str, list[str]]:
-    """Of domains a and b, which are digits, and c, which is clothes; the models of each."""
-    infos = [SimpleNamespace(classes=classes) for classes in (DIGITS, DIGITS, CLOTHES)]
-    run = SimpleNamespace(config=make_config({"data": {"domains": DOMAINS}}), infos=infos)
-    scores = {name: {"clusters": {model: {} for model in models}} for name, models in zip("abc", serves, strict=True)}
-    return mixed_domains(run, scores)  # type: ignore[arg-type]
+    """Of these domains; the models of each."""
+    scores = {name: {"clusters": {model: {} for model in models}} for name, models in zip(CLASSES, serves, strict=True)}
+    return mixed_domains(CLASSES, scores)
 
 
 def test_a_model_for_domains_whose_classes_differ_is_told_and_one_for_alike_ones_is_not() -> None:
