@@ -53,7 +53,9 @@ def mixed_domains(classes: Mapping[str, Sequence[str]], scores: Mapping[str, Any
     for domain, entry in scores.items():
         for model in entry.get("clusters", {}):
             serves.setdefault(model, []).append(domain)
-    return {model: mine for model, mine in serves.items() if len({tuple(classes.get(domain, ())) for domain in mine}) > 1}
+    return {
+        model: mine for model, mine in serves.items() if len({tuple(classes.get(domain, ())) for domain in mine}) > 1
+    }
 
 
 def capped(domains: Sequence[str]) -> str:
