@@ -54,7 +54,9 @@ def mixed_domains(classes: Mapping[str, Sequence[str]], scores: Mapping[str, Any
         for model in entry.get("clusters", {}):
             serves.setdefault(model, []).append(domain)
     return {
-        model: mine for model, mine in serves.items() if len({tuple(classes.get(domain, ())) for domain in mine}) > 1
+        model: mine
+        for model, mine in serves.items()
+        if len({tuple(classes[domain]) for domain in mine if domain in classes}) > 1
     }
 
 

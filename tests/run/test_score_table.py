@@ -17,6 +17,7 @@ def mixed(*serves: str) -> dict[str, list[str]]:
 def test_a_model_for_domains_whose_classes_differ_is_told_and_one_for_alike_ones_is_not() -> None:
     assert mixed("0", "0", "1") == {}
     assert mixed("0", "01", "1") == {"1": ["b", "c"]}
+    assert mixed_domains({"a": DIGITS}, {name: {"clusters": {"0": {}}} for name in "az"}) == {}, "one is not known"
     assert mixed("0", "0", "0") == {"0": ["a", "b", "c"]}
 
 
