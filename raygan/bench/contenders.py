@@ -96,8 +96,8 @@ class SplitContender:
         return Cohort(self._round, num_steps, tuple(plan.client for plan in self._layout.clients), 1)
 
     def usage(self) -> dict[str, Usage]:
-        """Actor -> what it has used so far, but aggregators; nothing where there are no actors. One that hosts hundreds of
-        clients takes its time to tell."""
+        """Actor -> what it has used so far, but aggregators; nothing where there are no actors. One that hosts hundreds
+        of clients takes its time to tell."""
         used = self._backend.usage(timeout_s=None)
         return {name: usage for name, usage in used.items() if not name.startswith("aggregator")}
 

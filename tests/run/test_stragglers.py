@@ -56,25 +56,6 @@ def fleet(settings: dict, slow: int, deadline: object, rounds: int) -> dict:
     }
 
 
-WHOLE_OR_SERVED = {"fed_gan": 5.5e6, "md_gan": 2.4e6}
-"""FLOP/s at which a step takes a second."""
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(("algorithm", "flops_per_s"), WHOLE_OR_SERVED.items())
-def test_other_algorithms_go_on_without_a_straggler(
-    tiny_settings: dict, tmp_path: Path, algorithm: str, flops_per_s: float
-) -> None:
-    settings = {key: value for key, value in tiny_settings.items() if key not in ("cuts", "clusters")}
-    settings = fleet(settings, SLOW, {"median": 3}, 2) | {"algorithm": algorithm}
-    for name, profile in settings["devices"]["profiles"].items():
-        profile["flops_per_s"] = flops_per_s / (SLOW if name == "small" else 1)
-    found, watch = run(settings, tmp_path / "run")
-    assert found.metrics["late"].tolist() == [1, 1], "it is tried again in every round"
-    assert found.metrics["clients"].tolist() == [5, 5]
-    assert any("was late and sat out" in fault for fault in watch.faults)
-
-
 def run(settings: dict, folder: Path) -> tuple[Run, Watch]:
     watch = Watch()
     return train(make_config(settings), folder, listener=watch), watch
