@@ -13,6 +13,7 @@ from ray.tune.schedulers import ASHAScheduler, HyperBandScheduler, PopulationBas
 from ray.tune.search.optuna import OptunaSearch
 
 import raygan
+from raygan.config.choices import ALGORITHMS
 from raygan.config.loading import make_config
 from raygan.config.schema import LearningRates
 from raygan.errors import ConfigError
@@ -108,6 +109,16 @@ def test_searchers_and_schedulers_of_tunes_own(two_clients: dict, tmp_path: Path
     assert len(grid) == 3
     assert max(rounds(grid)) == 3
     assert len({result.config["training.lr"] for result in grid}) == 3
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("plain_ray")
+def test_every_algorithm_is_a_trial(two_clients: dict, tmp_path: Path) -> None:
+    space = {"algorithm": tune.grid_search(list(ALGORITHMS)), "training.rounds": 2}
+    grid = tuner({k: v for k, v in two_clients.items() if k != "cuts"}, tmp_path, space).fit()
+    assert rounds(grid) == [2] * len(ALGORITHMS)
+    assert {result.config["algorithm"] for result in grid} == set(ALGORITHMS)
+    assert all(result.metrics["label_agreement"] is not None for result in grid)
 
 
 class Stop(tune.Callback):
