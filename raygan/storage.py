@@ -108,6 +108,15 @@ def png_of(figure: Any) -> bytes:
     return buffer.getvalue()
 
 
+def leave_gone_folder() -> None:
+    """Goes to the root where the current folder is gone, as a job's may be: libraries ask for it when they are imported
+    (`torch._dynamo.config`)."""
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        os.chdir(os.sep)
+
+
 def remove_folder(path: Path) -> None:
     """Takes a folder's name away first, so that nobody finds half of it, and then what is in it."""
     if path.exists():

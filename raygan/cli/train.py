@@ -103,10 +103,10 @@ def _follow(screen: Screen, run_with: Callable[[Listener], Run]) -> None:
 
 
 def seen_from_here(path: Path) -> Path:
-    """A path as seen from the current folder; in full where that is elsewhere, or gone, as a job's may be when its run
-    ends."""
+    """A path as seen from the current folder; in full where that is elsewhere, the root, or gone, as a job's may be."""
     try:
-        return path.relative_to(Path.cwd())
+        here = Path.cwd()
+        return path if here == here.parent else path.relative_to(here)
     except (ValueError, OSError):
         return path
 

@@ -35,7 +35,7 @@ from raygan.parties.aggregator import generator_states, model_file
 from raygan.parties.base import Party
 from raygan.randomness import torch_seed
 from raygan.scores import Score, every_round
-from raygan.storage import replace_file
+from raygan.storage import leave_gone_folder, replace_file
 from raygan.wire.records import (
     BlockAverage,
     DomainScores,
@@ -152,6 +152,7 @@ class Evaluator(Party):
             generators: for each of them all blocks of its averaged generator.
         """
         started = time.perf_counter()
+        leave_gone_folder()
         scores: list[DomainScores] = []
         pictures: list[str] = []
         faults: list[str] = []

@@ -25,7 +25,7 @@ from raygan.report.timing import time_and_bytes
 from raygan.run.events import Listener
 from raygan.run.stored import Run
 from raygan.step import PHASES
-from raygan.storage import write_bytes
+from raygan.storage import leave_gone_folder, write_bytes
 
 __all__ = ["resume", "train", "write_report"]
 
@@ -41,6 +41,7 @@ def write_report(path: str | Path) -> Path:
     Raises:
         RunError: there is no run in the folder, a file of it is damaged, or the page cannot be written.
     """
+    leave_gone_folder()
     record = read_record(path)
     target = Path(path) / "report.html"
     write_bytes(target, _render(record).encode())

@@ -52,6 +52,7 @@ def test_a_run_whose_working_directory_is_gone_ends_as_any_other(
     run_cli(monkeypatch, "train", str(tmp_path / "config.yaml"), "--in-process", "--out", str(tmp_path / "run"))
     shown = capsys.readouterr()
     assert not (tmp_path / "job").exists()
+    assert Path.cwd() == Path("/"), "what is imported late may ask where it is"
     assert shown.err == ""
     for name in ("summary.json", "report.html"):
         assert f"wrote {tmp_path / 'run' / name}\n" in shown.out
