@@ -49,6 +49,16 @@ def policy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Write:
     return write
 
 
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Files of data as they are opened, of which nothing is remembered."""
+    found: list[str] = []
+    honest = source._open
+    monkeypatch.setattr(source, "_open", lambda domain, *more: found.append(domain.npz) or honest(domain, *more))
+    source.clear_caches()
+    return found
+
+
 REFUSED = [
     (
         {"allow": {"algorithms": ["fed_gan", "local"]}},
@@ -112,7 +122,10 @@ ALLOWED = [
 
 
 @pytest.mark.parametrize(("rules", "changes", "found"), REFUSED, ids=lambda value: str(value)[:40])
-def test_each_rule_refuses(rules: dict, changes: dict, found: str, two_clients: dict, policy: Write) -> None:
+def test_each_rule_refuses(
+    rules: dict, changes: dict, found: str, two_clients: dict, policy: Write, opened: list[str]
+) -> None:
+    """In one line, before any data is opened; images must be counted to be too few."""
     path = policy(**rules)
     with pytest.raises(PolicyError) as raised:
         survey_domain(make_config(two_clients | changes), 0)
@@ -121,6 +134,7 @@ def test_each_rule_refuses(rules: dict, changes: dict, found: str, two_clients: 
         f"data.domains[0] (domain0): the site policy {path} on {os.uname().nodename} refuses: {found}"
     )
     assert line.endswith("; change what is asked, or ask the site's owner")
+    assert bool(opened) == ("min_images" in rules)
 
 
 @pytest.mark.parametrize(("rules", "changes"), ALLOWED, ids=lambda value: str(value)[:40])
@@ -190,12 +204,9 @@ def test_the_variable_of_the_process_above_counts_as_well() -> None:
 
 
 def test_nothing_is_opened_before_the_site_has_allowed_it(
-    two_clients: dict, policy: Write, monkeypatch: pytest.MonkeyPatch
+    two_clients: dict, policy: Write, opened: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By the survey, a client and an evaluator; each of them is seen to open data where it is allowed."""
-    opened: list[str] = []
-    honest = source._open
-    monkeypatch.setattr(source, "_open", lambda domain, *more: opened.append(domain.npz) or honest(domain, *more))
     monkeypatch.setattr(evaluator, "load_or_train", lambda *_: None)
     config = make_config(two_clients)
     source.clear_caches()
