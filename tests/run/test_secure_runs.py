@@ -71,7 +71,8 @@ def test_a_member_of_any_algorithm_is_killed_before_its_upload_or_after(
 ) -> None:
     """SIGKILL of an actor of two clients of six when it is asked for its blocks, or for its shares: in the first case the
     two are in no sum, in the second the average is that of all. In the next round they are back."""
-    config = make_config(losing(settings_of(tiny_settings, algorithm)) | SECURE)
+    quick = {"evaluation": {"images": 8, "every": 9}}
+    config = make_config(losing(settings_of(tiny_settings, algorithm)) | SECURE | quick)
     injections = Injections(injector, {0: Injection("client", point, name="clients-00")})
     run = train(config, tmp_path / "run", listener=injections)
     assert run.ended
