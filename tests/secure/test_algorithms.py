@@ -129,7 +129,7 @@ def test_no_members_blocks_can_be_read_from_what_crosses(
         monkeypatch.setattr(worker_type, "load", remembering)
         monkeypatch.setattr(LocalHandle, "submit", tap)
         one.round()
-    assert len(patterns) > 100
+    assert len(patterns) >= 90, "of D alone, where no more leaves a client"
     search = Search(b"".join(tapped))
     found = search.found(patterns)
     if is_secure:
