@@ -25,7 +25,8 @@ def shipped(request: pytest.FixtureRequest) -> Search:
 def test_all_are_there() -> None:
     searches = {"cluster_count", "clustering_seeds", "compare_smoke", "findings_colour_64", "joint", "smoke"}
     scenarios = {f"findings_scenario_{number}{size}" for number in range(1, 7) for size in ("", "_small")}
-    assert {path.stem for path in FILES} == searches | {"split_search"} | scenarios
+    more = {"split_search", "options_demo", "options_colour_64", "bytes_demo"}
+    assert {path.stem for path in FILES} == searches | more | scenarios
 
 
 def test_it_can_run(shipped: Search) -> None:
