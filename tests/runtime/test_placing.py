@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import ray
+from ray._private.worker import global_worker
 
 import raygan
 from raygan.config.loading import make_config
@@ -128,11 +129,17 @@ def train_in_a_task(settings: dict, folder: str) -> str:
 
 @pytest.mark.slow
 def test_a_run_in_a_task_on_a_ray_without_devices_has_the_same_numbers(two_clients: dict, tmp_path: Path) -> None:
+    """And its actors' logs hold what Ray marks them with, and nothing else: no library's warnings."""
     settings = two_clients | {"training": {"rounds": 1, "batch_size": 8}}
     ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="error")
     try:
         path = ray.get(train_in_a_task.remote(settings, str(tmp_path / "actors")))
+        files = list(Path(global_worker.node.get_logs_dir_path()).glob("worker-*"))
+        logs = [file.read_text() for file in files if file.suffix in (".out", ".err")]
     finally:
         ray.shutdown()
+    actors = [text.splitlines() for text in logs if ":actor_name:" in text]
+    assert len(actors) >= 2 * 4, "two clients, the body, an aggregator"
+    assert [line for text in actors for line in text if line and not line.startswith(":")] == []
     alone = raygan.train(make_config(settings), tmp_path / "alone", in_process=True)
     assert_same_training(Path(path), alone.path)
