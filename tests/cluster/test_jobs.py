@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -46,6 +47,24 @@ def test_a_job_runs_to_its_end_with_a_readable_log(cluster: StartedCluster, conf
     assert "\x1b[?25l" not in log, "no cursor movements of a progress bar"
     assert "succeeded" in log
     assert Run.load(tmp_path / "run").rounds == [1, 2]
+
+
+def test_a_job_whose_working_directory_is_gone_succeeds(cluster: StartedCluster, config: str, tmp_path: Path) -> None:
+    """Ray takes the folder that it made for a job away when it likes; torch's compiler asks for it when it is imported,
+    which is when the first scores are computed."""
+    out, submission = tmp_path / "run", ("--no-wait", "--submission-id", "homeless")
+    more = ("--in-process", "--set", "training.rounds=12", "--set", "evaluation.every=50")
+    train = ("--", "raygan", "train", "config.yaml", "--out", str(out), *more)
+    job(cluster, "submit", *submission, "--working-dir", str(Path(config).parent), *train)
+    wait_for((out / "clusters.jsonl").exists, 400, "a round")
+    made = list(cluster.folder.glob("ray/session_2*/runtime_resources/working_dir_files/_ray_pkg_*/config.yaml"))
+    assert made, "the job is in a folder of its own"
+    for file in made:
+        shutil.rmtree(file.parent)
+    assert not (out / "summary.json").exists(), "it goes on"
+    wait_for(lambda: "RUNNING" not in job(cluster, "status", "homeless"), 300, "the job to end")
+    assert "succeeded" in job(cluster, "status", "homeless"), job(cluster, "logs", "homeless")
+    assert f"wrote {out / 'report.html'}" in job(cluster, "logs", "homeless")
 
 
 def test_a_stopped_job_leaves_a_checkpoint_and_no_actor(cluster: StartedCluster, config: str, tmp_path: Path) -> None:
