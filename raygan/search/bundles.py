@@ -26,6 +26,11 @@ Trial = tuple[ActorDemand, ...]
 """What one trial asks for: the process that drives it, then each actor that asks for something."""
 
 
+OF_STEPS = ("lr", "betas", "lr_schedule", "augment")
+OF_CLUSTERS = ("beta", "warmup_rounds", "feature_batches")
+"""Keys of `training` and `clusters` that no plan reads."""
+
+
 def trial_demands(config: Config, resources: TrialResources, in_process: bool) -> Trial:
     """What a trial asks for; actors that ask for nothing run where there is room. Where `ray.placement` is `cpus`, the
     trial's CPUs are dealt evenly to its processes.
@@ -64,9 +69,10 @@ def placement(config: Config, resources: TrialResources, in_process: bool) -> Pl
 
 
 def _federation(config: Config) -> str:
-    """A configuration as JSON, without what changes nothing about its actors: most trials have the same ones."""
-    training = TrainingConfig(batch_size=config.training.batch_size)
-    clusters = ClusterConfig(count=config.clusters.count)
+    """A configuration as JSON, without what no plan reads and what is searched most: most trials have the same actors."""
+    plain_training, plain_clusters = TrainingConfig(), ClusterConfig()
+    training = config.training.model_copy(update={key: getattr(plain_training, key) for key in OF_STEPS})
+    clusters = config.clusters.model_copy(update={key: getattr(plain_clusters, key) for key in OF_CLUSTERS})
     same = config.model_copy(update={"seed": 0, "training": training, "clusters": clusters})
     return same.model_dump_json()
 
