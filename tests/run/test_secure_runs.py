@@ -65,15 +65,22 @@ def test_whatever_is_averaged_a_resumed_run_is_the_same(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("algorithm", OTHERS)
-@pytest.mark.parametrize("point", ["mask", "unmask"])
+@pytest.mark.parametrize(("point", "when"), [("mask", "before"), ("unmask", "after")], ids=["mask", "unmask"])
 def test_a_member_of_any_algorithm_is_killed_before_its_upload_or_after(
-    small_ray: None, injector: FaultInjector, tiny_settings: dict[str, Any], tmp_path: Path, algorithm: str, point: str
+    small_ray: None,
+    injector: FaultInjector,
+    tiny_settings: dict[str, Any],
+    tmp_path: Path,
+    algorithm: str,
+    point: str,
+    when: str,
 ) -> None:
-    """SIGKILL of an actor of two clients of six when it is asked for its blocks, or for its shares: in the first case the
-    two are in no sum, in the second the average is that of all. In the next round they are back."""
+    """SIGKILL of an actor of two clients of six when it is asked for its blocks, or once it knows that they are in the
+    sum and before it has told its shares: in the first case the two are in no sum, in the second the average is that of
+    all. In the next round they are back."""
     quick = {"evaluation": {"images": 8, "every": 9}}
     config = make_config(losing(settings_of(tiny_settings, algorithm)) | SECURE | quick)
-    injections = Injections(injector, {0: Injection("client", point, name="clients-00")})
+    injections = Injections(injector, {0: Injection("client", point, when, name="clients-00")})
     run = train(config, tmp_path / "run", listener=injections)
     assert run.ended
     assert not injector.armed
