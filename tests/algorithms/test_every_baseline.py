@@ -36,6 +36,8 @@ KEYS: dict[str, dict[str, Any]] = {
     "ua_gan": {},
     "pfl_gan": {"pfl_gan": {"local_rounds": 2, "synthetic_images": 40}},
 }
+SERVED = {"md_gan": "learn", "fed_split_gan": "learn", "ua_gan": "mix", "pfl_gan": "mix"}
+"""Those that have a server, each with a call of it."""
 ONE = dict.fromkeys(("fed_gan", "md_gan", "fed_split_gan", "ua_gan"), 1)
 MODELS = {"local": 6, "pfl_gan": 6, "central": 2, "clustered_fed_gan": 2, "hierarchical": 2} | ONE
 
@@ -113,6 +115,19 @@ def test_nothing_private_leaves_a_client(
     search = Search(b"".join(sent))
     assert len(search) > 100_000
     assert search.found(secrets_of(config, 2)) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("algorithm", SERVED, indirect=True, scope="module")
+def test_a_server_that_dies_takes_the_run_back(
+    small_ray: None, injector: FaultInjector, settings: dict, whole: Path, algorithm: str, tmp_path: Path
+) -> None:
+    """To the checkpoint of the round before: the run has the numbers of one in which nothing died."""
+    injections = Injections(injector, {1: Injection("body", SERVED[algorithm])})
+    run = train(make_config(settings), tmp_path / "run", listener=injections)
+    assert run.ended
+    assert injections.told("round 2 begins again")
+    assert arrays_of_round(run.path, 4) == arrays_of_round(whole, 4)
 
 
 @pytest.mark.slow
