@@ -44,8 +44,7 @@ class HuscfGan(Algorithm[SplitClients, SharedBody]):
     record_names = ("clusters",)
     reads = frozenset(
         {"clusters", "cuts", "wire", "devices.emulate", "training.fake_labels", "ray.body_replicas"}
-        | {"ray.body_pipeline"}
-        | {"privacy.distance_correlation", "privacy.activation_noise"}
+        | {"ray.body_pipeline", "privacy.distance_correlation", "privacy.activation_noise"}
     )
     layout: Layout
 

@@ -73,6 +73,17 @@ class Layout(parties.Layout[ClientPlan]):
         """The section that holds a block of the body."""
         return bisect_right(self.borders.get(network, ()), block)
 
+    @cached_property
+    def stages_in(self) -> Mapping[tuple[NetworkName, int], tuple[int, ...]]:
+        """Network and section -> its stages' places in `stages`, front to back."""
+        return {
+            (network, section): tuple(
+                index for index, stage in enumerate(stages) if self.section_of(network, stage.blocks.start) == section
+            )
+            for network, stages in self.stages.items()
+            for section in range(self.sections)
+        }
+
     def held_by(self, section: int) -> tuple[BlockKey, ...]:
         """Of the blocks that the body holds, those of one section."""
         return tuple(key for key in self.body_held if self.section_of(_trained(key), key[1]) == section)

@@ -65,9 +65,8 @@ class BodySection(SharedBody):
     def __init__(self, layout: Layout, config: Config, device: torch.device = CPU, section: int = 0) -> None:
         super().__init__(layout, config, device, section=section)
         self._turns: dict[tuple[str, int], _Turn] = {}
-        own = {network: _stages_of(layout, network, section) for network in NETWORKS}
-        self._first = {network: stages[0] for network, stages in own.items()}
-        self._last = {network: stages[-1] for network, stages in own.items()}
+        self._first = {network: layout.stages_in[network, section][0] for network in NETWORKS}
+        self._last = {network: layout.stages_in[network, section][-1] for network in NETWORKS}
 
     def forward_part(
         self,
@@ -96,10 +95,8 @@ class BodySection(SharedBody):
         way = crossing.way
         stage = self._stages[way.network][stage_index]
         if stage_index == self._first[way.network] and batch == 0:
-            self._passes.pop(pass_name, None)
-            self._check(carried)
             self._passes[pass_name] = self._begin(way)
-        self._check(carried, pass_name)
+        self._check(pass_name, carried)
         if carried is not None:
             for one, inside in self._carried(pass_name, batch, carried):
                 one.go_on(inside)
@@ -136,7 +133,7 @@ class BodySection(SharedBody):
         started, crossing = time.perf_counter(), Crossing(pass_name, "backward")
         way = crossing.way
         stage = self._stages[way.network][stage_index]
-        self._check(carried, pass_name)
+        self._check(pass_name, carried)
         if carried is not None:
             for one, gradients in self._carried(pass_name, batch, carried):
                 one.go_back(gradients)
@@ -175,14 +172,15 @@ class BodySection(SharedBody):
         found = {key: block for state in states if isinstance(state, State) for key, block in state.blocks.items()}
         return State(0, {key: found[key] for key in self._layout.body_held})
 
-    def _check(self, carried: Activations | Gradients | Lost | None, pass_name: str | None = None) -> None:
+    def _check(self, pass_name: str, carried: Activations | Gradients | Lost | None) -> None:
         """Refuses a pass that has lost its way.
 
         Raises:
             PeerLostError: what was to be carried on is lost, or was so earlier in the pass.
         """
-        if isinstance(carried, Lost) or (pass_name is not None and pass_name not in self._passes):
-            self._passes.pop(pass_name or "", None)
+        if isinstance(carried, Lost):
+            self._passes.pop(pass_name, None)
+        if pass_name not in self._passes:
             raise PeerLostError(GONE)
 
     def _turn(
@@ -261,9 +259,3 @@ def _parted(flops: Mapping[int, float], sections: int) -> tuple[int, ...]:
         return max(sum(flops[block] for block in range(*span)) for span in itertools.pairwise(bounds))
 
     return min(itertools.combinations(blocks[1:], sections - 1), key=largest)
-
-
-def _stages_of(layout: Layout, network: NetworkName, section: int) -> list[int]:
-    """The stages of one section, front to back."""
-    stages = layout.stages[network]
-    return [index for index, stage in enumerate(stages) if layout.section_of(network, stage.blocks.start) == section]

@@ -75,7 +75,7 @@ def _through_sections(
     carried: dict[int, Any] = {}
     order = range(layout.sections) if forward else reversed(range(layout.sections))
     for section in order:
-        own = [i for i, stage in enumerate(stages) if layout.section_of(network, stage.blocks.start) == section]
+        own = layout.stages_in[network, section]
         carries = section + 1 < layout.sections if forward else section > 0
         for batch in range(crossing.num_tensors):
             last = batch + 1 == crossing.num_tensors
