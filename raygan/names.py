@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, TypeVar
 
 if TYPE_CHECKING:
     import numpy as np  # `raygan --help` does without
 
+T = TypeVar("T")
 NetworkName = Literal["generator", "discriminator"]
 NETWORKS: tuple[NetworkName, NetworkName] = ("generator", "discriminator")
 
@@ -36,6 +37,18 @@ End = Literal["head", "tail"]
 Codec = Literal["float32", "bfloat16", "float16", "int8"]
 Objective = Literal["latency", "bytes", "weighted"]
 """Number format of activations and gradients on the wire."""
+
+
+class Compute(Protocol):
+    """Makes calls that need nothing of each other."""
+
+    def __call__(self, calls: Sequence[Callable[[], T]]) -> list[T]:
+        """What they return, in order."""
+
+
+def in_turn(calls: Sequence[Callable[[], T]]) -> list[T]:
+    """Makes one call after the other."""
+    return [call() for call in calls]
 
 
 def with_averages(keys: Iterable[BlockKey], averaged: bool) -> tuple[BlockKey, ...]:

@@ -11,6 +11,7 @@ import numpy as np
 
 from raygan.config.privacy import PrivacyConfig
 from raygan.errors import PolicyError
+from raygan.names import Compute, in_turn
 from raygan.packed import read_packed, write_packed
 from raygan.parties.base import Worker, client_file, clients_file
 from raygan.parties.data_owner import DataOwner
@@ -57,6 +58,9 @@ class HostedClients(Worker, Generic[HostedT]):
     Raises:
         ConfigError: what the run's privacy needs is not installed here.
     """
+
+    compute: Compute = staticmethod(in_turn)
+    """How it makes its clients' parts of a step."""
 
     def __init__(self, clients: Mapping[int, HostedT], privacy: PrivacyConfig = NO_PRIVACY) -> None:
         check_installed(privacy)

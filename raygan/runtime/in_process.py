@@ -11,15 +11,19 @@ import torch
 
 from raygan.config.schema import Config
 from raygan.errors import ConfigError
+from raygan.names import Compute
 from raygan.own_code import blaming
 from raygan.parties.aggregator import ClusterAggregator
 from raygan.parties.base import Party, Server, Worker
+from raygan.parties.clients import HostedClients
 from raygan.parties.evaluator import Evaluator
 from raygan.parties.peers import Peers
 from raygan.parties.spec import Parties, PartySpec
 from raygan.runtime.backend import Handle, PartyT_co, Reference
+from raygan.runtime.client_threads import ClientThreads, Faster
 from raygan.runtime.replica_threads import ReplicaThreads
 from raygan.simulation.device import pick_device
+from raygan.wire.codec import CPU
 from raygan.wire.contract import checked, enforce
 from raygan.wire.records import (
     StepId,
@@ -35,21 +39,32 @@ class LocalHandle(Handle[PartyT_co], Generic[PartyT_co]):
 
     def __init__(self, name: str, party: PartyT_co, threads: int, own: tuple[str, str | None] = ("", None)) -> None:
         self.name, self._party, self._threads, self._own = name, party, threads, own
+        self._faster: Faster | None = None
 
     def join(self, peers: Peers) -> None:
         """Of a server that has replicas."""
         assert isinstance(self._party, Server)
         self._party.join(peers)
 
+    def compute_with(self, compute: Compute) -> None:
+        """Of a worker: it may compute its clients so, where that is faster."""
+        self._faster = Faster(compute)
+
     def submit(self, method: str, count: int, arguments: Sequence[Any]) -> Sequence[Reference[Any]]:
         """The records themselves, checked as they would be on the wire."""
         torch.set_num_threads(self._threads)
         with blaming(self._own):
-            returned = getattr(self._party, method)(*arguments)
+            returned = self._returned(method, partial(getattr(self._party, method), *arguments))
         enforce(self.name, method, self._party.problem(method, returned))
         records = returned if isinstance(returned, list) else [returned]
         assert len(records) == count, f"{self.name}.{method}: {len(records)} records, {count} expected"
         return [cast(Reference[Any], checked(record)) for record in records]
+
+    def _returned(self, method: str, call: Callable[[], Any]) -> Any:
+        if self._faster is None or not isinstance(self._party, HostedClients):
+            return call()
+        with self._faster.way(method) as self._party.compute:
+            return call()
 
 
 class InProcessBackend:
@@ -62,6 +77,7 @@ class InProcessBackend:
             raise ConfigError("devices.emulate", found, "train with Ray, or set it to false")
         self._parties, self._config, self._own = parties, config, config.model.own_networks
         self._device = pick_device(config, "this process")
+        self._client_threads = ClientThreads()
         self.workers: dict[int, LocalHandle[Worker]] = {}
         self.servers: list[LocalHandle[Server]] = []
         self._replicas = ReplicaThreads(1)
@@ -89,6 +105,8 @@ class InProcessBackend:
 
     def restart_worker(self, worker: int) -> None:
         self.workers[worker] = self._made(self._parties.workers[worker])
+        if self._side_by_side:
+            self.workers[worker].compute_with(self._client_threads)
 
     def restart_servers(self) -> None:
         self.servers = [self._made(spec) for spec in self._parties.servers]
@@ -101,6 +119,13 @@ class InProcessBackend:
     def lockstep(self, method: str, calls: Sequence[tuple[int, Sequence[Any]]]) -> Sequence[Sequence[Reference[Any]]]:
         pairs = zip(self.servers, calls, strict=True)
         return self._replicas.run([partial(server.submit, method, *call) for server, call in pairs])
+
+    @property
+    def _side_by_side(self) -> bool:
+        """Whether a worker's clients may be computed at the same time, with the numbers of one after the other: a user's
+        networks may draw from torch's one generator, and what makes DP-SGD's sums is not ours."""
+        no_own = self._own[1] is None
+        return self._device == CPU and no_own and self._config.privacy.dp is None
 
     def _made(self, spec: PartySpec[PartyT]) -> LocalHandle[PartyT]:
         torch.set_num_threads(spec.threads)  # with which it may measure what it computes at once
@@ -138,4 +163,5 @@ class InProcessBackend:
 
     def close(self) -> None:
         self._replicas.close()
+        self._client_threads.close()
         torch.set_num_threads(self._threads_before)

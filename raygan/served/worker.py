@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from functools import partial
 
 import numpy as np
 import torch
@@ -108,11 +109,13 @@ class ServedClients(AveragedClients[ServedClient]):
         the step, or no finite numbers, is left out."""
         started = time.perf_counter()
         gradients: dict[int, np.ndarray] = {}
-        for number, (client, to_learn, to_judge) in self._begin(step, message).items():
-            real = client.owner.minibatch(step.step)
-            update, loss, gradient = self._judged(client, to_learn, to_judge, real)
-            usable = self._note(number, update, loss, gradient, len(real.z))
-            if usable:
+        clients = self._begin(step, message)
+        reals = [client.owner.minibatch(step.step) for client, *_ in clients.values()]
+        pairs = zip(clients.values(), reals, strict=True)
+        calls = [partial(self._judged, *of_client, real) for of_client, real in pairs]
+        for number, real, told in zip(clients, reals, self.compute(calls), strict=True):
+            update, loss, gradient = told
+            if self._note(number, update, loss, gradient, len(real.z)):
                 gradients[number] = gradient.cpu().numpy()
         self._seconds["learn_and_judge"] = time.perf_counter() - started
         self._sent("Feedback", gradients)

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Generator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from raygan.names import BlockKey, NetworkName
+from raygan.names import BlockKey, Compute, NetworkName
 from raygan.nn.network import block_inputs, run_blocks
 from raygan.nn.vmapped import Tensors, VmappedBlock
 
@@ -54,19 +55,27 @@ Computation = Generator[Run | Backward, Any, Result]
 class Executor(Protocol):
     """Runs the clients' computations."""
 
-    def __call__(self, computations: Mapping[int, Computation[Result]]) -> dict[int, Result | NonFiniteError]:
-        """Client -> what its computation returned, or why it is dropped."""
+    def __call__(
+        self, computations: Mapping[int, Computation[Result]], compute: Compute
+    ) -> dict[int, Result | NonFiniteError]:
+        """Client -> what its computation returned, or why it is dropped.
+
+        Args:
+            compute: how to compute what is one client's.
+        """
 
 
-def one_by_one(computations: Mapping[int, Computation[Result]]) -> dict[int, Result | NonFiniteError]:
-    """The executor that runs each on its own, one after the other."""
-    done: dict[int, Result | NonFiniteError] = {}
-    for client, computation in computations.items():
-        try:
-            done[client] = _alone(computation)
-        except NonFiniteError as error:
-            done[client] = error
-    return done
+def one_by_one(computations: Mapping[int, Computation[Result]], compute: Compute) -> dict[int, Result | NonFiniteError]:
+    """The executor that runs each on its own."""
+    done = compute([partial(_outcome, computation) for computation in computations.values()])
+    return dict(zip(computations, done, strict=True))
+
+
+def _outcome(computation: Computation[Result]) -> Result | NonFiniteError:
+    try:
+        return _alone(computation)
+    except NonFiniteError as error:
+        return error
 
 
 def _alone(computation: Computation[Result]) -> Result:
@@ -96,8 +105,10 @@ class InStep:
         self._position = {client: position for position, client in enumerate(blocks)}
         self._vmapped = {key: VmappedBlock([held[key] for held in blocks.values()]) for key in at_once}
 
-    def __call__(self, computations: Mapping[int, Computation[Result]]) -> dict[int, Result | NonFiniteError]:
-        """As `one_by_one`."""
+    def __call__(
+        self, computations: Mapping[int, Computation[Result]], compute: Compute
+    ) -> dict[int, Result | NonFiniteError]:
+        """As `one_by_one`, all of it here."""
         done: dict[int, Result | NonFiniteError] = {}
         going = dict(computations)
         results: dict[int, Tensor] = {}

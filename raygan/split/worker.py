@@ -177,7 +177,7 @@ class SplitClients(MaskedClients[Client], HostedClients[Client]):
             for number, client in self._active.items()
         }
         sent = {}
-        for number, out in self._executor(computations).items():
+        for number, out in self._executor(computations, self.compute).items():
             if isinstance(out, NonFiniteError):
                 self._faults.append(f"client-{number:02d}: {out} in {phase}; its update is dropped")
                 self._drop(number, self._active[number])

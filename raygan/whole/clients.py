@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import numpy as np
 from torch import nn
@@ -11,7 +12,7 @@ from torch import nn
 from raygan.names import BlockKey
 from raygan.nn.network import block_state
 from raygan.parties.data_owner import DataOwner, Minibatch
-from raygan.parties.reports import step_report
+from raygan.parties.reports import ClientStep, step_report
 from raygan.whole.networks import WholeNetworks
 from raygan.whole.worker import TrainingClients
 from raygan.wire.records import BlockAverage, StepId, StepReport
@@ -35,6 +36,10 @@ class WholeClient:
     def minibatch(self, step: int) -> Minibatch:
         """What it trains on in a step of the round."""
         return self.owner.minibatch(step)
+
+    def step(self, step: int) -> ClientStep:
+        """One update of both networks."""
+        return self.networks.step(self.minibatch(step))
 
     def is_finite(self) -> bool:
         """Whether all parameters and buffers are finite."""
@@ -64,11 +69,10 @@ class WholeClients(TrainingClients[WholeClient]):
     def train(self, step: StepId) -> StepReport:
         """One step of every client that takes part, on a minibatch and networks of its own."""
         started = time.perf_counter()
-        steps = {
-            number: client.networks.step(client.minibatch(step.step))
-            for number, client in self._taking_part(step.step).items()
-        }
-        return step_report(step, self.plan.worker, steps, {"train": time.perf_counter() - started})
+        clients = self._taking_part(step.step)
+        steps = self.compute([partial(client.step, step.step) for client in clients.values()])
+        of_clients = dict(zip(clients, steps, strict=True))
+        return step_report(step, self.plan.worker, of_clients, {"train": time.perf_counter() - started})
 
     def networks(self) -> list[BlockAverage]:
         """Every block of each client's networks, client after client: for whom they are meant, scores and samples."""

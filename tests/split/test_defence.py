@@ -14,6 +14,7 @@ from torch import Tensor
 from raygan.api import resume, train
 from raygan.config.loading import make_config
 from raygan.errors import ConfigError
+from raygan.names import in_turn
 from raygan.randomness import torch_seed
 from raygan.run.plan import make_plan
 from raygan.simulation.executors import one_by_one
@@ -33,7 +34,7 @@ def started(settings: dict[str, Any], **privacy: float) -> Started:
 
 
 def of_client(computation: Any) -> Any:
-    (found,) = one_by_one({0: computation}).values()
+    (found,) = one_by_one({0: computation}, in_turn).values()
     return found
 
 
