@@ -161,7 +161,12 @@ def _show_plan(config: Config, plan: Plan) -> None:
         predicted = f"predicted on this fleet: {cost.iteration_s:.4g} s an iteration; memory of a client: {needs}"
         console.print(predicted, soft_wrap=True)
     if isinstance(plan.algorithm, HuscfGan):
-        console.print(latency_line(plan.algorithm.split.cuts), soft_wrap=True)
+        split = plan.algorithm.split
+        console.print(latency_line(split.cuts), soft_wrap=True)
+        if borders := split.layout.borders:
+            sections = f"a body in {split.layout.sections} sections: steps follow each other every"
+            whole_s, parted_s = split.cuts.overlapped_s, split.cuts.pipelined_s(borders)
+            console.print(f"{sections} {parted_s:.4g} s, of one body {whole_s:.4g} s", soft_wrap=True)
 
 
 def _notes(plan: Plan) -> dict[str, list[int]]:

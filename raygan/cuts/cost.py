@@ -75,6 +75,8 @@ class NetworkCost:
     """Of the gradient of its output on the way to the body; None: as many."""
     gradient_bytes_down: Sequence[float] | None = None
     """Of that gradient on the way from the body; None: as many."""
+    carried_bytes: Sequence[float] | None = None
+    """Of block b's output, and of its gradient, between sections of the body, where no codec is; None: `output_bytes`."""
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -106,6 +108,10 @@ class NetworkCost:
     def bytes_back_down(self) -> Sequence[float]:
         """Of each block's output's gradient, from the body."""
         return self.output_bytes if self.gradient_bytes_down is None else self.gradient_bytes_down
+
+    def bytes_carried(self) -> Sequence[float]:
+        """Of each block's output, between sections of the body."""
+        return self.output_bytes if self.carried_bytes is None else self.carried_bytes
 
     @property
     def memory_bytes(self) -> tuple[float, ...] | None:

@@ -34,6 +34,9 @@ BatchNorm layers of C_b channels in all, P_b bytes of parameters, e seconds an e
 
 The 1 is the exchange of who has rows: one a stage, of which there are at most as many as blocks. R = 1 has no exchange.
 
+**A body in sections** (`ray.body_pipeline`) is planned as one machine, and its seconds from step to step are those of
+`raygan.cuts.schedule.pipelined_seconds`.
+
 Everything depends only on how many clients of each class of equal devices use each cut, so that is what is
 evaluated: `counts` [P, C, n], P plans at once, C classes, n cuts of the network.
 """
@@ -86,10 +89,13 @@ class PassTimes:
     """[n]: level at which each cut leaves."""
     exchange_s: Floats = field(default_factory=lambda: np.zeros(0))
     """[B]: replicas of the server, a block that any client leaves to them; without replicas 0."""
+    border_s: Floats = field(default_factory=lambda: np.zeros(0))
+    """[B]: a section of the server that begins with the block, receiving one client's rows from the section before it."""
 
     def __post_init__(self) -> None:
-        if not len(self.exchange_s):
-            object.__setattr__(self, "exchange_s", np.zeros(len(self.block_s)))
+        for name in ("exchange_s", "border_s"):
+            if not len(getattr(self, name)):
+                object.__setattr__(self, name, np.zeros(len(self.block_s)))
 
     @property
     def phase(self) -> str:
@@ -157,9 +163,11 @@ def pass_times(
             enter=cuts[:, 0],
             leave=cuts[:, 1],
             exchange_s=exchange_seconds(network, direction, cost, server),
+            border_s=np.array(carried[direction]) / server.bytes_per_s,
         )
 
     table = np.array(cuts)
+    carried = {"forward": (0.0, *cost.bytes_carried()[:-1]), "backward": tuple(reversed(cost.bytes_carried()))}
     back_up, back_down = ((*reversed(sent[:-1]), 0.0) for sent in (cost.bytes_back_up(), cost.bytes_back_down()))
     return (
         tabulate("forward", cost.forward_flops, cost.output_bytes, cost.bytes_down(), table),

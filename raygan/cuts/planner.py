@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import Any, Literal
@@ -19,9 +19,9 @@ from raygan.cuts.genetic import evolve
 from raygan.cuts.latency import Bools, Ints
 from raygan.cuts.leakage import Bound, Leakage, bound_of
 from raygan.cuts.problem import Problem, problem
-from raygan.cuts.schedule import Breakdown, breakdown, overlapped_seconds
+from raygan.cuts.schedule import Breakdown, breakdown, overlapped_seconds, pipelined_seconds
 from raygan.errors import CutError
-from raygan.names import Cut, Cuts, Objective
+from raygan.names import Cut, Cuts, NetworkName, Objective
 
 Solver = Literal["exact", "ga"]
 MEGA = 1e6
@@ -77,6 +77,10 @@ class Plan:
     def overlapped_s(self) -> float:
         """Predicted seconds from step to step of a run, where nobody waits between passes (`schedule`)."""
         return overlapped_seconds(self.problem, self.problem.choice_of(self.cuts))
+
+    def pipelined_s(self, borders: Mapping[NetworkName, Sequence[int]]) -> float:
+        """The same where the body is in sections (`schedule.pipelined_seconds`)."""
+        return pipelined_seconds(self.problem, self.problem.choice_of(self.cuts), borders)
 
     def to_json(self) -> dict[str, Any]:
         """The plan as plain lists, numbers and strings (a run's `cuts.json`); a client's seconds by activity."""

@@ -12,16 +12,25 @@ travel together (m = 2 where D sees fakes and reals)
     H_i = s_i + m (first blocks + up-link)_i
     T_b = max(T_{b-1}, max_{i enters at b} H_i) + m F_b n_b / c_s           T goes on from pass to pass
     s_i = T_{i leaves} + m (down-link + last blocks)_i
+
+`pipelined_seconds` is the same of a body in sections, machines of their own, each with some blocks in a row and a clock:
+the m minibatches of all clients go through a section's blocks one after the other, and while a section has the second,
+the next has the first. As every receiver does, a section takes the seconds of the bytes that come in, of each client
+that is inside at its border, before it computes with them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Protocol
 
 import numpy as np
 
 from raygan.cuts.latency import Floats, Ints, PassTimes, phase_name
 from raygan.cuts.problem import Problem
+from raygan.names import NetworkName
 from raygan.step import CROSSINGS
 
 WARM_STEPS = 10
@@ -105,27 +114,76 @@ def breakdown(task: Problem, choice: Ints) -> Breakdown:
 
 def overlapped_seconds(task: Problem, choice: Ints) -> float:
     """Seconds from step to step, warm, for an assignment [K, 2]; at most `task.latency(choice)`."""
+    server_s = 0.0
+
+    def body(one: PassTimes, cut_of: Ints, ready_s: Floats, together: int) -> Floats:
+        nonlocal server_s
+        blocks = _body(one, cut_of, ready_s, server_s, together)
+        server_s = blocks[-1].end_s
+        return np.array([block.end_s for block in blocks])
+
+    return _step_seconds(task, choice, body)
+
+
+def pipelined_seconds(task: Problem, choice: Ints, borders: Mapping[NetworkName, Sequence[int]]) -> float:
+    """As `overlapped_seconds`, of a body in sections.
+
+    Args:
+        borders: network -> the blocks with which its sections begin, but the first's.
+    """
+    free_s = [0.0] * (1 + max(map(len, borders.values())))
+
+    def body(one: PassTimes, cut_of: Ints, ready_s: Floats, together: int) -> Floats:
+        return _sections(one, cut_of, ready_s, together, borders[one.network], free_s)
+
+    return _step_seconds(task, choice, body)
+
+
+class _Body(Protocol):
+    """The server's side of a pass, which keeps its clocks from pass to pass."""
+
+    def __call__(self, one: PassTimes, cut_of: Ints, ready_s: Floats, together: int) -> Floats:
+        """[B-2]: when each of its blocks has the last of the minibatches behind it; arguments as `_body`."""
+
+
+def _step_seconds(task: Problem, choice: Ints, body: _Body) -> float:
     passes = {one.phase: (one, cut_of) for one, cut_of in task.passes_with(choice)}
-    clocks_s, server_s = np.zeros(len(task.clients)), 0.0
+    clocks_s, class_of = np.zeros(len(task.clients)), task.class_of
     ends_s = [0.0]
     for _ in range(WARM_STEPS + TIMED_STEPS):
         for crossing in CROSSINGS:
             one, cut_of = passes[phase_name(crossing.way.network, crossing.direction)]
-            together = crossing.num_tensors
-            clocks_s, server_s = _passed(one, together, task.class_of, cut_of, clocks_s, server_s)
+            together, leave = crossing.num_tensors, one.leave[cut_of]
+            ready_s = clocks_s + together * one.ready_s[class_of, one.enter[cut_of]]
+            left_s = body(one, cut_of, ready_s, together)
+            clocks_s = left_s[len(left_s) - 1 - leave] + together * one.finish_s[class_of, leave]
         ends_s.append(float(clocks_s.max()))
     return (ends_s[-1] - ends_s[-1 - TIMED_STEPS]) / TIMED_STEPS
 
 
-def _passed(
-    one: PassTimes, together: int, class_of: Ints, cut_of: Ints, clocks_s: Floats, server_s: float
-) -> tuple[Floats, float]:
-    """The clients' [K] and the server's clocks after a pass without a barrier."""
-    leave = one.leave[cut_of]
-    ready_s = clocks_s + together * one.ready_s[class_of, one.enter[cut_of]]
-    blocks = _body(one, cut_of, ready_s, server_s, together)
-    ends_s = np.array([block.end_s for block in blocks])
-    return ends_s[len(blocks) - 1 - leave] + together * one.finish_s[class_of, leave], blocks[-1].end_s
+def _sections(
+    one: PassTimes, cut_of: Ints, ready_s: Floats, together: int, borders: Sequence[int], free_s: list[float]
+) -> Floats:
+    """As `_Body`; `free_s` is when each section is free, and is brought up to date."""
+    enter, leave, last = one.enter[cut_of], one.leave[cut_of], one.num_blocks - 1
+    spans = [range(*span) for span in pairwise((1, *borders, last))]
+    in_order = list(enumerate(spans))
+    if one.direction == "backward":
+        in_order = [(section, range(last + 1 - span.stop, last + 1 - span.start)) for section, span in in_order[::-1]]
+    ends_s, arrived_s = np.zeros(last - 1), np.zeros(together)
+    for place, (section, blocks) in enumerate(in_order):
+        now_s = free_s[section]
+        for batch in range(together):
+            now_s = max(now_s, float(arrived_s[batch]))
+            carried = int(((enter < blocks[0] - 1) & (leave < last - blocks[0])).sum()) if place else 0
+            now_s += float(one.border_s[blocks[0]]) * carried
+            for block in blocks:
+                now_s = float(ready_s[enter == block - 1].max(initial=now_s))
+                now_s += float(one.block_s[block]) * int(((enter < block) & (leave < last - block)).sum())
+                ends_s[block - 1] = now_s
+            arrived_s[batch] = now_s
+        free_s[section] = now_s
+    return ends_s
 
 
 def _body(one: PassTimes, cut_of: Ints, ready_s: Floats, server_s: float = 0.0, together: int = 1) -> list[BlockPass]:

@@ -1,9 +1,8 @@
-"""The clients of a worker side by side: a process that has the whole machine computes several of them at a time, where
+"""The clients of a worker side by side: a process that has several cores computes several of them at a time, where
 that is faster. The numbers are those of one after the other."""
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -21,16 +20,21 @@ TRIES = 4
 
 
 class ClientThreads:
-    """As many calls at a time as the machine's cores have room for, each with the torch threads of who asks for it: the
-    numbers are those of one call after the other."""
+    """As many calls at a time as the process's cores have room for, each with the torch threads of who asks for it: the
+    numbers are those of one call after the other.
 
-    def __init__(self) -> None:
-        self._pool = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="clients")
+    Args:
+        cores: that the process may use.
+    """
+
+    def __init__(self, cores: int) -> None:
+        self._cores = cores
+        self._pool = ThreadPoolExecutor(cores, thread_name_prefix="clients")
 
     def __call__(self, calls: Sequence[Callable[[], T]]) -> list[T]:
         """What they return, in order; raises what the first to fail raised."""
         threads = torch.get_num_threads()
-        places = (os.cpu_count() or 1) // threads
+        places = self._cores // threads
         if places < 2 or len(calls) < 2:
             return [call() for call in calls]
         rows = [calls[place::places] for place in range(places)]

@@ -77,7 +77,7 @@ class InProcessBackend:
             raise ConfigError("devices.emulate", found, "train with Ray, or set it to false")
         self._parties, self._config, self._own = parties, config, config.model.own_networks
         self._device = pick_device(config, "this process")
-        self._client_threads = ClientThreads()
+        self._client_threads = ClientThreads(self._threads_before)  # a trial of a search has fewer than the machine
         self.workers: dict[int, LocalHandle[Worker]] = {}
         self.servers: list[LocalHandle[Server]] = []
         self._replicas = ReplicaThreads(1)

@@ -53,36 +53,53 @@ class Pace:
     """(network, direction) -> for each block, seconds that replicas of the server exchange numbers; empty: there are
     none."""
 
+    borders: Mapping[tuple[NetworkName, Direction], tuple[float, ...]] = field(default_factory=dict)
+    """(network, direction) -> for each block, seconds in which a section of the body that begins with it receives one
+    client's minibatch from the section before; empty: it is whole."""
+
     def of_clients(self, numbers: Sequence[int]) -> Pace:
         """The same by the clients' numbers, which are in the order of `phases`."""
         return replace(self, phases={number: self.phases[place] for place, number in enumerate(numbers)})
 
     def body_seconds(
-        self, network: NetworkName, direction: Direction, blocks: range, num_images: Sequence[int]
+        self, network: NetworkName, direction: Direction, blocks: range, num_images: Sequence[int], carried: int = 0
     ) -> float:
-        """Seconds of the server, or of one of its replicas, for a stage of the body over merged batches of such sizes."""
+        """Seconds of the server, a replica or a section, for a stage of the body over merged batches of such sizes.
+
+        Args:
+            carried: images of which a section receives the rows from the one before it.
+        """
         per_minibatch = sum(self.blocks[network, direction][block] for block in blocks)
         computing_s = per_minibatch * sum(num_images) / self.batch_size
+        if carried:
+            first = blocks[0] if direction == "forward" else blocks[-1]
+            computing_s += self.borders[network, direction][first] * carried / self.batch_size
         if not self.exchanges:
             return computing_s
         return computing_s + len(num_images) * sum(self.exchanges[network, direction][block] for block in blocks)
 
 
-def plan_pace(plan: Plan, batch_size: int, replicas: int = 1) -> Pace:
+def plan_pace(
+    plan: Plan, batch_size: int, replicas: int = 1, borders: Mapping[NetworkName, Sequence[int]] | None = None
+) -> Pace:
     """The pace of planned cuts, from the times with which they were planned.
 
     Args:
         replicas: of the server, which the plan knows of: a minibatch is computed by one of them.
+        borders: of its sections, as `pipelined_seconds` takes them; None or empty: it is whole.
     """
     blocks: dict[tuple[NetworkName, Direction], tuple[float, ...]] = {}
     exchanges: dict[tuple[NetworkName, Direction], tuple[float, ...]] = {}
+    receives: dict[tuple[NetworkName, Direction], tuple[float, ...]] = {}
     for network, passes in zip(NETWORKS, plan.problem.passes, strict=True):
         for one, order in zip(passes, (1, -1), strict=True):
             blocks[network, one.direction] = tuple((replicas * one.block_s[::order]).tolist())
             exchanges[network, one.direction] = tuple(one.exchange_s[::order].tolist())
+            receives[network, one.direction] = tuple(one.border_s[::order].tolist())
     of_clients = _phase_seconds(plan)
     clients = tuple({name: float(s[client]) for name, s in of_clients.items()} for client in range(len(plan.cuts)))
-    return Pace(clients, blocks, batch_size, plan.overlapped_s, exchanges if replicas > 1 else {})
+    step_s = plan.pipelined_s(borders) if borders else plan.overlapped_s
+    return Pace(clients, blocks, batch_size, step_s, exchanges if replicas > 1 else {}, receives if borders else {})
 
 
 def _phase_seconds(plan: Plan) -> dict[str, Floats]:
@@ -174,7 +191,9 @@ class Pacer(PacedCalls):
         blocks: range,
         num_images: Sequence[int],
         started: float,
+        carried: int = 0,
     ) -> None:
-        """Returns when the server would have run a stage over merged batches of so many images."""
+        """Returns when the server would have run a stage over merged batches of so many images; `carried` as
+        `Pace.body_seconds`."""
         if self._pace is not None:
-            self._hold_for(self._pace.body_seconds(network, direction, blocks, num_images), started)
+            self._hold_for(self._pace.body_seconds(network, direction, blocks, num_images, carried), started)

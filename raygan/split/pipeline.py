@@ -35,6 +35,7 @@ from raygan.wire.records import (
     Activations,
     Assignment,
     BodyReport,
+    Encoded,
     Gradients,
     Lost,
     State,
@@ -107,7 +108,7 @@ class BodySection(SharedBody):
             with nullcontext() if way.body_trains else frozen(one.blocks.values()):
                 outputs |= one.forward(stage.blocks, entering, leaving)
         self._keep_maps(pass_name)
-        self._hold(crossing, stage.blocks, batch, self._rows(pass_name)[batch], started)
+        self._hold(crossing, stage.blocks, self._rows(pass_name)[batch], started, carried)
         out: list[Activations] = []
         turn.outputs.append(outputs)
         if len(turn.outputs) == len(way.batches):
@@ -146,7 +147,7 @@ class BodySection(SharedBody):
         ended, is_first = len(turn.outputs) == len(way.batches), stage_index == self._first[way.network]
         if ended and is_first and way.body_trains:
             self._update(way.network)
-        self._hold(crossing, stage.blocks, batch, rows, started)
+        self._hold(crossing, stage.blocks, rows, started, carried)
         out: list[Gradients] = []
         if ended:
             del self._turns[str(crossing), stage_index]
@@ -211,9 +212,22 @@ class BodySection(SharedBody):
         parts = encode(list(tensors.values()), "float32", self._config.ray.transport == "direct")
         return {client: (part,) for client, part in zip(tensors, parts, strict=True)}
 
-    def _hold(self, crossing: Crossing, blocks: range, batch: int, rows: int, started: float) -> None:
-        self._pacer.hold_body(crossing.way.network, crossing.direction, blocks, [rows], started)
+    def _hold(
+        self,
+        crossing: Crossing,
+        blocks: range,
+        rows: int,
+        started: float,
+        carried: Activations | Gradients | Lost | None,
+    ) -> None:
+        record = {} if carried is None or isinstance(carried, Lost) else carried.arrays
+        received = sum(_num_rows(part) for (part,) in record.values())
+        self._pacer.hold_body(crossing.way.network, crossing.direction, blocks, [rows], started, received)
         self._count(crossing, started)
+
+
+def _num_rows(part: WirePart) -> int:
+    return int((part.payload if isinstance(part, Encoded) else part).shape[0])
 
 
 def in_a_row(reports: Sequence[BodyReport]) -> BodyReport:

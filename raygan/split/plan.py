@@ -85,10 +85,6 @@ def plan_split(
         for plan, cut in zip(clients, chosen.cuts, strict=True)
     ]
     workers = deal_to_workers(plans, clients_per_actor)
-    pace = None
-    if config.devices.emulate:
-        numbers = [client.client for client in clients]
-        pace = plan_pace(chosen, config.training.batch_size, config.ray.body_replicas).of_clients(numbers)
     num_blocks: dict[NetworkName, int] = {
         "generator": len(networks.generator),
         "discriminator": len(networks.discriminator),
@@ -103,9 +99,13 @@ def plan_split(
     if replicas > len(workers):
         found = f"{replicas}, but there are {len(workers)} client actors to serve"
         raise ConfigError("ray.body_replicas", found, f"give at most {len(workers)}, or lower ray.clients_per_actor")
-    layout = Layout(workers, spec, num_blocks, anchors, costs.output_shapes, shapes, pace, averaged, hidden, replicas)
+    layout = Layout(workers, spec, num_blocks, anchors, costs.output_shapes, shapes, None, averaged, hidden, replicas)
     borders = choose_borders(body_flops(layout, costs), pipeline_of(config))
-    return SplitPlan(config, replace(layout, borders=borders), chosen)
+    pace = None
+    if config.devices.emulate:
+        numbers = [client.client for client in clients]
+        pace = plan_pace(chosen, config.training.batch_size, replicas, borders).of_clients(numbers)
+    return SplitPlan(config, replace(layout, borders=borders, pace=pace), chosen)
 
 
 def pipeline_of(config: Config) -> int:

@@ -205,6 +205,7 @@ def _cost(costs: BlockCosts, network: NetworkName, wire: WireConfig, blocks: Seq
         output_bytes_down=on_the_wire("forward", "down"),
         gradient_bytes_up=on_the_wire("backward", "up"),
         gradient_bytes_down=on_the_wire("backward", "down"),
+        carried_bytes=[wire_bytes(count, "float32") for count in costs.output_elements],
         parameter_bytes=costs.parameter_bytes,
         norm_layers=[len(channels) for channels in norms],
         norm_channels=[sum(channels) for channels in norms],

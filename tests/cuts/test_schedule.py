@@ -3,13 +3,15 @@
 Without barriers: never slower than the model, equal where one client is the slowest throughout.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from raygan.cuts import Device, NetworkCost, Server
 from raygan.cuts import plan as choose
 from raygan.cuts.problem import problem
-from raygan.cuts.schedule import overlapped_seconds
+from raygan.cuts.schedule import overlapped_seconds, pipelined_seconds
 from tests.cuts.paper import paper_networks
 from tests.cuts.test_latency import COST, CUTS, DEVICES, SERVER
 
@@ -103,6 +105,47 @@ def test_two_that_are_slow_in_turn_overlap():
     plan = choose(cuts=cuts, generator=g, discriminator=d, devices=devices, server=server, anchor=1)
     assert plan.latency_s == pytest.approx(4, rel=1e-6)
     assert plan.overlapped_s == pytest.approx(3, rel=1e-6)
+
+
+BORDER = {"generator": (2,), "discriminator": (2,)}
+
+
+def alone(cut, cost=COST):
+    """One client on the slow device."""
+    return choose(
+        cuts=[(cut, cut)], generator=cost, discriminator=cost, devices=DEVICES[:1], server=SERVER, anchor=None
+    )
+
+
+def test_a_body_in_two_sections_by_hand():
+    # One client, body blocks 1 and 2, a border before 2; 20 bytes over it are 2 s. See test_latency.
+    #   G forward: head and up-link 3, block 1 to 5, border to 7, block 2 to 10, down-link and tail 11: 21.
+    #   G backward: tail and up-link 19, block 2 to 25, border to 27, block 1 to 31, down-link and head 5: 36.
+    #   D's update forward, fakes and reals: 2 x 3 = 6. Block 1 to 8 and 10. Block 2 from 8 + 2 to 13, from 13 + 2 to 18:
+    #   2 x 11 behind it: 40. Backward: 2 x 19 = 38. Block 2 to 44 and 50. Block 1 from 44 + 2 to 50, from 50 + 2 to 56:
+    #   2 x 5 behind it: 66. D for G: 21 and 36.
+    assert alone((0, 0)).pipelined_s(BORDER) == pytest.approx(21 + 40 + 66 + 21 + 36 + 36)
+
+
+def test_a_border_costs_those_that_are_carried_over_it():
+    free, dear = (replace(COST, carried_bytes=[0, b, 0, 0]) for b in (0, 100))
+    enters_behind_it = [alone((1, 0), cost).pipelined_s(BORDER) for cost in (free, dear)]
+    assert enters_behind_it[0] == enters_behind_it[1] == pytest.approx(alone((1, 0)).overlapped_s)
+    over_it = [alone((0, 0), cost).pipelined_s(BORDER) for cost in (free, dear)]
+    # 10 s in each of six passes, and once more for each second minibatch, but for the 2 s that block 1 waited for the
+    # second gradient: block 2 takes 6 s for each, block 1 takes 4.
+    assert over_it[1] - over_it[0] == pytest.approx(8 * 10 - 2)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_sections_between_which_nothing_is_sent_are_no_slower_than_one_body(seed):
+    rng = np.random.default_rng(seed)
+    devices = [Device(str(n), 10 ** rng.uniform(7, 9), 10 ** rng.uniform(5, 7)) for n in range(6)]
+    costs = [replace(cost, carried_bytes=[0] * cost.num_blocks) for cost in (G, D)]
+    task = problem(*costs, devices, FASTER_SERVER)
+    choice = np.zeros((6, 2), dtype=int)  # nobody enters or leaves within
+    whole, parted = overlapped_seconds(task, choice), pipelined_seconds(task, choice, BORDER)
+    assert parted <= whole * (1 + 1e-9)
 
 
 @pytest.mark.parametrize("seed", range(8))

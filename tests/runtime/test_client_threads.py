@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -24,21 +23,16 @@ from tests.rounds import assert_same_training
 
 
 @pytest.fixture
-def four_cores(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "cpu_count", lambda: 4)
-
-
-@pytest.fixture
-def two_threads() -> Any:
-    """Of torch's, in this thread."""
+def threads() -> Any:
+    """Sets those of torch's, until the test is over."""
     before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    yield
+    yield torch.set_num_threads
     torch.set_num_threads(before)
 
 
-def test_as_many_are_under_way_as_the_cores_have_room_for(four_cores: None, two_threads: None) -> None:
+def test_as_many_are_under_way_as_the_cores_have_room_for(threads: Any) -> None:
     """Four cores, two torch threads each: two at a time, and each sees two."""
+    threads(2)
     met = threading.Barrier(2, timeout=20)
     under_way: list[int] = []
     most: list[int] = []
@@ -54,46 +48,47 @@ def test_as_many_are_under_way_as_the_cores_have_room_for(four_cores: None, two_
 
         return made
 
-    compute = ClientThreads()
+    compute = ClientThreads(4)
     assert compute([call(number) for number in range(6)]) == [(number, 2) for number in range(6)]
     compute.close()
     assert set(most) == {2}
     assert torch.get_num_threads() == 2
 
 
-def test_what_one_raises_is_raised(four_cores: None, two_threads: None) -> None:
+def test_what_one_raises_is_raised() -> None:
     def fails() -> None:
         raise ZeroDivisionError("of a client's")
 
-    compute = ClientThreads()
+    compute = ClientThreads(4)
     with pytest.raises(ZeroDivisionError, match="of a client's"):
         compute([lambda: None, fails, lambda: None])
     compute.close()
 
 
-def test_where_all_cores_are_taken_one_goes_after_the_other(four_cores: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client_threads.torch, "get_num_threads", lambda: 3)
+def test_where_all_cores_are_taken_one_goes_after_the_other(threads: Any) -> None:
+    threads(2)
     here = threading.get_ident()
-    compute = ClientThreads()
+    compute = ClientThreads(3)
     assert compute([threading.get_ident] * 3) == [here] * 3
     compute.close()
 
 
 @pytest.mark.parametrize("algorithm", ["huscf", "fed_gan", "md_gan"])
 def test_the_numbers_are_those_of_one_after_the_other(
-    tiny_settings: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, algorithm: str, four_cores: None
+    tiny_settings: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, algorithm: str, threads: Any
 ) -> None:
+    threads(4)
     config = make_config(
         tiny_settings
         | {"algorithm": algorithm, "ray": tiny_settings["ray"] | {"clients_per_actor": 6}}
         | {"training": tiny_settings["training"] | {"average": {}}}
     )
     used: list[int] = []
-    threads = ClientThreads.__call__
+    plain = ClientThreads.__call__
 
     def counted(self: ClientThreads, calls: Any) -> Any:
         used.append(len(calls))
-        return threads(self, calls)
+        return plain(self, calls)
 
     monkeypatch.setattr(ClientThreads, "__call__", counted)
     monkeypatch.setattr(Faster, "way", lambda self, method: nullcontext(self._ways[1]))

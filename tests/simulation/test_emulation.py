@@ -66,6 +66,7 @@ class Measured:
     """Seconds of a step."""
 
     step_s: float
+    predicted_s: float
     cuts: Plan
 
 
@@ -73,7 +74,9 @@ def measure(settings: dict, folder: Path) -> Measured:
     watch = Watch()
     train(make_config(settings), folder, listener=watch)
     assert watch.algorithm is not None
-    return Measured(watch.step_s, split_plan(watch.algorithm).cuts)
+    split = split_plan(watch.algorithm)
+    assert split.layout.pace is not None
+    return Measured(watch.step_s, split.layout.pace.step_s, split.cuts)
 
 
 @pytest.mark.slow
@@ -113,6 +116,21 @@ def test_clients_that_are_slow_in_turn_overlap(tiny_settings: dict, tmp_path: Pa
     assert found.cuts.overlapped_s < 0.82 * found.cuts.latency_s
     print(f"overlapped {found.cuts.overlapped_s:.3f} s, measured {found.step_s:.3f} s")
     assert found.step_s == pytest.approx(found.cuts.overlapped_s, rel=0.1)
+
+
+@pytest.mark.slow
+def test_a_body_in_sections_takes_as_long_as_predicted(tiny_settings: dict, tmp_path: Path) -> None:
+    """One section has D's fakes while the next has its reals; what crosses the border takes its time."""
+    fleet = {"small": (3e7, 6e5), "medium": (3e7, 6e5), "large": (3e7, 6e5), "server": (1.6e7, 3e5)}
+    cuts = {"solver": "fixed", "fixed": dict.fromkeys(("small", "medium", "large"), ALL_SERVER)}
+    settings = emulated(tiny_settings, **fleet, cuts=cuts)
+    settings["ray"] = settings["ray"] | {"body_pipeline": 2}
+    found = measure(settings, tmp_path / "run")
+    print(
+        f"whole {found.cuts.overlapped_s:.3f} s, in sections {found.predicted_s:.3f} s, measured {found.step_s:.3f} s"
+    )
+    assert abs(found.predicted_s / found.cuts.overlapped_s - 1) > 0.1
+    assert found.step_s == pytest.approx(found.predicted_s, rel=0.1)
 
 
 @pytest.mark.slow
