@@ -8,7 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from raygan.nn.trained import DiscriminatorUpdate
 from raygan.parties.counted import CountedClients
+from raygan.parties.data_owner import Minibatch
+from raygan.served.batch import FakeBatch
 from raygan.served.worker import ServedClient, ServedClients
 from raygan.wire.records import ClassCounts, Fakes, Feedback, Logits, Lost, StepId
 
@@ -24,12 +27,8 @@ class MixedClients(CountedClients[ServedClient], ServedClients):
         """Each D's update on fakes and reals, then its logits of the same fakes."""
         started = time.perf_counter()
         self._judged_fakes = {}
-        for number, (client, _, fakes) in self._begin(step, message).items():
-            real = client.owner.minibatch(step.step)
-            update = client.learn(fakes, real)
-            images = fakes.images.detach().requires_grad_()
-            logits = client.discriminator.judge(real.transform(images), fakes.labels)
-            if self._note(number, update, client.discriminator.loss_of(logits), logits, len(real.labels)):
+        for number, real, (update, loss, images, logits) in self._of_each(step, message, _learn_and_judge):
+            if self._note(number, update, loss, logits, len(real.labels)):
                 self._judged_fakes[number] = images, logits
         told = {number: logits.detach().cpu().numpy() for number, (_, logits) in self._judged_fakes.items()}
         self._seconds["learn_and_judge"] = time.perf_counter() - started
@@ -50,3 +49,13 @@ class MixedClients(CountedClients[ServedClient], ServedClients):
         self._seconds["answer"] = time.perf_counter() - started
         self._sent("Feedback", gradients)
         return Feedback(step, gradients)
+
+
+def _learn_and_judge(
+    client: ServedClient, _: FakeBatch, fakes: FakeBatch, real: Minibatch
+) -> tuple[DiscriminatorUpdate, Tensor, Tensor, Tensor]:
+    """D's update, G's loss through the new D, the fakes, and D's logits of them."""
+    update = client.learn(fakes, real)
+    images = fakes.images.detach().requires_grad_()
+    logits = client.discriminator.judge(real.transform(images), fakes.labels)
+    return update, client.discriminator.loss_of(logits), images, logits

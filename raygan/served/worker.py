@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -25,6 +26,8 @@ from raygan.parties.reports import ClientStep, step_report
 from raygan.served.batch import FakeBatch
 from raygan.wire.codec import CPU
 from raygan.wire.records import Fakes, Feedback, Lost, State, StepId, StepReport, num_bytes
+
+T = TypeVar("T")
 
 
 class ServedClient:
@@ -109,12 +112,7 @@ class ServedClients(AveragedClients[ServedClient]):
         the step, or no finite numbers, is left out."""
         started = time.perf_counter()
         gradients: dict[int, np.ndarray] = {}
-        clients = self._begin(step, message)
-        reals = [client.owner.minibatch(step.step) for client, *_ in clients.values()]
-        pairs = zip(clients.values(), reals, strict=True)
-        calls = [partial(self._judged, *of_client, real) for of_client, real in pairs]
-        for number, real, told in zip(clients, reals, self.compute(calls), strict=True):
-            update, loss, gradient = told
+        for number, real, (update, loss, gradient) in self._of_each(step, message, self._judged):
             if self._note(number, update, loss, gradient, len(real.z)):
                 gradients[number] = gradient.cpu().numpy()
         self._seconds["learn_and_judge"] = time.perf_counter() - started
@@ -137,6 +135,23 @@ class ServedClients(AveragedClients[ServedClient]):
         """D's update, G's loss through the new D, and its gradient."""
         update = client.learn(to_learn, real)
         return update, *client.feedback(to_judge, real.transform)
+
+    def _of_each(
+        self,
+        step: StepId,
+        message: Fakes | Lost,
+        part: Callable[[ServedClient, FakeBatch, FakeBatch, Minibatch], T],
+    ) -> Iterable[tuple[int, Minibatch, T]]:
+        """Begins a step: of each client that takes part its number, its minibatch and what it makes of that.
+
+        Args:
+            part: of a client with the fakes for D, those that are to be judged, and its minibatch.
+        """
+        clients = self._begin(step, message)
+        reals = [client.owner.minibatch(step.step) for client, *_ in clients.values()]
+        pairs = zip(clients.values(), reals, strict=True)
+        done = self.compute([partial(part, *of_client, real) for of_client, real in pairs])
+        return zip(clients, reals, done, strict=True)
 
     def _begin(self, step: StepId, message: Fakes | Lost) -> dict[int, tuple[ServedClient, FakeBatch, FakeBatch]]:
         """Who takes part in the step, each with the fakes for D and those that are to be judged."""

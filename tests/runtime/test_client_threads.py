@@ -73,7 +73,7 @@ def test_where_all_cores_are_taken_one_goes_after_the_other(threads: Any) -> Non
     compute.close()
 
 
-@pytest.mark.parametrize("algorithm", ["huscf", "fed_gan", "md_gan"])
+@pytest.mark.parametrize("algorithm", ["huscf", "fed_gan", "md_gan", "ua_gan"])
 def test_the_numbers_are_those_of_one_after_the_other(
     tiny_settings: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, algorithm: str, threads: Any
 ) -> None:
