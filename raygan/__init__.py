@@ -19,6 +19,11 @@ __all__ = ["Config", "Run", "resume", "train", "tune"]
 __version__ = "0.1.0"
 
 
+def __dir__() -> list[str]:
+    """What a person may write behind `raygan.`, though it is not there yet."""
+    return sorted({*globals(), *__all__})
+
+
 def __getattr__(name: str) -> Any:
     """On first use: they bring pydantic, torch and Ray along."""
     if name == "Config":

@@ -21,6 +21,7 @@ from raygan.cli.streams import outlive_readers
 from raygan.cli.warned import told_in_lines
 from raygan.errors import InputError, StoppedError, reason
 from raygan.names import Weights
+from raygan.simulation.waiting import sleep_soon
 
 GOES_ON = {"tune": "; a search goes on with raygan tune --resume DIR"}
 """What a person who has stopped a command may want to know, where the command does not say it itself."""
@@ -126,6 +127,8 @@ def train(
     log_file: LogFile = None,
 ) -> None:
     """Train, cluster, weigh, aggregate, score and draw."""
+    if in_process:
+        sleep_soon()  # before torch is there
     from raygan.cli.callbacks import named_callbacks
     from raygan.cli.screen import make_screen
     from raygan.cli.train import resume_and_show, show_plan, show_resumed_plan, train_and_show
@@ -371,7 +374,7 @@ def export(
     cluster: Cluster = None,
     kind: Annotated[
         str,
-        Option("--format", help="torch (.pt2), onnx (needs raygan[onnx]) or safetensors (parameters alone)."),
+        Option("--format", help="torch (.pt2), onnx (needs the extra onnx) or safetensors (parameters alone)."),
     ] = "torch",
     round_number: Round = None,
     out: Annotated[Path | None, Option(help="The file. Default: RUN-cluster-K.pt2 here.")] = None,

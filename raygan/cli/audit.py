@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +25,9 @@ from raygan.privacy.subject import Subject, subject_of_run, untrained
 from raygan.report import write_report
 from raygan.run.stored import Run
 from raygan.storage import write_bytes, write_json
+
+EVERY_S = 30.0
+"""Between two lines of progress, where nobody sees a bar."""
 
 EFFORT = Effort()
 """How much each attack is given."""
@@ -126,7 +131,7 @@ def _before(run: Run) -> Audit | None:
 
 @contextmanager
 def _progress() -> Iterator[Meter]:
-    """A bar on standard error, where a person sees it."""
+    """A bar on standard error, where a person sees it; elsewhere a line now and then."""
     columns = (
         BarColumn(24),
         TextColumn("{task.percentage:>3.0f}%"),
@@ -134,6 +139,23 @@ def _progress() -> Iterator[Meter]:
         TextColumn("{task.description}"),
     )
     console = make_console(stderr=True)
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+    if not console.is_terminal:
+        yield Meter(_Lines())
+        return
+    with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task("", total=None)
         yield Meter(lambda done, total, words: bar.update(task, completed=done, total=total or None, description=words))
+
+
+class _Lines:
+    """A line every 30 seconds, for a pipe or a job's log."""
+
+    def __init__(self) -> None:
+        self._told_s = time.monotonic()
+
+    def __call__(self, done: int, total: int, words: str) -> None:
+        """As `Meter.show`."""
+        now = time.monotonic()
+        if now - self._told_s >= EVERY_S:
+            self._told_s = now
+            print(f"{done / max(1, total):4.0%}  {words}", file=sys.stderr, flush=True)
