@@ -42,3 +42,7 @@ def test_every_chapter_of_the_package_can_be_read() -> None:
 
 def test_the_report_names_chapters_that_there_are() -> None:
     assert all(command("docs", name).status == 0 for name in CHAPTERS)
+
+
+def test_what_a_person_may_write_is_there_to_be_completed() -> None:
+    assert {"Config", "Run", "train", "resume", "tune"} <= set(dir(raygan))
