@@ -27,6 +27,7 @@ def told_by_ray(small_ray: None, caplog: pytest.LogCaptureFixture) -> Iterator[p
     logger.removeHandler(caplog.handler)
 
 
+@pytest.mark.slow
 def test_a_replica_that_is_killed_is_a_lost_body(
     told_by_ray: pytest.LogCaptureFixture, injector: FaultInjector, tiny_settings: dict, tmp_path: Path
 ) -> None:

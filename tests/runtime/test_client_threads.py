@@ -77,7 +77,7 @@ def test_where_all_cores_are_taken_one_goes_after_the_other(threads: Any) -> Non
 def test_the_numbers_are_those_of_one_after_the_other(
     tiny_settings: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, algorithm: str, threads: Any
 ) -> None:
-    threads(4)
+    threads(2)
     config = make_config(
         tiny_settings
         | {"algorithm": algorithm, "ray": tiny_settings["ray"] | {"clients_per_actor": 6}}
