@@ -12,6 +12,7 @@ from pathlib import Path
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from raygan.algorithms import algorithm_of
+from raygan.cli.progress import EVERY_SECONDS
 from raygan.cli.screen import Screen
 from raygan.cli.tables import make_console, rows_table
 from raygan.cli.trust import check_trust
@@ -25,9 +26,6 @@ from raygan.privacy.subject import Subject, subject_of_run, untrained
 from raygan.report import write_report
 from raygan.run.stored import Run
 from raygan.storage import write_bytes, write_json
-
-EVERY_S = 30.0
-"""Between two lines of progress, where nobody sees a bar."""
 
 EFFORT = Effort()
 """How much each attack is given."""
@@ -132,23 +130,23 @@ def _before(run: Run) -> Audit | None:
 @contextmanager
 def _progress() -> Iterator[Meter]:
     """A bar on standard error, where a person sees it; elsewhere a line now and then."""
+    console = make_console(stderr=True)
+    if not console.is_terminal:
+        yield Meter(_Lines())
+        return
     columns = (
         BarColumn(24),
         TextColumn("{task.percentage:>3.0f}%"),
         TimeElapsedColumn(),
         TextColumn("{task.description}"),
     )
-    console = make_console(stderr=True)
-    if not console.is_terminal:
-        yield Meter(_Lines())
-        return
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task("", total=None)
         yield Meter(lambda done, total, words: bar.update(task, completed=done, total=total or None, description=words))
 
 
 class _Lines:
-    """A line every 30 seconds, for a pipe or a job's log."""
+    """A line every so often, for a pipe or a job's log."""
 
     def __init__(self) -> None:
         self._told_s = time.monotonic()
@@ -156,6 +154,6 @@ class _Lines:
     def __call__(self, done: int, total: int, words: str) -> None:
         """As `Meter.show`."""
         now = time.monotonic()
-        if now - self._told_s >= EVERY_S:
+        if now - self._told_s >= EVERY_SECONDS["normal"]:
             self._told_s = now
             print(f"{done / max(1, total):4.0%}  {words}", file=sys.stderr, flush=True)

@@ -124,8 +124,7 @@ class InProcessBackend:
     def _side_by_side(self) -> bool:
         """Whether a worker's clients may be computed at the same time, with the numbers of one after the other: a user's
         networks may draw from torch's one generator, and what makes DP-SGD's sums is not ours."""
-        no_own = self._own[1] is None
-        return self._device == CPU and no_own and self._config.privacy.dp is None
+        return self._device == CPU and self._own[1] is None and self._config.privacy.dp is None
 
     def _made(self, spec: PartySpec[PartyT]) -> LocalHandle[PartyT]:
         torch.set_num_threads(spec.threads)  # with which it may measure what it computes at once

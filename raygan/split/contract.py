@@ -16,7 +16,7 @@ from typing import get_args
 from raygan.names import NETWORKS, End, NetworkName, Shape
 from raygan.split.layout import ClientPlan, Layout, WorkerPlan
 from raygan.step import PHASES, Crossing
-from raygan.wire.records import MESSAGES, Activations, Encoded, Gradients, Lost, State, WirePart
+from raygan.wire.records import MESSAGES, Activations, Gradients, Lost, State, WirePart, shape_of
 
 
 class Contract:
@@ -73,7 +73,7 @@ class Contract:
         return None
 
     def _part_problem(self, part: WirePart, shape: Shape) -> str | None:
-        found = (part.payload if isinstance(part, Encoded) else part).shape
+        found = shape_of(part)
         if found[1:] == shape and 0 < found[0] <= self._batch_size:
             return None
         return f"a tensor of shape {found} at a cut where (at most {self._batch_size}, {str(shape)[1:-1]}) crosses"

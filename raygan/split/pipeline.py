@@ -35,13 +35,13 @@ from raygan.wire.records import (
     Activations,
     Assignment,
     BodyReport,
-    Encoded,
     Gradients,
     Lost,
     State,
     StepId,
     WirePart,
     num_bytes,
+    shape_of,
 )
 from raygan.wire.statistics import Mean
 
@@ -221,13 +221,9 @@ class BodySection(SharedBody):
         carried: Activations | Gradients | Lost | None,
     ) -> None:
         record = {} if carried is None or isinstance(carried, Lost) else carried.arrays
-        received = sum(_num_rows(part) for (part,) in record.values())
+        received = sum(shape_of(part)[0] for (part,) in record.values())
         self._pacer.hold_body(crossing.way.network, crossing.direction, blocks, [rows], started, received)
         self._count(crossing, started)
-
-
-def _num_rows(part: WirePart) -> int:
-    return int((part.payload if isinstance(part, Encoded) else part).shape[0])
 
 
 def in_a_row(reports: Sequence[BodyReport]) -> BodyReport:

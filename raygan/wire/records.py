@@ -414,6 +414,11 @@ def num_bytes(record: Any) -> int:
     return sum(int(array.nbytes) for array in arrays_of(record))
 
 
+def shape_of(part: WirePart) -> tuple[int, ...]:
+    """Of a tensor as it crosses, its batch axis first."""
+    return tuple((part.payload if isinstance(part, Encoded) else part).shape)
+
+
 def wire_bytes(num_elements: float, codec: Codec) -> float:
     """Bytes of a tensor of so many elements on the wire."""
     form = CODECS[codec]

@@ -25,3 +25,21 @@ def test_what_the_environment_says_is_kept(said: dict, expected: str) -> None:
     rest = {key: value for key, value in os.environ.items() if key not in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")}
     done = subprocess.run([sys.executable, "-c", SHOWN], env=rest | said, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == expected
+
+
+TRAINED = """
+import sys
+from raygan.cli import app
+
+app.sleep_soon = lambda: print("torch" in sys.modules)
+sys.argv = ["raygan", "train", "nowhere.yaml", *sys.argv[1:]]
+app.app()
+"""
+
+
+@pytest.mark.parametrize(("options", "expected"), [(["--in-process"], "False"), ([], "")], ids=["in process", "on Ray"])
+def test_the_command_says_it_before_torch_is_there(options: list[str], expected: str) -> None:
+    """On Ray, whose workers would inherit it, it does not."""
+    done = subprocess.run([sys.executable, "-c", TRAINED, *options], capture_output=True, text=True, check=False)
+    assert "nowhere.yaml" in done.stderr
+    assert done.stdout.strip() == expected
