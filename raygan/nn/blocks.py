@@ -73,7 +73,7 @@ class LatentBlock(nn.Module):
         self.side = side or spec.image_size // 4
         outputs = features * self.side**2
         self.embedding = nn.Embedding(spec.num_classes, spec.label_embedding_size)
-        self.linear = nn.Linear(spec.latent_size + spec.label_embedding_size, outputs)
+        self.linear = before_norm(nn.Linear(spec.latent_size + spec.label_embedding_size, outputs))
         self.norm = nn.BatchNorm1d(outputs)
 
     def forward(self, z: Tensor, labels: Tensor) -> Tensor:
@@ -93,8 +93,9 @@ class ImageBlock(nn.Module):
         super().__init__()
         self.side = spec.image_size
         self.embedding = nn.Embedding(spec.num_classes, spec.image_size**2)
-        self.conv = spectral(nn.Conv2d(spec.channels + 1, features, 4, stride=2, padding=1), spec)
-        self.norm = nn.Identity() if spec.spectral_norm else nn.BatchNorm2d(features)
+        convolution = nn.Conv2d(spec.channels + 1, features, 4, stride=2, padding=1)
+        self.conv, *norm = normed(convolution, spec)
+        self.norm = norm[0] if norm else nn.Identity()
 
     def forward(self, images: Tensor, labels: Tensor) -> Tensor:
         """Images (B, C, S, S), labels (B,) -> (B, features, S / 2, S / 2)."""
@@ -118,15 +119,24 @@ def spectral(layer: LayerT, spec: NetworkSpec) -> LayerT:
     return layer
 
 
+def before_norm(layer: LayerT) -> LayerT:
+    """A layer with BatchNorm behind it, which takes away whatever its bias adds: the bias stays what it is, since its
+    gradient is 0 but for rounding."""
+    assert isinstance(layer.bias, nn.Parameter)
+    layer.bias.requires_grad_(False)
+    return layer
+
+
 def normed(convolution: nn.Conv2d, spec: NetworkSpec) -> list[nn.Module]:
-    """A convolution of D with BatchNorm behind it, or spectrally normalised."""
+    """A convolution of D with BatchNorm behind it (GroupNorm: `with_group_norm`), or spectrally normalised."""
     if spec.spectral_norm:
         return [spectral(convolution, spec)]
-    return [convolution, nn.BatchNorm2d(convolution.out_channels)]
+    norm = nn.BatchNorm2d(convolution.out_channels)
+    return [convolution if spec.group_norm else before_norm(convolution), norm]
 
 
 def _up(inputs: int, outputs: int, kernel: int, stride: int) -> nn.Module:
-    convolution = nn.ConvTranspose2d(inputs, outputs, kernel, stride, padding=1)
+    convolution = before_norm(nn.ConvTranspose2d(inputs, outputs, kernel, stride, padding=1))
     return nn.Sequential(convolution, nn.BatchNorm2d(outputs), nn.ReLU())
 
 

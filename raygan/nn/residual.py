@@ -23,7 +23,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, interpolate, leaky_relu
 
-from raygan.nn.blocks import LatentBlock, Networks, normed, spectral
+from raygan.nn.blocks import LatentBlock, Networks, before_norm, normed, spectral
 from raygan.nn.projection import ProjectionBlock
 from raygan.nn.spec import NetworkSpec
 
@@ -32,13 +32,16 @@ MOST_CHANNELS = 256
 
 
 class UpBlock(nn.Module):
-    """(B, F, s, s) -> (B, F', 2 s, 2 s): the convolved and the plain way, added."""
+    """(B, F, s, s) -> (B, F', 2 s, 2 s): the convolved and the plain way, added.
+
+    Whatever its biases add is the same all over a map, so the BatchNorms behind it take it away, on both ways.
+    """
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
         self.norms = nn.ModuleList([nn.BatchNorm2d(inputs), nn.BatchNorm2d(outputs)])
-        self.convs = nn.ModuleList([_conv(inputs, outputs), _conv(outputs, outputs)])
-        self.skip = nn.Conv2d(inputs, outputs, 1)
+        self.convs = nn.ModuleList([before_norm(_conv(inputs, outputs)), before_norm(_conv(outputs, outputs))])
+        self.skip = before_norm(nn.Conv2d(inputs, outputs, 1))
 
     def forward(self, x: Tensor) -> Tensor:
         """Features (B, F, s, s) -> (B, F', 2 s, 2 s)."""

@@ -224,3 +224,22 @@ def test_networks_that_no_memory_can_hold_are_refused_before_they_are_made(monke
         ConfigError, match=r"model: networks of 3,038,662 parameters need 24\.3 MB with their gradients"
     ):
         build_networks(spec, None, 0)
+
+
+@pytest.mark.parametrize(
+    "of_d", [{}, {"spectral_norm": True}, {"group_norm": True}], ids=["batch", "spectral", "group"]
+)
+@pytest.mark.parametrize("networks", ["paper", "projection", "plane_projection", "residual"])
+def test_what_is_not_trained_is_what_batch_norm_takes_away(networks: str, of_d: dict) -> None:
+    """The gradients of such biases are 0 but for rounding, those of everything else are not."""
+    made = build_networks(NetworkSpec(16, 1, 4, 0.1, networks=networks, **of_d), None, 0)
+    parameters = {f"{key} {n}": p for key, block in made.blocks.items() for n, p in block.double().named_parameters()}
+    kept = {name for name, parameter in parameters.items() if not parameter.requires_grad}
+    for parameter in parameters.values():
+        parameter.requires_grad_(True)
+    torch.manual_seed(0)
+    labels, images = torch.arange(8) % 4, torch.randn(8, 1, 16, 16, dtype=torch.float64)
+    fakes = run_blocks(made.generator, torch.randn(8, 100, dtype=torch.float64), labels)
+    logits = run_blocks(made.discriminator, images, labels)
+    (torch.sum(torch.randn_like(fakes) * fakes) + torch.sum(torch.randn_like(logits) * logits)).backward()
+    assert kept == {name for name, parameter in parameters.items() if parameter.grad.abs().max() < 1e-12}

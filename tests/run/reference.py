@@ -180,23 +180,11 @@ class Reference:
 
 
 def assert_equal_blocks(state: State, networks: Owner) -> None:
-    """Every parameter and buffer. What rounding alone decides may be some of Adam's steps apart."""
+    """Every parameter and buffer."""
     for (network, index), arrays in state.blocks.items():
         if network not in networks:  # a moving average, which is judged elsewhere
             continue
         block = networks[network][index]
         for name, array in arrays.items():
-            atol = 5e-3 if name in moved_by_rounding(block) else 2e-6
             expected, where = block.state_dict()[name].numpy(), f"{network}.{index}.{name}"
-            np.testing.assert_allclose(array, expected, rtol=1e-4, atol=atol, err_msg=where)
-
-
-def moved_by_rounding(block: nn.Module) -> set[str]:
-    """The biases before a BatchNorm, and its running mean, which follows them: BatchNorm takes the bias out again, so
-    its gradient is nothing but rounding, of which Adam makes whole steps."""
-    layers = dict(block.named_modules())
-    norms = {name for name, layer in layers.items() if isinstance(layer, (nn.BatchNorm1d, nn.BatchNorm2d))}
-    if not norms:
-        return set()
-    biases = {f"{name}.bias" for name in layers if name not in norms}
-    return biases | {f"{name}.running_mean" for name in norms}
+            np.testing.assert_allclose(array, expected, rtol=1e-4, atol=2e-6, err_msg=where)

@@ -67,7 +67,8 @@ def test_everything_that_the_discriminator_sees_is_augmented_alike(tiny_settings
 
 @pytest.mark.parametrize("spectral_norm", [False, True])
 def test_residual_networks_of_five_blocks(tiny_settings: dict, spectral_norm: bool) -> None:
-    """Five blocks each, anchors 1, and every cut that these leave."""
+    """Five blocks each, anchors 1, and every cut that these leave. With this seed no gradient is so small that rounding
+    decides what Adam makes of it."""
     cuts = {
         "small": {"generator": [0, 0], "discriminator": [0, 1]},
         "medium": {"generator": [0, 1], "discriminator": [0, 0]},
@@ -80,7 +81,7 @@ def test_residual_networks_of_five_blocks(tiny_settings: dict, spectral_norm: bo
         "networks": "residual",
         "spectral_norm": spectral_norm,
     }
-    changed = {"model": model, "cuts": {"solver": "fixed", "fixed": cuts}}
+    changed = {"seed": 1, "model": model, "cuts": {"solver": "fixed", "fixed": cuts}}
     equals_the_reference(make_plan(make_config(tiny_settings | changed)), num_steps=2)
 
 
