@@ -64,7 +64,7 @@ class SplitContender:
         self._layout = split_plan(plan.algorithm).layout
         steps = StepLoop(backend, lambda *_: None, Deadline(None), plan.config.ray.steps_ahead)
         self._federation: Federation[SplitClients, SharedBody] = Federation(backend, self._layout, steps)
-        self._round = 0
+        self._round = self._steps = 0
 
     def run(self, num_steps: int) -> Slice:
         """So many steps of a new round."""
@@ -77,6 +77,7 @@ class SplitContender:
             raise RunError("raygan bench", found, "measure fewer clients, or give the machine more memory")
         after = self.usage()
         self._round += 1
+        self._steps = num_steps
         return Slice(
             seconds,
             num_steps,
@@ -100,6 +101,14 @@ class SplitContender:
         of clients takes its time to tell."""
         used = self._backend.usage(timeout_s=None)
         return {name: usage for name, usage in used.items() if not name.startswith("aggregator")}
+
+    def carried_bytes(self) -> float:
+        """Bytes of activations and gradients that sections of the body hand on in a step, in the mean of the last round;
+        to be asked for once."""
+        counted = self._backend.fetch([server.call(Server.traffic) for server in self._backend.servers])
+        counts = [count for traffic in counted if not isinstance(traffic, Lost) for count in traffic.counts]
+        between = [count for count in counts if (count.link.source, count.link.target) == ("body", "body")]
+        return sum(count.num_bytes for count in between) / self._steps
 
     def end_round(self) -> tuple[dict[str, float], int]:
         """Ends a round whose steps are done as after the warm-up rounds, where the clients are really clustered; its

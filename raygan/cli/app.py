@@ -421,6 +421,9 @@ def bench(
     replicas: Annotated[
         str | None, Option(help="Instead: the actors alone, for these numbers of replicas of the body: 1,2,4.")
     ] = None,
+    sections: Annotated[
+        str | None, Option(help="Instead: the actors alone, for these numbers of sections of the body: 1,2,3.")
+    ] = None,
     vmap: Annotated[
         bool, Option("--vmap", help="Instead: an actor's clients one by one and at once (without Ray).")
     ] = False,
@@ -440,7 +443,7 @@ def bench(
     }  # fmt: skip
     defaults = vars(AS_CONFIGURED if config else BenchOptions())
     options = BenchOptions(**{**defaults, **{k: v for k, v in given.items() if v is not None}})
-    show_bench(read_config(config, overrides or []), options, scale, replicas, vmap, as_json)
+    show_bench(read_config(config, overrides or []), options, scale, replicas, sections, vmap, as_json)
 
 
 @app.command()

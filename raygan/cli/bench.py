@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import redirect_stdout
+from functools import partial
 from typing import Any
 
 from rich.console import Console
 
-from raygan.bench.replicas import run_replicas
+from raygan.bench.bodies import Several, run_bodies
 from raygan.bench.run import run_bench, run_scale
 from raygan.bench.settings import BenchOptions
 from raygan.bench.vmap import run_vmap
@@ -24,28 +25,38 @@ NAMES = {"unsplit": "unsplit, one process", "in_process": "split, one process", 
 
 
 def show_bench(
-    config: Config, options: BenchOptions, scale: str | None, replicas: str | None, vmap: bool, as_json: bool
+    config: Config,
+    options: BenchOptions,
+    scale: str | None,
+    replicas: str | None,
+    sections: str | None,
+    vmap: bool,
+    as_json: bool,
 ) -> None:
     """Measures and prints.
 
     Args:
         scale: instead of the three contenders, the actors alone for these numbers of clients: `10,50,200`.
         replicas: instead, the actors alone for these numbers of replicas of the body: `1,2,4`.
+        sections: instead, the actors alone for these numbers of sections of the body: `1,2,3`.
         vmap: instead, clients one by one and at once.
 
     Raises:
         InputError: several of them, or what cannot be used.
     """
-    instead = {"--scale": scale is not None, "--replicas": replicas is not None, "--vmap": vmap}
-    given = [name for name, is_given in instead.items() if is_given]
+    instead = {"--scale": scale, "--replicas": replicas, "--sections": sections, "--vmap": vmap or None}
+    given = [name for name, value in instead.items() if value is not None]
     if len(given) > 1:
         raise InputError(given[-1], f"given with {given[0]}", "give one of them")
     keep_freed_memory()  # as in the actors: otherwise the limit would be the slower for it
+    show: Callable[[Mapping[str, Any], Console], None]
     with redirect_stdout(sys.stderr):  # where Ray's warnings go
         if scale is not None:
             document, show = run_scale(config, options, parse_counts(scale), _tell), _show_scale
         elif replicas is not None:
-            document, show = run_replicas(config, options, parse_replicas(replicas), _tell), _show_replicas
+            document, show = _run_bodies(config, options, "replicas", replicas)
+        elif sections is not None:
+            document, show = _run_bodies(config, options, "sections", sections)
         elif vmap:
             document, show = run_vmap(config, options, _tell), _show_vmap
         else:
@@ -54,6 +65,13 @@ def show_bench(
         print(json.dumps(document, indent=2, allow_nan=False))
     else:
         show(document, make_console())
+
+
+def _run_bodies(
+    config: Config, options: BenchOptions, several: Several, counts: str
+) -> tuple[dict[str, Any], Callable[[Mapping[str, Any], Console], None]]:
+    numbers = parse_replicas(counts, f"--{several}")
+    return run_bodies(config, options, several, numbers, _tell), partial(_show_bodies, several=several)
 
 
 def parse_counts(text: str) -> list[int]:
@@ -174,23 +192,32 @@ def _show_scale(document: Mapping[str, Any], console: Console) -> None:
     console.print(rows_table("a round's end, and the driver", ends))
 
 
-def _show_replicas(document: Mapping[str, Any], console: Console) -> None:
-    """One row for each number of replicas."""
+def _show_bodies(document: Mapping[str, Any], console: Console, several: Several) -> None:
+    """One row for each number of replicas or of sections."""
     rows = [
         {
-            "replicas": str(row["replicas"]),
+            several: str(row[several]),
             "images/s": _spread(row["images_per_s"], ".1f"),
             "of first": _spread(row["of_first"], ".3f"),
             "step s": f"{row['step_seconds']['median']:.3f}",
             "CPU s": f"{row['step_cpu_seconds']['median']:.3f}",
-            "exchanging s": f"{row['exchange_seconds']['median']:.3f}",
-            "exchanged MB": _megabytes(row["exchanged_bytes"]["median"], ".2f"),
+            **_between(row),
             "bodies MB": _megabytes(row["body_memory_bytes"], ".0f"),
         }
-        for row in document["replicas"]
+        for row in document[several]
     ]
     s = document["settings"]
-    console.print(rows_table(f"replicas of the body: {_sizes(s)}, {s['cores']} cores", rows))
+    console.print(rows_table(f"{several} of the body: {_sizes(s)}, {s['cores']} cores", rows))
+
+
+def _between(row: Mapping[str, Any]) -> dict[str, str]:
+    """What goes between the body's actors in a step."""
+    if "carried_bytes" in row:
+        return {"carried MB": _megabytes(row["carried_bytes"], ".2f")}
+    return {
+        "exchanging s": f"{row['exchange_seconds']['median']:.3f}",
+        "exchanged MB": _megabytes(row["exchanged_bytes"]["median"], ".2f"),
+    }
 
 
 def _spread(values: Mapping[str, float], form: str, unit: float = 1.0) -> str:

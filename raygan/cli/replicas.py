@@ -50,10 +50,12 @@ def show_replicas(config: Config, counts: str, as_json: bool) -> None:
     console.print(line, soft_wrap=True)
 
 
-def parse_replicas(text: str) -> list[int]:
-    """`1,2,4`. Raises InputError: it is no ascending list of numbers of replicas that begins with 1."""
+def parse_replicas(text: str, option: str = "--replicas") -> list[int]:
+    """`1,2,4`, of replicas or of what else the option counts. Raises InputError: it is no ascending list of numbers that
+    begins with 1."""
     parts = [part.strip() for part in text.split(",")]
     numbers = [int(part) for part in parts if part.isdecimal()]
     if len(numbers) < len(parts) or numbers != sorted({*numbers, 1}) or 0 in numbers:
-        raise InputError("--replicas", f"{text!r} is no list of numbers of replicas", "begin with 1, such as 1,2,4")
+        found = f"{text!r} is no list of numbers of {option.removeprefix('--')}"
+        raise InputError(option, found, "begin with 1, such as 1,2,4")
     return numbers

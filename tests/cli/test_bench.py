@@ -81,6 +81,16 @@ def test_numbers_of_replicas_are_compared_with_one(config: Path) -> None:
     assert all(row["step_cpu_seconds"]["median"] > 0 for row in (one, two))
 
 
+@pytest.mark.slow
+def test_numbers_of_sections_are_compared_with_one(config: Path) -> None:
+    """Only a body in sections hands anything on; what it is, is known from the networks."""
+    one, two = bench(config, "--sections", "1,2")["sections"]
+    assert (one["sections"], two["sections"]) == (1, 2)
+    assert one["of_first"] == {"median": 1.0, "min": 1.0, "max": 1.0}
+    assert one["carried_bytes"] == 0 < two["carried_bytes"]
+    assert two["body_memory_bytes"] > 1.5 * one["body_memory_bytes"] > 1e6
+
+
 def test_clients_at_once_are_compared_with_one_by_one(config: Path, tmp_path: Path) -> None:
     document = bench(config, "--vmap", HOME=str(tmp_path / "home"))
     blocks = {row["block"]: row for row in document["blocks"]}
@@ -101,6 +111,9 @@ def test_bad_options_are_one_line(config: Path) -> None:
     command("bench", config, "--replicas", "1,two").assert_refused("--replicas", "1,two", "1,2,4")
     command("bench", config, "--replicas", "1,4").assert_refused("ray.body_replicas", "4", "give at most 3")
     command("bench", config, "--replicas", "1", "--scale", "1,2").assert_refused("--replicas", "given with --scale")
+    command("bench", config, "--sections", "2").assert_refused("--sections", "'2' is no list of numbers of sections")
+    command("bench", config, "--sections", "1,9").assert_refused("ray.body_pipeline", "9", "give at most")
+    command("bench", config, "--sections", "1", "--vmap").assert_refused("--vmap", "given with --sections")
     command("bench", config, "--cuts", "deep").assert_refused("--cuts", "'deep'", "planned, mixed")
     command("bench", config, "--cuts", "2,2/0,0").assert_refused("(2, 2)")
     command("bench", config, "--width", "-1").assert_refused("model.width", "-1")
