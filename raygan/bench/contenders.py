@@ -34,7 +34,7 @@ class Slice:
     cpu_s: float
     """CPU seconds of all its processes; unlike `seconds` it hardly depends on what else the machine does."""
     driver_cpu_s: float = 0.0
-    """Those of the process that submits the steps."""
+    """Those of the thread that submits the steps; what Ray's own threads beside it take follows the clock."""
     workers: tuple[StepReport, ...] = ()
     """Of all workers and steps."""
     body: tuple[BodyReport, ...] = ()
@@ -69,9 +69,10 @@ class SplitContender:
     def run(self, num_steps: int) -> Slice:
         """So many steps of a new round."""
         before = self.usage()
-        started, cpu_before = time.perf_counter(), time.process_time()
+        started, cpu_before, thread_before = time.perf_counter(), time.process_time(), time.thread_time()
         epochs = self._federation.local_epochs(self._cohort(num_steps), self._split_step)
         seconds, cpu_s = time.perf_counter() - started, time.process_time() - cpu_before
+        driver_cpu_s = time.thread_time() - thread_before
         for worker, lost in epochs.lost.items():
             found = f"{self._layout.workers[worker].name} was lost in a step ({lost.reason})"
             raise RunError("raygan bench", found, "measure fewer clients, or give the machine more memory")
@@ -83,7 +84,7 @@ class SplitContender:
             num_steps,
             sum(report.num_images for report in epochs.reports),
             cpu_s + sum(after[name].cpu_s - before[name].cpu_s for name in before),
-            cpu_s,
+            driver_cpu_s,
             tuple(epochs.reports),
             tuple(epochs.server),
             {name: (before[name], after[name]) for name in before},

@@ -48,7 +48,7 @@ def bench_document(
         "links": _links(plan, slices["ray"]),
         "start_up": {**_rounded(start_up), "total": round(sum(start_up.values()), 3)},
         "round_end": {
-            **{name: spread([parts[name] for parts in round_ends]) for name in round_ends[0]},
+            **_spreads(round_ends),
             "total": end,
             "steps_of_a_round": steps_of_a_round,
             "share_of_a_round": end["median"] / (end["median"] + steps_of_a_round * step_s["ray"]["median"]),
@@ -60,12 +60,13 @@ def scale_document(
     plans: Mapping[str, Plan],
     slices: Mapping[str, Sequence[Slice]],
     usage: Mapping[str, Mapping[str, Usage]],
-    ends: Mapping[str, tuple[Mapping[str, float], int]],
+    ends: Mapping[str, Sequence[tuple[Mapping[str, float], int]]],
 ) -> dict[str, Any]:
     """One entry for each number of clients, in order; memory of an extra client against the first entry.
 
     Args:
-        ends: seconds of each part of a round's end, and how many files its checkpoint has.
+        ends: of several round ends, seconds of each part, and how many files the checkpoint has. The first one takes
+            memory that those behind it use again.
     """
     clients = {name: plan.config.num_clients for name, plan in plans.items()}
     memory = {name: sum(entry.memory_bytes for entry in used.values()) for name, used in usage.items()}
@@ -84,8 +85,8 @@ def scale_document(
                 "bytes_per_extra_client": (memory[name] - memory[first]) / extra if extra else None,
                 "client_state_bytes": _state_bytes(plan),
                 "driver_cpu_seconds": spread([s.driver_cpu_s / s.num_steps for s in slices[name]]),
-                "round_end": _rounded(ends[name][0]),
-                "checkpoint_files": ends[name][1],
+                "round_end": _spreads([parts for parts, _ in ends[name]]),
+                "checkpoint_files": ends[name][0][1],
             }
         )
     return {"settings": settings_document(plans[first], slices), "scale": rows}
@@ -177,6 +178,10 @@ def settings_document(plan: Plan, slices: Mapping[str, Sequence[Slice]]) -> dict
         "repeats": len(next(iter(slices.values()))),
         "versions": versions(),
     }
+
+
+def _spreads(ends: Sequence[Mapping[str, float]]) -> dict[str, dict[str, float]]:
+    return {name: spread([parts[name] for parts in ends]) for name in ends[0]}
 
 
 def _rounded(seconds: Mapping[str, float]) -> dict[str, float]:

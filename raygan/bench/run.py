@@ -74,7 +74,7 @@ def run_scale(config: Config, options: BenchOptions, counts: Sequence[int], tell
     plans = {str(count): bench_plan(config, replace(options, clients=count)) for count in counts}
     with measured_federations(plans, config, options, tell) as (contenders, slices):
         usage = {name: contender.usage() for name, contender in contenders.items()}
-        ends = {name: contender.end_round() for name, contender in contenders.items()}
+        ends = {name: [contender.end_round() for _ in range(ROUND_ENDS)] for name, contender in contenders.items()}
     return scale_document(plans, slices, usage, ends)
 
 

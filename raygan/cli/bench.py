@@ -183,9 +183,9 @@ def _show_scale(document: Mapping[str, Any], console: Console) -> None:
     ends = [
         {
             "clients": str(row["clients"]),
-            **{f"{_words(name)} s": f"{seconds:.2f}" for name, seconds in row["round_end"].items()},
+            **{f"{_words(name)} s": _spread(seconds, ".2f") for name, seconds in row["round_end"].items()},
             "its files": str(row["checkpoint_files"]),
-            "driver CPU ms a step": _spread(row["driver_cpu_seconds"], ".1f", 1e3),
+            "driver's CPU ms a step": _spread(row["driver_cpu_seconds"], ".1f", 1e3),
         }
         for row in document["scale"]
     ]
