@@ -1,9 +1,14 @@
 from __future__ import annotations
 
+import pickle
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+from raygan.config.loading import make_config
+from raygan.run.plan import make_plan
 
 
 @pytest.mark.parametrize(
@@ -59,3 +64,27 @@ for networks, spectral_norm in product(("paper", "projection", "plane_projection
 sys.exit("torch._dynamo" in sys.modules)
 """
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("algorithm", ["huscf", "fed_gan", "md_gan", "ua_gan", "fed_split_gan"])
+def test_a_round_needs_neither_sympy_nor_a_solver(tiny_settings: dict, tmp_path: Path, algorithm: str) -> None:
+    """Nor torch's compiler. The plan, for which the driver needs them, comes from here, as an actor's does."""
+    file = tmp_path / "plan"
+    plan = make_plan(make_config(tiny_settings | {"algorithm": algorithm}))
+    file.write_bytes(pickle.dumps((plan, plan.algorithm.parties())))
+    program = f"""
+import pickle, sys
+from pathlib import Path
+from raygan.runtime.federation import Federation
+from raygan.runtime.in_process import InProcessBackend
+from raygan.runtime.steps import Cohort, Deadline, StepLoop
+
+plan, parties = pickle.loads(Path({str(file)!r}).read_bytes())
+backend = InProcessBackend(parties, plan.config, None)
+federation = Federation(backend, plan.layout, StepLoop(backend, lambda *_: None, Deadline(None), 1))
+plan.algorithm.round(federation, plan.algorithm.init(), Cohort(0, 2, tuple(plan.layout.ids), 1))
+print(found := [name for name in ("sympy", "scipy.optimize", "torch._dynamo") if name in sys.modules])
+sys.exit(len(found))
+"""
+    done = subprocess.run([sys.executable, "-c", program], check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -20,8 +20,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import Bounds, LinearConstraint, milp
-from scipy.sparse import csr_array
 
 from raygan.cuts.problem import Deadline
 from raygan.storage import read_arrays, write_arrays
@@ -77,6 +75,9 @@ def _solve_apart(folder: Path, program: Arrays, limit_s: float, relaxed: bool) -
 
 
 def _solve(program: Arrays, limit_s: float, relaxed: bool) -> Found:
+    from scipy.optimize import Bounds, LinearConstraint, milp  # slow to import, and actors have no use for it
+    from scipy.sparse import csr_array
+
     matrix = csr_array(
         (program["data"], program["indices"], program["indptr"]), shape=(len(program["least"]), len(program["cost"]))
     )

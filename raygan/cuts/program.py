@@ -38,7 +38,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from scipy.sparse import csr_array
 
 from raygan.cuts.latency import Bools, Floats, Ints, PassTimes
 from raygan.cuts.milp import Arrays
@@ -78,6 +77,8 @@ class Program:
 
     def arrays(self) -> Arrays:
         """For `raygan.cuts.milp`."""
+        from scipy.sparse import csr_array  # slow to import, and actors have no use for it
+
         rows, columns, values = zip(*self.cells, strict=True)
         matrix = csr_array((values, (rows, columns)), shape=(len(self.least), len(self.cost)))
         return {

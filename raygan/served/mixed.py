@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from raygan.nn.backward import start_of
 from raygan.nn.trained import DiscriminatorUpdate
 from raygan.parties.counted import CountedClients
 from raygan.parties.data_owner import Minibatch
@@ -42,7 +43,7 @@ class MixedClients(CountedClients[ServedClient], ServedClients):
         for number, wanted in message.values.items() if isinstance(message, Logits) else ():
             images, logits = self._judged_fakes[number]
             self._received("Logits", wanted)
-            (gradient,) = torch.autograd.grad(logits, images, torch.tensor(wanted, device=self._device))
+            (gradient,) = torch.autograd.grad(start_of([logits], [torch.tensor(wanted, device=self._device)]), images)
             if gradient.isfinite().all():
                 gradients[number] = gradient.cpu().numpy()
         self._judged_fakes = {}

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from raygan.config.schema import Config
+from raygan.nn.backward import run_backward
 from raygan.nn.start import initial_networks
 from raygan.nn.trained import TrainedNetwork
 from raygan.parties.base import Server
@@ -138,4 +139,4 @@ class GeneratorServer(Server):
         for place, batch in enumerate(self._batches):
             mine = [gradient for client, gradient in sorted(gradients.items()) if self._places(client)[1] == place]
             if mine:
-                batch.images.backward(torch.stack(mine).sum(0) / divisor)
+                run_backward([batch.images], [torch.stack(mine).sum(0) / divisor])

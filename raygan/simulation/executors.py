@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from raygan.names import BlockKey, Compute, NetworkName
+from raygan.nn.backward import run_backward
 from raygan.nn.network import block_inputs, run_blocks
 from raygan.nn.vmapped import Tensors, VmappedBlock
 
@@ -89,7 +90,7 @@ def _alone(computation: Computation[Result]) -> Result:
         if isinstance(wanted, Run):
             result = run_blocks(wanted.blocks.values(), wanted.x, wanted.labels)
         else:
-            torch.autograd.backward(wanted.outputs, wanted.gradients)
+            run_backward(wanted.outputs, wanted.gradients)
             result = None
 
 
@@ -170,4 +171,4 @@ def _backward(wanted: Sequence[Backward]) -> None:
     """One pass over all of them: clients that were computed at once share a graph."""
     if wanted:
         outputs = [x for one in wanted for x in one.outputs]
-        torch.autograd.backward(outputs, [x for one in wanted for x in one.gradients])
+        run_backward(outputs, [x for one in wanted for x in one.gradients])

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
+from raygan.nn.backward import run_backward
+
 
 @dataclass
 class _Segment:
@@ -126,7 +128,7 @@ class MergedPass:
         parts = [_gradient(known.get(key), segment.output[span]) for key, span in segment.rows_in.items()]
         if not parts:
             parts = [torch.zeros_like(segment.output)]
-        segment.output.backward(torch.cat(parts) if len(parts) > 1 else parts[0])
+        run_backward([segment.output], [torch.cat(parts) if len(parts) > 1 else parts[0]])
         assert segment.leaf.grad is not None
         back = {key: segment.leaf.grad[span] for key, span in segment.rows_in.items() if key in known}
         self._carried_back = {key: part for key, part in back.items() if key not in segment.entered}
