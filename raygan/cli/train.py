@@ -21,6 +21,7 @@ from raygan.cli.tables import FittingTable, make_console, rows_table
 from raygan.config import Config
 from raygan.data import domain_names
 from raygan.errors import InputError
+from raygan.report import resume, train
 from raygan.run.events import Listener
 from raygan.run.mirror import is_uri
 from raygan.run.plan import Plan, planned
@@ -40,8 +41,6 @@ def train_and_show(config: Config, out: str | None, in_process: bool, screen: Sc
     Args:
         also: more arguments of `raygan.train`.
     """
-    from raygan.report import train  # which needs pandas, as the plan does not
-
     path = run_folder(out)
     _begin(screen, path)
     screen.tell("starting ..." if in_process else "starting the actors ...")
@@ -59,8 +58,6 @@ def resume_and_show(
     also: Mapping[str, Any],
 ) -> None:
     """Continues a run with a progress display; says so if it has ended already."""
-    from raygan.report import resume
-
     path = fetched(run_path)
     if Run.load(path).ended and not changes:
         screen.tell(ENDED.format(path))
