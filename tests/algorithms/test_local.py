@@ -79,6 +79,7 @@ def test_clients_differ_and_nothing_is_shared(whole: Path) -> None:
     assert len(set(models.values())) == 6
 
 
+@pytest.mark.slow
 def test_a_dead_client_is_back_with_its_last_networks(
     small_ray: None, injector: FaultInjector, settings: dict, tmp_path: Path
 ) -> None:

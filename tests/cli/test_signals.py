@@ -36,7 +36,7 @@ def settings(tiny_settings: dict) -> dict:
     [
         pytest.param(signal.SIGTERM, [], id="actors", marks=pytest.mark.slow),
         pytest.param(signal.SIGINT, ["--in-process"], id="in_process"),
-        pytest.param(signal.SIGHUP, ["--in-process"], id="hangup"),
+        pytest.param(signal.SIGHUP, ["--in-process"], id="hangup", marks=pytest.mark.slow),
         pytest.param(signal.SIGINT, [], id="actors-int", marks=pytest.mark.slow),
     ],
 )

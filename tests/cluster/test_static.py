@@ -25,6 +25,8 @@ from raygan.telemetry.definitions import BY_NAME, METRICS
 from tests.cluster.scrape import Samples, scrape_until, total
 from tests.cluster.sites import FOLDER
 
+pytestmark = pytest.mark.slow
+
 
 class Watcher(Listener):
     """Notes where the actors are."""

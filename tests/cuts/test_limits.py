@@ -57,7 +57,7 @@ def test_no_cut_that_some_plan_has_within_the_limits_is_out(instance, anchor, x,
                 assert left[task.class_of[client], task.cuts[0].index(cut)]
 
 
-@settings(quick, max_examples=30)
+@settings(quick, max_examples=15)
 @given(instances(5, 4), st.sampled_from([2, None]))
 def test_the_bound_is_never_above_the_best_plan(instance, anchor) -> None:
     costs, devices, server = instance

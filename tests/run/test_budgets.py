@@ -215,6 +215,7 @@ def test_an_algorithm_of_ones_own_must_say_what_it_discloses() -> None:
     assert Algorithm.discloses == "what nobody has looked through"
 
 
+@pytest.mark.slow
 def test_actors_compute_the_same(small_ray: None, settings: dict, tmp_path: Path) -> None:
     config = make_config(settings)
     here, there = train(config, tmp_path / "here", in_process=True), train(config, tmp_path / "there")

@@ -42,7 +42,9 @@ def local(tiny_settings: dict) -> dict[str, tuple[list[StepReport], str]]:
     return {codec: steps(in_process(make(tiny_settings, codec))) for codec in CODECS}
 
 
-@pytest.mark.parametrize("codec", ["bfloat16", "int8", pytest.param("float16", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "codec", ["int8", *(pytest.param(one, marks=pytest.mark.slow) for one in ("bfloat16", "float16"))]
+)
 def test_actors_and_one_process_are_bit_identical(
     small_ray: None, tiny_settings: dict, local: dict, codec: str
 ) -> None:

@@ -86,6 +86,7 @@ def fight(
     return campaign
 
 
+@pytest.mark.slow
 def test_one_of_each_role_is_killed_in_one_run(
     small_ray: None,
     injector: FaultInjector,

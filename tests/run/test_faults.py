@@ -72,6 +72,7 @@ def test_a_client_that_keeps_dying_is_set_aside(injector: FaultInjector, tiny_se
     assert run.metrics["clients"].tolist() == [4, 4, 4]
 
 
+@pytest.mark.slow
 def test_too_few_clients_stop_the_run_and_it_goes_on_from_its_checkpoint(
     injector: FaultInjector, tiny_settings: dict, tmp_path: Path
 ) -> None:

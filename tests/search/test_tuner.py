@@ -105,6 +105,7 @@ def test_two_trials_side_by_side(run, tmp_path: Path) -> None:
     assert_same_training(again, best.run)
 
 
+@pytest.mark.slow
 def test_a_trial_in_process_asks_for_its_driver_alone_and_has_the_same_numbers(run, tmp_path: Path) -> None:
     watch = Watch()
     results = run("in_process=true", "concurrency=2", "space={training.lr: {grid: [5.0e-4, 1.0e-3]}}", callback=watch)

@@ -82,6 +82,7 @@ def test_nothing_private_leaves_a_client(
     assert search.found(secrets(config)) == []
 
 
+@pytest.mark.slow
 def test_nothing_private_leaves_a_client_actor(
     small_ray: None, settings: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
