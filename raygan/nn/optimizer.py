@@ -42,7 +42,7 @@ class FusedAdam(torch.optim.Adam):
         beta1, beta2 = group["betas"]
         adam(
             trained,
-            [parameter.grad for parameter in trained if parameter.grad is not None],
+            [_laid_out(parameter.grad, parameter) for parameter in trained if parameter.grad is not None],
             [state["exp_avg"] for state in states],
             [state["exp_avg_sq"] for state in states],
             [],
@@ -64,6 +64,12 @@ class FusedAdam(torch.optim.Adam):
             state["step"] = torch.zeros((), dtype=torch.float32, device=parameter.device)
             state["exp_avg"], state["exp_avg_sq"] = torch.zeros_like(parameter), torch.zeros_like(parameter)
         return state
+
+
+def _laid_out(gradient: Tensor, parameter: Tensor) -> Tensor:
+    """The gradient as its parameter is in memory, where the kernel goes through both; torch's own are so already, those
+    that others have put there may not be."""
+    return gradient if gradient.stride() == parameter.stride() else torch.empty_like(parameter).copy_(gradient)
 
 
 def _leave_the_compiler() -> None:

@@ -58,8 +58,14 @@ def load_network_arrays(
             saved = {m: arrays.get(f"adam.{name}.{index}.{key}.{m}") for m in MOMENTS}
             if optimizer is not None and all(value is not None for value in saved.values()):
                 optimizer.state[parameter] = {
-                    m: torch.from_numpy(np.array(value)).to(parameter.device) for m, value in saved.items()
+                    m: _laid_out(parameter, value) for m, value in saved.items() if value is not None
                 }
+
+
+def _laid_out(parameter: nn.Parameter, moment: np.ndarray) -> torch.Tensor:
+    """Adam's kernel goes through parameter, gradient and moments as they are in memory: all are laid out alike."""
+    value = torch.from_numpy(np.array(moment)).to(parameter.device)
+    return torch.empty_like(parameter).copy_(value) if value.shape == parameter.shape else value
 
 
 def average_arrays(average: WeightAverage | None, prefix: str = "") -> dict[str, np.ndarray]:

@@ -26,6 +26,7 @@ from raygan.nn.network import (
     gradient_norm,
     is_finite,
     load_block_state,
+    placed,
     run_blocks,
     set_learning_rate,
 )
@@ -49,7 +50,7 @@ class TrainedNetwork:
         self, name: NetworkName, blocks: Iterable[nn.Module], training: TrainingConfig, device: torch.device
     ) -> None:
         self.name, self._training = name, training
-        self._blocks = [copy.deepcopy(block).to(device) for block in blocks]
+        self._blocks = [placed(copy.deepcopy(block), device) for block in blocks]
         optimizer = adam(self._blocks, training.lr_of(name), training.betas)
         if optimizer is None:
             raise ConfigError("model.networks", f"the {name} has no parameters", "give it some to train")

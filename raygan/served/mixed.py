@@ -14,6 +14,7 @@ from raygan.parties.counted import CountedClients
 from raygan.parties.data_owner import Minibatch
 from raygan.served.batch import FakeBatch
 from raygan.served.worker import ServedClient, ServedClients
+from raygan.wire.codec import to_array
 from raygan.wire.records import ClassCounts, Fakes, Feedback, Logits, Lost, StepId
 
 
@@ -45,7 +46,7 @@ class MixedClients(CountedClients[ServedClient], ServedClients):
             self._received("Logits", wanted)
             (gradient,) = torch.autograd.grad(start_of([logits], [torch.tensor(wanted, device=self._device)]), images)
             if gradient.isfinite().all():
-                gradients[number] = gradient.cpu().numpy()
+                gradients[number] = to_array(gradient.cpu())
         self._judged_fakes = {}
         self._seconds["answer"] = time.perf_counter() - started
         self._sent("Feedback", gradients)

@@ -22,7 +22,7 @@ from raygan.parties.layout import ClientPlan, Layout
 from raygan.randomness import torch_seed
 from raygan.served.batch import FakeBatch
 from raygan.storage import read_arrays, write_arrays
-from raygan.wire.codec import CPU
+from raygan.wire.codec import CPU, to_array
 from raygan.wire.records import BlockAverage, BodyReport, Fakes, Feedback, Lost, StepId, Written
 from raygan.wire.statistics import Mean
 
@@ -68,7 +68,7 @@ class GeneratorServer(Server):
         """Begins a step: k batches; one record for each of the workers."""
         started = time.perf_counter()
         self._batches = [self._made() for _ in range(self._num_batches)]
-        images = [batch.images.detach().cpu().numpy() for batch in self._batches]
+        images = [to_array(batch.images.detach().cpu()) for batch in self._batches]
         labels = [batch.labels.cpu().numpy() for batch in self._batches]
         records = []
         for worker in workers:

@@ -24,7 +24,7 @@ from raygan.parties.layout import ClientPlan, WorkerPlan
 from raygan.parties.owners import data_owners
 from raygan.parties.reports import ClientStep, step_report
 from raygan.served.batch import FakeBatch
-from raygan.wire.codec import CPU
+from raygan.wire.codec import CPU, to_array
 from raygan.wire.records import Fakes, Feedback, Lost, State, StepId, StepReport, num_bytes
 
 T = TypeVar("T")
@@ -114,7 +114,7 @@ class ServedClients(AveragedClients[ServedClient]):
         gradients: dict[int, np.ndarray] = {}
         for number, real, (update, loss, gradient) in self._of_each(step, message, self._judged):
             if self._note(number, update, loss, gradient, len(real.z)):
-                gradients[number] = gradient.cpu().numpy()
+                gradients[number] = to_array(gradient.cpu())
         self._seconds["learn_and_judge"] = time.perf_counter() - started
         self._sent("Feedback", gradients)
         return Feedback(step, gradients)

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from raygan.config.schema import Config
 from raygan.federated.assignment import cluster_and_weigh
 from raygan.names import NetworkName
-from raygan.nn.network import frozen
+from raygan.nn.network import frozen, placed
 from raygan.nn.start import initial_networks
 from raygan.parties.base import Server
 from raygan.parties.peers import Peers
@@ -78,7 +78,7 @@ class SharedBody(Server):
         blocks: dict[NetworkName, dict[int, nn.Module]] = {"generator": {}, "discriminator": {}}
         for network, held in blocks.items():
             mine = sorted(index for name, index in self._held if name == network)
-            held.update({index: whole[network][index].to(device) for index in mine})
+            held.update({index: placed(whole[network][index], device) for index in mine})
         self._trunks = {SHARED: Trunk(blocks, config.training)}
         self._serves = {client.client: SHARED for client in layout.clients}
         self._stages = layout.stages_of(replica)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from raygan.cuts.cut import head_blocks, tail_blocks
 from raygan.names import Cut
-from raygan.nn.network import adam, frozen_parameters, gradient_norm
+from raygan.nn.network import adam, frozen_parameters, gradient_norm, placed
 
 
 class NetworkEnds:
@@ -29,8 +29,8 @@ class NetworkEnds:
         betas: tuple[float, float],
         device: torch.device | None = None,
     ) -> None:
-        self.head = {index: blocks[index].to(device) for index in head_blocks(cut)}
-        self.tail = {index: blocks[index].to(device) for index in tail_blocks(cut, len(blocks))}
+        self.head = {index: placed(blocks[index], device) for index in head_blocks(cut)}
+        self.tail = {index: placed(blocks[index], device) for index in tail_blocks(cut, len(blocks))}
         self.blocks = {**self.head, **self.tail}
         self._parameters = [parameter for block in self.blocks.values() for parameter in block.parameters()]
         self._tail_parameters = [parameter for block in self.tail.values() for parameter in block.parameters()]

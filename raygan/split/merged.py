@@ -7,7 +7,7 @@ BatchNorm therefore sees all of them. The gradient of the body is the sum over c
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -96,8 +96,7 @@ class MergedPass:
             self._segments.append(_Segment(torch.empty(0), torch.empty(0), {}, ()))
             return {}
         parts = list(inside.values()) if nobody is None or inside else [nobody]
-        merged = torch.cat(parts) if len(parts) > 1 else parts[0]
-        leaf = merged.detach().requires_grad_()
+        leaf = _merged(parts).detach().requires_grad_()
         rows = _rows(inside)
         output = leaf
         for index in blocks:
@@ -128,11 +127,15 @@ class MergedPass:
         parts = [_gradient(known.get(key), segment.output[span]) for key, span in segment.rows_in.items()]
         if not parts:
             parts = [torch.zeros_like(segment.output)]
-        run_backward([segment.output], [torch.cat(parts) if len(parts) > 1 else parts[0]])
+        run_backward([segment.output], [_merged(parts)])
         assert segment.leaf.grad is not None
         back = {key: segment.leaf.grad[span] for key, span in segment.rows_in.items() if key in known}
         self._carried_back = {key: part for key, part in back.items() if key not in segment.entered}
         return {key: back[key] for key in segment.entered if key in back}
+
+
+def _merged(parts: Sequence[Tensor]) -> Tensor:
+    return torch.cat(list(parts)) if len(parts) > 1 else parts[0]
 
 
 def _rows(parts: Mapping[int, Tensor]) -> dict[int, slice]:

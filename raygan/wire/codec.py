@@ -24,6 +24,7 @@ import torch
 from torch import Tensor
 
 from raygan.names import Codec
+from raygan.wire.maps import channels_last
 from raygan.wire.records import Encoded, WirePart
 
 LEAST = 1e-30
@@ -43,18 +44,27 @@ def encode(tensors: Sequence[Tensor], codec: Codec, direct: bool = False) -> tup
         direct: for Ray Direct Transport: torch tensors on their device, each in memory of its own, since the
             receiver is given access to all of it.
     """
+    if codec == "float32" and direct:
+        return tuple(x.detach().clone(memory_format=torch.contiguous_format) for x in tensors)
     if codec == "float32":
-        if direct:
-            return tuple(x.detach().clone(memory_format=torch.contiguous_format) for x in tensors)
-        return tuple(tensor.numpy() for tensor in _to_host([tensor.detach() for tensor in tensors]))
+        return tuple(to_array(tensor) for tensor in _to_host([tensor.detach() for tensor in tensors]))
     packed = [_PACK[codec](tensor.detach()) for tensor in tensors]
     if direct:
         return tuple(Encoded(codec, _bits(x).contiguous(), scale.item()) for x, scale in packed)
     on_host = _to_host([x for pair in packed for x in pair])
     return tuple(
-        Encoded(codec, _bits(payload).numpy(), scale.item())
+        Encoded(codec, to_array(_bits(payload)), scale.item())
         for payload, scale in zip(on_host[::2], on_host[1::2], strict=True)
     )
+
+
+def to_array(tensor: Tensor) -> np.ndarray:
+    """A tensor on the CPU as an array, of its own memory where that is contiguous or has the channels of maps last."""
+    if tensor.is_contiguous():
+        return tensor.numpy()
+    if tensor.dim() == 4 and tensor.is_contiguous(memory_format=torch.channels_last):
+        return channels_last(tensor.permute(0, 2, 3, 1).numpy())
+    return tensor.contiguous().numpy()
 
 
 def decode(part: WirePart, device: torch.device = CPU) -> Tensor:

@@ -266,8 +266,8 @@ MUTATIONS = (
     Mutation(
         "a stage's gradient is the mean over clients",
         MERGED,
-        "run_backward([segment.output], [torch.cat(parts) if len(parts) > 1 else parts[0]])",
-        "run_backward([segment.output], [torch.cat(parts) / len(parts)])",
+        "run_backward([segment.output], [_merged(parts)])",
+        "run_backward([segment.output], [_merged(parts) / len(parts)])",
         MERGED_TEST,
     ),
     Mutation(

@@ -9,7 +9,7 @@ import torch
 from raygan.config.loading import make_config
 from raygan.errors import ConfigError
 from raygan.nn.blocks import Networks, paper_networks
-from raygan.nn.network import build_networks, run_blocks
+from raygan.nn.network import build_networks, placed, run_blocks
 from raygan.nn.projection import ProjectionBlock, projection_networks
 from raygan.nn.residual import map_sides, residual_networks
 from raygan.nn.spec import NetworkSpec
@@ -243,3 +243,17 @@ def test_what_is_not_trained_is_what_batch_norm_takes_away(networks: str, of_d: 
     logits = run_blocks(made.discriminator, images, labels)
     (torch.sum(torch.randn_like(fakes) * fakes) + torch.sum(torch.randn_like(logits) * logits)).backward()
     assert kept == {name for name, parameter in parameters.items() if parameter.grad.abs().max() < 1e-12}
+
+
+@pytest.mark.parametrize("networks", ["paper", "projection", "plane_projection"])
+def test_on_cpus_maps_have_their_channels_last_and_numbers_do_not_depend_on_it(networks: str) -> None:
+    made = build_networks(NetworkSpec(16, 3, 4, 0.125, networks=networks), None, 0)
+    labels, x = torch.arange(4), torch.randn(4, 16, 8, 8)
+    block = made.generator[2].eval()
+    for given in (x, x.contiguous(memory_format=torch.channels_last)):
+        assert block(given).is_contiguous(memory_format=torch.channels_last)
+        assert torch.equal(block(given), block(x))
+    images = run_blocks(made.generator, torch.randn(4, 100), labels)
+    assert run_blocks(made.discriminator, images, labels).shape == (4,)
+    elsewhere = placed(made.discriminator[1], torch.device("meta"))
+    assert all(parameter.is_contiguous() for parameter in elsewhere.parameters())

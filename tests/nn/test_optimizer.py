@@ -47,3 +47,16 @@ optimizer.zero_grad()
 sys.exit('torch._dynamo' in sys.modules)
 """
     assert subprocess.run([sys.executable, "-c", check], check=False).returncode == 0
+
+
+def test_a_gradient_that_lies_otherwise_in_memory_counts_for_its_own_weights() -> None:
+    """The kernel goes through weights and gradients as they lie there."""
+    weights, gradient = torch.randn(4, 3, 2, 2), torch.randn(4, 3, 2, 2)
+    found = []
+    for layout in (torch.contiguous_format, torch.channels_last):
+        parameter = weights.clone(memory_format=layout).requires_grad_()
+        optimizer = FusedAdam([parameter], 1e-2, (0.5, 0.9))
+        parameter.grad = gradient.clone()
+        optimizer.step()
+        found.append(parameter.detach())
+    assert torch.equal(*found)
