@@ -64,7 +64,7 @@ def _safetensors(path: Path, trust: bool) -> tuple[Card, nn.Module]:
         card = parsed_card((file.metadata() or {}).get(KEY), str(path))
     if card.own_networks is not None:
         _check_trust(path, f"its networks are code of their own ({card.own_networks})", trust)
-    module = GeneratorModule(*build_networks(card.spec, card.blocks, 0).generator).eval()
+    module = GeneratorModule(*build_networks(card.spec, card.blocks, 0).generator).contiguous().eval()
     try:
         module.load_state_dict(load_file(path))
     except (RuntimeError, SafetensorError):

@@ -195,6 +195,11 @@ def run_blocks(blocks: Iterable[nn.Module], x: Tensor, labels: Tensor | None = N
 class GeneratorModule(nn.Sequential):
     """A generator's blocks as one module. Its state's names are those of the blocks: `0.linear.weight`."""
 
+    def contiguous(self) -> GeneratorModule:
+        """The same module, whose weights and images are contiguous, as others expect them (`CHANNELS_LAST`)."""
+        _lay_out(self, torch.contiguous_format)
+        return self
+
     def forward(self, z: Tensor, labels: Tensor) -> Tensor:  # type: ignore[override]
         """Latents (B, Z), labels (B,) -> images (B, C, S, S) in [-1, 1]."""
         return run_blocks(self, z, labels)

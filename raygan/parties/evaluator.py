@@ -321,4 +321,4 @@ def sample_images(generator: Sequence[nn.Module], spec: NetworkSpec, labels: Ten
                 run_blocks(generator, torch.randn(len(part), spec.latent_size, generator=latent), part)
                 for part in labels.split(BATCH)
             ]
-        )
+        ).contiguous()

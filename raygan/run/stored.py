@@ -54,7 +54,7 @@ class Generator:
     def module(self) -> torch.nn.Module:
         """A copy as a plain module, in evaluation mode on the CPU: z float32 (B, Z), standard normal, and labels int64
         (B,) to images float32 (B, C, S, S) in [-1, 1]. `raygan export` writes it to a file."""
-        return GeneratorModule(*copy.deepcopy(self._blocks)).eval()
+        return GeneratorModule(*copy.deepcopy(self._blocks)).contiguous().eval()
 
     def sample(self, labels: list[int] | np.ndarray, seed: int = 0) -> np.ndarray:
         """Images for labels (N,): float32 (N, C, S, S) in [-1, 1]; the same seed gives the same images.
