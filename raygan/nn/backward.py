@@ -19,6 +19,9 @@ def run_backward(outputs: Sequence[Tensor], gradients: Sequence[Tensor | None]) 
     Args:
         outputs: at least one.
         gradients: of each output, of its shape; None, of a number: 1.
+
+    Raises:
+        ValueError: a gradient of another shape.
     """
     start_of(outputs, gradients).backward()
 
@@ -26,6 +29,9 @@ def run_backward(outputs: Sequence[Tensor], gradients: Sequence[Tensor | None]) 
 def start_of(outputs: Sequence[Tensor], gradients: Sequence[Tensor | None]) -> Tensor:
     """A number whose own gradients are those of the outputs; arguments as for `run_backward`."""
     given = [torch.ones_like(x) if g is None else g for x, g in zip(outputs, gradients, strict=True)]
+    for x, gradient in zip(outputs, given, strict=True):
+        if x.shape != gradient.shape:
+            raise ValueError(f"a gradient of shape {tuple(gradient.shape)} for an output of {tuple(x.shape)}")
     start: Tensor = _Start.apply(given, *outputs)
     return start
 

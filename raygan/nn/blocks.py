@@ -122,8 +122,8 @@ def spectral(layer: LayerT, spec: NetworkSpec) -> LayerT:
 def before_norm(layer: LayerT) -> LayerT:
     """A layer with BatchNorm behind it, which takes away whatever its bias adds: the bias stays what it is, since its
     gradient is 0 but for rounding."""
-    assert isinstance(layer.bias, nn.Parameter)
-    layer.bias.requires_grad_(False)
+    if isinstance(layer.bias, nn.Parameter):
+        layer.bias.requires_grad_(False)
     return layer
 
 

@@ -32,8 +32,9 @@ from raygan.own_code import fenced, imported
 
 CHANNELS_LAST = ("paper", "projection", "plane_projection")
 """Networks whose weights have their channels last in memory, and so have the maps that come of them: on CPUs a step takes
-a fifth less time. Their blocks begin with a convolution, which lays out what it is given as its weights are, so that a
-block's numbers do not depend on how its input lies in memory. A user's own may rely on how their maps do."""
+a fifth less time. Blocks that take maps begin with a convolution, which lays out what it is given as its weights are, or
+flatten them, so that a block's numbers do not depend on how its input lies in memory. A user's own may rely on how their
+maps do."""
 LISTS = (list, tuple, nn.ModuleList, nn.Sequential)
 
 
@@ -70,13 +71,10 @@ def build_networks(spec: NetworkSpec, blocks: str | None, seed: int) -> Networks
             _check_size(make, replace(spec, spectral_norm=False))  # which has no more parameters, and draws numbers
         torch.manual_seed(seed)
         networks = _of_ours(make, spec) if known else _of_the_users(make, spec, key, name)
-    last = known and name in CHANNELS_LAST
-    if last:
-        _lay_out(networks.generator, torch.channels_last)
-    if spec.group_norm:  # for Opacus, whose gradients are contiguous
+    if spec.group_norm:  # for Opacus, which reads maps as if they were contiguous, fakes among them
         networks = replace(networks, discriminator=[with_group_norm(block) for block in networks.discriminator])
-    elif last:
-        _lay_out(networks.discriminator, torch.channels_last)
+    elif known and name in CHANNELS_LAST:
+        _lay_out(networks.blocks.values(), torch.channels_last)
     _check_labels(networks, key)
     layers = (layer for block in networks.discriminator for layer in block.modules())
     if spec.spectral_norm and not any(is_parametrized(layer) for layer in layers):

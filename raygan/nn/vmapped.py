@@ -16,6 +16,9 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from raygan.nn.backward import run_backward
+from raygan.nn.network import placed
+
 Tensors = tuple[Tensor, ...]
 REPEATS = 5
 TOLERANCE = 1e-2
@@ -97,7 +100,7 @@ class _Contest:
     """Several copies of a block, their inputs, and what comes of them."""
 
     def __init__(self, block: nn.Module, num_clients: int, inputs: Tensors) -> None:
-        self.blocks = [copy.deepcopy(block).to(inputs[0].device) for _ in range(num_clients)]
+        self.blocks = [placed(copy.deepcopy(block), inputs[0].device) for _ in range(num_clients)]
         self._leaves = [tuple(_own(x) for x in inputs) for _ in self.blocks]
         self._buffers = self._current_buffers()
         self._outputs: list[Tensor] = []
@@ -115,7 +118,7 @@ class _Contest:
         started = self._now()
         self._outputs = forward(inputs)
         self._gradients = self._gradients or _drawn_like(self._outputs)
-        torch.autograd.backward(self._outputs, self._gradients)
+        run_backward(self._outputs, self._gradients)
         return self._now() - started
 
     def agrees_with(self, other: _Contest) -> bool:

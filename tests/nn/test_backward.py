@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pytest
 import torch
 from torch import Tensor, nn
 
@@ -25,3 +26,9 @@ def test_gradients_are_those_of_torch_to_the_last_bit() -> None:
     ):
         assert mine.grad is not None
         assert torch.equal(mine.grad, theirs.grad)
+
+
+def test_a_gradient_of_another_shape_is_refused() -> None:
+    """Also one that could be added up to the output's."""
+    with pytest.raises(ValueError, match=r"of shape \(3, 4\) for an output of \(4,\)"):
+        run_backward([torch.zeros(4, requires_grad=True) * 2], [torch.ones(3, 4)])

@@ -257,3 +257,11 @@ def test_on_cpus_maps_have_their_channels_last_and_numbers_do_not_depend_on_it(n
     assert run_blocks(made.discriminator, images, labels).shape == (4,)
     elsewhere = placed(made.discriminator[1], torch.device("meta"))
     assert all(parameter.is_contiguous() for parameter in elsewhere.parameters())
+
+
+@pytest.mark.parametrize("networks", ["paper", "projection", "plane_projection", "residual"])
+def test_where_gradients_are_image_by_image_everything_is_contiguous(networks: str) -> None:
+    """Opacus reads maps as if they were; fakes that come of G are among them."""
+    made = build_networks(NetworkSpec(16, 3, 4, 0.125, networks=networks, group_norm=True), None, 0)
+    assert all(parameter.is_contiguous() for block in made.blocks.values() for parameter in block.parameters())
+    assert run_blocks(made.generator, torch.randn(4, 100), torch.arange(4)).is_contiguous()
