@@ -151,7 +151,9 @@ def _of_fixed_statistics(
     """Returns dx where mean and variance are constants, sum dy x^ (C,), sum dy (C,)."""
     if not len(x):
         return torch.zeros_like(x), torch.zeros_like(mean), torch.zeros_like(mean)
+    last = x.dim() == 4 and x.is_contiguous(memory_format=torch.channels_last)
+    dy = dy.contiguous(memory_format=torch.channels_last if last else torch.contiguous_format)  # else it is slow
     found = torch.ops.aten.native_batch_norm_backward(
-        dy.contiguous(), x, weight, mean, var, None, None, False, eps, [True, True, True]
+        dy, x, weight, mean, var, None, None, False, eps, [True, True, True]
     )
     return cast("tuple[Tensor, Tensor, Tensor]", found)
