@@ -40,9 +40,11 @@ def run_bodies(
     plans = {str(count): bench_plan(with_bodies(config, several, count), options) for count in counts}
     with measured_federations(plans, config, options, tell) as (contenders, slices):
         usage = {name: contender.usage() for name, contender in contenders.items()}
-        carried = {name: contender.carried_bytes() for name, contender in contenders.items()}
+        if several == "replicas":
+            between = exchanges(slices)
+        else:
+            between = [{"carried_bytes": contender.carried_bytes()} for contender in contenders.values()]
     rows = bodies_rows(plans, slices, usage)
-    between = exchanges(slices) if several == "replicas" else [{"carried_bytes": carried[name]} for name in plans]
     first = next(iter(plans))
     numbered = zip(counts, rows, between, strict=True)
     return {

@@ -42,7 +42,7 @@ class FusedAdam(torch.optim.Adam):
         beta1, beta2 = group["betas"]
         adam(
             trained,
-            [_laid_out(parameter.grad, parameter) for parameter in trained if parameter.grad is not None],
+            [laid_out_as(parameter, parameter.grad) for parameter in trained if parameter.grad is not None],
             [state["exp_avg"] for state in states],
             [state["exp_avg_sq"] for state in states],
             [],
@@ -66,10 +66,10 @@ class FusedAdam(torch.optim.Adam):
         return state
 
 
-def _laid_out(gradient: Tensor, parameter: Tensor) -> Tensor:
-    """The gradient as its parameter is in memory, where the kernel goes through both; torch's own are so already, those
-    that others have put there may not be."""
-    return gradient if gradient.stride() == parameter.stride() else torch.empty_like(parameter).copy_(gradient)
+def laid_out_as(parameter: Tensor, values: Tensor) -> Tensor:
+    """A gradient or a moment as its parameter is in memory, where the kernel goes through all of them; torch's own are so
+    already, those that others have put there, or that come from a file, may not be."""
+    return values if values.stride() == parameter.stride() else torch.empty_like(parameter).copy_(values)
 
 
 def _leave_the_compiler() -> None:

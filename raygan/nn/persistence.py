@@ -11,6 +11,7 @@ from torch import nn
 from raygan.errors import RunError, reason
 from raygan.nn.average import WeightAverage
 from raygan.nn.network import block_state, load_block_state
+from raygan.nn.optimizer import laid_out_as
 
 AVERAGE = "average"
 MOMENTS = ("step", "exp_avg", "exp_avg_sq")
@@ -55,17 +56,12 @@ def load_network_arrays(
         for key, parameter in block.named_parameters():
             if optimizer is not None:
                 optimizer.state.pop(parameter, None)
-            saved = {m: arrays.get(f"adam.{name}.{index}.{key}.{m}") for m in MOMENTS}
-            if optimizer is not None and all(value is not None for value in saved.values()):
+            saved = {m: arrays[where] for m in MOMENTS if (where := f"adam.{name}.{index}.{key}.{m}") in arrays}
+            if optimizer is not None and len(saved) == len(MOMENTS):
+                values = {m: torch.from_numpy(np.array(a)).to(parameter.device) for m, a in saved.items()}
                 optimizer.state[parameter] = {
-                    m: _laid_out(parameter, value) for m, value in saved.items() if value is not None
+                    m: value if m == "step" else laid_out_as(parameter, value) for m, value in values.items()
                 }
-
-
-def _laid_out(parameter: nn.Parameter, moment: np.ndarray) -> torch.Tensor:
-    """Adam's kernel goes through parameter, gradient and moments as they are in memory: all are laid out alike."""
-    value = torch.from_numpy(np.array(moment)).to(parameter.device)
-    return torch.empty_like(parameter).copy_(value) if value.shape == parameter.shape else value
 
 
 def average_arrays(average: WeightAverage | None, prefix: str = "") -> dict[str, np.ndarray]:

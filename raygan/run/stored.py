@@ -54,7 +54,7 @@ class Generator:
     def module(self) -> torch.nn.Module:
         """A copy as a plain module, in evaluation mode on the CPU: z float32 (B, Z), standard normal, and labels int64
         (B,) to images float32 (B, C, S, S) in [-1, 1]. `raygan export` writes it to a file."""
-        return GeneratorModule(*copy.deepcopy(self._blocks)).contiguous().eval()
+        return GeneratorModule(*copy.deepcopy(self._blocks)).eval()
 
     def sample(self, labels: list[int] | np.ndarray, seed: int = 0) -> np.ndarray:
         """Images for labels (N,): float32 (N, C, S, S) in [-1, 1]; the same seed gives the same images.
@@ -245,7 +245,8 @@ class Run:
             RunError: no whole checkpoint of that round, no such cluster in it, or networks of another form.
         """
         states = self.generator_states(self.kept_round(round_number), cluster, weights)
-        return Generator(self.spec, load_generator(self.spec, self.config.model.blocks, states))
+        blocks = load_generator(self.spec, self.config.model.blocks, states)
+        return Generator(self.spec, list(GeneratorModule(*blocks).contiguous()))
 
     def generator_states(
         self, round_number: int, cluster: int, weights: Weights | None = None
