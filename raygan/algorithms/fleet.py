@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
+from raygan.config.devices import SERVER_RESOURCE
 from raygan.config.schema import Config
 from raygan.cuts.fleet import Fleet, FleetCost
 from raygan.cuts.planner import fleet_of
@@ -12,7 +13,7 @@ from raygan.nn.network import build_networks
 from raygan.nn.spec import NetworkSpec
 from raygan.parties.base import Server, Worker
 from raygan.parties.layout import ClientPlan, Layout
-from raygan.parties.spec import SERVER_RESOURCE, Parties, PartySpec
+from raygan.parties.spec import Parties, PartySpec
 from raygan.runtime.limits import LIMITS
 from raygan.simulation.threads import server_threads, worker_threads
 from raygan.split.planning import measure

@@ -131,12 +131,13 @@ def train(
         sleep_soon()  # before torch is there
     from raygan.cli.callbacks import named_callbacks
     from raygan.cli.screen import make_screen
-    from raygan.cli.train import resume_and_show, show_plan, show_resumed_plan, train_and_show
     from raygan.config.loading import read_config
 
     screen = make_screen(quiet, verbose, log_file)
     also = {"tensorboard": tensorboard, "callbacks": named_callbacks(callback or [])}
     if resume is not None:
+        from raygan.cli.train import resume_and_show, show_resumed_plan
+
         if config or out is not None:
             found = "given together with a configuration or --out"
             raise InputError("--resume", found, "give --resume, with --set for what may change: the run has its own")
@@ -149,6 +150,12 @@ def train(
     if wait_for_nodes is not None:
         changes.append(f"ray.wait_for_nodes_s={wait_for_nodes}")
     settings = read_config(config, changes)
+    if not (dry_run or in_process):
+        from raygan.runtime.ray import ahead
+
+        ahead.begin(settings)  # before torch is imported, which takes as long
+    from raygan.cli.train import show_plan, train_and_show
+
     if dry_run:
         show_plan(settings, out)
     else:
@@ -474,6 +481,16 @@ def docs(
 def main() -> None:
     """Entry point of the `raygan` command."""
     outlive_readers()
+    try:
+        _main()
+    except SystemExit as ended:
+        if ahead := sys.modules.get("raygan.runtime.ray.ahead"):  # importing it takes longer than most commands
+            ahead.leave(ended.code or 0)
+        raise
+
+
+def _main() -> None:
+    """The command, with what goes wrong in it as one line and a status."""
     with stopping_on_signals() as received, told_in_lines():
         try:
             _run()

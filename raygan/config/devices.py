@@ -14,6 +14,8 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 CATALOGUE_FILE = Path(__file__).with_name("devices.yaml")
+SERVER_RESOURCE = "body"
+"""Custom resource of the node that runs the server: the shared body, or whatever else an algorithm has there."""
 
 
 class DeviceProfile(BaseModel):

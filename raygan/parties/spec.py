@@ -9,8 +9,6 @@ from typing import Any, Generic, TypeVar
 from raygan.parties.base import Party, Server, Worker
 from raygan.parties.layout import Layout
 
-SERVER_RESOURCE = "body"
-"""Custom resource of the node that runs the server: the shared body, or whatever else an algorithm has there."""
 PartyT_co = TypeVar("PartyT_co", bound=Party, covariant=True)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from torch import nn
 
 from raygan import cuts
+from raygan.config.devices import SERVER_RESOURCE
 from raygan.config.schema import Config
 from raygan.errors import ConfigError
 from raygan.names import BlockKey, Cuts, NetworkName, Shape
@@ -18,7 +19,7 @@ from raygan.nn.blocks import Networks
 from raygan.nn.network import build_networks
 from raygan.nn.spec import NetworkSpec
 from raygan.parties import layout as parties
-from raygan.parties.spec import SERVER_RESOURCE, Parties, PartySpec
+from raygan.parties.spec import Parties, PartySpec
 from raygan.runtime.limits import LIMITS
 from raygan.simulation.emulation import plan_pace
 from raygan.simulation.threads import server_threads, worker_threads

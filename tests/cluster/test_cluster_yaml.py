@@ -13,7 +13,7 @@ from jsonschema import ValidationError
 from ray.autoscaler._private.util import prepare_config, validate_config
 
 from raygan.config import catalogue
-from raygan.parties.spec import SERVER_RESOURCE
+from raygan.config.devices import SERVER_RESOURCE
 from raygan.runtime.ray.capacity import Node, place
 from raygan.runtime.ray.demand import ActorDemand
 from raygan.runtime.ray.nodes import autoscaler_of

@@ -20,7 +20,7 @@ from ray._private.state import actors
 from raygan.api import train
 from raygan.config.loading import make_config
 from raygan.run.events import Listener
-from raygan.runtime.ray.cluster import OWN_RAY
+from raygan.runtime.ray.own import OF_RAY
 
 MIB = 1024**2
 STORE_BYTES = 80 * MIB
@@ -100,7 +100,7 @@ def growth(watch: Watch) -> dict[str, tuple[float, float, float, float]]:
 def measure(num_steps: int, folder: Path, **changes: object) -> Watch:
     """Trains at least so many steps on a small store."""
     fleet = {"raspberry_pi_4": 8, "jetson_nano": 8, "workstation": 8, "body": 1}
-    for name, value in OWN_RAY.items():
+    for name, value in OF_RAY.items():
         os.environ.setdefault(name, value)
     quiet = {"include_dashboard": False, "log_to_driver": False, "logging_level": "error"}
     ray.init("local", num_cpus=4, resources=fleet, object_store_memory=STORE_BYTES, **quiet)

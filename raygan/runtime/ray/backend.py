@@ -24,8 +24,7 @@ from raygan.parties.evaluator import Evaluator, EvaluatorPlan
 from raygan.parties.spec import Parties
 from raygan.runtime.backend import Backend, Handle, PartyT_co, Reference
 from raygan.runtime.limits import LIMITS
-from raygan.runtime.ray import actors
-from raygan.runtime.ray.cluster import WORKER_ENVIRONMENT
+from raygan.runtime.ray import actors, own
 from raygan.runtime.ray.demand import ActorDemand, demands, domains_of
 from raygan.runtime.ray.transport import gather, is_late, references_in
 from raygan.runtime.ray.watch import Watch, Watched
@@ -286,7 +285,7 @@ class RayBackend:
         name = demand.name if number == 1 else f"{demand.name} (start {number})"
         options = {**demand.options(), "name": name, "namespace": self._namespace, "max_concurrency": 1}
         if os.environ.get("OMP_WAIT_POLICY") != "PASSIVE":
-            options["runtime_env"] = {"env_vars": WORKER_ENVIRONMENT}
+            options["runtime_env"] = {"env_vars": own.OF_WORKERS}
         if role in (actors.AggregatorActor, actors.EvaluatorActor) and not demand.labels:
             options |= self._beside_server()
         if role is actors.ServerActor and len(self._parties.servers) > 1 and get_current_placement_group() is None:

@@ -8,7 +8,6 @@ import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from typing import Any
 
 import ray
 from ray._private.worker import global_worker
@@ -18,20 +17,10 @@ from raygan.config.schema import Config
 from raygan.errors import ConfigError, first_line
 from raygan.parties.spec import Parties
 from raygan.runtime.limits import LIMITS
-from raygan.runtime.ray import own
+from raygan.runtime.ray import ahead, own
 from raygan.runtime.ray.demand import all_demands, required
 from raygan.runtime.ray.nodes import await_nodes, check_nodes
 from raygan.runtime.ray.placing import chosen, shared
-
-WORKER_ENVIRONMENT = {"OMP_WAIT_POLICY": "PASSIVE"}
-"""Threads that wait must sleep: actors share cores, and spinning made a step up to ten times slower."""
-
-OWN_RAY = {
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_task_events_max_num_task_in_gcs": "4000",
-}
-"""Settings of a Ray of our own: it calls nobody, and its control process remembers a hundred steps' calls, not
-thousands of them (each is several kB)."""
 
 
 @contextmanager
@@ -69,8 +58,8 @@ def is_ours(config: Config) -> bool:
 
 
 def has_ray() -> bool:
-    """Whether this process has joined or started Ray already."""
-    return ray.is_initialized()
+    """Whether this process has joined or started Ray already; one that is started ahead is not there yet."""
+    return ray.is_initialized() and not ahead.is_pending()
 
 
 @contextmanager
@@ -86,7 +75,7 @@ def ray_with(needs: Mapping[str, float], config: Config, namespace: str) -> Iter
     Raises:
         InputError: a cluster that cannot be reached.
     """
-    ours, here = not ray.is_initialized(), cluster_address(config) is None
+    ours, here = not has_ray(), cluster_address(config) is None
     if ours:
         handler = signal.getsignal(signal.SIGTERM)
         _start(needs, config, namespace)
@@ -103,32 +92,22 @@ def ray_with(needs: Mapping[str, float], config: Config, namespace: str) -> Iter
 
 def _start(needs: Mapping[str, float], config: Config, namespace: str) -> None:
     address = cluster_address(config)
-    # what goes wrong in an actor is told by the run, in one line and without a traceback
-    os.environ.setdefault("RAY_IGNORE_UNHANDLED_ERRORS", "1")
-    common: dict[str, Any] = {"namespace": namespace, "log_to_driver": False, "logging_level": "error"}
     if address:
-        _join(address, common)
-        return
-    for name, value in (WORKER_ENVIRONMENT | OWN_RAY).items():
-        os.environ.setdefault(name, value)  # workers inherit it
-    custom = {name: amount for name, amount in needs.items() if name not in ("CPU", "GPU", "memory")}
-    cpus = max(os.cpu_count() or 1, int(-(-needs.get("CPU", 0) // 1)))
-    with own.starting():
-        try:
-            ray.init("local", num_cpus=cpus, resources=custom, include_dashboard=True, **common)
-        except Exception as error:  # Ray has no class for it
-            found = f"Ray did not start on this machine ({first_line(error)})"
-            raise ConfigError("ray", found, "try again when it has less to do, or train with --in-process") from None
+        _join(address, namespace)
+    elif not ahead.taken(needs):
+        own.start(needs, namespace)
 
 
-def _join(address: str, common: Mapping[str, Any]) -> None:
+def _join(address: str, namespace: str) -> None:
     if address.startswith("ray://"):
         found = f"{address!r} is a Ray client's address: the driver would be no part of the cluster"
         remedy = "run raygan on a node (`ray job submit ... -- raygan train`), with --address auto"
         raise ConfigError("ray.address", found, remedy)
+    for name, value in own.OF_DRIVER.items():
+        os.environ.setdefault(name, value)
     try:
         _reach(address)
-        ray.init(address, **common)
+        ray.init(address, namespace=namespace, **own.QUIET)
     except (ConnectionError, OSError, ValueError, RuntimeError) as error:
         if _is_refused(error):
             found = f"the cluster at {address!r} asks for its token"

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import ray
 from ray.util.placement_group import get_current_placement_group
 
+from raygan.config.devices import SERVER_RESOURCE
 from raygan.config.schema import Config
-from raygan.parties.spec import SERVER_RESOURCE, Parties
+from raygan.parties.spec import Parties
 from raygan.runtime.ray.capacity import Autoscaler, Node, place
 from raygan.runtime.ray.demand import MEMORY_BYTES, all_demands
 from raygan.runtime.ray.nodes import find_autoscaler, live_nodes
