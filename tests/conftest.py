@@ -64,6 +64,13 @@ def tiny_settings(tmp_path_factory: pytest.TempPathFactory) -> dict:
     }
 
 
+@pytest.fixture(autouse=True)
+def _no_ray_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands that tests call in this process start no Ray ahead: after a mistake in the plan they would end the process
+    with it."""
+    monkeypatch.setattr("raygan.runtime.ray.ahead.begin", lambda config: None)
+
+
 @pytest.fixture(scope="session")
 def kept(tiny_settings: dict, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run for all tests that only read it or copy it: two rounds of the tiny federation."""

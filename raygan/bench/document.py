@@ -140,12 +140,12 @@ def _links(plan: Plan, slices: Sequence[Slice]) -> dict[str, dict[str, float]]:
 
 
 def _state_bytes(plan: Plan) -> float:
-    """Mean bytes of a client's parameters and of Adam's two moments."""
+    """Mean bytes of a client's parameters and, of those that are trained, of Adam's two moments."""
     layout = split_plan(plan.algorithm).layout
     whole = build_networks(layout.spec, plan.config.model.blocks, 0).blocks
     held = [key for client in layout.clients for key in layout.held_blocks(client)]
     parameters = (p for key in held if key in whole for p in whole[key].parameters())
-    return 3 * sum(p.numel() * p.element_size() for p in parameters) / len(layout.clients)
+    return sum(p.numel() * p.element_size() * (1 + 2 * p.requires_grad) for p in parameters) / len(layout.clients)
 
 
 def _throughput(slices: Mapping[str, Sequence[Slice]]) -> dict[str, Any]:

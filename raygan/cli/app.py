@@ -53,8 +53,9 @@ def _usage() -> Iterator[None]:
         if type(error).__name__ == "NoArgsIsHelpError":
             raise
         context, found = error.ctx, error.format_message().rstrip(".")  # type: ignore[attr-defined]
-        command = "raygan" if context is None or context.parent is None else f"raygan {context.info_name}"
-        raise InputError(command, found, f"see {command} --help") from None
+        command = None if context is None or context.parent is None else context.info_name
+        see = "see raygan --help" if command is None else f"see raygan {command} --help"
+        raise InputError(command or "arguments", found, see) from None
 
 
 app = typer.Typer(

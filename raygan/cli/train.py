@@ -155,8 +155,9 @@ def _show_plan(config: Config, plan: Plan) -> None:
         console.print(f"{domains}: {note}", markup=False, soft_wrap=True)
     if (cost := plan.cost) is not None:
         needs = ", ".join(f"{name} {decimal(int(needed))}" for name, needed in cost.memory_bytes.items())
-        predicted = f"predicted on this fleet: {cost.iteration_s:.4g} s an iteration; memory of a client: {needs}"
-        console.print(predicted, soft_wrap=True)
+        console.print(f"predicted memory of a client: {needs}", soft_wrap=True)
+        if not isinstance(plan.algorithm, HuscfGan):
+            console.print(f"predicted latency of one iteration: {cost.iteration_s:.4g} s", soft_wrap=True)
     if isinstance(plan.algorithm, HuscfGan):
         split = plan.algorithm.split
         console.print(latency_line(split.cuts), soft_wrap=True)

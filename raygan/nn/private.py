@@ -28,6 +28,7 @@ from torch.func import grad, vmap
 from raygan.config.privacy import DpConfig
 from raygan.config.schema import TrainingConfig
 from raygan.errors import ConfigError, reason
+from raygan.nn.backward import run_backward
 from raygan.nn.blocks import Networks
 from raygan.nn.losses import GanLoss
 from raygan.nn.network import gradient_norm, run_blocks
@@ -97,7 +98,7 @@ class PrivateDiscriminator(TrainedDiscriminator):
         """
         self._hooks.enable_hooks()
         logits: Tensor = self._hooks(images, labels)
-        logits.backward(vmap(partial(slope, self._loss))(logits.detach()))
+        run_backward([logits], [vmap(partial(slope, self._loss))(logits.detach())])
         self._hooks.disable_hooks()
         self._optimizer_of_sums.signal_skip_step(do_skip=not is_last)
         if not self._optimizer_of_sums.pre_step():

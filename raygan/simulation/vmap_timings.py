@@ -58,7 +58,7 @@ def _key(block: nn.Module, num_clients: int, inputs: Tensors) -> str:
     described = [
         repr(block),
         sorted({_source(type(module)) for module in block.modules()}),
-        [(name, list(x.shape)) for name, x in block.state_dict().items()],
+        [(name, list(x.shape), list(x.stride())) for name, x in block.state_dict().items()],
         [(str(x.dtype), list(x.shape)) for x in inputs],
         (device.type, torch.cuda.get_device_name(device) if gpu else torch.backends.cpu.get_cpu_capability()),
         (num_clients, torch.get_num_threads(), torch.__version__),

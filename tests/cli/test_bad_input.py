@@ -25,7 +25,6 @@ def run_cli(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tiny_settings: dict
     config = tmp_path / "config.yaml"
     config.write_text(yaml.safe_dump(tiny_settings))
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("raygan.runtime.ray.ahead.begin", lambda config: None)  # a mistake would end it at once
 
     def run(*arguments: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
         monkeypatch.setattr(sys, "argv", ["raygan", "train", str(config), *arguments])

@@ -18,6 +18,7 @@ from raygan.config.choices import ALGORITHMS
 from raygan.config.loading import make_config
 from raygan.run.plan import planned
 from raygan.runtime.ray import ahead
+from raygan.runtime.ray.ahead import begin  # the fixture of all tests replaces it in its module alone
 from raygan.runtime.ray.cluster import has_ray, ray_with
 from raygan.runtime.ray.demand import required
 from tests.processes import are_gone, descendants
@@ -61,7 +62,7 @@ def test_what_is_not_known_before_the_plan_is_not_begun(tiny_settings: dict, cha
 def test_it_is_taken_where_it_is_enough_and_started_again_where_it_is_not(tiny_settings: dict) -> None:
     config = make_config(tiny_settings)
     for needs, same in (({"body": 1.0, "small": 1.0}, True), ({"body": 1.0, "other": 3.0}, False)):
-        ahead.begin(config)
+        begin(config)
         while not ray.is_initialized():
             time.sleep(0.1)
         assert ahead.is_pending()
