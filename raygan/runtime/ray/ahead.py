@@ -18,7 +18,6 @@ import ray
 from raygan.config.devices import SERVER_RESOURCE
 from raygan.config.loading import cluster_address
 from raygan.config.schema import Config
-from raygan.errors import InputError
 from raygan.runtime.ray import own
 
 
@@ -28,7 +27,7 @@ class _Start:
     def __init__(self, needs: Mapping[str, float]) -> None:
         self.needs = needs
         self._ended = threading.Event()
-        self._error: InputError | None = None
+        self._error: BaseException | None = None
         threading.Thread(target=self._run, name="Ray's start", daemon=True).start()
 
     def wait(self) -> None:
@@ -47,7 +46,7 @@ class _Start:
     def _run(self) -> None:
         try:
             own.start(self.needs, "raygan")
-        except InputError as error:
+        except BaseException as error:  # whoever waits is to have it
             self._error = error
         self._ended.set()
         threading.Event().wait()  # Ray has Linux kill its processes when the thread that started them ends
@@ -81,7 +80,7 @@ def taken(needs: Mapping[str, float]) -> bool:
     start = _pending[0]
     try:
         start.wait()
-    except InputError:
+    except Exception:
         _pending.clear()
         raise
     _pending.clear()
