@@ -12,6 +12,7 @@ import json
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
+from threading import Lock
 
 import torch
 from pydantic import TypeAdapter
@@ -22,6 +23,9 @@ from raygan.storage import one_at_a_time, replace_file
 
 CACHE = Path("~/.cache/raygan/vmap")
 NOT_MEASURED = BlockTime(0.0, None)
+_PARSING = Lock()
+"""Python before 3.11.8 counts the depth of what it parses for all threads together, and fails where two of them parse at once
+(python/cpython issue 106905)."""
 
 
 def kept_or_timed(block: nn.Module, num_clients: int, inputs: Tensors) -> BlockTime:
@@ -72,7 +76,8 @@ def _source(kind: type) -> str:
     if name.startswith("torch."):
         return name
     try:
-        return inspect.getsource(kind)
+        with _PARSING:
+            return inspect.getsource(kind)
     except (OSError, TypeError):
         return name
 

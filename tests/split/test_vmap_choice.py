@@ -140,6 +140,23 @@ def test_a_block_is_measured_once_by_whoever_is_first(plan: Plan, monkeypatch: p
     assert choices[0] == choices[1] == choices[2]
 
 
+def test_code_is_parsed_by_one_thread_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python 3.11 before 3.11.8 fails otherwise, now and then."""
+    under_way, most = [], []
+
+    def slowly(kind: type) -> str:
+        under_way.append(kind)
+        most.append(len(under_way))
+        time.sleep(0.02)
+        under_way.remove(kind)
+        return "code"
+
+    monkeypatch.setattr(timings.inspect, "getsource", slowly)
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(timings._source, [Path] * 4)) == ["code"] * 4
+    assert set(most) == {1}
+
+
 def test_too_little_memory_is_not_kept(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_):
         raise torch.cuda.OutOfMemoryError("out of memory")
