@@ -24,8 +24,8 @@ from raygan.storage import one_at_a_time, replace_file
 CACHE = Path("~/.cache/raygan/vmap")
 NOT_MEASURED = BlockTime(0.0, None)
 _PARSING = Lock()
-"""Python before 3.11.8 counts the depth of what it parses for all threads together, and fails where two of them parse at once
-(python/cpython issue 106905)."""
+"""Python before 3.11.8 counts the depth of what it parses for all threads together, and fails where two of them parse at
+once (python/cpython issue 106905)."""
 
 
 def kept_or_timed(block: nn.Module, num_clients: int, inputs: Tensors) -> BlockTime:
