@@ -36,6 +36,12 @@ def test_no_actor_asks_for_more_than_is_declared(tiny_settings: dict, algorithm:
     assert {name: amount for name, amount in asked.items() if amount > declared.get(name, 0)} == {}
 
 
+def test_sums_in_another_order_are_enough() -> None:
+    assert 0.1 + 0.1 + 0.1 + 0.1 + 0.1 + 0.1 < 0.1 * 2 * 3
+    assert ahead._Start({"body": 1, "part": 0.1 + 0.1 + 0.1 + 0.1 + 0.1 + 0.1}).has({"part": 0.1 * 2 * 3})
+    assert not ahead._Start({"part": 0.6}).has({"part": 0.6001})
+
+
 @pytest.mark.parametrize("servers", ["body_replicas", "body_pipeline"])
 def test_each_of_several_servers_has_its_place(tiny_settings: dict, servers: str) -> None:
     needs = ahead.known_needs(make_config(tiny_settings | {"ray": {servers: 2}}))
@@ -52,6 +58,7 @@ BY_CPUS = {"flops_per_s": 1, "bytes_per_s": 1, "num_cpus": 1}
         pytest.param({"ray": {"placement": "cpus"}}, id="by cpus"),
         pytest.param({"devices": {"fleet": ["one"], "profiles": {"one": BY_CPUS}}}, id="cpus"),
         pytest.param({"algorithm": "central"}, id="one for all"),
+        pytest.param({"clusters": {"clustering": "mine:groups"}}, id="own code"),
     ],
 )
 def test_what_is_not_known_before_the_plan_is_not_begun(tiny_settings: dict, change: dict) -> None:

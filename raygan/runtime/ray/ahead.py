@@ -20,6 +20,9 @@ from raygan.config.loading import cluster_address
 from raygan.config.schema import Config
 from raygan.runtime.ray import own
 
+ROUNDING = 5e-5
+"""Ray counts resources in 10,000ths."""
+
 
 class _Start:
     """A start under way."""
@@ -28,7 +31,11 @@ class _Start:
         self.needs = needs
         self._ended = threading.Event()
         self._error: BaseException | None = None
-        threading.Thread(target=self._run, name="Ray's start", daemon=True).start()
+        self._thread = threading.Thread(target=self._run, name="Ray's start", daemon=True)
+
+    def begin(self) -> None:
+        """Begins it."""
+        self._thread.start()
 
     def wait(self) -> None:
         """Returns when it is there; errors as `own.start`."""
@@ -39,7 +46,7 @@ class _Start:
     def has(self, needs: Mapping[str, float]) -> bool:
         """Whether what it declares is enough."""
         custom = (name for name in needs if name not in ("CPU", "GPU", "memory"))
-        return all(needs[name] <= self.needs.get(name, 0) for name in custom) and (
+        return all(needs[name] <= self.needs.get(name, 0) + ROUNDING for name in custom) and (
             own.cpus_for(needs) <= own.cpus_for(self.needs)
         )
 
@@ -59,8 +66,10 @@ def begin(config: Config) -> None:
     """Starts Ray in a thread, if the run will have one of our own, and what that must declare is known by now."""
     needs = known_needs(config)
     if needs is not None and not ray.is_initialized() and not _pending:
-        _pending.append(_Start(needs))
+        start = _Start(needs)
+        _pending.append(start)
         atexit.register(leave)
+        start.begin()
 
 
 def is_pending() -> bool:
@@ -99,21 +108,22 @@ def leave(status: int = 1) -> None:
         with suppress(psutil.Error):
             process.kill()
     for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError):
+        with suppress(OSError, ValueError, AttributeError):  # closed, or there is none
             stream.flush()
     os._exit(status)
 
 
 def known_needs(config: Config) -> dict[str, float] | None:
-    """At most what the actors ask for, by resource.
+    """No less than the actors will ask for, by resource.
 
-    None: Ray would not be our own, actors reserve CPUs, for each of which Ray would start a process, or one device stands
-    for all clients (`central`).
+    None: Ray would not be our own, actors reserve CPUs, for each of which Ray would start a process, one device stands
+    for all clients (`central`), or the plan runs code of the user's own, which may start a Ray itself.
     """
     profiles = [config.devices.profile(name) for name in config.profiles]
     if cluster_address(config) or config.ray.placement == "cpus" or any(profile.num_cpus for profile in profiles):
         return None
-    if config.algorithm == "central":
+    own_code = [domain.loader for domain in config.data.domains] + [config.model.own_networks[1]]
+    if config.algorithm == "central" or any(own_code) or ":" in config.clusters.clustering:
         return None
     needs = {SERVER_RESOURCE: float(max(config.ray.body_replicas, config.ray.body_pipeline))}
     for profile in profiles:
