@@ -45,10 +45,9 @@ class _Start:
 
     def has(self, needs: Mapping[str, float]) -> bool:
         """Whether what it declares is enough."""
-        custom = (name for name in needs if name not in ("CPU", "GPU", "memory"))
-        return all(needs[name] <= self.needs.get(name, 0) + ROUNDING for name in custom) and (
-            own.cpus_for(needs) <= own.cpus_for(self.needs)
-        )
+        enough = own.cpus_for(needs) <= own.cpus_for(self.needs)
+        asked = own.custom(needs).items()
+        return enough and all(amount <= self.needs.get(name, 0) + ROUNDING for name, amount in asked)
 
     def _run(self) -> None:
         try:

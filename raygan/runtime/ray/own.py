@@ -62,7 +62,7 @@ def start(needs: Mapping[str, float], namespace: str) -> None:
             ray.init(
                 "local",
                 num_cpus=cpus_for(needs),
-                resources={name: amount for name, amount in needs.items() if name not in ("CPU", "GPU", "memory")},
+                resources=custom(needs),
                 include_dashboard=True,
                 namespace=namespace,
                 **QUIET,
@@ -70,6 +70,11 @@ def start(needs: Mapping[str, float], namespace: str) -> None:
         except Exception as error:  # Ray has no class for it
             found = f"Ray did not start on this machine ({first_line(error)})"
             raise ConfigError("ray", found, "try again when it has less to do, or train with --in-process") from None
+
+
+def custom(needs: Mapping[str, float]) -> dict[str, float]:
+    """Of what is needed, what Ray does not find out itself."""
+    return {name: amount for name, amount in needs.items() if name not in ("CPU", "GPU", "memory")}
 
 
 def cpus_for(needs: Mapping[str, float]) -> int:
